@@ -1,0 +1,2 @@
+//! The command `dino-vmf`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Images from any source to deterministic multi-crop batches, Pillow-exact.

@@ -1,0 +1,1 @@
+//! Von Mises-Fisher distributions: normalizer, mean resultant length, sampling, estimation, mixtures.
