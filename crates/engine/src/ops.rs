@@ -1,0 +1,17 @@
+//! The operations, one module each.
+//!
+//! Activation gradients overwrite, parameter gradients add. An operation never calls another one.
+
+pub mod adamw;
+pub mod attention;
+pub mod ema;
+pub mod gelu;
+pub mod grad_norm;
+pub mod l2_normalize;
+pub mod layer_norm;
+pub mod linear;
+pub mod mixture_cross_entropy;
+pub mod patch_embed;
+pub mod positions;
+pub mod residual;
+pub mod tokens;

@@ -1,0 +1,65 @@
+//! AdamW with decoupled weight decay, in place.
+//!
+//! ```text
+//! w ← w (1 − lr · decay)
+//! m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
+//! w ← w − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+//! ```
+//!
+//! Source: Loshchilov and Hutter, arXiv:1711.05101, in the arrangement of `torch.optim.AdamW`.
+
+use rayon::prelude::*;
+
+use crate::simd::vectorize;
+
+/// The numbers of one update of one tensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub lr: f64,
+    /// Weight decay, multiplied by the learning rate.
+    pub decay: f64,
+    /// Decay rates β₁, β₂ of the moments.
+    pub betas: (f64, f64),
+    /// ε.
+    pub eps: f64,
+    /// Which update of this tensor this is, from 1.
+    pub step: u64,
+}
+
+/// The moments of a tensor, `m` and `v`.
+#[derive(Debug)]
+pub struct Moments<'a> {
+    /// Running mean of the gradient.
+    pub first: &'a mut [f32],
+    /// Running mean of its square.
+    pub second: &'a mut [f32],
+}
+
+const CHUNK: usize = 1 << 14;
+
+/// Updates weights and moments; all slices have one length.
+pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Moments<'_>) {
+    assert_eq!(weights.len(), grads.len(), "numbers of weights and gradients");
+    let (beta1, beta2) = settings.betas;
+    let step = settings.step.min(i32::MAX as u64) as i32;
+    let keep = (1.0 - settings.lr * settings.decay) as f32;
+    let rate = (settings.lr / (1.0 - beta1.powi(step))) as f32;
+    let root_scale = (1.0 / (1.0 - beta2.powi(step)).sqrt()) as f32;
+    let (b1, c1) = (beta1 as f32, (1.0 - beta1) as f32);
+    let (b2, c2) = (beta2 as f32, (1.0 - beta2) as f32);
+    let eps = settings.eps as f32;
+    let chunks = weights.par_chunks_mut(CHUNK).zip(grads.par_chunks(CHUNK));
+    let moments = moments.first.par_chunks_mut(CHUNK).zip(moments.second.par_chunks_mut(CHUNK));
+    chunks.zip(moments).for_each(|((weights, grads), (first, second))| {
+        vectorize(|| {
+            for i in 0..weights.len() {
+                let g = grads[i];
+                first[i] = b1 * first[i] + c1 * g;
+                second[i] = b2 * second[i] + c2 * (g * g);
+                let root = second[i].sqrt() * root_scale + eps;
+                weights[i] = weights[i] * keep - rate * first[i] / root;
+            }
+        });
+    });
+}

@@ -1,0 +1,134 @@
+//! Layer normalization over the last extent.
+//!
+//! ```text
+//! x̂ = (x − mean) · rstd,   rstd = 1 / √(variance + eps)        y = γ ⊙ x̂ + β
+//!
+//! dx = rstd · (g − ⟨g⟩ − x̂ ⟨g ⊙ x̂⟩),  g = dy ⊙ γ        dγ += Σ dy ⊙ x̂        dβ += Σ dy
+//! ```
+//!
+//! `x`, `y` are `[rows, d]`, `γ`, `β` are `[d]`; ⟨·⟩ is the mean over a row. The variance takes two
+//! passes: E\[x²\] − E\[x\]² loses every digit where the mean is large. Saved are 8 bytes a row; `x`
+//! itself stays with the caller, who has it anyway, and `y` is recomputed from it by [`apply`].
+
+use rayon::prelude::*;
+
+use crate::params::{Params, Range};
+use crate::rows::{BLOCK, add_column_sums, for_each_block, row};
+use crate::simd::{dot, sum, sum_of_squares_about, vectorize};
+use crate::tensor::Tensor;
+
+/// Where γ and β lie, and ε.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerNorm {
+    /// γ, `[d]`.
+    pub weight: Range,
+    /// β, `[d]`.
+    pub bias: Range,
+    /// ε, added to the variance.
+    pub eps: f32,
+}
+
+/// Mean and 1 / standard deviation of each row.
+#[must_use = "without its `Saved` a forward pass cannot be differentiated"]
+#[derive(Debug)]
+pub struct Saved {
+    stats: Tensor, // [rows, 2]
+}
+
+/// `y` and the statistics of the rows.
+pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved) {
+    let (rows, d) = (x.rows(), x.width());
+    let mut stats = Tensor::uninit(&[rows, 2]);
+    for_each_block(&mut stats, 2, |first, block| {
+        for (i, stats) in block.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            let x = row(x, d, first + i);
+            let mean = sum(x) / d as f32;
+            let variance = sum_of_squares_about(x, mean) / d as f32;
+            *stats = [mean, 1.0 / (variance + layer.eps).sqrt()];
+        }
+    });
+    let saved = Saved { stats };
+    (apply(layer, params, x, &saved), saved)
+}
+
+/// `y` alone.
+pub fn infer(layer: &LayerNorm, params: &Params, x: &Tensor) -> Tensor {
+    forward(layer, params, x).0
+}
+
+/// `y` again, from the statistics of the forward pass.
+pub fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, saved: &Saved) -> Tensor {
+    let d = x.width();
+    let (gamma, beta) = (params.get(layer.weight), params.get(layer.bias));
+    assert_eq!(gamma.len(), d, "width of the input of a layer norm");
+    let mut y = Tensor::uninit(x.shape());
+    for_each_block(&mut y, d, |first, block| {
+        for (i, y) in block.chunks_exact_mut(d).enumerate() {
+            let (x, stats) = (row(x, d, first + i), row(&saved.stats, 2, first + i));
+            let (mean, rstd) = (stats[0], stats[1]);
+            for j in 0..d {
+                y[j] = ((x[j] - mean) * rstd).mul_add(gamma[j], beta[j]);
+            }
+        }
+    });
+    y
+}
+
+/// `dx` in place of `dy`; adds to the gradients of γ and β.
+pub fn backward(
+    layer: &LayerNorm,
+    params: &Params,
+    x: &Tensor,
+    saved: Saved,
+    mut dy: Tensor,
+    grads: &mut Params,
+) -> Tensor {
+    let (rows, d) = (x.rows(), x.width());
+    assert_eq!(x.len(), dy.len(), "sizes of input and gradient of a layer norm");
+    add_column_sums(grads.get_mut(layer.weight), rows, |range, sums| {
+        for i in range {
+            let (x, dy, stats) = (row(x, d, i), row(&dy, d, i), row(&saved.stats, 2, i));
+            for j in 0..d {
+                sums[j] += dy[j] * ((x[j] - stats[0]) * stats[1]);
+            }
+        }
+    });
+    add_column_sums(grads.get_mut(layer.bias), rows, |range, sums| {
+        for i in range {
+            for (sum, dy) in sums.iter_mut().zip(row(&dy, d, i)) {
+                *sum += dy;
+            }
+        }
+    });
+    let gamma = params.get(layer.weight);
+    let blocks = dy.par_chunks_mut(BLOCK * d).zip(x.par_chunks(BLOCK * d));
+    blocks.zip(saved.stats.par_chunks(BLOCK * 2)).for_each(|((dy, x), stats)| {
+        vectorize(|| {
+            let rows = dy.chunks_exact_mut(d).zip(x.chunks_exact(d));
+            for ((dy, x), stats) in rows.zip(stats.as_chunks::<2>().0) {
+                backward_row(gamma, x, *stats, dy);
+            }
+        });
+    });
+    dy
+}
+
+/// One row of `dx`, in place of `dy`; all slices are `[d]`.
+#[inline(always)]
+fn backward_row(gamma: &[f32], x: &[f32], [mean, rstd]: [f32; 2], dy: &mut [f32]) {
+    let d = dy.len();
+    let (gamma, x) = (&gamma[..d], &x[..d]);
+    for j in 0..d {
+        dy[j] *= gamma[j];
+    }
+    let g_mean = sum(dy) / d as f32;
+    // ⟨g ⊙ x̂⟩ = rstd (⟨g ⊙ x⟩ − mean ⟨g⟩) would cancel where the mean is large: center g first,
+    // which changes nothing, because x̂ has mean zero.
+    for dy in dy.iter_mut() {
+        *dy -= g_mean;
+    }
+    let g_normed_mean = dot(dy, x) * rstd / d as f32;
+    for j in 0..d {
+        dy[j] = rstd * (dy[j] - (x[j] - mean) * rstd * g_normed_mean);
+    }
+}

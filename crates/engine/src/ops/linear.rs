@@ -1,0 +1,90 @@
+//! `y = x Wᵀ + b`.
+//!
+//! ```text
+//! dx = dy W        dW += dyᵀ x        db += Σ_rows dy
+//! ```
+//!
+//! `x` is `[rows, in]`, `W` is `[out, in]` as in PyTorch, `b` is `[out]`, `y` is `[rows, out]`.
+
+use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::params::{Params, Range};
+use crate::rows::{add_column_sums, for_each_block, row};
+use crate::tensor::Tensor;
+
+/// Where weight and bias lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear {
+    /// `[output, input]`.
+    pub weight: Range,
+    /// `[output]`, directly behind the weight or anywhere later.
+    pub bias: Range,
+    /// Width of `x`.
+    pub input: usize,
+    /// Width of `y`.
+    pub output: usize,
+}
+
+/// What backward needs: the input. A layer that can recompute its input cheaply calls [`infer`]
+/// and makes this in its own backward.
+#[must_use = "without its `Saved` a forward pass cannot be differentiated"]
+#[derive(Debug)]
+pub struct Saved {
+    /// `[rows, input]`.
+    pub x: Tensor,
+}
+
+/// `y`, and `x` kept for backward.
+pub fn forward(layer: &Linear, params: &Params, x: Tensor) -> (Tensor, Saved) {
+    (infer(layer, params, &x), Saved { x })
+}
+
+/// `y` alone.
+pub fn infer(layer: &Linear, params: &Params, x: &Tensor) -> Tensor {
+    let (rows, bias) = (x.rows(), params.get(layer.bias));
+    assert_eq!(x.width(), layer.input, "width of the input of a linear layer");
+    let mut y = Tensor::uninit(&[rows, layer.output]);
+    for_each_block(&mut y, layer.output, |_, block| {
+        for y in block.chunks_exact_mut(bias.len()) {
+            y.copy_from_slice(bias);
+        }
+    });
+    let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
+    let x = Mat::new(x, rows, layer.input);
+    matmul(MatMut::new(&mut y, rows, layer.output), Write::Add, 1.0, x, weight.t(), Threads::All);
+    y
+}
+
+/// `dx`; adds to the gradients of weight and bias.
+pub fn backward(
+    layer: &Linear,
+    params: &Params,
+    saved: Saved,
+    dy: &Tensor,
+    grads: &mut Params,
+) -> Tensor {
+    let rows = dy.rows();
+    backward_params(layer, saved, dy, grads);
+    let mut dx = Tensor::uninit(&[rows, layer.input]);
+    let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
+    let dy = Mat::new(dy, rows, layer.output);
+    matmul(MatMut::new(&mut dx, rows, layer.input), Write::Over, 1.0, dy, weight, Threads::All);
+    dx
+}
+
+/// Only the gradients of weight and bias: for the first layer, whose input needs none.
+pub fn backward_params(layer: &Linear, saved: Saved, dy: &Tensor, grads: &mut Params) {
+    let rows = dy.rows();
+    assert_eq!(dy.width(), layer.output, "width of the gradient of a linear layer");
+    assert_eq!(saved.x.rows(), rows, "rows of input and gradient of a linear layer");
+    let x = Mat::new(&saved.x, rows, layer.input);
+    let dweight = MatMut::new(grads.get_mut(layer.weight), layer.output, layer.input);
+    let dy_matrix = Mat::new(dy, rows, layer.output);
+    matmul(dweight, Write::Add, 1.0, dy_matrix.t(), x, Threads::All);
+    add_column_sums(grads.get_mut(layer.bias), rows, |range, sums| {
+        for i in range {
+            for (sum, dy) in sums.iter_mut().zip(row(dy, layer.output, i)) {
+                *sum += dy;
+            }
+        }
+    });
+}

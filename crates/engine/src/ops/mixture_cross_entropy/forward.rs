@@ -1,0 +1,241 @@
+//! The first walk: log-sum-exps of all rows and the cross terms of all pairs, online.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::tile::{Tile, lanes, tiles};
+use super::{Inputs, Outcome, Saved};
+use crate::pool::Buffer;
+use crate::simd::{dot, exp, max, vectorize};
+
+/// A sum of exponentials relative to its largest exponent: `total = sum · e^top`.
+#[derive(Debug, Clone, Copy)]
+struct LogSum {
+    top: f32,
+    sum: f32,
+}
+
+impl LogSum {
+    const EMPTY: Self = Self { top: f32::NEG_INFINITY, sum: 0.0 };
+
+    /// Moves the reference to at least `top`; returns the factor by which sums shrink.
+    #[inline(always)]
+    fn raise(&mut self, top: f32) -> f32 {
+        if top <= self.top {
+            return 1.0;
+        }
+        let factor = if self.sum == 0.0 { 0.0 } else { (self.top - top).exp() };
+        self.top = top;
+        self.sum *= factor;
+        factor
+    }
+
+    fn value(self) -> f32 {
+        self.top + self.sum.ln()
+    }
+}
+
+/// What one lane knows of its prototypes.
+struct Lane {
+    student: Vec<LogSum>,       // of s
+    teacher: Vec<LogSum>,       // of z
+    teacher_totals: Vec<LogSum>, // of u
+    teacher_scores: Vec<f32>,   // Σ e^(z − top) z
+    best: Vec<(f32, u32)>,      // largest z and its prototype
+    cross: Vec<f32>,            // Σ e^(z_q − top_q) s, [V · B, Q]
+}
+
+/// The loss and what backward needs.
+pub fn forward(inputs: &Inputs<'_>) -> (Outcome, Saved) {
+    inputs.check();
+    let lanes: Vec<Lane> =
+        lanes(inputs.student.g.len()).into_par_iter().map(|lane| walk(inputs, lane)).collect();
+    let mut lanes = lanes.into_iter();
+    let mut total = lanes.next().unwrap_or_else(|| Lane::new(inputs));
+    for lane in lanes {
+        total.merge(&lane, inputs);
+    }
+    total.finish(inputs)
+}
+
+fn walk(inputs: &Inputs<'_>, range: Range<usize>) -> Lane {
+    let r = inputs.student_y.width();
+    let mut lane = Lane::new(inputs);
+    let mut student = Tile::new(inputs.student_y.rows());
+    let mut teacher = Tile::new(inputs.teacher_y.rows());
+    let mut weights = Buffer::take(teacher.products.len());
+    for range in tiles(range) {
+        teacher.fill(inputs.teacher_y, r, &inputs.teacher, &range);
+        student.fill(inputs.student_y, r, &inputs.student, &range);
+        vectorize(|| {
+            lane.add_teacher(inputs, &mut teacher, &mut weights, &range);
+            lane.add_student(inputs, &mut student, &weights, &range);
+        });
+    }
+    lane
+}
+
+impl Lane {
+    fn new(inputs: &Inputs<'_>) -> Self {
+        let (students, teachers) = (inputs.student_y.rows(), inputs.teacher_y.rows());
+        Self {
+            student: vec![LogSum::EMPTY; students],
+            teacher: vec![LogSum::EMPTY; teachers],
+            teacher_totals: vec![LogSum::EMPTY; teachers],
+            teacher_scores: vec![0.0; teachers],
+            best: vec![(f32::NEG_INFINITY, 0); teachers],
+            cross: vec![0.0; students * inputs.teacher_crops],
+        }
+    }
+
+    /// Takes in a tile of the teacher and leaves `e^(z − top)` in `weights`.
+    #[inline(always)]
+    fn add_teacher(
+        &mut self,
+        inputs: &Inputs<'_>,
+        tile: &mut Tile,
+        weights: &mut [f32],
+        range: &Range<usize>,
+    ) {
+        let n = range.len();
+        let (bias, center) = (&inputs.teacher.bias[range.clone()], &inputs.center[range.clone()]);
+        for j in 0..self.teacher.len() {
+            let u = &mut tile.products[j * n..(j + 1) * n];
+            let weights = &mut weights[j * n..(j + 1) * n];
+            for k in 0..n {
+                u[k] = u[k].mul_add(tile.scales[k], bias[k]);
+                weights[k] = u[k] - center[k];
+            }
+            let total = &mut self.teacher_totals[j];
+            total.raise(max(u));
+            total.sum += sum_of(u.iter().map(|&u| exp(u - total.top)));
+            let top = max(weights);
+            if top > self.best[j].0 {
+                let at = weights.iter().position(|&z| z == top).unwrap_or(0);
+                self.best[j] = (top, (range.start + at) as u32);
+            }
+            let factor = self.teacher[j].raise(top);
+            self.shrink(inputs, j, factor);
+            let top = self.teacher[j].top;
+            let mut scores = 0.0;
+            for weight in weights.iter_mut() {
+                let z = *weight;
+                *weight = exp(z - top);
+                scores += *weight * z;
+            }
+            self.teacher_scores[j] += scores;
+            self.teacher[j].sum += crate::simd::sum(weights);
+        }
+    }
+
+    /// Applies a new reference of teacher row `j` to the sums that are relative to it.
+    fn shrink(&mut self, inputs: &Inputs<'_>, j: usize, factor: f32) {
+        if factor == 1.0 {
+            return;
+        }
+        self.teacher_scores[j] *= factor;
+        let images = inputs.images();
+        let (q, image) = (j / images, j % images);
+        for crop in 0..inputs.student_crops {
+            self.cross[(crop * images + image) * inputs.teacher_crops + q] *= factor;
+        }
+    }
+
+    #[inline(always)]
+    fn add_student(
+        &mut self,
+        inputs: &Inputs<'_>,
+        tile: &mut Tile,
+        weights: &[f32],
+        range: &Range<usize>,
+    ) {
+        let n = range.len();
+        let bias = &inputs.student.bias[range.clone()];
+        let images = inputs.images();
+        for i in 0..self.student.len() {
+            let s = &mut tile.products[i * n..(i + 1) * n];
+            for k in 0..n {
+                s[k] = s[k].mul_add(tile.scales[k], bias[k]);
+            }
+            for j in inputs.targets(i) {
+                self.cross[i * inputs.teacher_crops + j / images] +=
+                    dot(&weights[j * n..(j + 1) * n], s);
+            }
+            let log_sum = &mut self.student[i];
+            log_sum.raise(max(s));
+            let top = log_sum.top;
+            for s in s.iter_mut() {
+                *s = exp(*s - top);
+            }
+            log_sum.sum += crate::simd::sum(s);
+        }
+    }
+
+    /// Takes in the prototypes of another lane, those behind its own.
+    fn merge(&mut self, other: &Self, inputs: &Inputs<'_>) {
+        let images = inputs.images();
+        let mut factors = Vec::with_capacity(self.teacher.len());
+        for (j, theirs) in other.teacher.iter().enumerate() {
+            let mine = self.teacher[j].raise(theirs.top);
+            self.shrink(inputs, j, mine);
+            let factor = (theirs.top - self.teacher[j].top).exp();
+            self.teacher[j].sum += theirs.sum * factor;
+            self.teacher_scores[j] += other.teacher_scores[j] * factor;
+            if other.best[j].0 > self.best[j].0 {
+                self.best[j] = other.best[j];
+            }
+            factors.push(factor);
+        }
+        for i in 0..self.student.len() {
+            for j in inputs.targets(i) {
+                let at = i * inputs.teacher_crops + j / images;
+                self.cross[at] += other.cross[at] * factors[j];
+            }
+        }
+        let pairs = [(&mut self.student, &other.student), (&mut self.teacher_totals, &other.teacher_totals)];
+        for (mine, theirs) in pairs {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                mine.raise(theirs.top);
+                mine.sum += theirs.sum * (theirs.top - mine.top).exp();
+            }
+        }
+    }
+
+    fn finish(self, inputs: &Inputs<'_>) -> (Outcome, Saved) {
+        let images = inputs.images();
+        let values = |sums: &[LogSum]| sums.iter().map(|sum| sum.value()).collect::<Vec<f32>>();
+        let student_log_sums = values(&self.student);
+        let mut loss = 0.0;
+        for (i, log_sum) in student_log_sums.iter().enumerate() {
+            for j in inputs.targets(i) {
+                let cross = self.cross[i * inputs.teacher_crops + j / images];
+                loss += f64::from(*log_sum) - f64::from(cross) / f64::from(self.teacher[j].sum);
+            }
+        }
+        let rows = self.teacher.iter().zip(&self.teacher_scores);
+        let entropies =
+            rows.map(|(z, scores)| f64::from(z.value()) - f64::from(scores / z.sum));
+        let outcome = Outcome {
+            loss: loss * inputs.weight(),
+            teacher_entropy: entropies.sum::<f64>() / self.teacher.len().max(1) as f64,
+            assigned: self.best.iter().map(|best| best.1).collect(),
+        };
+        let saved = Saved {
+            teacher_log_sums: values(&self.teacher),
+            teacher_log_totals: values(&self.teacher_totals),
+            student_log_sums,
+        };
+        (outcome, saved)
+    }
+}
+
+/// A sum in 16 lanes that vectorizes.
+#[inline(always)]
+fn sum_of(terms: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    for (i, term) in terms.enumerate() {
+        lanes[i % 16] += term;
+    }
+    lanes.iter().sum()
+}

@@ -1,0 +1,74 @@
+//! The walk over prototypes: fixed tiles, dealt to a fixed number of lanes.
+
+use std::ops::Range;
+
+use super::Prototypes;
+use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::pool::Buffer;
+use crate::simd::{dot, vectorize};
+
+/// Prototypes of a tile.
+pub(super) const TILE: usize = 512;
+
+/// Pieces of the walk that may run at the same time; fixed, so that sums have one order.
+const LANES: usize = 16;
+
+/// The prototypes of each lane, in order; all but the last are whole tiles.
+pub(super) fn lanes(k: usize) -> Vec<Range<usize>> {
+    let tiles = k.div_ceil(TILE);
+    let count = tiles.clamp(1, LANES);
+    let bound = |lane: usize| (lane * tiles / count * TILE).min(k);
+    (0..count).map(|lane| bound(lane)..bound(lane + 1)).collect()
+}
+
+/// The tiles of a lane.
+pub(super) fn tiles(lane: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    lane.clone().step_by(TILE).map(move |start| start..(start + TILE).min(lane.end))
+}
+
+/// Raw products and what turns them into scores, for one network and one tile.
+pub(super) struct Tile {
+    /// `⟨vₖ, yᵢ⟩`, `[rows, n]`; callers turn it into what they need in place.
+    pub products: Buffer,
+    /// `1 / ‖vₖ‖`, `[n]`.
+    pub inverse_norms: Vec<f32>,
+    /// `gₖ / (τ ‖vₖ‖)`, `[n]`: from products to scores.
+    pub scales: Vec<f32>,
+}
+
+impl Tile {
+    pub(super) fn new(rows: usize) -> Self {
+        let vectors = || Vec::with_capacity(TILE);
+        Self { products: Buffer::take(rows * TILE), inverse_norms: vectors(), scales: vectors() }
+    }
+
+    /// Fills the tile with the products of `y`, `[rows, r]`, and these prototypes.
+    pub(super) fn fill(&mut self, y: &[f32], r: usize, p: &Prototypes<'_>, range: &Range<usize>) {
+        let (n, rows) = (range.len(), y.len() / r);
+        let v = &p.v[range.start * r..range.end * r];
+        let products = MatMut::new(&mut self.products, rows, n);
+        matmul(products, Write::Over, 1.0, Mat::new(y, rows, r), Mat::new(v, n, r).t(), Threads::One);
+        self.inverse_norms.clear();
+        self.scales.clear();
+        vectorize(|| {
+            for (v, g) in v.chunks_exact(r).zip(&p.g[range.clone()]) {
+                let inverse = 1.0 / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
+                self.inverse_norms.push(inverse);
+                self.scales.push(g * inverse / p.temperature);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_and_tiles_cover_every_prototype_once() {
+        for k in [1, 40, 512, 513, 8192, 8193, 65_536, 100_001] {
+            let covered: Vec<usize> = lanes(k).into_iter().flat_map(tiles).flatten().collect();
+            assert_eq!(covered, (0..k).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A residual branch joins the stream: drop path, layer scale, addition, on the kept sequences only.
+//!
+//! ```text
+//! x_kept += s · γ ⊙ y        dy = s · γ ⊙ dx_kept        dγ += s · Σ dx_kept ⊙ y
+//! ```
+//!
+//! `x` is the stream `[rows, d]`, `y` the branch's output on the kept sequences `[kept rows, d]`,
+//! γ the optional layer scale `[d]`, `s` one over the probability of being kept. Dropped sequences
+//! are not touched: their branch was never computed.
+//!
+//! Source: stochastic depth, Huang et al., arXiv:1603.09382, per sample; layer scale, Touvron et
+//! al., arXiv:2103.17239.
+
+use rayon::prelude::*;
+
+use super::tokens::Sequences;
+use crate::rows::{add_column_sums, row};
+use crate::simd::vectorize;
+use crate::tensor::Tensor;
+
+/// Adds the branch to the kept sequences of the stream.
+pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma: Option<&[f32]>) {
+    let d = stream.width();
+    assert_eq!(y.shape(), [kept.rows(), d], "output of a residual branch");
+    let sources = kept.compact();
+    let pieces = kept.split_mut(stream, d);
+    pieces.into_par_iter().zip(sources.spans()).for_each(|(piece, &(first, _))| {
+        vectorize(|| {
+            let y = &y[first * d..][..piece.len()];
+            for (x, y) in piece.chunks_exact_mut(d).zip(y.chunks_exact(d)) {
+                for j in 0..d {
+                    x[j] += scale * gamma.map_or(1.0, |gamma| gamma[j]) * y[j];
+                }
+            }
+        });
+    });
+}
+
+/// `dy` on the kept sequences: `[kept.rows(), d]`.
+pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[f32]>) -> Tensor {
+    let d = dstream.width();
+    let mut dy = Tensor::uninit(&[kept.rows(), d]);
+    let pieces = kept.compact().split_mut(&mut dy, d);
+    pieces.into_par_iter().zip(kept.spans()).for_each(|(piece, &(first, _))| {
+        vectorize(|| {
+            let dx = &dstream[first * d..][..piece.len()];
+            for (dy, dx) in piece.chunks_exact_mut(d).zip(dx.chunks_exact(d)) {
+                for j in 0..d {
+                    dy[j] = scale * gamma.map_or(1.0, |gamma| gamma[j]) * dx[j];
+                }
+            }
+        });
+    });
+    dy
+}
+
+/// Adds to the gradient of the layer scale; `dx_kept` are the kept rows of the stream's gradient.
+pub fn backward_gamma(dx_kept: &Tensor, y: &Tensor, scale: f32, dgamma: &mut [f32]) {
+    let d = y.width();
+    add_column_sums(dgamma, y.rows(), |range, sums| {
+        for i in range {
+            let (dx, y) = (row(dx_kept, d, i), row(y, d, i));
+            for j in 0..d {
+                sums[j] += scale * dx[j] * y[j];
+            }
+        }
+    });
+}

@@ -1,0 +1,150 @@
+//! Memory for tensors: 64-byte aligned buffers that are kept by size class and reused.
+//!
+//! A steady training step asks for the same sizes again and again, so from the second step on it
+//! takes nothing from the system and touches no fresh page. Buffers keep their old contents; debug
+//! builds fill them with NaN, so that an output that was never written is seen.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use aligned_vec::{AVec, ConstAlign};
+
+type Memory = AVec<f32, ConstAlign<64>>;
+
+#[derive(Default)]
+struct Pool {
+    free: HashMap<usize, Vec<Memory>>,
+    usage: Usage,
+}
+
+/// What the pool has lent and holds, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Lent at this moment.
+    pub in_use: usize,
+    /// The most that was lent at once since the last [`reset_peak`].
+    pub peak: usize,
+    /// Taken from the system so far: lent or kept for reuse.
+    pub reserved: usize,
+}
+
+static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
+
+fn pool() -> MutexGuard<'static, Pool> {
+    // A panic elsewhere leaves the free lists whole: every change of them is a single push or pop.
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the pool has lent and holds now.
+pub fn usage() -> Usage {
+    pool().usage
+}
+
+/// Starts a new high-water mark at what is lent now.
+pub fn reset_peak() {
+    let mut pool = pool();
+    pool.usage.peak = pool.usage.in_use;
+}
+
+/// A buffer of the pool, returned to it on drop.
+pub struct Buffer {
+    memory: Memory,
+    len: usize,
+}
+
+impl Buffer {
+    /// A buffer of `len` numbers of unspecified value (NaN in debug builds).
+    pub fn take(len: usize) -> Self {
+        let class = size_class(len);
+        let reused = {
+            let mut pool = pool();
+            let reused = pool.free.get_mut(&class).and_then(Vec::pop);
+            pool.usage.in_use += class * size_of::<f32>();
+            pool.usage.peak = pool.usage.peak.max(pool.usage.in_use);
+            if reused.is_none() {
+                pool.usage.reserved += class * size_of::<f32>();
+            }
+            reused
+        };
+        let memory = reused.unwrap_or_else(|| aligned_vec::avec!([64]| 0.0; class));
+        let mut buffer = Self { memory, len };
+        if cfg!(debug_assertions) {
+            buffer.fill(f32::NAN);
+        }
+        buffer
+    }
+
+    /// A buffer of `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        let mut buffer = Self::take(len);
+        buffer.fill(0.0);
+        buffer
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = std::mem::replace(&mut self.memory, Memory::new(64));
+        let class = memory.len();
+        let mut pool = pool();
+        pool.usage.in_use -= class * size_of::<f32>();
+        pool.free.entry(class).or_default().push(memory);
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.len]
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::take(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} numbers)", self.len)
+    }
+}
+
+/// The next of eight steps between powers of two: at most 12.5 % is wasted, and the slightly
+/// different sizes that drop path makes fall into few classes.
+fn size_class(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(16);
+    len.div_ceil(step).max(1) * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_its_length_and_wastes_little() {
+        for len in [0, 1, 15, 16, 17, 1000, 4097, 1 << 20, (1 << 20) + 1] {
+            let class = size_class(len);
+            assert!(class >= len && class % 16 == 0);
+            assert!(len < 256 || class - len <= len / 7, "{len} → {class}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_zero_also_in_reused_memory() {
+        let mut first = Buffer::take(12_345);
+        first.fill(7.0);
+        drop(first);
+        assert!(Buffer::zeros(12_345).iter().all(|&x| x == 0.0));
+    }
+}
