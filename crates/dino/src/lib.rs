@@ -1,1 +1,16 @@
 //! Self-distillation with vision transformers: DINO, iBOT, DINO-vMF: model, objective, training, evaluation.
+
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+pub mod eval;
+pub mod metrics;
+pub mod model;
+pub mod objective;
+pub mod optim;
+pub mod preset;
+pub mod run_folder;
+pub mod schedule;
+pub mod trainer;

@@ -23,6 +23,8 @@ pub mod pool;
 pub mod rows;
 pub mod simd;
 mod tensor;
+#[cfg(test)]
+mod testing;
 
 pub use params::{ParamTable, Params, Range};
 pub use tensor::Tensor;

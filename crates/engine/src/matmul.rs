@@ -131,3 +131,6 @@ pub fn matmul(dst: MatMut<'_>, write: Write, scale: f32, a: Mat<'_>, b: Mat<'_>,
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

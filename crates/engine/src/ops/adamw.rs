@@ -41,6 +41,9 @@ const CHUNK: usize = 1 << 14;
 /// Updates weights and moments; all slices have one length.
 pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Moments<'_>) {
     assert_eq!(weights.len(), grads.len(), "numbers of weights and gradients");
+    let numbers = (moments.first.len(), moments.second.len());
+    assert_eq!(numbers, (weights.len(), weights.len()), "numbers of weights and moments");
+    assert!(settings.step > 0, "updates count from 1");
     let (beta1, beta2) = settings.betas;
     let step = settings.step.min(i32::MAX as u64) as i32;
     let keep = (1.0 - settings.lr * settings.decay) as f32;
@@ -63,3 +66,6 @@ pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Mom
         });
     });
 }
+
+#[cfg(test)]
+mod tests;

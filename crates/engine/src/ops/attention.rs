@@ -230,3 +230,6 @@ impl Scratch {
         matmul(head.part_mut(dqkv, 1), Write::Over, head.scale(), ds.t(), q, one);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
     });
     dy
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,44 @@ pub fn scale(grads: &mut [f32], factor: f32) {
         vectorize(|| g.iter_mut().for_each(|g| *g *= factor));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    /// Each chunk is an f32 sum of 16384 squares in 16 lanes.
+    #[test]
+    fn the_norm_is_that_of_f64() {
+        for len in [0, 1, 33, 3 * CHUNK + 5] {
+            let g = randoms(1, len);
+            let expected = inner(&doubles(&g), &doubles(&g)).sqrt();
+            assert!((norm(&g) - expected).abs() <= 1e-5 * expected, "{len}");
+        }
+        assert!(norm(&[1.0, f32::NAN]).is_nan());
+        assert_eq!(norm(&[1.0, f32::INFINITY]), f64::INFINITY);
+    }
+
+    #[test]
+    fn clipping_shortens_long_gradients_and_leaves_short_ones() {
+        let mut g = [3.0, 4.0];
+        clip(&mut g, 5.0, 6.0);
+        assert_eq!(g, [3.0, 4.0]);
+        clip(&mut g, 5.0, 1.0);
+        assert_close(&g, &[0.6, 0.8], 1e-6, 0.0);
+    }
+
+    #[test]
+    fn scaling_multiplies_every_number() {
+        let (mut g, before) = (randoms(2, CHUNK + 3), randoms(2, CHUNK + 3));
+        scale(&mut g, 0.5);
+        assert!(g.iter().zip(&before).all(|(g, before)| *g == 0.5 * before));
+    }
+
+    #[test]
+    fn threads_give_equal_bits() {
+        let g = randoms(3, 5 * CHUNK + 11);
+        let on = |n| on_threads(n, || norm(&g).to_bits());
+        assert_eq!((on(1), on(1)), (on(2), on(3)));
+    }
+}

@@ -132,3 +132,6 @@ fn backward_row(gamma: &[f32], x: &[f32], [mean, rstd]: [f32; 2], dy: &mut [f32]
         dy[j] = rstd * (dy[j] - (x[j] - mean) * rstd * g_normed_mean);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ pub struct Linear {
     pub output: usize,
 }
 
-/// What backward needs: the input. A layer that can recompute its input cheaply calls [`infer`]
-/// and makes this in its own backward.
+/// What backward needs: the input. A layer that can recompute its input cheaply calls [`infer`] and,
+/// in its own backward, the two halves [`backward_input`] and [`backward_params`].
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
@@ -42,6 +42,7 @@ pub fn forward(layer: &Linear, params: &Params, x: Tensor) -> (Tensor, Saved) {
 pub fn infer(layer: &Linear, params: &Params, x: &Tensor) -> Tensor {
     let (rows, bias) = (x.rows(), params.get(layer.bias));
     assert_eq!(x.width(), layer.input, "width of the input of a linear layer");
+    assert_eq!(bias.len(), layer.output, "bias of a linear layer");
     let mut y = Tensor::uninit(&[rows, layer.output]);
     for_each_block(&mut y, layer.output, |_, block| {
         for y in block.chunks_exact_mut(bias.len()) {
@@ -62,8 +63,14 @@ pub fn backward(
     dy: &Tensor,
     grads: &mut Params,
 ) -> Tensor {
+    backward_params(layer, &saved.x, dy, grads);
+    backward_input(layer, params, dy)
+}
+
+/// The half of [`backward`] that needs no input: `dx`.
+pub fn backward_input(layer: &Linear, params: &Params, dy: &Tensor) -> Tensor {
     let rows = dy.rows();
-    backward_params(layer, saved, dy, grads);
+    assert_eq!(dy.width(), layer.output, "width of the gradient of a linear layer");
     let mut dx = Tensor::uninit(&[rows, layer.input]);
     let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
     let dy = Mat::new(dy, rows, layer.output);
@@ -71,12 +78,12 @@ pub fn backward(
     dx
 }
 
-/// Only the gradients of weight and bias: for the first layer, whose input needs none.
-pub fn backward_params(layer: &Linear, saved: Saved, dy: &Tensor, grads: &mut Params) {
+/// The half of [`backward`] that needs the input: adds to the gradients of weight and bias.
+pub fn backward_params(layer: &Linear, x: &Tensor, dy: &Tensor, grads: &mut Params) {
     let rows = dy.rows();
     assert_eq!(dy.width(), layer.output, "width of the gradient of a linear layer");
-    assert_eq!(saved.x.rows(), rows, "rows of input and gradient of a linear layer");
-    let x = Mat::new(&saved.x, rows, layer.input);
+    assert_eq!(x.shape(), [rows, layer.input], "input of a linear layer");
+    let x = Mat::new(x, rows, layer.input);
     let dweight = MatMut::new(grads.get_mut(layer.weight), layer.output, layer.input);
     let dy_matrix = Mat::new(dy, rows, layer.output);
     matmul(dweight, Write::Add, 1.0, dy_matrix.t(), x, Threads::All);
@@ -88,3 +95,6 @@ pub fn backward_params(layer: &Linear, saved: Saved, dy: &Tensor, grads: &mut Pa
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,6 @@ fn for_each_line(images: Images, patch_size: usize, mut copy: impl FnMut(usize, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

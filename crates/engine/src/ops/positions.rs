@@ -28,6 +28,7 @@ impl Resample {
     /// `out`, overwritten.
     pub fn forward(&self, table: &[f32], d: usize, out: &mut [f32]) {
         assert_eq!(table.len(), self.grid * self.grid * d, "position table");
+        assert_eq!(out.len(), self.cells() * d, "resampled positions");
         let mut sums = vec![0.0f64; d];
         for (cell, out) in out.chunks_exact_mut(d).enumerate() {
             sums.fill(0.0);
@@ -42,6 +43,8 @@ impl Resample {
 
     /// Adds to `dtable`.
     pub fn backward(&self, dout: &[f32], d: usize, dtable: &mut [f32]) {
+        assert_eq!(dtable.len(), self.grid * self.grid * d, "gradient of a position table");
+        assert_eq!(dout.len(), self.cells() * d, "gradient of resampled positions");
         for (cell, dout) in dout.chunks_exact(d).enumerate() {
             self.for_each_tap(cell, |source, weight| {
                 for (to, from) in dtable[source * d..][..d].iter_mut().zip(dout) {
@@ -49,6 +52,10 @@ impl Resample {
                 }
             });
         }
+    }
+
+    fn cells(&self) -> usize {
+        self.rows.len() * self.cols.len()
     }
 
     fn for_each_tap(&self, cell: usize, mut visit: impl FnMut(usize, f64)) {
@@ -87,3 +94,6 @@ fn cubic(t: f64) -> f64 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests;

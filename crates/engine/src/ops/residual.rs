@@ -22,6 +22,7 @@ use crate::tensor::Tensor;
 pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma: Option<&[f32]>) {
     let d = stream.width();
     assert_eq!(y.shape(), [kept.rows(), d], "output of a residual branch");
+    assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
     let sources = kept.compact();
     let pieces = kept.split_mut(stream, d);
     pieces.into_par_iter().zip(sources.spans()).for_each(|(piece, &(first, _))| {
@@ -39,6 +40,7 @@ pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma:
 /// `dy` on the kept sequences: `[kept.rows(), d]`.
 pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[f32]>) -> Tensor {
     let d = dstream.width();
+    assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
     let mut dy = Tensor::uninit(&[kept.rows(), d]);
     let pieces = kept.compact().split_mut(&mut dy, d);
     pieces.into_par_iter().zip(kept.spans()).for_each(|(piece, &(first, _))| {
@@ -57,6 +59,8 @@ pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[
 /// Adds to the gradient of the layer scale; `dx_kept` are the kept rows of the stream's gradient.
 pub fn backward_gamma(dx_kept: &Tensor, y: &Tensor, scale: f32, dgamma: &mut [f32]) {
     let d = y.width();
+    assert_eq!(dx_kept.shape(), y.shape(), "gradient and output of a residual branch");
+    assert_eq!(dgamma.len(), d, "gradient of a layer scale");
     add_column_sums(dgamma, y.rows(), |range, sums| {
         for i in range {
             let (dx, y) = (row(dx_kept, d, i), row(y, d, i));
@@ -66,3 +70,6 @@ pub fn backward_gamma(dx_kept: &Tensor, y: &Tensor, scale: f32, dgamma: &mut [f3
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ pub fn scatter_add(compact: &Tensor, sequences: &Sequences, matrix: &mut Tensor)
         piece.iter_mut().zip(source).for_each(|(to, from)| *to += from);
     });
 }
+
+#[cfg(test)]
+mod tests;

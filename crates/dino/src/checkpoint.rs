@@ -1,0 +1,122 @@
+//! Checkpoints: `checkpoints/step-00001800/{model.safetensors,state.json}`.
+//!
+//! A checkpoint is written under another name, synced to the disk and renamed, so that a folder
+//! `step-…` is whole or damaged later. `state.json` has the checksum of the tensors and its own;
+//! a checkpoint with one wrong bit is refused and the one before it is used. Nothing in it depends
+//! on time, threads or the order of a map: equal runs write equal bytes.
+
+mod error;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use error::Error;
+pub use read::{Loaded, Newest, Refused, Tensors, load, load_newest_valid};
+pub use write::{Retention, Tensor, save};
+pub(crate) use write::{clean, sync_folder};
+
+/// The folder of checkpoints in a run folder.
+pub const FOLDER: &str = "checkpoints";
+/// The file of tensors in a checkpoint.
+pub const TENSORS: &str = "model.safetensors";
+/// The file of everything else in a checkpoint.
+pub const STATE: &str = "state.json";
+
+const PREFIX: &str = "step-";
+const TEMPORARY: &str = ".tmp-";
+const REPLACED: &str = ".old-";
+const FORMAT: u32 = 1;
+
+/// What is saved beside the tensors. The position in the data follows from `step`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Version of this layout.
+    format: u32,
+    /// Version of the library that wrote it.
+    library: String,
+    /// Optimizer steps done; the next one has this number.
+    pub step: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// [`Config::fingerprint`](crate::config::Config::fingerprint) of the run.
+    pub config: String,
+    /// Updates of each parameter so far, which AdamW's bias correction needs.
+    pub optimizer_steps: BTreeMap<String, u64>,
+    /// Anything else that is not a tensor.
+    pub extra: BTreeMap<String, serde_json::Value>,
+    /// SHA-256 of `model.safetensors`, in hexadecimal; [`save`] sets it.
+    tensors_sha256: String,
+    /// SHA-256 of this state with this field empty; [`save`] sets it.
+    checksum: String,
+}
+
+impl State {
+    /// A state without optimizer steps and extras.
+    pub fn new(step: u64, seed: u64, config: String) -> Self {
+        Self {
+            format: FORMAT,
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            step,
+            seed,
+            config,
+            optimizer_steps: BTreeMap::new(),
+            extra: BTreeMap::new(),
+            tensors_sha256: String::new(),
+            checksum: String::new(),
+        }
+    }
+
+    /// SHA-256 of `model.safetensors` beside it, in hexadecimal.
+    pub fn tensors_sha256(&self) -> &str {
+        &self.tensors_sha256
+    }
+
+    /// The bytes of `state.json`, checksum included.
+    fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut state = Self { checksum: String::new(), ..self.clone() };
+        state.checksum = hex(&Sha256::digest(serde_json::to_vec_pretty(&state)?));
+        let mut bytes = serde_json::to_vec_pretty(&state)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// The folder of the checkpoint at `step` of the run in `run`.
+pub fn path_of(run: &Path, step: u64) -> PathBuf {
+    run.join(FOLDER).join(format!("{PREFIX}{step:08}"))
+}
+
+/// Steps of all checkpoints of the run in `run`, valid or not, ascending.
+///
+/// # Errors
+/// If the folder cannot be listed; that it is missing is no error.
+pub fn steps(run: &Path) -> Result<Vec<u64>, Error> {
+    let folder = run.join(FOLDER);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let list = |source| Error::Read { path: folder.clone(), source };
+    let mut steps = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(list)? {
+        let name = entry.map_err(list)?.file_name();
+        let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if let Some(step) = digits.and_then(|digits| digits.parse().ok())
+            && path_of(run, step).file_name() == Some(&name)
+        {
+            steps.push(step);
+        }
+    }
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,131 @@
+//! What can be wrong with a checkpoint.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A checkpoint could not be written, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No room for a checkpoint.
+    #[error("no space left for checkpoint `{}`, which needs {:.1} MiB", path.display(), *bytes as f64 / 1048576.0)]
+    DiskFull {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A state that does not serialize.
+    #[error("cannot write the state of `{}`: {source}", path.display())]
+    State {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the serializer says.
+        source: serde_json::Error,
+    },
+    /// Bytes that are no checkpoint, or not the ones written.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint of a layout that this version does not know.
+    #[error("`{}` has layout {found}, but this version reads {known}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A run in which every checkpoint is damaged.
+    #[error("none of the {count} checkpoints in `{}` is whole; the newest: {newest}", path.display())]
+    NoneValid {
+        /// The folder of checkpoints.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the newest.
+        newest: String,
+    },
+    /// A tensor that the model needs and the file lacks.
+    #[error("tensor `{name}` is missing in `{}`", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
+    /// Tensors that the model does not have.
+    #[error("`{}` has {count} unknown tensors, the first is `{name}`", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first of them in alphabetical order.
+        name: String,
+    },
+    /// A tensor of another shape.
+    #[error("tensor `{name}` is {found:?} in `{}`, but {expected:?} in this model", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its shape in the model.
+        expected: Vec<usize>,
+        /// Its shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor of another type.
+    #[error("tensor `{name}` is {found} in `{}`, but F32 is needed", path.display())]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Shape { .. } | Self::Missing { .. } | Self::Unknown { .. } => {
+                "pass the `config.toml` that lies beside the checkpoint"
+            }
+            Self::DiskFull { .. } => {
+                "all earlier checkpoints are whole; make room, then go on with `--resume`"
+            }
+            Self::Damaged { .. } => "an interrupted copy leaves a short file; copy it again",
+            Self::NoneValid { .. } => "start anew in another folder with `--out`",
+            Self::Format { .. } => "use the version that wrote it",
+            Self::Read { .. } | Self::Write { .. } | Self::State { .. } | Self::Dtype { .. } => {
+                return None;
+            }
+        };
+        Some(hint.to_owned())
+    }
+}

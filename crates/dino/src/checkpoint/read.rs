@@ -1,0 +1,224 @@
+//! Reading: all or nothing, every failure with its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+
+use super::{Error, FOLDER, FORMAT, STATE, State, TENSORS, hex, path_of, steps};
+
+/// A whole checkpoint.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What is not a tensor.
+    pub state: State,
+    /// The tensors.
+    pub tensors: Tensors,
+}
+
+/// A checkpoint that was not used.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Error,
+}
+
+/// The newest whole checkpoint of a run and the newer ones that are not.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// `None` if the run has no checkpoint at all.
+    pub loaded: Option<Loaded>,
+    /// Newer ones, the newest first.
+    pub refused: Vec<Refused>,
+}
+
+/// Loads the newest whole checkpoint of the run folder `run`. Changes nothing.
+///
+/// # Errors
+/// If there are checkpoints, but none is whole.
+pub fn load_newest_valid(run: &Path) -> Result<Newest, Error> {
+    let mut refused = Vec::new();
+    for step in steps(run)?.into_iter().rev() {
+        let path = path_of(run, step);
+        match load(&path) {
+            Ok(loaded) => return Ok(Newest { loaded: Some(loaded), refused }),
+            Err(reason) => refused.push(Refused { path, reason }),
+        }
+    }
+    match refused.first() {
+        None => Ok(Newest::default()),
+        Some(newest) => Err(Error::NoneValid {
+            path: run.join(FOLDER),
+            count: refused.len(),
+            newest: newest.reason.to_string(),
+        }),
+    }
+}
+
+/// Loads the checkpoint in the folder `path`.
+///
+/// # Errors
+/// If a file is missing or has one wrong bit.
+pub fn load(path: &Path) -> Result<Loaded, Error> {
+    let state = read_state(&path.join(STATE))?;
+    let file = path.join(TENSORS);
+    let bytes = read(&file)?;
+    let found = hex(&Sha256::digest(&bytes));
+    if found != state.tensors_sha256 {
+        let reason = format!(
+            "its {} bytes have the checksum {}…, but {}… was saved",
+            bytes.len(),
+            &found[..8],
+            state.tensors_sha256.get(..8).unwrap_or_default()
+        );
+        return Err(Error::Damaged { path: file, reason });
+    }
+    let named = path.file_name().and_then(|name| name.to_str());
+    let step = state.step;
+    if path_of(Path::new(""), step).file_name().and_then(|name| name.to_str()) != named {
+        let reason = format!("it is that of step {step}");
+        return Err(Error::Damaged { path: path.join(STATE), reason });
+    }
+    let tensors = Tensors::from_bytes(&file, bytes)?;
+    Ok(Loaded { path: path.to_owned(), state, tensors })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+fn read_state(path: &Path) -> Result<State, Error> {
+    let bytes = read(path)?;
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let found = value["format"].as_u64().and_then(|found| u32::try_from(found).ok());
+    if let Some(found) = found.filter(|found| *found > FORMAT) {
+        return Err(Error::Format { path: path.to_owned(), found, known: FORMAT });
+    }
+    let state: State = serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
+    let expected = state.to_bytes().map_err(|error| damaged(error.to_string()))?;
+    if bytes != expected {
+        return Err(damaged("its checksum does not fit its content".to_owned()));
+    }
+    Ok(state)
+}
+
+/// The tensors of a safetensors file, by name.
+#[derive(Debug)]
+pub struct Tensors {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+impl Tensors {
+    /// Reads any safetensors file, without a checksum.
+    ///
+    /// # Errors
+    /// If it cannot be read or is no safetensors file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::from_bytes(path, read(path)?)
+    }
+
+    fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        let damaged = |error: safetensors::SafeTensorError| Error::Damaged {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        // Checks that the header is sound and that it covers the file exactly.
+        SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let data = 8 + header;
+        let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+            let (start, end) = info.data_offsets;
+            let bytes = data + start..data + end;
+            (name, Entry { dtype: info.dtype, shape: info.shape.clone(), bytes })
+        };
+        let entries = metadata.tensors().into_iter().map(entry).collect();
+        Ok(Self { path: path.to_owned(), bytes, entries })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The shape of `name`, if the file has it.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// The values of `name`, which must have the shape `shape`.
+    ///
+    /// # Errors
+    /// If it is missing, of another shape, or not of `f32`.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let mut values = vec![0.0; shape.iter().product()];
+        self.copy_into(name, shape, &mut values)?;
+        Ok(values)
+    }
+
+    /// Copies the values of `name`, which must have the shape `shape`, into `values`.
+    ///
+    /// # Errors
+    /// If it is missing, of another shape, or not of `f32`; `values` is untouched then.
+    ///
+    /// # Panics
+    /// If `values` has not as many elements as `shape` says.
+    pub fn copy_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), Error> {
+        let (path, name_owned) = (|| self.path.clone(), || name.to_owned());
+        let Some(entry) = self.entries.get(name) else {
+            return Err(Error::Missing { path: path(), name: name_owned() });
+        };
+        if entry.shape != shape {
+            let (expected, found) = (shape.to_vec(), entry.shape.clone());
+            return Err(Error::Shape { path: path(), name: name_owned(), expected, found });
+        }
+        if entry.dtype != Dtype::F32 {
+            let found = format!("{:?}", entry.dtype);
+            return Err(Error::Dtype { path: path(), name: name_owned(), found });
+        }
+        let (numbers, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
+        assert_eq!(numbers.len(), values.len(), "values for tensor `{name}` of shape {shape:?}");
+        for (value, bytes) in values.iter_mut().zip(numbers) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        Ok(())
+    }
+
+    /// Refuses a file with other tensors than `known`.
+    ///
+    /// # Errors
+    /// The number of unknown tensors and the first of them.
+    pub fn only<'a>(&self, known: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+        let known: BTreeSet<_> = known.collect();
+        let mut unknown = self.names().filter(|name| !known.contains(name));
+        match unknown.next() {
+            None => Ok(()),
+            Some(name) => {
+                let (name, count) = (name.to_owned(), 1 + unknown.count());
+                Err(Error::Unknown { path: self.path.clone(), count, name })
+            }
+        }
+    }
+}

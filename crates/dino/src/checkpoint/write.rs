@@ -1,0 +1,226 @@
+//! Writing: temporary folder, sync, rename, prune.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Error, FOLDER, REPLACED, STATE, State, TEMPORARY, TENSORS, hex, path_of, steps};
+
+/// One tensor to be saved: name, shape and values.
+#[derive(Debug, Clone)]
+pub struct Tensor<'a> {
+    /// Its name, unique in the checkpoint.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values, row-major; as many as the shape says.
+    pub values: &'a [f32],
+}
+
+/// Which checkpoints stay when a new one is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// This many of the newest.
+    pub last: usize,
+    /// And those at multiples of this many steps; 0 for none.
+    pub every_steps: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { last: 2, every_steps: 0 }
+    }
+}
+
+/// Writes a checkpoint into the run folder `run`, then removes those that `retention` does not keep.
+/// Returns its folder.
+///
+/// # Errors
+/// If it cannot be written. What was saved before is untouched then, and the rest of the attempt is
+/// removed.
+///
+/// # Panics
+/// If a tensor has not as many values as its shape says, or two have one name.
+pub fn save(
+    run: &Path,
+    tensors: &[Tensor<'_>],
+    state: &State,
+    retention: Retention,
+) -> Result<PathBuf, Error> {
+    let target = path_of(run, state.step);
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = run.join(FOLDER);
+    let temporary = folder.join(format!("{TEMPORARY}{name}"));
+    let written = write_folder(&temporary, tensors, state).and_then(|()| {
+        let aside = folder.join(format!("{REPLACED}{name}"));
+        publish(&temporary, &target, &aside).map_err(Failure::Io)
+    });
+    if let Err(failure) = written {
+        // If even this fails, the next save of this step removes it, and reading ignores it.
+        drop(fs::remove_dir_all(&temporary));
+        return Err(failure.into_error(target, tensors));
+    }
+    prune(run, state.step, retention)?;
+    Ok(target)
+}
+
+enum Failure {
+    Io(io::Error),
+    State(serde_json::Error),
+}
+
+impl Failure {
+    fn into_error(self, path: PathBuf, tensors: &[Tensor<'_>]) -> Error {
+        match self {
+            Self::State(source) => Error::State { path, source },
+            Self::Io(source) => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                    let bytes = tensors.iter().map(|tensor| 4 * tensor.values.len() as u64).sum();
+                    Error::DiskFull { path, bytes }
+                }
+                _ => Error::Write { path, source },
+            },
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(source: io::Error) -> Self {
+        Self::Io(source)
+    }
+}
+
+fn write_folder(folder: &Path, tensors: &[Tensor<'_>], state: &State) -> Result<(), Failure> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    let tensors_sha256 = write_tensors(&folder.join(TENSORS), tensors)?;
+    let state = State { tensors_sha256, ..state.clone() };
+    let bytes = state.to_bytes().map_err(Failure::State)?;
+    let mut file = File::create(folder.join(STATE))?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    Ok(sync_folder(folder)?)
+}
+
+/// Gives a whole folder its final name; an older one of that name steps aside first.
+fn publish(temporary: &Path, target: &Path, aside: &Path) -> io::Result<()> {
+    let parent = target.parent().unwrap_or(target);
+    if aside.exists() {
+        fs::remove_dir_all(aside)?;
+    }
+    if target.exists() {
+        fs::rename(target, aside)?;
+    }
+    if let Err(error) = fs::rename(temporary, target) {
+        if aside.exists() {
+            // Back to where it was; the first error is the one to report.
+            drop(fs::rename(aside, target));
+        }
+        return Err(error);
+    }
+    sync_folder(parent)?;
+    if aside.exists() {
+        fs::remove_dir_all(aside)?;
+    }
+    Ok(())
+}
+
+/// Makes names in `folder` survive a power cut; other systems than Unix cannot sync a folder.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Writes a safetensors file in the order of names and returns its SHA-256.
+fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> io::Result<String> {
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut out = Hashing { file: BufWriter::new(File::create(path)?), hash: Sha256::new() };
+    let header = header(&sorted)?;
+    out.write(&(header.len() as u64).to_le_bytes())?;
+    out.write(&header)?;
+    let mut bytes = Vec::with_capacity(4 << 14);
+    for tensor in sorted {
+        for values in tensor.values.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            out.write(&bytes)?;
+        }
+    }
+    out.file.flush()?;
+    out.file.get_ref().sync_all()?;
+    Ok(hex(&out.hash.finalize()))
+}
+
+/// The JSON header of a safetensors file, padded so that the data begin at a multiple of 8.
+fn header(sorted: &[&Tensor<'_>]) -> io::Result<Vec<u8>> {
+    let mut entries = serde_json::Map::new();
+    let mut start = 0;
+    for tensor in sorted {
+        let Tensor { name, shape, values } = tensor;
+        let count: usize = shape.iter().product();
+        assert_eq!(count, values.len(), "tensor `{name}` has a shape of {shape:?}");
+        let end = start + 4 * count;
+        let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+        let earlier = entries.insert(name.clone(), entry);
+        assert!(earlier.is_none(), "two tensors have the name `{name}`");
+        start = end;
+    }
+    let mut header = serde_json::to_vec(&entries)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+struct Hashing {
+    file: BufWriter<File>,
+    hash: Sha256,
+}
+
+impl Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.file.write_all(bytes)
+    }
+}
+
+/// Removes what is not to be kept of the checkpoints up to `step`, and remains of interrupted saves.
+fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
+    let steps: Vec<_> = steps(run)?.into_iter().filter(|other| *other <= step).collect();
+    let old = steps.len().saturating_sub(retention.last.max(1));
+    let periodic =
+        |step: u64| retention.every_steps > 0 && step.is_multiple_of(retention.every_steps);
+    for step in steps.into_iter().take(old).filter(|step| !periodic(*step)) {
+        let path = path_of(run, step);
+        fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;
+    }
+    clean(run)
+}
+
+/// Removes what interrupted saves have left.
+pub(crate) fn clean(run: &Path) -> Result<(), Error> {
+    let folder = run.join(FOLDER);
+    let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = entry.path();
+        // A kill between two renames leaves the older one of a step aside only: take it back.
+        if let Some(step) = name.strip_prefix(REPLACED) {
+            let target = folder.join(step);
+            let back = if target.exists() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::rename(&path, &target)
+            };
+            back.map_err(|source| Error::Write { path: path.clone(), source })?;
+        }
+        if name.starts_with(TEMPORARY) {
+            fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The settings of a run: sections, the layers they are merged from, and what is refused.
+//!
+//! Default < preset < `--config` file < `--set key=value` < flag. The doc comment of each field in
+//! `config/*.rs` is its reference.
+
+mod check;
+mod data;
+mod eval;
+mod layers;
+mod model;
+mod objective;
+mod optim;
+mod run;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result, io_error};
+use crate::preset;
+
+pub use data::Data;
+pub use eval::Eval;
+pub use layers::{Flag, Origin};
+pub use model::{Arch, Model, PositionOffset};
+pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
+pub(crate) use optim::to_steps;
+pub use optim::{Horizon, Optim};
+pub use run::Run;
+
+pub(crate) use layers::nearest;
+use layers::{Layers, Origins};
+
+/// Something worth telling that stops nothing; the library prints nothing itself.
+pub type Warning = String;
+
+/// All settings of a run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Seed of every random number: weights, order of images, crops, drop path.
+    pub seed: u64,
+    /// The network: backbone and head.
+    pub model: Model,
+    /// Images and how they are cropped.
+    pub data: Data,
+    /// Prototypes, temperatures, centering.
+    pub objective: Objective,
+    /// Length of the run, optimizer and teacher's momentum.
+    pub optim: Optim,
+    /// k-NN during training.
+    pub eval: Eval,
+    /// What does not change results: threads, folders, checkpoints.
+    pub run: Run,
+    /// Who wrote which key.
+    #[serde(skip)]
+    origins: Origins,
+}
+
+impl Config {
+    /// Merges all layers, fills in what depends on other keys, and checks the result.
+    ///
+    /// # Errors
+    /// An unknown preset or key, text that is no TOML, a value of the wrong type or with which
+    /// nothing can be trained; each names the key and who wrote it.
+    pub fn resolve(
+        preset: Option<&str>,
+        file: Option<&Path>,
+        sets: &[String],
+        flags: &[Flag],
+    ) -> Result<Self> {
+        let mut layers = Layers::default();
+        if let Some(name) = preset {
+            let preset = preset::find(name)?;
+            layers.add_text(preset.toml, Path::new(preset.name), |_| {
+                Origin::Preset(preset.name.to_owned())
+            })?;
+            layers.keep_preset_horizon();
+        }
+        if let Some(path) = file {
+            let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+            let origin = |line| Origin::File { path: path.to_owned(), line };
+            layers.add_text(&text, path, origin)?;
+        }
+        layers.add_sets(sets)?;
+        layers.add_flags(flags)?;
+        Self::from_layers(layers)
+    }
+
+    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::load_with(path, &[], &[])
+    }
+
+    /// As [`Config::load`], with `sets` and `flags` on top.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
+    pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        let mut layers = Layers::default();
+        layers.add_text(&text, path, |line| Origin::Run { path: path.to_owned(), line })?;
+        layers.add_sets(sets)?;
+        layers.add_flags(flags)?;
+        Self::from_layers(layers)
+    }
+
+    fn from_layers(layers: Layers) -> Result<Self> {
+        let (table, origins) = layers.finish();
+        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            // Every key was checked alone, so this is a mistake of ours or of a derived key.
+            Error::WrongType {
+                key: "configuration".to_owned(),
+                origin: Origin::Default,
+                found: error.message().to_owned(),
+                expected: "valid".to_owned(),
+            }
+        })?;
+        config.origins = origins;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Who wrote `key` (with its section, such as `optim.lr`).
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.of(key)
+    }
+
+    /// The configuration as TOML, every key written out (options that are off are left out).
+    pub fn to_toml(&self) -> String {
+        // Numbers, strings, lists of numbers and tables always serialize.
+        toml::to_string(&self.to_table()).unwrap_or_default()
+    }
+
+    fn to_table(&self) -> toml::Table {
+        toml::Table::try_from(self).unwrap_or_default()
+    }
+
+    /// Whether `other` describes the same run: equal but for [`Run::MAY_CHANGE`].
+    ///
+    /// # Errors
+    /// The first key that differs, in alphabetical order.
+    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
+        let (ours, theirs) = (self.identity(), other.identity());
+        let mut keys: Vec<_> = ours.iter().chain(&theirs).map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let value = |pairs: &[(String, String)], key: &str| {
+            let found = pairs.iter().find(|(name, _)| name == key);
+            found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+        };
+        for key in keys {
+            let (ours, theirs) = (value(&ours, key), value(&theirs, key));
+            if ours != theirs {
+                return Err(Difference { key: key.clone(), ours, theirs });
+            }
+        }
+        Ok(())
+    }
+
+    /// SHA-256, in hexadecimal, of all that makes a run this run; see [`Config::same_run`].
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (key, value) in self.identity() {
+            hash.update(format!("{key} = {value}\n"));
+        }
+        hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// All keys and values that may not change while a run lasts, sorted.
+    fn identity(&self) -> Vec<(String, String)> {
+        let mut pairs: Vec<_> = layers::flatten(self.to_table())
+            .into_iter()
+            .filter(|(key, _)| !Run::MAY_CHANGE.contains(&key.as_str()))
+            .map(|(key, value)| (key, value.to_string()))
+            .collect();
+        pairs.sort_unstable();
+        pairs
+    }
+}
+
+/// A key in which two configurations differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The key with its section.
+    pub key: String,
+    /// Its value in the configuration asked.
+    pub ours: String,
+    /// Its value in the other one.
+    pub theirs: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Refuses configurations with which nothing can be trained, one sentence each.
+
+use std::fmt::Display;
+
+use super::Config;
+use crate::error::{Error, Result};
+
+/// Checks keys of one configuration, and knows who wrote them.
+pub(super) struct Check<'a>(pub(super) &'a Config);
+
+impl Check<'_> {
+    /// `holds`, or an error that says what `key` must do.
+    pub(super) fn require(
+        &self,
+        holds: bool,
+        key: &str,
+        found: impl Display,
+        needed: impl Into<String>,
+    ) -> Result<()> {
+        if holds {
+            return Ok(());
+        }
+        let (key, origin) = (key.to_owned(), self.0.origin(key));
+        Err(Error::BadValue { key, origin, found: found.to_string(), needed: needed.into() })
+    }
+
+    /// `value` is at least 1.
+    pub(super) fn at_least_one(&self, key: &str, value: usize) -> Result<()> {
+        self.require(value >= 1, key, value, "be 1 or more")
+    }
+
+    /// `value` is finite and above 0.
+    pub(super) fn positive(&self, key: &str, value: f64) -> Result<()> {
+        self.require(value.is_finite() && value > 0.0, key, value, "be above 0")
+    }
+
+    /// `value` is finite and not below 0.
+    pub(super) fn not_negative(&self, key: &str, value: f64) -> Result<()> {
+        self.require(value.is_finite() && value >= 0.0, key, value, "be 0 or more")
+    }
+
+    /// `value` lies in [0, 1].
+    pub(super) fn fraction(&self, key: &str, value: f64) -> Result<()> {
+        self.require((0.0..=1.0).contains(&value), key, value, "lie in [0, 1]")
+    }
+
+    /// `value` lies in [0, 1).
+    pub(super) fn below_one(&self, key: &str, value: f64) -> Result<()> {
+        self.require((0.0..1.0).contains(&value), key, value, "lie in [0, 1)")
+    }
+
+    /// `0 < low <= high`.
+    pub(super) fn range(&self, key: &str, [low, high]: [f64; 2]) -> Result<()> {
+        let holds = low > 0.0 && low <= high && high.is_finite();
+        let found = format!("[{low}, {high}]");
+        self.require(holds, key, found, "rise from a number above 0")
+    }
+}
+
+impl Config {
+    /// Refuses what cannot be trained. [`Config::resolve`] has called it; call it after a change.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for the first key, in the order of the sections.
+    pub fn validate(&self) -> Result<()> {
+        let check = Check(self);
+        let limit = i64::MAX as u64;
+        check.require(self.seed <= limit, "seed", self.seed, format!("be at most {limit}"))?;
+        self.model.check(&check)?;
+        self.data.check(&check, self.model.patch_size)?;
+        self.model.check_image_size(&check)?;
+        self.objective.check(&check)?;
+        self.optim.check(&check)?;
+        self.eval.check(&check, self.model.patch_size)?;
+        self.run.check(&check)
+    }
+}

@@ -1,0 +1,140 @@
+//! Images and how they are cropped: the recipe of DINO by default.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Check;
+use super::model::check_multiple;
+use crate::error::Result;
+
+/// Section `[data]`. Two global crops and `local_crops` local ones are cut from every image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// `shapes`, `shapes:train`, `shapes:test`, or the path of a folder, an archive or a file.
+    pub source: String,
+    /// Side of the two global crops in pixels.
+    pub global_size: usize,
+    /// Side of the local crops in pixels.
+    pub local_size: usize,
+    /// Number of local crops; 0 is allowed.
+    pub local_crops: usize,
+    /// Area of a global crop as a fraction of the image's, drawn between the two.
+    pub global_scale: [f64; 2],
+    /// Area of a local crop as a fraction of the image's, drawn between the two.
+    pub local_scale: [f64; 2],
+    /// Width over height of a crop before it is resized, drawn between the two.
+    pub aspect: [f64; 2],
+    /// Probability of a horizontal flip.
+    pub flip_p: f64,
+    /// Probability of color jitter.
+    pub jitter_p: f64,
+    /// Strength of the jitter of brightness.
+    pub brightness: f64,
+    /// Strength of the jitter of contrast.
+    pub contrast: f64,
+    /// Strength of the jitter of saturation.
+    pub saturation: f64,
+    /// Strength of the jitter of hue, at most 0.5.
+    pub hue: f64,
+    /// Probability of turning a crop gray.
+    pub grayscale_p: f64,
+    /// Probability of blurring the first global crop.
+    pub blur_p_first: f64,
+    /// Probability of blurring the second global crop.
+    pub blur_p_second: f64,
+    /// Probability of blurring a local crop.
+    pub blur_p_local: f64,
+    /// Radius of the blur in pixels of the crop, drawn between the two.
+    pub blur_radius: [f64; 2],
+    /// Probability of solarizing the second global crop.
+    pub solarize_p: f64,
+    /// Values from this one on are inverted when a crop is solarized.
+    pub solarize_threshold: u32,
+    /// Mean of the channels, for values in [0, 1].
+    pub mean: [f64; 3],
+    /// Standard deviation of the channels, for values in [0, 1].
+    pub std: [f64; 3],
+    /// Stop at the first unreadable image, which is otherwise counted and replaced.
+    pub strict: bool,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            source: "shapes".to_owned(),
+            global_size: 224,
+            local_size: 96,
+            local_crops: 8,
+            global_scale: [0.4, 1.0],
+            local_scale: [0.05, 0.4],
+            aspect: [3.0 / 4.0, 4.0 / 3.0],
+            flip_p: 0.5,
+            jitter_p: 0.8,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.2,
+            hue: 0.1,
+            grayscale_p: 0.2,
+            blur_p_first: 1.0,
+            blur_p_second: 0.1,
+            blur_p_local: 0.5,
+            blur_radius: [0.1, 2.0],
+            solarize_p: 0.2,
+            solarize_threshold: 128,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            strict: false,
+        }
+    }
+}
+
+impl Data {
+    /// Crops of one image: two global ones and the local ones.
+    pub fn crops(&self) -> usize {
+        2 + self.local_crops
+    }
+
+    pub(super) fn check(&self, check: &Check<'_>, patch_size: usize) -> Result<()> {
+        let source = format!("{:?}", self.source);
+        check.require(!self.source.is_empty(), "data.source", source, "name a source")?;
+        check_multiple(check, "data.global_size", self.global_size, patch_size)?;
+        if self.local_crops > 0 {
+            check_multiple(check, "data.local_size", self.local_size, patch_size)?;
+        }
+        let scales =
+            [("data.global_scale", self.global_scale), ("data.local_scale", self.local_scale)];
+        for (key, scale) in scales {
+            check.range(key, scale)?;
+            let found = format!("{scale:?}");
+            check.require(scale[1] <= 1.0, key, found, "be at most 1, the whole image")?;
+        }
+        check.range("data.aspect", self.aspect)?;
+        check.range("data.blur_radius", self.blur_radius)?;
+        let probabilities = [
+            ("data.flip_p", self.flip_p),
+            ("data.jitter_p", self.jitter_p),
+            ("data.grayscale_p", self.grayscale_p),
+            ("data.blur_p_first", self.blur_p_first),
+            ("data.blur_p_second", self.blur_p_second),
+            ("data.blur_p_local", self.blur_p_local),
+            ("data.solarize_p", self.solarize_p),
+        ];
+        for (key, probability) in probabilities {
+            check.fraction(key, probability)?;
+        }
+        self.check_colors(check)
+    }
+
+    fn check_colors(&self, check: &Check<'_>) -> Result<()> {
+        check.not_negative("data.brightness", self.brightness)?;
+        check.not_negative("data.contrast", self.contrast)?;
+        check.not_negative("data.saturation", self.saturation)?;
+        check.require((0.0..=0.5).contains(&self.hue), "data.hue", self.hue, "lie in [0, 0.5]")?;
+        let threshold = self.solarize_threshold;
+        check.require(threshold <= 256, "data.solarize_threshold", threshold, "be at most 256")?;
+        let finite = self.mean.iter().all(|mean| mean.is_finite());
+        check.require(finite, "data.mean", format!("{:?}", self.mean), "be finite")?;
+        let positive = self.std.iter().all(|std| std.is_finite() && *std > 0.0);
+        check.require(positive, "data.std", format!("{:?}", self.std), "be above 0")
+    }
+}

@@ -1,0 +1,57 @@
+//! What does not change results: threads, folders, checkpoints.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Check;
+use crate::error::Result;
+
+/// Section `[run]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// Threads that compute; 0 uses all cores.
+    pub threads: usize,
+    /// Threads that read and crop images; 0 lets the program choose.
+    pub workers: usize,
+    /// `cpu`.
+    pub device: String,
+    /// The run folder; by default the first free `runs/<preset>-<n>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out: Option<String>,
+    /// Epochs between checkpoints, 0 for none between. There is always one at the end.
+    pub checkpoint_every_epochs: f64,
+    /// Steps between checkpoints, in addition; 0 for none.
+    pub checkpoint_every_steps: u64,
+    /// Keep, beside the last two checkpoints, one for each this many epochs; 0 keeps none.
+    pub keep_every_epochs: u64,
+    /// Steps between lines of `metrics.jsonl`.
+    pub log_every_steps: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            workers: 0,
+            device: "cpu".to_owned(),
+            out: None,
+            checkpoint_every_epochs: 1.0,
+            checkpoint_every_steps: 0,
+            keep_every_epochs: 0,
+            log_every_steps: 1,
+        }
+    }
+}
+
+impl Run {
+    /// Keys that may differ when a run goes on.
+    pub const MAY_CHANGE: [&str; 3] = ["run.threads", "run.workers", "run.out"];
+
+    pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
+        let device = format!("{:?}", self.device);
+        check.require(!self.device.is_empty(), "run.device", device, "name a device")?;
+        check.not_negative("run.checkpoint_every_epochs", self.checkpoint_every_epochs)?;
+        let every = self.log_every_steps;
+        check.require(every >= 1, "run.log_every_steps", every, "be 1 or more")
+    }
+}

@@ -1,0 +1,214 @@
+use std::path::PathBuf;
+
+use super::*;
+
+fn set(sets: &[&str]) -> Result<Config> {
+    let sets: Vec<_> = sets.iter().map(|text| (*text).to_owned()).collect();
+    Config::resolve(None, None, &sets, &[])
+}
+
+fn message(sets: &[&str]) -> String {
+    set(sets).unwrap_err().to_string()
+}
+
+fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.toml");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn the_method_decides_what_is_not_given() {
+    let dino = set(&[]).unwrap().objective;
+    assert_eq!((dino.prototype_norm, dino.centering), (PrototypeNorm::L2, Centering::Logit));
+    let vmf = set(&["objective.method=dino-vmf"]).unwrap().objective;
+    assert_eq!((vmf.prototype_norm, vmf.centering), (PrototypeNorm::Vmf, Centering::ProbA));
+    let mixed = set(&["objective.method=dino-vmf", "objective.centering=prob-b"]).unwrap();
+    assert_eq!(mixed.objective.centering, Centering::ProbB);
+    let exact = set(&["objective.debye_terms=exact"]).unwrap();
+    assert_eq!(exact.objective.debye_terms, DebyeTerms::Exact);
+}
+
+#[test]
+fn a_new_method_takes_back_the_norm_of_the_preset() {
+    let flag = |method: &str| Flag {
+        name: "--method",
+        key: "objective.method",
+        value: toml::Value::String(method.to_owned()),
+    };
+    let config = Config::resolve(Some("dino-vmf-vit-s16"), None, &[], &[flag("dino")]).unwrap();
+    assert_eq!(config.objective.prototype_norm, PrototypeNorm::L2);
+    assert_eq!(config.objective.centering, Centering::Logit);
+}
+
+#[test]
+fn later_layers_win() {
+    let (_folder, path) = write("seed = 3\n[optim]\nlr = 1\nepochs = 5\n");
+    let sets = ["optim.lr=2".to_owned(), "optim.steps=7".to_owned()];
+    let flags = [Flag { name: "--seed", key: "seed", value: 9.into() }];
+    let config = Config::resolve(Some("shapes-tiny"), Some(&path), &sets, &flags).unwrap();
+    assert_eq!((config.seed, config.optim.lr), (9, 2.0));
+    assert_eq!((config.optim.epochs, config.optim.steps), (None, Some(7)));
+    assert_eq!(config.origin("seed"), Origin::Flag("--seed".to_owned()));
+    assert_eq!(config.origin("optim.batch_size"), Origin::Preset("shapes-tiny".to_owned()));
+}
+
+#[test]
+fn sizes_follow_from_the_name_of_the_network() {
+    let large = set(&["model.arch=vit_large"]).unwrap().model;
+    assert_eq!((large.embed_dim, large.depth, large.heads), (1024, 24, 16));
+    assert_eq!(
+        message(&["model.depth=3"]),
+        "`model.depth` is 3 in `--set`, but must be 12 unless `model.arch` is \"custom\""
+    );
+    let config = set(&["data.global_size=32", "data.local_size=16"]).unwrap();
+    assert_eq!(config.model.image_size, 32);
+}
+
+#[test]
+fn unknown_keys_come_with_the_nearest_and_the_line() {
+    let (_folder, path) = write("seed = 1\n\n[objective]\nteacher_tmp = 0.1\n");
+    let error = Config::resolve(None, Some(&path), &[], &[]).unwrap_err();
+    let file = path.display();
+    assert_eq!(
+        error.to_string(),
+        format!("unknown key `objective.teacher_tmp` in `{file}`, line 4")
+    );
+    assert_eq!(error.hint().unwrap(), "did you mean `objective.teacher_temp`?");
+    let error = set(&["heads=3"]).unwrap_err();
+    assert_eq!(error.to_string(), "unknown key `heads` in `--set`");
+    assert_eq!(error.hint().unwrap(), "did you mean `model.heads`?");
+}
+
+#[test]
+fn wrong_types_are_one_sentence() {
+    let cases: [(&[&str], &str); 8] = [
+        (
+            &["model.heads=six"],
+            "`model.heads` is \"six\" in `--set`, but must be a whole number, 0 or more",
+        ),
+        (&["model.heads=-1"], "`model.heads` is -1 in `--set`, but must be 0 or more"),
+        (&["optim.lr=fast"], "`optim.lr` is \"fast\" in `--set`, but must be a number"),
+        (&["data.strict=1"], "`data.strict` is 1 in `--set`, but must be true or false"),
+        (
+            &["objective.debye_terms=4"],
+            "`objective.debye_terms` is 4 in `--set`, but must be 0, 1, 2, 3 or \"exact\"",
+        ),
+        (
+            &["data.local_scale=[0.1]"],
+            "`data.local_scale` is [0.1] in `--set`, but must be a list of two numbers",
+        ),
+        (&["model=3"], "`model` is 3 in `--set`, but must be a section, such as `[model]`"),
+        (
+            &["objective.centering=mean"],
+            "`objective.centering` is \"mean\" in `--set`, but must be one of `logit`, `prob-a`, `prob-b`",
+        ),
+    ];
+    for (sets, expected) in cases {
+        assert_eq!(message(sets), expected);
+    }
+    assert_eq!(message(&["seed"]), "`--set seed` is no `key=value`");
+}
+
+#[test]
+fn impossible_settings_are_one_sentence() {
+    let cases: [(&[&str], &str); 16] = [
+        (
+            &["model.arch=custom", "model.heads=5"],
+            "`model.heads` is 5 in `--set`, but must divide `model.embed_dim`, which is 384",
+        ),
+        (
+            &["data.local_size=90"],
+            "`data.local_size` is 90 in `--set`, but must be a multiple of `model.patch_size`, which is 16",
+        ),
+        (&["data.global_size=0"], "`data.global_size` is 0"),
+        (&["model.prototypes=0"], "`model.prototypes` is 0 in `--set`, but must be 1 or more"),
+        (&["model.patch_size=0"], "`model.patch_size` is 0"),
+        (
+            &["objective.teacher_temp=-0.1"],
+            "`objective.teacher_temp` is -0.1 in `--set`, but must be above 0",
+        ),
+        (&["objective.student_temp=0"], "`objective.student_temp` is 0"),
+        (
+            &["optim.teacher_momentum=1.4"],
+            "`optim.teacher_momentum` is 1.4 in `--set`, but must lie in [0, 1]",
+        ),
+        (&["optim.batch_size=0"], "`optim.batch_size` is 0"),
+        (&["optim.accumulate=3"], "`optim.accumulate` is 3 in `--set`, but must divide"),
+        (
+            &["data.local_scale=[0.5, 0.2]"],
+            "`data.local_scale` is [0.5, 0.2] in `--set`, but must rise",
+        ),
+        (&["data.global_scale=[0.5, 1.2]"], "`data.global_scale` is [0.5, 1.2]"),
+        (&["eval.k=[]"], "`eval.k` is []"),
+        (&["eval.k=[0]"], "`eval.k` is [0]"),
+        (&["optim.lr=nan"], "`optim.lr` is NaN in `--set`, but must be above 0"),
+        (&["optim.steps=0"], "`optim.steps` is 0"),
+    ];
+    for (sets, expected) in cases {
+        let found = message(sets);
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
+fn text_that_is_no_toml_is_refused_with_its_line() {
+    let (_folder, path) = write("seed = 1\nlr = = 2\n");
+    let error = Config::resolve(None, Some(&path), &[], &[]).unwrap_err().to_string();
+    assert!(error.contains("line 2 is no TOML"), "{error}");
+    let (_folder, path) = write("[optim]\nepochs = 1\nsteps = 1\n");
+    let error = Config::resolve(None, Some(&path), &[], &[]).unwrap_err().to_string();
+    assert!(error.starts_with("`optim.epochs` and `optim.steps` are both given"), "{error}");
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let config = set(&["objective.method=dino-vmf", "seed=5", "eval.max_test=3"]).unwrap();
+    let (_folder, path) = write(&config.to_toml());
+    let read = Config::load(&path).unwrap();
+    assert_eq!(read.to_toml(), config.to_toml());
+    assert_eq!(read.same_run(&config), Ok(()));
+    assert_eq!(read.fingerprint(), config.fingerprint());
+}
+
+#[test]
+fn threads_workers_and_folder_may_change_and_nothing_else() {
+    let config = set(&[]).unwrap();
+    let other = set(&["run.threads=3", "run.workers=2", "run.out=elsewhere"]).unwrap();
+    assert_eq!(config.same_run(&other), Ok(()));
+    assert_eq!(config.fingerprint(), other.fingerprint());
+    let other = set(&["optim.lr=1e-3"]).unwrap();
+    let difference = config.same_run(&other).unwrap_err();
+    let (key, ours, theirs) = ("optim.lr".to_owned(), "0.0005".to_owned(), "0.001".to_owned());
+    assert_eq!(difference, Difference { key, ours, theirs });
+    assert_ne!(config.fingerprint(), other.fingerprint());
+}
+
+#[test]
+fn a_warmup_of_a_preset_shrinks_with_the_run() {
+    let mut config =
+        Config::resolve(Some("dino-vit-s16-100ep"), None, &["optim.steps=50".to_owned()], &[])
+            .unwrap();
+    let (horizon, warnings) = config.fit(512 * 100).unwrap();
+    assert_eq!(horizon, Horizon { total_steps: 50, steps_per_epoch: 100 });
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(
+        warnings[0],
+        "`optim.warmup_epochs` shortened from 1000 to 5 steps, because the run has only 50"
+    );
+    assert_eq!(to_steps(config.optim.warmup_epochs, 100), 5);
+    assert!(config.fit(512 * 100).unwrap().1.is_empty());
+}
+
+#[test]
+fn a_warmup_written_by_hand_is_an_error_when_too_long() {
+    let mut config = set(&["optim.warmup_epochs=6", "optim.epochs=5"]).unwrap();
+    let error = config.fit(640).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`optim.warmup_epochs` is 6 in `--set`, which is 60 steps, but the run has 50"
+    );
+    let error = config.fit(63).unwrap_err().to_string();
+    assert_eq!(error, "`shapes` has 63 images, but one step needs 64");
+}

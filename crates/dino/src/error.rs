@@ -1,0 +1,263 @@
+//! What can go wrong, in one sentence each, and what to type then.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint;
+use crate::config::Origin;
+
+/// The result of whatever can fail in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate can report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A key that no section has.
+    #[error("unknown key `{key}`{origin}")]
+    UnknownKey {
+        /// The key with its section, as written.
+        key: String,
+        /// Who wrote it.
+        origin: Origin,
+        /// The known key most like it, if one is close.
+        nearest: Option<String>,
+    },
+    /// A value of another type, or a name that is not among the choices.
+    #[error("`{key}` is {found}{origin}, but must be {expected}")]
+    WrongType {
+        /// The key with its section.
+        key: String,
+        /// Who wrote it.
+        origin: Origin,
+        /// The value as TOML.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A value of the right type with which nothing can be trained.
+    #[error("`{key}` is {found}{origin}, but must {needed}")]
+    BadValue {
+        /// The key with its section.
+        key: String,
+        /// Who wrote it.
+        origin: Origin,
+        /// The value.
+        found: String,
+        /// What it must do, such as `lie in [0, 1]`.
+        needed: String,
+    },
+    /// Text that is no TOML.
+    #[error("`{}`, line {line} is no TOML: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A `--set` without an equals sign or without a key.
+    #[error("`--set {text}` is no `key=value`")]
+    SetSyntax {
+        /// The argument as given.
+        text: String,
+    },
+    /// Two keys of which only one can hold.
+    #[error("`{first}` and `{second}` are both given{origin}, but only one of them can hold")]
+    Exclusive {
+        /// One key.
+        first: &'static str,
+        /// The other key.
+        second: &'static str,
+        /// Who wrote the latter.
+        origin: Origin,
+    },
+    /// A preset that does not exist.
+    #[error("there is no preset `{name}`")]
+    UnknownPreset {
+        /// The name as given.
+        name: String,
+        /// The preset whose name is most like it, if one is close.
+        nearest: Option<String>,
+    },
+    /// A warm-up, written by hand, that the run is too short for.
+    #[error(
+        "`{key}` is {epochs}{origin}, which is {warmup_steps} steps, but the run has {total_steps}"
+    )]
+    WarmupTooLong {
+        /// The key with its section.
+        key: String,
+        /// Who wrote it.
+        origin: Origin,
+        /// Its value.
+        epochs: f64,
+        /// The same in steps.
+        warmup_steps: u64,
+        /// All steps of the run.
+        total_steps: u64,
+    },
+    /// Fewer images than one step needs.
+    #[error("`{data}` has {images} images, but one step needs {batch_size}")]
+    TooFewImages {
+        /// The source.
+        data: String,
+        /// Images in it.
+        images: usize,
+        /// `optim.batch_size`.
+        batch_size: usize,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// A verb, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A run folder that holds a run already.
+    #[error("run folder `{}` is used already", path.display())]
+    RunUsed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder that holds something that is no run.
+    #[error("folder `{}` holds other files and no `config.toml`", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder in which another process is training.
+    #[error("run folder `{}` is in use by another process", path.display())]
+    RunLocked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder that belongs to another configuration.
+    #[error(
+        "run folder `{}` belongs to another configuration: `{key}` is {saved} there and {given} now",
+        path.display()
+    )]
+    OtherConfig {
+        /// The folder.
+        path: PathBuf,
+        /// The first key that differs.
+        key: String,
+        /// Its value in the folder.
+        saved: String,
+        /// Its value now.
+        given: String,
+    },
+    /// Images that were to be evaluated have no labels.
+    #[error("`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format")]
+    NoLabels {
+        /// The source.
+        data: String,
+    },
+    /// An image of an evaluation cannot be read: there, none is left out.
+    #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
+    EvalImage {
+        /// The image.
+        name: String,
+        /// The data set.
+        data: String,
+        /// Why.
+        reason: String,
+    },
+    /// There is no checkpoint where one was looked for.
+    #[error("`{}` holds no checkpoint: expected a run folder, a folder `step-…`, or its `model.safetensors`", path.display())]
+    NoCheckpoint {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// Too many steps in a row gave numbers that are not finite.
+    #[error("{reason}, the {count}th step in a row without a finite number; stopped at step {step}")]
+    Diverged {
+        /// The last number.
+        reason: String,
+        /// Skipped steps in a row.
+        count: u32,
+        /// Where the run stands.
+        step: u64,
+    },
+    /// The source of images.
+    #[error(transparent)]
+    Data(#[from] multicrop::error::Error),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+}
+
+impl Error {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { nearest, .. } | Self::UnknownPreset { nearest, .. } => {
+                match (nearest, self) {
+                    (Some(name), _) => Some(format!("did you mean `{name}`?")),
+                    (None, Self::UnknownPreset { .. }) => {
+                        Some("`dino-vmf presets` lists them".to_owned())
+                    }
+                    (None, _) => None,
+                }
+            }
+            Self::SetSyntax { .. } => Some("for example `--set optim.lr=1e-3`".to_owned()),
+            Self::Exclusive { first, second, .. } => Some(format!("drop `{first}` or `{second}`")),
+            Self::WarmupTooLong { key, .. } => {
+                Some(format!("train longer, or give a smaller `--set {key}=…`"))
+            }
+            Self::TooFewImages { images, .. } => {
+                Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
+            }
+            Self::RunUsed { .. } => {
+                Some("add `--resume` to go on, or choose another `--out`".to_owned())
+            }
+            Self::NoRun { .. } => Some("choose an empty or a new folder for `--out`".to_owned()),
+            Self::RunLocked { .. } => {
+                Some("wait for that process, or choose another `--out`".to_owned())
+            }
+            Self::OtherConfig { key, saved, .. } => {
+                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts anew"))
+            }
+            Self::Checkpoint(error) => error.hint(),
+            Self::Diverged { .. } => Some(
+                "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
+                    .to_owned(),
+            ),
+            Self::NoLabels { .. }
+            | Self::EvalImage { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::Data(_) => None,
+            Self::WrongType { .. }
+            | Self::BadValue { .. }
+            | Self::Syntax { .. }
+            | Self::Io { .. } => None,
+        }
+    }
+
+    /// Whether the command line or the configuration is at fault (exit code 2), not the world (1).
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey { .. }
+                | Self::WrongType { .. }
+                | Self::BadValue { .. }
+                | Self::Syntax { .. }
+                | Self::SetSyntax { .. }
+                | Self::Exclusive { .. }
+                | Self::UnknownPreset { .. }
+                | Self::WarmupTooLong { .. }
+                | Self::RunUsed { .. }
+                | Self::NoRun { .. }
+                | Self::OtherConfig { .. }
+        )
+    }
+}
+
+/// Adds to an [`io::Error`] what was done to which path.
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
+}

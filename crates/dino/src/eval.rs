@@ -1,0 +1,4 @@
+//! Evaluations of frozen features.
+
+pub mod features;
+pub mod knn;

@@ -1,0 +1,129 @@
+//! Weighted k-nearest-neighbor classification by DINO's protocol.
+//!
+//! ```text
+//! votes(x)[c] = Σ exp(cos(x, t) / T)   over the k training rows t most similar to x with label c
+//! ```
+//!
+//! Rows are unit vectors; equal similarities are ranked by the lower training index, equal votes by
+//! the lower class. Top-1 and top-5 in percent (top-n where there are fewer classes).
+//! Source: `eval_knn.py` of DINO; Wu et al., arXiv:1805.01978.
+
+use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::pool::Buffer;
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// Labelled unit vectors, `[n, d]`.
+#[derive(Debug, Clone)]
+pub struct Labelled {
+    /// Row-major numbers.
+    pub rows: Vec<f32>,
+    /// Width of a row.
+    pub width: usize,
+    /// One label for each row.
+    pub labels: Vec<u32>,
+}
+
+/// Accuracy for one number of neighbors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Score {
+    /// Neighbors that vote.
+    pub k: usize,
+    /// Percent.
+    pub top1: f64,
+    /// Percent.
+    pub top5: f64,
+}
+
+/// Queries whose similarities are held at once, by each thread.
+const CHUNK: usize = 64;
+
+impl Labelled {
+    /// Scales every row to unit length, in f64.
+    pub fn normalize(&mut self) {
+        for row in self.rows.chunks_exact_mut(self.width) {
+            let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            let scale = 1.0 / norm.max(1e-12);
+            row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        }
+    }
+}
+
+/// The votes of each test row for each number of neighbors: `[ks, tests, classes]`.
+pub fn votes(
+    train: &Labelled,
+    test: &[f32],
+    ks: &[usize],
+    temperature: f64,
+    classes: usize,
+) -> Vec<Vec<f64>> {
+    let (n, d) = (train.labels.len(), train.width);
+    let most = ks.iter().copied().max().unwrap_or(0).min(n);
+    let bank = Mat::new(&train.rows, n, d);
+    let chunks: Vec<Vec<Vec<f64>>> = test
+        .par_chunks(CHUNK * d)
+        .map(|queries| {
+            let count = queries.len() / d;
+            let mut similarities = Buffer::take(count * n);
+            let out = MatMut::new(&mut similarities, count, n);
+            matmul(out, Write::Over, 1.0, Mat::new(queries, count, d), bank.t(), Threads::One);
+            let mut votes = vec![vec![0.0; count * classes]; ks.len()];
+            for (i, row) in similarities.chunks_exact(n).enumerate() {
+                let near = nearest(row, most);
+                for (votes, &k) in votes.iter_mut().zip(ks) {
+                    for &j in &near[..k.min(most)] {
+                        let weight = (f64::from(row[j as usize]) / temperature).exp();
+                        votes[i * classes + train.labels[j as usize] as usize] += weight;
+                    }
+                }
+            }
+            votes
+        })
+        .collect();
+    let join = |i: usize| chunks.iter().flat_map(|votes| votes[i].iter().copied()).collect();
+    (0..ks.len()).map(join).collect()
+}
+
+/// Indices of the `k` largest similarities, largest first.
+fn nearest(similarities: &[f32], k: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..similarities.len() as u32).collect();
+    let by_rank = |&a: &u32, &b: &u32| {
+        similarities[b as usize].total_cmp(&similarities[a as usize]).then(a.cmp(&b))
+    };
+    if k > 0 && k < order.len() {
+        order.select_nth_unstable_by(k - 1, by_rank);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(by_rank);
+    order
+}
+
+/// Classes from best to worst.
+fn ranking(votes: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..votes.len()).collect();
+    order.sort_by(|&a, &b| votes[b].total_cmp(&votes[a]).then(a.cmp(&b)));
+    order
+}
+
+/// Accuracies on a test set for each number of neighbors.
+pub fn classify(train: &Labelled, test: &Labelled, ks: &[usize], temperature: f64) -> Vec<Score> {
+    let labels = train.labels.iter().chain(&test.labels);
+    let classes = labels.max().map_or(0, |&label| label as usize + 1);
+    let votes = votes(train, &test.rows, ks, temperature, classes);
+    let score = |(&k, votes): (&usize, Vec<f64>)| {
+        let (mut top1, mut top5) = (0usize, 0usize);
+        for (votes, &label) in votes.chunks_exact(classes.max(1)).zip(&test.labels) {
+            let rank = ranking(votes);
+            top1 += usize::from(rank.first() == Some(&(label as usize)));
+            top5 += usize::from(rank.iter().take(5).any(|&class| class == label as usize));
+        }
+        let percent = |hits: usize| 100.0 * hits as f64 / test.labels.len().max(1) as f64;
+        Score { k, top1: percent(top1), top5: percent(top5) }
+    };
+    ks.iter().zip(votes).map(score).collect()
+}
+
+/// The score that a summary shows: k = 20, else the largest k.
+pub fn headline(scores: &[Score]) -> Option<&Score> {
+    scores.iter().find(|score| score.k == 20).or_else(|| scores.iter().max_by_key(|s| s.k))
+}

@@ -1,0 +1,239 @@
+//! A transformer block: two pre-norm residual branches.
+//!
+//! ```text
+//! x ← x + s₁ γ₁ ⊙ proj(attention(qkv(norm1(x))))
+//! x ← x + s₂ γ₂ ⊙ fc2(gelu(fc1(norm2(x))))
+//! ```
+//!
+//! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
+//! gathers the sequences it keeps, works on those alone, and adds its result to them. Saved are, per
+//! kept row, the branch's input, `qkv`, the attention's output and the hidden layer before GELU:
+//! outputs of norms and GELU are recomputed.
+
+use engine::ops::attention;
+use engine::ops::gelu;
+use engine::ops::layer_norm::{self, LayerNorm};
+use engine::ops::linear::{self, Linear};
+use engine::ops::residual;
+use engine::ops::tokens::{Sequences, gather, scatter_add};
+use engine::{ParamTable, Params, Range, Tensor};
+
+use super::vit::VitShape;
+
+/// Where the parameters of a block lie.
+#[derive(Debug, Clone)]
+pub struct Block {
+    norm1: LayerNorm,
+    qkv: Linear,
+    proj: Linear,
+    gamma1: Option<Range>,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    gamma2: Option<Range>,
+    heads: usize,
+}
+
+/// The sequences a branch works on.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) sequences: Sequences,
+    pub(super) scale: f32,
+}
+
+/// What the attention branch leaves for backward.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct SavedAttention {
+    kept: Kept,
+    x: Tensor, // [kept rows, d]
+    norm: layer_norm::Saved,
+    attention: attention::Saved,
+    y: Option<Tensor>, // [kept rows, d], for the gradient of layer scale
+}
+
+/// What the MLP branch leaves for backward.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct SavedMlp {
+    kept: Kept,
+    x: Tensor, // [kept rows, d]
+    norm: layer_norm::Saved,
+    hidden: gelu::Saved, // [kept rows, mlp_hidden]
+    y: Option<Tensor>,
+}
+
+/// Adds the two tensors of a layer norm to the table.
+pub(super) fn layer_norm(table: &mut ParamTable, name: &str, d: usize) -> LayerNorm {
+    LayerNorm {
+        weight: table.add(format!("{name}.weight"), &[d]),
+        bias: table.add(format!("{name}.bias"), &[d]),
+        eps: 1e-6,
+    }
+}
+
+/// Adds the two tensors of a linear layer to the table.
+pub(super) fn linear(table: &mut ParamTable, name: &str, input: usize, output: usize) -> Linear {
+    Linear {
+        weight: table.add(format!("{name}.weight"), &[output, input]),
+        bias: table.add(format!("{name}.bias"), &[output]),
+        input,
+        output,
+    }
+}
+
+impl Block {
+    /// A block whose parameters are named `{name}norm1.weight` and so on, in PyTorch's order.
+    pub(super) fn new(shape: &VitShape, name: &str, table: &mut ParamTable) -> Self {
+        let (d, hidden) = (shape.embed_dim, shape.mlp_hidden);
+        let scaled = shape.layer_scale.is_some();
+        let gamma1 = scaled.then(|| table.add(format!("{name}gamma_1"), &[d]));
+        let gamma2 = scaled.then(|| table.add(format!("{name}gamma_2"), &[d]));
+        Self {
+            norm1: layer_norm(table, &format!("{name}norm1"), d),
+            qkv: linear(table, &format!("{name}attn.qkv"), d, 3 * d),
+            proj: linear(table, &format!("{name}attn.proj"), d, d),
+            norm2: layer_norm(table, &format!("{name}norm2"), d),
+            fc1: linear(table, &format!("{name}mlp.fc1"), d, hidden),
+            fc2: linear(table, &format!("{name}mlp.fc2"), hidden, d),
+            gamma1,
+            gamma2,
+            heads: shape.heads,
+        }
+    }
+
+    /// The attention branch; `None` where every sequence is dropped.
+    pub(super) fn forward_attention(
+        &self,
+        params: &Params,
+        stream: &mut Tensor,
+        kept: Kept,
+    ) -> Option<SavedAttention> {
+        if kept.sequences.is_empty() {
+            return None;
+        }
+        let x = gather(stream, &kept.sequences);
+        let (normed, norm) = layer_norm::forward(&self.norm1, params, &x);
+        let qkv = linear::infer(&self.qkv, params, &normed);
+        drop(normed);
+        let attention = attention::forward(qkv, &kept.sequences.compact(), self.heads);
+        let y = linear::infer(&self.proj, params, &attention.out);
+        let gamma = self.gamma1.map(|range| params.get(range));
+        residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
+        Some(SavedAttention { kept, x, norm, attention, y: gamma.map(|_| y) })
+    }
+
+    /// The MLP branch; `None` where every sequence is dropped.
+    pub(super) fn forward_mlp(
+        &self,
+        params: &Params,
+        stream: &mut Tensor,
+        kept: Kept,
+    ) -> Option<SavedMlp> {
+        if kept.sequences.is_empty() {
+            return None;
+        }
+        let x = gather(stream, &kept.sequences);
+        let (normed, norm) = layer_norm::forward(&self.norm2, params, &x);
+        let hidden = linear::infer(&self.fc1, params, &normed);
+        drop(normed);
+        let (activated, hidden) = gelu::forward(hidden);
+        let y = linear::infer(&self.fc2, params, &activated);
+        let gamma = self.gamma2.map(|range| params.get(range));
+        residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
+        Some(SavedMlp { kept, x, norm, hidden, y: gamma.map(|_| y) })
+    }
+
+    /// Both branches without a backward pass to come; the MLP works on the rows of `mlp_on`.
+    pub(super) fn infer(
+        &self,
+        params: &Params,
+        stream: &mut Tensor,
+        sequences: &Sequences,
+        mlp_on: &Sequences,
+    ) {
+        let qkv = self.infer_qkv(params, stream);
+        let out = attention::infer(&qkv, sequences, self.heads);
+        drop(qkv);
+        let y = linear::infer(&self.proj, params, &out);
+        residual::add(stream, sequences, &y, 1.0, self.gamma1.map(|range| params.get(range)));
+        let x = gather(stream, mlp_on);
+        let normed = layer_norm::infer(&self.norm2, params, &x);
+        let activated = gelu::infer(&linear::infer(&self.fc1, params, &normed));
+        let y = linear::infer(&self.fc2, params, &activated);
+        residual::add(stream, mlp_on, &y, 1.0, self.gamma2.map(|range| params.get(range)));
+    }
+
+    /// The packed projections that attention starts from, `[rows, 3 d]`.
+    pub(super) fn infer_qkv(&self, params: &Params, stream: &Tensor) -> Tensor {
+        linear::infer(&self.qkv, params, &layer_norm::infer(&self.norm1, params, stream))
+    }
+
+    /// Attention heads.
+    pub(super) fn heads(&self) -> usize {
+        self.heads
+    }
+
+    /// Adds the branch's part to the gradient of the stream, and to those of its parameters.
+    pub(super) fn backward_attention(
+        &self,
+        params: &Params,
+        saved: SavedAttention,
+        dstream: &mut Tensor,
+        grads: &mut Params,
+    ) {
+        let SavedAttention { kept, x, norm, attention, y } = saved;
+        let dy = branch_gradient(params, &kept, dstream, self.gamma1, y.as_ref(), grads);
+        linear::backward_params(&self.proj, &attention.out, &dy, grads);
+        let dout = linear::backward_input(&self.proj, params, &dy);
+        drop(dy);
+        let dqkv = attention::backward(attention, &dout);
+        drop(dout);
+        let normed = layer_norm::apply(&self.norm1, params, &x, &norm);
+        linear::backward_params(&self.qkv, &normed, &dqkv, grads);
+        drop(normed);
+        let dnormed = linear::backward_input(&self.qkv, params, &dqkv);
+        let dx = layer_norm::backward(&self.norm1, params, &x, norm, dnormed, grads);
+        scatter_add(&dx, &kept.sequences, dstream);
+    }
+
+    /// As [`backward_attention`](Self::backward_attention), of the other branch.
+    pub(super) fn backward_mlp(
+        &self,
+        params: &Params,
+        saved: SavedMlp,
+        dstream: &mut Tensor,
+        grads: &mut Params,
+    ) {
+        let SavedMlp { kept, x, norm, hidden, y } = saved;
+        let dy = branch_gradient(params, &kept, dstream, self.gamma2, y.as_ref(), grads);
+        let mut dhidden = linear::backward_input(&self.fc2, params, &dy);
+        let activated = gelu::recompute_and_backward(&hidden, &mut dhidden);
+        drop(hidden);
+        linear::backward_params(&self.fc2, &activated, &dy, grads);
+        drop((activated, dy));
+        let normed = layer_norm::apply(&self.norm2, params, &x, &norm);
+        linear::backward_params(&self.fc1, &normed, &dhidden, grads);
+        drop(normed);
+        let dnormed = linear::backward_input(&self.fc1, params, &dhidden);
+        let dx = layer_norm::backward(&self.norm2, params, &x, norm, dnormed, grads);
+        scatter_add(&dx, &kept.sequences, dstream);
+    }
+}
+
+/// The gradient of a branch's output on its kept rows; adds to that of its layer scale.
+fn branch_gradient(
+    params: &Params,
+    kept: &Kept,
+    dstream: &Tensor,
+    gamma: Option<Range>,
+    y: Option<&Tensor>,
+    grads: &mut Params,
+) -> Tensor {
+    if let (Some(gamma), Some(y)) = (gamma, y) {
+        let dx = gather(dstream, &kept.sequences);
+        residual::backward_gamma(&dx, y, kept.scale, grads.get_mut(gamma));
+    }
+    let gamma = gamma.map(|range| params.get(range));
+    residual::backward(dstream, &kept.sequences, kept.scale, gamma)
+}

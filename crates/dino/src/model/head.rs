@@ -1,0 +1,116 @@
+//! The projection head: a three-layer MLP, a bottleneck on the unit sphere, prototypes.
+//!
+//! ```text
+//! z = W₃ gelu(W₂ gelu(W₁ x + b₁) + b₂) + b₃        y = z / ‖z‖        lₖ = gₖ ⟨vₖ, y⟩ / ‖vₖ‖
+//! ```
+//!
+//! Names are PyTorch's: `mlp.0`, `mlp.2`, `mlp.4`, `last_layer.weight_g` `[k, 1]`,
+//! `last_layer.weight_v` `[k, r]`. The prototypes are multiplied inside the objective, tile by tile;
+//! [`Head::logits`] is for inspection and tests.
+
+use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::ops::gelu;
+use engine::ops::l2_normalize;
+use engine::ops::linear::{self, Linear};
+use engine::{ParamTable, Params, Range, Tensor};
+
+use super::block::linear;
+
+/// Sizes of a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadShape {
+    /// Width of the features.
+    pub embed_dim: usize,
+    /// Width of the hidden layers.
+    pub hidden_dim: usize,
+    /// Width of the normalized vector.
+    pub bottleneck_dim: usize,
+    /// Number of prototypes.
+    pub prototypes: usize,
+}
+
+/// Where the parameters of the head lie.
+#[derive(Debug, Clone)]
+pub struct Head {
+    shape: HeadShape,
+    mlp: [Linear; 3],
+    /// Signed lengths of the prototypes, `[k, 1]`.
+    pub weight_g: Range,
+    /// Their directions, not normalized, `[k, r]`.
+    pub weight_v: Range,
+}
+
+/// What a forward pass leaves for its backward pass.
+#[must_use = "without its `Saved` a forward pass cannot be differentiated"]
+#[derive(Debug)]
+pub struct Saved {
+    x: Tensor,
+    hidden: [gelu::Saved; 2],
+    unit: l2_normalize::Saved,
+}
+
+impl Head {
+    /// A head whose parameters are named `{prefix}mlp.0.weight` and so on, in PyTorch's order.
+    pub fn new(shape: &HeadShape, prefix: &str, table: &mut ParamTable) -> Self {
+        let (d, hidden) = (shape.embed_dim, shape.hidden_dim);
+        let (r, k) = (shape.bottleneck_dim, shape.prototypes);
+        let mlp = [
+            linear(table, &format!("{prefix}mlp.0"), d, hidden),
+            linear(table, &format!("{prefix}mlp.2"), hidden, hidden),
+            linear(table, &format!("{prefix}mlp.4"), hidden, r),
+        ];
+        let weight_g = table.add(format!("{prefix}last_layer.weight_g"), &[k, 1]);
+        let weight_v = table.add(format!("{prefix}last_layer.weight_v"), &[k, r]);
+        Self { shape: shape.clone(), mlp, weight_g, weight_v }
+    }
+
+    /// The sizes.
+    pub fn shape(&self) -> &HeadShape {
+        &self.shape
+    }
+
+    /// `y`, `[rows, r]`, of features `[rows, d]`.
+    pub fn forward(&self, params: &Params, x: Tensor) -> (Tensor, Saved) {
+        let (a1, hidden1) = gelu::forward(linear::infer(&self.mlp[0], params, &x));
+        let (a2, hidden2) = gelu::forward(linear::infer(&self.mlp[1], params, &a1));
+        let (y, unit) = l2_normalize::forward(linear::infer(&self.mlp[2], params, &a2));
+        (y, Saved { x, hidden: [hidden1, hidden2], unit })
+    }
+
+    /// `y` alone.
+    pub fn infer(&self, params: &Params, x: &Tensor) -> Tensor {
+        let a1 = gelu::infer(&linear::infer(&self.mlp[0], params, x));
+        let a2 = gelu::infer(&linear::infer(&self.mlp[1], params, &a1));
+        l2_normalize::infer(linear::infer(&self.mlp[2], params, &a2))
+    }
+
+    /// The gradient of the features; adds to those of the MLP.
+    pub fn backward(&self, params: &Params, saved: Saved, dy: Tensor, grads: &mut Params) -> Tensor {
+        let Saved { x, hidden: [hidden1, hidden2], unit } = saved;
+        let dz = l2_normalize::backward(unit, dy);
+        let mut dhidden2 = linear::backward_input(&self.mlp[2], params, &dz);
+        let a2 = gelu::recompute_and_backward(&hidden2, &mut dhidden2);
+        linear::backward_params(&self.mlp[2], &a2, &dz, grads);
+        let mut dhidden1 = linear::backward_input(&self.mlp[1], params, &dhidden2);
+        let a1 = gelu::recompute_and_backward(&hidden1, &mut dhidden1);
+        linear::backward_params(&self.mlp[1], &a1, &dhidden2, grads);
+        linear::backward_params(&self.mlp[0], &x, &dhidden1, grads);
+        linear::backward_input(&self.mlp[0], params, &dhidden1)
+    }
+
+    /// Raw scores `l` of unit vectors `y`, `[rows, k]`: the whole matrix, so for small ones only.
+    pub fn logits(&self, params: &Params, y: &Tensor) -> Tensor {
+        let (k, r) = (self.shape.prototypes, self.shape.bottleneck_dim);
+        let (g, v) = (params.get(self.weight_g), params.get(self.weight_v));
+        let mut logits = Tensor::uninit(&[y.rows(), k]);
+        let to = MatMut::new(&mut logits, y.rows(), k);
+        let (y, directions) = (Mat::new(y, y.rows(), r), Mat::new(v, k, r));
+        matmul(to, Write::Over, 1.0, y, directions.t(), Threads::All);
+        for row in logits.chunks_exact_mut(k) {
+            for ((l, g), v) in row.iter_mut().zip(g).zip(v.chunks_exact(r)) {
+                *l *= g / engine::simd::dot(v, v).sqrt();
+            }
+        }
+        logits
+    }
+}

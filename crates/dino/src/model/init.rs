@@ -1,0 +1,49 @@
+//! Initial weights, as the reference draws them.
+//!
+//! | tensors | distribution |
+//! | --- | --- |
+//! | weights of linear layers, `cls_token`, `pos_embed` | normal, σ = 0.02 (cut at ±2: 100 σ, so never) |
+//! | biases of linear layers, β of norms | 0 |
+//! | γ of norms, prototype lengths | 1 |
+//! | layer scale | as configured |
+//! | patch projection, weight and bias | uniform in ±1/√(3 P²), PyTorch's default for convolutions |
+//! | prototype directions | uniform in ±1/√r, PyTorch's default for linear layers |
+//!
+//! Every tensor has a stream of its own, so a network of another size starts alike where it can.
+
+use engine::Params;
+use rand::RngExt;
+use rand_distr::{Distribution, Normal};
+use streams::{Key, Purpose};
+
+use super::Network;
+
+/// Draws all parameters of a network.
+pub fn draw(network: &Network, seed: u64) -> Params {
+    let mut params = Params::zeros(network.table().clone());
+    let shape = network.backbone.shape();
+    let patch_bound = 1.0 / ((3 * shape.patch_size * shape.patch_size) as f32).sqrt();
+    let prototype_bound = 1.0 / (network.head.shape().bottleneck_dim as f32).sqrt();
+    for (i, entry) in network.table().entries().iter().enumerate() {
+        let mut rng = Key::new(seed, Purpose::Init).index(i as u64).open();
+        let values = params.get_mut(entry.range);
+        let name = entry.name.as_str();
+        let mut uniform = |bound: f32| {
+            values.iter_mut().for_each(|x| *x = rng.random_range(-bound..=bound));
+        };
+        if name.contains("patch_embed") {
+            uniform(patch_bound);
+        } else if name.ends_with("weight_v") {
+            uniform(prototype_bound);
+        } else if name.ends_with("weight_g") || name.contains("norm") && name.ends_with(".weight") {
+            values.fill(1.0);
+        } else if name.contains("gamma_") {
+            values.fill(shape.layer_scale.unwrap_or(1.0) as f32);
+        } else if !name.ends_with(".bias") {
+            #[expect(clippy::expect_used, reason = "a constant, positive deviation")]
+            let normal = Normal::new(0.0f32, 0.02).expect("a positive deviation");
+            values.iter_mut().for_each(|x| *x = normal.sample(&mut rng).clamp(-2.0, 2.0));
+        }
+    }
+    params
+}

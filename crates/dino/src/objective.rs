@@ -1,0 +1,201 @@
+//! The objective of DINO and DINO-vMF, from bottleneck vectors to loss, gradients and center.
+//!
+//! ```text
+//! κₖ = |gₖ| / τ        bₖ(τ) = log C_r(κₖ) − log C_r(0)   (vmf; else 0)
+//!
+//! student   log P_s = log_softmax(l / τₛ + b(τₛ))
+//! teacher   P_t = softmax((l + τₜ b − c) / τₜ)            centering of logits
+//!           P_t = softmax(l / τₜ + b(τₜ) − c)             centering of probabilities
+//! ```
+//!
+//! `l` are the raw scores of unit vectors and prototypes, `r` is the bottleneck's width. The
+//! normalizer enters both networks, each with its own prototypes and temperature, after the division
+//! by the temperature; its gradient reaches the student's norms, `∂b/∂g = −A_r(κ) sign(g) / τ`.
+//!
+//! Source: Caron et al., arXiv:2104.14294; Govindarajan et al., *DINO as a von Mises-Fisher mixture
+//! model*, arXiv:2405.10939. The paper leaves open what the center of logits is a mean of for vMF;
+//! here it is the mean of `l + τₜ b`.
+
+mod center;
+
+use engine::ops::mixture_cross_entropy::{
+    self as mixture, Gradients, Inputs, Outcome, Prototypes,
+};
+use engine::{Params, Tensor};
+use vmf::Normalizer;
+
+pub use center::Center;
+
+use crate::config;
+use crate::config::{Centering, PrototypeNorm};
+use crate::model::Head;
+
+/// The objective of a run: what its configuration says, ready to compute.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    normalizer: Option<Normalizer>,
+    centering: Centering,
+    student_temp: f64,
+    center_momentum: f64,
+    gradient_through_normalizer: bool,
+    /// Whether the norms of the prototypes are learned.
+    pub learns_norms: bool,
+}
+
+/// Unit vectors of a batch, `[crops · images, r]`, crop-major; the teacher's crops are the first.
+#[derive(Debug, Clone, Copy)]
+pub struct Views<'a> {
+    /// Of all crops.
+    pub student: &'a Tensor,
+    /// Of the global crops.
+    pub teacher: &'a Tensor,
+    /// Number of all crops of an image.
+    pub student_crops: usize,
+    /// Number of its global crops.
+    pub teacher_crops: usize,
+}
+
+/// What depends on the weights alone and is computed once for a step: vectors over prototypes.
+#[derive(Debug)]
+pub struct Terms {
+    student_bias: Vec<f32>,
+    student_slope: Vec<f32>, // ∂b/∂g
+    teacher_bias: Vec<f32>,
+    center: Vec<f32>, // in units of l / τₜ + b
+    teacher_temp: f64,
+}
+
+/// Largest and mean concentration of the student's prototypes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kappa {
+    /// Mean of κ.
+    pub mean: f64,
+    /// Largest κ.
+    pub max: f64,
+}
+
+impl Objective {
+    /// The objective that a configuration describes, for a bottleneck of this width.
+    pub fn new(settings: &config::Objective, bottleneck_dim: usize) -> Self {
+        let terms = match settings.debye_terms {
+            config::DebyeTerms::Terms(count) => vmf::DebyeTerms::from_count(count.into()),
+            config::DebyeTerms::Exact => None,
+        };
+        let terms = terms.unwrap_or(vmf::DebyeTerms::Exact);
+        let vmf = settings.prototype_norm == PrototypeNorm::Vmf;
+        Self {
+            normalizer: vmf.then(|| Normalizer::new(bottleneck_dim, terms)),
+            centering: settings.centering,
+            student_temp: settings.student_temp,
+            center_momentum: settings.center_momentum,
+            gradient_through_normalizer: settings.gradient_through_normalizer,
+            learns_norms: settings.prototype_norm != PrototypeNorm::L2,
+        }
+    }
+
+    /// The center before the first step.
+    pub fn initial_center(&self, prototypes: usize) -> Center {
+        Center::new(self.centering, prototypes)
+    }
+
+    /// The vectors of a step; `g` are the norms `[k]` of student and teacher.
+    pub fn terms(&self, student_g: &[f32], teacher_g: &[f32], center: &Center, teacher_temp: f64) -> Terms {
+        let (student_bias, mut student_slope) = self.bias(student_g, self.student_temp);
+        let (teacher_bias, _) = self.bias(teacher_g, teacher_temp);
+        if !self.gradient_through_normalizer {
+            student_slope.fill(0.0);
+        }
+        let center = center.in_units_of_scores(teacher_temp);
+        Terms { student_bias, student_slope, teacher_bias, center, teacher_temp }
+    }
+
+    /// `b` and `∂b/∂g`.
+    fn bias(&self, g: &[f32], temperature: f64) -> (Vec<f32>, Vec<f32>) {
+        let (mut bias, mut slope) = (vec![0.0; g.len()], vec![0.0; g.len()]);
+        if let Some(normalizer) = &self.normalizer {
+            let kappas: Vec<f64> = g.iter().map(|&g| f64::from(g).abs() / temperature).collect();
+            normalizer.fill(&kappas, &mut bias, &mut slope);
+            for (slope, g) in slope.iter_mut().zip(g) {
+                *slope *= (f64::from(g.signum()) / temperature) as f32;
+            }
+        }
+        (bias, slope)
+    }
+
+    /// Concentrations of prototypes of norms `g`.
+    pub fn kappa(&self, g: &[f32]) -> Kappa {
+        let sum: f64 = g.iter().map(|g| f64::from(g.abs())).sum();
+        let max = g.iter().fold(0.0f64, |max, g| max.max(f64::from(g.abs())));
+        let mean = sum / g.len().max(1) as f64;
+        Kappa { mean: mean / self.student_temp, max: max / self.student_temp }
+    }
+
+    fn inputs<'a>(
+        &self,
+        networks: &Networks<'a>,
+        views: &Views<'a>,
+        terms: &'a Terms,
+    ) -> Inputs<'a> {
+        let Networks { head, student, teacher } = *networks;
+        let prototypes = |params: &'a Params, bias, temperature: f64| Prototypes {
+            g: params.get(head.weight_g),
+            v: params.get(head.weight_v),
+            bias,
+            temperature: temperature as f32,
+        };
+        Inputs {
+            student_y: views.student,
+            student: prototypes(student, &terms.student_bias, self.student_temp),
+            teacher_y: views.teacher,
+            teacher: prototypes(teacher, &terms.teacher_bias, terms.teacher_temp),
+            center: &terms.center,
+            teacher_crops: views.teacher_crops,
+            student_crops: views.student_crops,
+        }
+    }
+
+    /// The loss, and the gradient of `scale · loss` with respect to the student's unit vectors. Adds
+    /// to the gradients of the prototypes and to what the center has seen. `None` for the gradient,
+    /// and nothing added, where the loss is not finite.
+    pub fn forward_backward(
+        &self,
+        networks: &Networks<'_>,
+        views: &Views<'_>,
+        terms: &Terms,
+        scale: f64,
+        (grads, center): (&mut Params, &mut Center),
+    ) -> (Outcome, Option<Tensor>) {
+        let inputs = self.inputs(networks, views, terms);
+        let (outcome, saved) = mixture::forward(&inputs);
+        if !outcome.loss.is_finite() {
+            return (outcome, None);
+        }
+        let head = networks.head;
+        let (g, v) = grads.pair_mut(head.weight_g, head.weight_v);
+        let statistic = center.statistic();
+        let gradients = Gradients {
+            g: self.learns_norms.then_some(g),
+            v,
+            bias_slope: &terms.student_slope,
+            statistic: center.see(views.teacher.rows()),
+        };
+        let dy = mixture::backward(saved, &inputs, scale as f32, statistic, gradients);
+        (outcome, Some(dy))
+    }
+
+    /// Moves the center by what it has seen in this step.
+    pub fn update_center(&self, center: &mut Center, teacher_temp: f64) {
+        center.update(self.center_momentum, teacher_temp);
+    }
+}
+
+/// The two networks whose prototypes are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Networks<'a> {
+    /// Where the prototypes lie.
+    pub head: &'a Head,
+    /// The student's weights.
+    pub student: &'a Params,
+    /// The teacher's.
+    pub teacher: &'a Params,
+}

@@ -1,0 +1,10 @@
+//! Training: one step, the loop around it, what it reports and what it saves.
+
+pub mod events;
+mod recipe;
+mod run;
+mod saved;
+pub mod step;
+
+pub use events::{Event, KnnRecord, KnnSummary, Started, StepRecord, Summary};
+pub use run::{Request, pretrain};

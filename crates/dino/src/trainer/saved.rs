@@ -1,0 +1,66 @@
+//! What of a run lies in a checkpoint, and how it comes back.
+//!
+//! | tensors | |
+//! | --- | --- |
+//! | `student.*`, `teacher.*` | weights under PyTorch's names, `student.backbone.cls_token` |
+//! | `exp_avg.*`, `exp_avg_sq.*` | the moments of AdamW, under the same names |
+//! | `center` | `[k]` |
+//!
+//! The position in the data and all schedules follow from the step; the number of updates of each
+//! tensor lies in `state.json`.
+
+use std::path::{Path, PathBuf};
+
+use engine::Params;
+
+use super::step::{State, Step};
+use crate::checkpoint::{self, Loaded, Retention, Tensor};
+use crate::error::Result;
+use crate::eval::features::read_params;
+use crate::objective::Center;
+
+/// Writes a checkpoint of the run in `run` and removes those that are no longer kept.
+pub(super) fn save(run: &Path, step: &Step, state: &State, retention: Retention) -> Result<PathBuf> {
+    let mut tensors = Vec::new();
+    let buffers = [
+        ("student.", &state.student),
+        ("teacher.", &state.teacher),
+        ("exp_avg.", &state.optimizer.first),
+        ("exp_avg_sq.", &state.optimizer.second),
+    ];
+    for (prefix, params) in buffers {
+        tensors.extend(params.table().entries().iter().map(|entry| Tensor {
+            name: format!("{prefix}{}", entry.name),
+            shape: entry.shape.clone(),
+            values: params.get(entry.range),
+        }));
+    }
+    let center = state.center.values();
+    tensors.push(Tensor { name: "center".into(), shape: vec![center.len()], values: center });
+    let config = step.config.fingerprint();
+    let mut record = checkpoint::State::new(state.step, step.config.seed, config);
+    let entries = state.student.table().entries().iter();
+    record.optimizer_steps = entries
+        .zip(&state.optimizer.updates)
+        .map(|(entry, &updates)| (entry.name.clone(), updates))
+        .collect();
+    Ok(checkpoint::save(run, &tensors, &record, retention)?)
+}
+
+/// The state that a checkpoint holds.
+pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
+    let mut state = step.state_from(Params::zeros(step.network.table().clone()));
+    state.step = loaded.state.step;
+    let tensors = &loaded.tensors;
+    read_params(tensors, "student.", &mut state.student)?;
+    read_params(tensors, "teacher.", &mut state.teacher)?;
+    read_params(tensors, "exp_avg.", &mut state.optimizer.first)?;
+    read_params(tensors, "exp_avg_sq.", &mut state.optimizer.second)?;
+    let center = tensors.get("center", &[state.center.values().len()])?;
+    state.center = Center::from_values(step.config.objective.centering, center);
+    let entries = step.network.table().entries().iter();
+    for (entry, updates) in entries.zip(&mut state.optimizer.updates) {
+        *updates = loaded.state.optimizer_steps.get(&entry.name).copied().unwrap_or(0);
+    }
+    Ok(state)
+}

@@ -1,0 +1,292 @@
+//! One optimizer step, from crops to moved weights.
+//!
+//! In words: the teacher looks at the global crops, the student at all; the objective compares them;
+//! gradients flow back and are summed over micro-batches; each tensor is clipped on its own; AdamW
+//! moves the student; the teacher follows; the center follows the teacher's scores.
+
+use std::time::{Duration, Instant};
+
+use engine::Params;
+use engine::ops::patch_embed::Images;
+use streams::{Key, Purpose};
+
+use crate::config::Config;
+use crate::model::{Crops, DropPlan, Network, init};
+use crate::objective::{Center, Kappa, Networks, Objective, Views};
+use crate::optim::{self, OptimizerState};
+use crate::schedule::StepValues;
+
+/// Everything that a step changes.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// The student's weights.
+    pub student: Params,
+    /// The teacher's weights.
+    pub teacher: Params,
+    /// Moments and counts of the optimizer.
+    pub optimizer: OptimizerState,
+    /// The center of the teacher's scores.
+    pub center: Center,
+}
+
+/// What does not change during a run: the description of the network and of the step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The network of student and teacher.
+    pub network: Network,
+    /// The objective.
+    pub objective: Objective,
+    /// The run's configuration.
+    pub config: Config,
+}
+
+/// Crops of some images: `[crop, image, 3, size, size]` each.
+#[derive(Debug, Clone, Copy)]
+pub struct CropBatch<'a> {
+    /// Global crops, seen by teacher and student.
+    pub globals: &'a [f32],
+    /// Local crops, seen by the student alone; may be empty.
+    pub locals: &'a [f32],
+    /// Number of images.
+    pub images: usize,
+}
+
+/// What a step reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The loss, in nats.
+    pub loss: f64,
+    /// Mean entropy of the teacher's assignments, in nats.
+    pub teacher_entropy: f64,
+    /// Number of different prototypes that the teacher's crops prefer.
+    pub prototypes_in_use: usize,
+    /// Concentrations of the student's prototypes.
+    pub kappa: Kappa,
+    /// Norms of the gradients before clipping, in the order of the parameter table.
+    pub grad_norms: Vec<f64>,
+    /// Where the time went.
+    pub times: Times,
+}
+
+impl Report {
+    /// Norm of the whole gradient before clipping.
+    pub fn grad_norm(&self) -> f64 {
+        self.grad_norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
+    }
+}
+
+/// Where the time of a step went.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Times {
+    /// The teacher's forward pass.
+    pub teacher_forward: Duration,
+    /// The student's forward pass.
+    pub student_forward: Duration,
+    /// Loss and gradients of the objective.
+    pub objective: Duration,
+    /// The student's backward pass.
+    pub backward: Duration,
+    /// Clipping and AdamW.
+    pub optimizer: Duration,
+    /// The teacher's update and the center's.
+    pub teacher_update: Duration,
+}
+
+/// A step that was not taken because a number was not finite. The state is as before.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{what} is {value} at step {step}")]
+pub struct NonFinite {
+    /// `the loss`, or the tensor whose gradient it is.
+    pub what: String,
+    /// The number.
+    pub value: f64,
+    /// The step.
+    pub step: u64,
+}
+
+impl Step {
+    /// The step of a configuration.
+    pub fn new(config: Config) -> Self {
+        let (vit, head) = config.shapes();
+        let network = Network::new(&vit, &head);
+        let objective = Objective::new(&config.objective, head.bottleneck_dim);
+        Self { network, objective, config }
+    }
+
+    /// The state before the first step: random weights, teacher equal to student.
+    pub fn initial_state(&self) -> State {
+        self.state_from(init::draw(&self.network, self.config.seed))
+    }
+
+    /// The state before the first step with these weights.
+    pub fn state_from(&self, student: Params) -> State {
+        State {
+            step: 0,
+            teacher: student.clone(),
+            optimizer: OptimizerState::new(&student),
+            student,
+            center: self.objective.initial_center(self.network.head.shape().prototypes),
+        }
+    }
+
+    /// Takes one step with these micro-batches of equal size; `grads` is scratch in the layout of the
+    /// weights.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite: nothing was changed.
+    pub fn take(
+        &self,
+        state: &mut State,
+        grads: &mut Params,
+        batches: &[CropBatch<'_>],
+        values: &StepValues,
+    ) -> Result<Report, NonFinite> {
+        let mut clock = Clock::start();
+        let mut times = Times::default();
+        let sums = self.gradients(state, grads, batches, values, &mut times).inspect_err(|_| {
+            state.center.forget();
+        })?;
+        clock.lap();
+        let grad_norms = optim::grad_norms(grads);
+        if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
+            state.center.forget();
+            let what = format!("the gradient of `{}`", grads.table().entries()[i].name);
+            return Err(NonFinite { what, value: grad_norms[i], step: state.step });
+        }
+        let State { student, teacher, optimizer, center, .. } = state;
+        let learns_norms = self.objective.learns_norms;
+        let buffers = (&mut *student, grads, optimizer);
+        optim::update(&self.config.optim, values, learns_norms, &grad_norms, buffers);
+        times.optimizer = clock.lap();
+        optim::update_teacher(teacher, student, values.momentum);
+        self.objective.update_center(center, values.teacher_temp);
+        times.teacher_update = clock.lap();
+        state.step += 1;
+        Ok(Report {
+            loss: sums.loss,
+            teacher_entropy: sums.teacher_entropy,
+            prototypes_in_use: sums.in_use(),
+            kappa: self.objective.kappa(state.student.get(self.network.head.weight_g)),
+            grad_norms,
+            times,
+        })
+    }
+
+    /// Gradients of the mean loss over all micro-batches, into `grads`.
+    fn gradients(
+        &self,
+        state: &mut State,
+        grads: &mut Params,
+        batches: &[CropBatch<'_>],
+        values: &StepValues,
+        times: &mut Times,
+    ) -> Result<Sums, NonFinite> {
+        let State { student, teacher, center, step, .. } = state;
+        let head = &self.network.head;
+        let networks = Networks { head, student, teacher };
+        let g = |params: &Params| params.get(head.weight_g).to_vec();
+        let terms = self.objective.terms(&g(student), &g(teacher), center, values.teacher_temp);
+        let plan = self.drop_plan(*step, batches);
+        grads.all_mut().fill(0.0);
+        let mut sums = Sums::default();
+        let (scale, mut first) = (1.0 / batches.len() as f64, 0);
+        for batch in batches {
+            let mut clock = Clock::start();
+            let crops = self.crops(batch);
+            let teacher_y = self.network.infer(teacher, &crops[..1]);
+            times.teacher_forward += clock.lap();
+            let plan = plan.select(&self.sequences_of(batches, first, batch.images));
+            first += batch.images;
+            let (student_y, saved) = self.network.forward(student, &crops, &plan);
+            times.student_forward += clock.lap();
+            let views = Views {
+                student: &student_y,
+                teacher: &teacher_y,
+                student_crops: self.config.data.crops(),
+                teacher_crops: 2,
+            };
+            let buffers = (&mut *grads, &mut *center);
+            let (outcome, dy) =
+                self.objective.forward_backward(&networks, &views, &terms, scale, buffers);
+            let Some(dy) = dy else {
+                let what = "the loss".to_owned();
+                return Err(NonFinite { what, value: outcome.loss, step: *step });
+            };
+            times.objective += clock.lap();
+            self.network.backward(student, saved, dy, grads);
+            times.backward += clock.lap();
+            sums.add(&outcome, scale);
+        }
+        Ok(sums)
+    }
+
+    /// The groups of a batch: global crops, then local ones if there are any.
+    fn crops<'a>(&self, batch: &CropBatch<'a>) -> Vec<Crops<'a>> {
+        let data = &self.config.data;
+        let group = |pixels, crops: usize, size| Crops {
+            pixels,
+            images: Images { count: crops * batch.images, channels: 3, height: size, width: size },
+        };
+        let mut groups = vec![group(batch.globals, 2, data.global_size)];
+        if data.local_crops > 0 {
+            groups.push(group(batch.locals, data.local_crops, data.local_size));
+        }
+        groups
+    }
+
+    /// Drop path for the step's whole batch, so that splitting it changes nothing.
+    fn drop_plan(&self, step: u64, batches: &[CropBatch<'_>]) -> DropPlan {
+        let images: usize = batches.iter().map(|batch| batch.images).sum();
+        let sequences = images * self.config.data.crops();
+        let depth = self.network.backbone.shape().depth;
+        let key = Key::new(self.config.seed, Purpose::DropPath).epoch(step);
+        DropPlan::draw(self.config.model.drop_path, depth, sequences, key)
+    }
+
+    /// The numbers that the sequences of images `first..first + images` have in the whole batch.
+    fn sequences_of(&self, batches: &[CropBatch<'_>], first: usize, images: usize) -> Vec<usize> {
+        let all: usize = batches.iter().map(|batch| batch.images).sum();
+        let crops = 0..self.config.data.crops();
+        crops.flat_map(|crop| (first..first + images).map(move |i| crop * all + i)).collect()
+    }
+}
+
+/// Results summed over micro-batches.
+#[derive(Default)]
+struct Sums {
+    loss: f64,
+    teacher_entropy: f64,
+    assigned: Vec<u32>,
+}
+
+impl Sums {
+    fn add(&mut self, outcome: &engine::ops::mixture_cross_entropy::Outcome, scale: f64) {
+        self.loss += scale * outcome.loss;
+        self.teacher_entropy += scale * outcome.teacher_entropy;
+        self.assigned.extend(&outcome.assigned);
+    }
+
+    fn in_use(&self) -> usize {
+        let mut assigned = self.assigned.clone();
+        assigned.sort_unstable();
+        assigned.dedup();
+        assigned.len()
+    }
+}
+
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the last lap.
+    fn lap(&mut self) -> Duration {
+        let lap = self.0.elapsed();
+        self.0 = Instant::now();
+        lap
+    }
+}

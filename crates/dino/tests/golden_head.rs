@@ -1,0 +1,80 @@
+//! The projection head against an f64 reference: bottleneck, logits, gradients.
+
+mod fixtures;
+mod golden;
+
+use dino::model::{Head, HeadShape};
+use engine::{ParamTable, Params, Tensor};
+use fixtures::fixture;
+use golden::{assert_near, load, size};
+
+/// "logits 5e-6 … of the largest entry of the tensor"
+const LOGITS: f64 = 5e-6;
+/// "gradients 2e-5 of the largest entry of the tensor"
+const GRADIENTS: f64 = 2e-5;
+
+#[test]
+fn golden_bottleneck_logits_and_gradients() {
+    let Some(fixture) = fixture("head") else { return };
+    let dims = &fixture.json["dims"];
+    let shape = HeadShape {
+        embed_dim: size(&dims["in_dim"]),
+        hidden_dim: size(&dims["hidden"]),
+        bottleneck_dim: size(&dims["bottleneck"]),
+        prototypes: size(&dims["out_dim"]),
+    };
+    for case in ["free", "frozen"] {
+        let mut table = ParamTable::default();
+        let head = Head::new(&shape, "", &mut table);
+        let params = load(&fixture, &format!("{case}/weights/"), table);
+        let near = |name: &str, actual: &[f32], tolerance| {
+            let name = format!("{case}/{name}");
+            assert_near(&name, actual, &fixture.f64(&name).1, tolerance);
+        };
+        let (rows, x) = fixture.f32(&format!("{case}/input"));
+        let (y, saved) = head.forward(&params, Tensor::from_slice(&rows, &x));
+        near("y", &y, LOGITS);
+        near("logits", &head.logits(&params, &y), LOGITS);
+        let mut grads = Params::zeros(params.table().clone());
+        let (_, r) = fixture.f32(&format!("{case}/R"));
+        let dy = linear_prototypes(&head, &params, &y, &r, &mut grads);
+        let dx = head.backward(&params, saved, dy, &mut grads);
+        near("grad_input", &dx, GRADIENTS);
+        for entry in grads.table().entries() {
+            if !(case == "frozen" && entry.name.ends_with("weight_g")) {
+                near(&format!("grad/{}", entry.name), grads.get(entry.range), GRADIENTS);
+            }
+        }
+    }
+}
+
+/// The fixture's scalar is linear in the logits, `Σ l R`, where the program has only its objective:
+/// the gradient of `l = g ⟨v, y⟩ / ‖v‖` in f64, by the formulas of the objective's documentation.
+fn linear_prototypes(
+    head: &Head,
+    params: &Params,
+    y: &Tensor,
+    r: &[f32],
+    grads: &mut Params,
+) -> Tensor {
+    let (k, p) = (head.shape().prototypes, head.shape().bottleneck_dim);
+    let (g, v) = (params.get(head.weight_g).to_vec(), params.get(head.weight_v).to_vec());
+    let mut dy = vec![0.0f64; y.len()];
+    let (dg, dv) = grads.pair_mut(head.weight_g, head.weight_v);
+    for j in 0..k {
+        let v = golden::wide(&v[j * p..(j + 1) * p]);
+        let (norm, g) = (v.iter().map(|v| v * v).sum::<f64>().sqrt(), f64::from(g[j]));
+        for i in 0..y.rows() {
+            let y = golden::wide(&y[i * p..(i + 1) * p]);
+            let r = f64::from(r[i * k + j]);
+            let cos = y.iter().zip(&v).map(|(y, v)| y * v).sum::<f64>() / norm;
+            dg[j] += (r * cos) as f32;
+            for c in 0..p {
+                dy[i * p + c] += r * g * v[c] / norm;
+                dv[j * p + c] += (r * g / norm * (y[c] - cos * v[c] / norm)) as f32;
+            }
+        }
+    }
+    let dy: Vec<f32> = dy.into_iter().map(|x| x as f32).collect();
+    Tensor::from_slice(y.shape(), &dy)
+}

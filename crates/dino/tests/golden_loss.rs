@@ -1,0 +1,116 @@
+//! Loss, center and gradients of all variants over four steps, against an f64 reference.
+
+mod fixtures;
+mod golden;
+
+use dino::config::{Centering, DebyeTerms, Objective as Settings, PrototypeNorm};
+use dino::model::{Head, HeadShape};
+use dino::objective::{Networks, Objective, Views};
+use engine::{ParamTable, Params, Tensor};
+use fixtures::{Fixture, fixture};
+use golden::{assert_near, size};
+
+/// "mid, wide: loss 1e-5 relative, centre 2e-6 absolute + 1e-5 relative, gradients 1e-4 of the
+/// largest entry. hard: loss rtol 2e-5, centre rtol 1e-5 + 2e-3 absolute, gradients 1e-3 of the
+/// largest entry"
+struct Tolerance {
+    loss: f64,
+    center: f64,
+    gradients: f64,
+}
+const USUAL: Tolerance = Tolerance { loss: 1e-5, center: 2e-6, gradients: 1e-4 };
+const HARD: Tolerance = Tolerance { loss: 2e-5, center: 2e-3, gradients: 1e-3 };
+const CENTER_RELATIVE: f64 = 1e-5;
+
+/// The settings that a case's name spells, such as `vmf_prob_a_t0`.
+fn settings(case: &str, fixture: &Fixture) -> Settings {
+    let centering = match case {
+        _ if case.contains("prob_a") => Centering::ProbA,
+        _ if case.contains("prob_b") => Centering::ProbB,
+        _ => Centering::Logit,
+    };
+    let debye_terms = match case.rsplit('_').next() {
+        Some("t0") => DebyeTerms::Terms(0),
+        Some("t1") => DebyeTerms::Terms(1),
+        Some("t2") => DebyeTerms::Terms(2),
+        Some("t3") => DebyeTerms::Terms(3),
+        _ => DebyeTerms::Exact,
+    };
+    let vmf = case.starts_with("vmf");
+    let number = |key: &str| fixture.json["settings"][key].as_f64().expect("a number");
+    Settings {
+        prototype_norm: if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free },
+        centering,
+        debye_terms,
+        student_temp: number("tau_s"),
+        center_momentum: number("centre_momentum"),
+        ..Settings::default()
+    }
+}
+
+fn prototypes(head: &Head, table: &std::sync::Arc<ParamTable>, g: &[f32], v: &[f32]) -> Params {
+    let mut params = Params::zeros(table.clone());
+    params.get_mut(head.weight_g).copy_from_slice(g);
+    params.get_mut(head.weight_v).copy_from_slice(v);
+    params
+}
+
+fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
+    let world = &fixture.json["world"];
+    let (p, k, b) = (size(&world["p"]), size(&world["k"]), size(&world["b"]));
+    let (crops, teacher_crops) =
+        (size(&world["v"]), size(&fixture.json["settings"]["global_views"]));
+    let mut table = ParamTable::default();
+    let shape = HeadShape { embed_dim: 1, hidden_dim: 1, bottleneck_dim: p, prototypes: k };
+    let head = Head::new(&shape, "", &mut table);
+    let table = std::sync::Arc::new(table);
+    let input = |name: &str| fixture.f32(&format!("in/{name}")).1;
+    let student = prototypes(&head, &table, &input("g_s"), &input("v_s"));
+    let teacher = prototypes(&head, &table, &input("g_t"), &input("v_t"));
+    let objective = Objective::new(&settings(case, fixture), p);
+    let mut center = objective.initial_center(k);
+    let expected = |name: &str, step: usize, len: usize| {
+        let (_, values) = fixture.f64(&format!("{case}/{name}"));
+        values[step * len..(step + 1) * len].to_vec()
+    };
+    let temps = fixture.json["settings"]["tau_t_per_step"].as_array().expect("temperatures");
+    for (step, temp) in temps.iter().enumerate() {
+        let temp = temp.as_f64().expect("a temperature");
+        let student_y = Tensor::from_slice(&[crops * b, p], &input(&format!("y_s{step}")));
+        let teacher_y = Tensor::from_slice(&[teacher_crops * b, p], &input(&format!("y_t{step}")));
+        let views =
+            Views { student: &student_y, teacher: &teacher_y, student_crops: crops, teacher_crops };
+        let g = |params: &Params| params.get(head.weight_g).to_vec();
+        let terms = objective.terms(&g(&student), &g(&teacher), &center, temp);
+        let networks = Networks { head: &head, student: &student, teacher: &teacher };
+        let mut grads = Params::zeros(table.clone());
+        let buffers = (&mut grads, &mut center);
+        let (outcome, dy) = objective.forward_backward(&networks, &views, &terms, 1.0, buffers);
+        let loss = expected("loss", step, 1)[0];
+        let name = |what: &str| format!("{case} step {step}: {what}");
+        assert!((outcome.loss - loss).abs() <= tolerance.loss * loss.abs(), "{}: {} for {loss}", name("loss"), outcome.loss);
+        objective.update_center(&mut center, temp);
+        for (i, (&c, e)) in center.values().iter().zip(expected("centre", step, k)).enumerate() {
+            let allowed = tolerance.center + CENTER_RELATIVE * e.abs();
+            assert!((f64::from(c) - e).abs() <= allowed, "{}[{i}] is {c}, not {e}", name("center"));
+        }
+        let near = |what: &str, actual: &[f32]| {
+            let truth = expected(what, step, actual.len());
+            assert_near(&name(what), actual, &truth, tolerance.gradients);
+        };
+        near("grad_y", &dy.expect("a finite loss"));
+        near("grad_g", grads.get(head.weight_g));
+        near("grad_v", grads.get(head.weight_v));
+    }
+}
+
+#[test]
+fn golden_losses_centers_and_gradients_of_every_variant() {
+    for name in ["loss_dino_mid", "loss_dino_wide", "loss_dino_hard"] {
+        let Some(fixture) = fixture(name) else { continue };
+        let tolerance = if fixture.json.get("hard").is_some() { HARD } else { USUAL };
+        for case in fixture.json["cases"].as_array().expect("a list of cases") {
+            check_case(&fixture, case.as_str().expect("a name"), &tolerance);
+        }
+    }
+}

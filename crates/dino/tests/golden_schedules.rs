@@ -1,0 +1,79 @@
+//! Schedules against numpy's, from the golden fixture `schedules`.
+
+use dino::config::{Config, Horizon};
+use dino::schedule::{EpochRamp, Schedules};
+use serde_json::Value;
+
+mod fixtures;
+
+/// Fixture: "1e-15 absolute + 1e-14 relative (float64)".
+const ABSOLUTE: f64 = 1e-15;
+const RELATIVE: f64 = 1e-14;
+
+fn assert_close(name: &str, found: impl Iterator<Item = f64>, expected: &[f64]) {
+    let found: Vec<_> = found.collect();
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let tolerance = ABSOLUTE + RELATIVE * expected.abs();
+        let difference = (found - expected).abs();
+        assert!(difference <= tolerance, "{name}[{i}]: {found} is not {expected}");
+    }
+}
+
+fn configuration(plan: &Value) -> (Config, Horizon) {
+    let number = |key: &str| plan[key].as_f64().expect("a number");
+    let mut config = Config::default();
+    config.optim.epochs = Some(number("epochs"));
+    config.optim.batch_size = number("batch") as usize;
+    config.optim.lr = number("lr");
+    config.optim.min_lr = number("min_lr");
+    config.optim.warmup_epochs = number("warmup_epochs");
+    config.optim.weight_decay = number("wd");
+    config.optim.weight_decay_end = number("wd_end");
+    config.optim.teacher_momentum = number("momentum");
+    config.optim.freeze_last_layer_epochs = number("freeze_last");
+    config.objective.teacher_temp_start = number("temp_first");
+    config.objective.teacher_temp = number("temp_last");
+    config.objective.teacher_temp_warmup_epochs = number("temp_warmup");
+    let images = config.optim.batch_size * number("per_epoch") as usize;
+    let (horizon, warnings) = config.fit(images).expect("enough images");
+    assert!(warnings.is_empty());
+    (config, horizon)
+}
+
+#[test]
+fn golden_schedules_are_numpys() {
+    let Some(fixture) = fixtures::fixture("schedules") else { return };
+    for (name, plan) in fixture.json["plans"].as_object().unwrap() {
+        let (config, horizon) = configuration(plan);
+        let schedules = Schedules::new(&config, horizon);
+        let steps = 0..horizon.total_steps;
+        let epochs = plan["epochs"].as_u64().unwrap();
+        let per_step = |value: fn(&Schedules, u64) -> f64| {
+            steps.clone().map(move |step| value(&schedules, step))
+        };
+        let expected = |tensor: &str| fixture.f64(&format!("{name}/{tensor}")).1;
+        assert_close(name, per_step(|s, step| s.at(step).lr), &expected("lr"));
+        assert_close(name, per_step(|s, step| s.at(step).weight_decay), &expected("wd"));
+        assert_close(name, per_step(|s, step| s.at(step).momentum), &expected("momentum"));
+        let first_step = |epoch| epoch * horizon.steps_per_epoch;
+        let temps = (0..epochs).map(|epoch| schedules.at(first_step(epoch)).teacher_temp);
+        assert_close(name, temps, &expected("temp"));
+        let frozen = steps.clone().filter(|step| schedules.at(*step).freeze_last_layer).count();
+        let freeze_epochs = plan["freeze_last"].as_u64().unwrap();
+        assert_eq!(frozen as u64, first_step(freeze_epochs));
+        golden_patch_temperature(plan, epochs, &expected("patch_temp"));
+    }
+}
+
+/// The patch temperature of iBOT: the ramp starts after a delay.
+fn golden_patch_temperature(plan: &Value, epochs: u64, expected: &[f64]) {
+    let delay = plan["patch_temp_delay"].as_u64().expect("a number");
+    let ramp = EpochRamp {
+        start: plan["patch_temp_first"].as_f64().expect("a number"),
+        end: plan["patch_temp_last"].as_f64().expect("a number"),
+        warmup_epochs: plan["temp_warmup"].as_u64().expect("a number"),
+    };
+    let delayed = |epoch: u64| epoch.checked_sub(delay).map_or(ramp.start, |epoch| ramp.at(epoch));
+    assert_close("patch_temp", (0..epochs).map(delayed), expected);
+}

@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::*;
+
+/// The definition: every sequence and head on its own, nothing packed; the output and `P`.
+fn definition(qkv: &[f64], sequences: &Sequences, heads: usize) -> (Vec<f64>, Vec<f64>) {
+    let rows = sequences.rows().max(1);
+    let width = qkv.len() / rows / 3;
+    let dim = width / heads;
+    let mut out = vec![0.0; rows * width];
+    let mut probs = Vec::new();
+    let part = |row: usize, part: usize, head: usize| {
+        &qkv[row * 3 * width + part * width + head * dim..][..dim]
+    };
+    for &(first, tokens) in sequences.spans() {
+        for head in 0..heads {
+            for i in first..first + tokens {
+                let score =
+                    |j: usize| inner(part(i, 0, head), part(j, 1, head)) / (dim as f64).sqrt();
+                let weights: Vec<f64> = (first..first + tokens).map(|j| score(j).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                for (j, weight) in weights.iter().enumerate() {
+                    for (e, v) in part(first + j, 2, head).iter().enumerate() {
+                        out[i * width + head * dim + e] += weight / total * v;
+                    }
+                }
+                probs.extend(weights.iter().map(|weight| weight / total));
+            }
+        }
+    }
+    (if sequences.is_empty() { Vec::new() } else { out }, probs)
+}
+
+fn input(seed: u64, sequences: &Sequences, width: usize, scale: f32) -> Tensor {
+    let mut qkv = random_tensor(seed, &[sequences.rows(), 3 * width]);
+    qkv.iter_mut().for_each(|x| *x *= scale);
+    qkv
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Averages of numbers below 2 with weights that are good to a few ulp.
+    #[test]
+    fn forward_is_its_definition(
+        groups in prop::collection::vec((0usize..3, 1usize..20), 0..3),
+        heads in 1usize..4, dim in 1usize..10,
+    ) {
+        let sequences = Sequences::packed(&groups);
+        let qkv = input(1, &sequences, heads * dim, 2.0);
+        let (expected, probs) = definition(&doubles(&qkv), &sequences, heads);
+        let saved = forward(qkv.clone(), &sequences, heads);
+        assert_close(&saved.out, &expected, 1e-5, 1e-5);
+        assert_eq!(bits(&saved.out), bits(&infer(&qkv, &sequences, heads)));
+        let maps = probabilities(&qkv, &sequences, heads);
+        let maps: Vec<f32> = maps.iter().flat_map(|map| map.to_vec()).collect();
+        assert_close(&maps, &probs, 1e-6, 1e-5);
+    }
+
+    /// As above; products of three numbers below 2, summed over at most 7 tokens.
+    #[test]
+    fn backward_is_the_slope_of_the_definition(
+        groups in prop::collection::vec((0usize..3, 1usize..8), 0..3),
+        heads in 1usize..4, dim in 1usize..4,
+    ) {
+        let sequences = Sequences::packed(&groups);
+        let qkv = input(2, &sequences, heads * dim, 2.0);
+        let dout = random_tensor(3, &[sequences.rows(), heads * dim]);
+        let doutd = doubles(&dout);
+        let loss = |qkv: &[f64]| inner(&definition(qkv, &sequences, heads).0, &doutd);
+        let expected = gradient(&doubles(&qkv), loss);
+        let dqkv = backward(forward(qkv, &sequences, heads), &dout);
+        assert_close(&dqkv, &expected, 1e-5, 1e-5);
+    }
+}
+
+#[test]
+fn a_single_token_attends_to_itself() {
+    let sequences = Sequences::packed(&[(2, 1)]);
+    let qkv = input(4, &sequences, 6, 3.0);
+    let out = infer(&qkv, &sequences, 2);
+    for row in 0..2 {
+        assert_eq!(out[row * 6..][..6], qkv[row * 18 + 12..][..6]);
+    }
+}
+
+/// Scores of up to 1e4 · √e: the softmax subtracts the largest before it exponentiates.
+#[test]
+fn large_scores_stay_finite() {
+    let sequences = Sequences::packed(&[(1, 9), (2, 4)]);
+    let qkv = input(5, &sequences, 8, 100.0);
+    let saved = forward(qkv, &sequences, 2);
+    assert!(saved.out.iter().all(|x| x.is_finite()));
+    let dqkv = backward(saved, &random_tensor(6, &[17, 8]));
+    assert!(dqkv.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn threads_give_equal_bits() {
+    let sequences = Sequences::packed(&[(3, 37), (5, 10)]);
+    let qkv = input(7, &sequences, 48, 1.0);
+    let dout = random_tensor(8, &[sequences.rows(), 48]);
+    assert_threads_agree(|| {
+        let saved = forward(qkv.clone(), &sequences, 3);
+        let out = saved.out.clone();
+        [&out[..], &backward(saved, &dout)[..]].concat()
+    });
+}
+
+#[test]
+#[should_panic(expected = "rows of attention")]
+fn rows_without_a_sequence_are_refused() {
+    infer(&Tensor::zeros(&[5, 6]), &Sequences::packed(&[(1, 4)]), 1);
+}
+
+#[test]
+#[should_panic(expected = "heads divide the width")]
+fn a_width_that_heads_do_not_divide_is_refused() {
+    infer(&Tensor::zeros(&[4, 15]), &Sequences::packed(&[(1, 4)]), 2);
+}
+
+#[test]
+#[should_panic(expected = "gradient of attention")]
+fn a_gradient_of_another_shape_is_refused() {
+    let saved = forward(Tensor::zeros(&[4, 6]), &Sequences::packed(&[(1, 4)]), 1);
+    backward(saved, &Tensor::zeros(&[4, 3]));
+}

@@ -1,0 +1,90 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::*;
+
+/// The definition: `y = x Wᵀ + b`, one number after the other.
+fn definition(x: &[f64], w: &[f64], b: &[f64], input: usize) -> Vec<f64> {
+    let rows = x.len() / input;
+    let row = |i: usize| &x[i * input..(i + 1) * input];
+    let number = |i: usize, o: usize| b[o] + inner(row(i), &w[o * input..(o + 1) * input]);
+    (0..rows).flat_map(|i| (0..b.len()).map(move |o| number(i, o))).collect()
+}
+
+fn layer(seed: u64, input: usize, output: usize) -> (Linear, Params, Params) {
+    let (params, grads, ranges) = random_params(seed, &[&[output, input], &[output]]);
+    (Linear { weight: ranges[0], bias: ranges[1], input, output }, params, grads)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Sums of up to 40 terms below 1: a few ulp of 40.
+    #[test]
+    fn forward_is_its_definition(rows in 0usize..70, input in 1usize..40, output in 1usize..40) {
+        let (layer, params, _) = layer(1, input, output);
+        let x = random_tensor(2, &[rows, input]);
+        let (w, b) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+        let expected = definition(&doubles(&x), &w, &b, input);
+        let inferred = infer(&layer, &params, &x);
+        let (y, saved) = forward(&layer, &params, x.clone());
+        assert_eq!(y.shape(), [rows, output]);
+        assert_close(&y, &expected, 1e-5, 1e-6);
+        assert_eq!(bits(&y), bits(&inferred));
+        assert_eq!(bits(&saved.x), bits(&x));
+    }
+
+    #[test]
+    fn backward_is_the_slope_of_the_definition(
+        rows in 0usize..6, input in 1usize..8, output in 1usize..8,
+    ) {
+        let (layer, params, mut grads) = layer(3, input, output);
+        let (x, dy) = (random_tensor(4, &[rows, input]), random_tensor(5, &[rows, output]));
+        let (xd, dyd) = (doubles(&x), doubles(&dy));
+        let (w, b) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+        let loss = |x: &[f64], w: &[f64], b: &[f64]| inner(&definition(x, w, b, input), &dyd);
+        let (_, saved) = forward(&layer, &params, x);
+        let dx = backward(&layer, &params, saved, &dy, &mut grads);
+        // f32 sums of at most 8 terms below 1, and 1e-9 of the differences.
+        assert_close(&dx, &gradient(&xd, |x| loss(x, &w, &b)), 2e-6, 1e-6);
+        assert_close(grads.get(layer.weight), &gradient(&w, |w| loss(&xd, w, &b)), 2e-6, 1e-6);
+        assert_close(grads.get(layer.bias), &gradient(&b, |b| loss(&xd, &w, b)), 2e-6, 1e-6);
+    }
+}
+
+#[test]
+fn parameter_gradients_add_over_two_calls() {
+    let (layer, params, mut grads) = layer(6, 5, 3);
+    let (x, dy) = (random_tensor(7, &[9, 5]), random_tensor(8, &[9, 3]));
+    backward_params(&layer, &x, &dy, &mut grads);
+    let twice: Vec<f64> = doubles(grads.all()).iter().map(|g| 2.0 * g).collect();
+    let saved = Saved { x };
+    let _ = backward(&layer, &params, saved, &dy, &mut grads);
+    assert_close(grads.all(), &twice, 1e-5, 1e-5);
+}
+
+#[test]
+fn threads_give_equal_bits() {
+    let (layer, params, grads) = layer(9, 67, 130);
+    let (x, dy) = (random_tensor(10, &[301, 67]), random_tensor(11, &[301, 130]));
+    assert_threads_agree(|| {
+        let mut grads = grads.clone();
+        let (y, saved) = forward(&layer, &params, x.clone());
+        let dx = backward(&layer, &params, saved, &dy, &mut grads);
+        [&y[..], &dx[..], grads.all()].concat()
+    });
+}
+
+#[test]
+#[should_panic(expected = "width of the input of a linear layer")]
+fn an_input_of_another_width_is_refused() {
+    let (layer, params, _) = layer(12, 5, 3);
+    infer(&layer, &params, &Tensor::zeros(&[2, 4]));
+}
+
+#[test]
+#[should_panic(expected = "input of a linear layer")]
+fn a_gradient_with_another_number_of_rows_is_refused() {
+    let (layer, _, mut grads) = layer(13, 5, 3);
+    backward_params(&layer, &Tensor::zeros(&[2, 5]), &Tensor::zeros(&[3, 3]), &mut grads);
+}

@@ -1,0 +1,197 @@
+//! Random brightness, contrast, saturation and hue, in random order.
+
+mod hue;
+
+use rand::{Rng, RngExt};
+
+use super::grayscale::luma;
+use super::{chance, uniform};
+use crate::image::Rgb8;
+
+/// How often and how strongly colors change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColorJitter {
+    /// Part of the crops whose colors change.
+    pub probability: f64,
+    /// Brightness factors are drawn from `1 ± brightness`, but never below 0.
+    pub brightness: f64,
+    /// Contrast factors are drawn from `1 ± contrast`, but never below 0.
+    pub contrast: f64,
+    /// Saturation factors are drawn from `1 ± saturation`, but never below 0.
+    pub saturation: f64,
+    /// Hue shifts are drawn from `± hue`, in turns of the color wheel; at most ½.
+    pub hue: f64,
+}
+
+/// One change of the colors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adjustment {
+    /// Scales all values.
+    Brightness,
+    /// Scales the distance of all values to the mean luma.
+    Contrast,
+    /// Scales the distance of all values to the luma of their pixel.
+    Saturation,
+    /// Turns the color wheel.
+    Hue,
+}
+
+impl Adjustment {
+    /// All four, in the order in which torchvision numbers them.
+    pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
+}
+
+/// What was drawn for one crop. A factor of 1 changes nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Jitter {
+    /// Which change comes first, second, third and fourth.
+    pub order: [Adjustment; 4],
+    /// 0 is black.
+    pub brightness: f64,
+    /// 0 is the mean luma everywhere.
+    pub contrast: f64,
+    /// 0 is without colors.
+    pub saturation: f64,
+    /// Shift in turns. Exactly 0 leaves the image alone; any other shift, however small, takes the
+    /// way over 8-bit hue, saturation and value, which rounds.
+    pub hue: f64,
+}
+
+impl ColorJitter {
+    /// Draws whether the colors change, and if so: the order, brightness, contrast, saturation, hue.
+    ///
+    /// # Source
+    /// `RandomApply` of `ColorJitter.get_params` of torchvision.
+    pub fn sample(&self, rng: &mut impl Rng) -> Option<Jitter> {
+        if !chance(self.probability, rng) {
+            return None;
+        }
+        let mut order = Adjustment::ALL;
+        for i in (1..order.len()).rev() {
+            order.swap(i, rng.random_range(0..=i));
+        }
+        let mut factor = |strength: f64| uniform(((1.0 - strength).max(0.0), 1.0 + strength), rng);
+        Some(Jitter {
+            order,
+            brightness: factor(self.brightness),
+            contrast: factor(self.contrast),
+            saturation: factor(self.saturation),
+            hue: uniform((-self.hue, self.hue), rng),
+        })
+    }
+}
+
+/// Changes the colors in the order of `jitter`; rounds to 8 bits after each change.
+///
+/// # Accuracy
+/// Equal to torchvision's functions on Pillow 11.3 images in every bit (`tests/golden_augment.rs`).
+pub fn apply(jitter: &Jitter, image: &mut Rgb8) {
+    for adjustment in jitter.order {
+        match adjustment {
+            Adjustment::Brightness => adjust_brightness(image, jitter.brightness),
+            Adjustment::Contrast => adjust_contrast(image, jitter.contrast),
+            Adjustment::Saturation => adjust_saturation(image, jitter.saturation),
+            Adjustment::Hue => hue::adjust(image, jitter.hue),
+        }
+    }
+}
+
+/// Away from black, or towards it: `x → factor · x`.
+fn adjust_brightness(image: &mut Rgb8, factor: f64) {
+    blend_with_constant(image, 0, factor);
+}
+
+/// Away from the mean luma `m` of the image, or towards it: `x → m + factor · (x − m)`.
+fn adjust_contrast(image: &mut Rgb8, factor: f64) {
+    let sum: u64 = image.colors().iter().map(|color| u64::from(luma(*color))).sum();
+    let mean = sum as f64 / image.colors().len() as f64;
+    blend_with_constant(image, (mean + 0.5) as u8, factor);
+}
+
+/// Away from the luma `L` of the pixel, or towards it: `x → L + factor · (x − L)`.
+fn adjust_saturation(image: &mut Rgb8, factor: f64) {
+    let factor = factor as f32;
+    for color in image.colors_mut() {
+        let gray = luma(*color);
+        *color = color.map(|value| blend(gray, value, factor));
+    }
+}
+
+/// [`blend`] of every value with the same `from`.
+fn blend_with_constant(image: &mut Rgb8, from: u8, factor: f64) {
+    let table: [u8; 256] = std::array::from_fn(|value| blend(from, value as u8, factor as f32));
+    for value in image.pixels_mut() {
+        *value = table[usize::from(*value)];
+    }
+}
+
+/// `from + factor · (to − from)` in single precision, clipped to 0..=255, fraction cut off.
+fn blend(from: u8, to: u8, factor: f32) -> u8 {
+    let difference = f32::from(to) - f32::from(from);
+    (f32::from(from) + factor * difference) as u8 // `as` clips
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_stream;
+    use super::*;
+    use proptest::prelude::*;
+
+    const DINO: ColorJitter =
+        ColorJitter { probability: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1 };
+
+    fn drawn(jitter: &ColorJitter, count: u64) -> Vec<Jitter> {
+        (0..count).filter_map(|i| jitter.sample(&mut test_stream(i))).collect()
+    }
+
+    #[test]
+    fn factors_cover_their_ranges_at_the_given_rate() {
+        let drawn = drawn(&DINO, 5000);
+        assert!(drawn.len().abs_diff(4000) < 114, "{}", drawn.len()); // 4 √(5000 · 0.16)
+        assert_covers(drawn.iter().map(|jitter| jitter.brightness), (0.6, 1.4));
+        assert_covers(drawn.iter().map(|jitter| jitter.contrast), (0.6, 1.4));
+        assert_covers(drawn.iter().map(|jitter| jitter.saturation), (0.8, 1.2));
+        assert_covers(drawn.iter().map(|jitter| jitter.hue), (-0.1, 0.1));
+    }
+
+    /// All values in the range, some near each end, the mean within 2 % of the middle.
+    fn assert_covers(values: impl Iterator<Item = f64> + Clone, (low, high): (f64, f64)) {
+        let (count, sum) = values.clone().fold((0, 0.0), |(n, sum), value| (n + 1, sum + value));
+        let smallest = values.clone().fold(f64::INFINITY, f64::min);
+        let largest = values.fold(f64::NEG_INFINITY, f64::max);
+        let margin = 0.02 * (high - low);
+        assert!((low..low + margin).contains(&smallest), "{smallest}");
+        assert!((high - margin..=high).contains(&largest), "{largest}");
+        assert!((sum / f64::from(count) - 0.5 * (low + high)).abs() < margin);
+    }
+
+    #[test]
+    fn all_24_orders_occur_about_equally_often() {
+        let drawn = drawn(&ColorJitter { probability: 1.0, ..DINO }, 4800);
+        let number = |order: [Adjustment; 4]| order.map(|a| a as usize);
+        let mut orders: Vec<_> = drawn.iter().map(|jitter| number(jitter.order)).collect();
+        orders.sort_unstable();
+        let counts: Vec<_> = orders.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+        assert_eq!(counts.len(), 24);
+        assert!(counts.iter().all(|count| (140..260).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_strength_above_1_never_draws_a_negative_factor() {
+        let strong = ColorJitter { probability: 1.0, brightness: 1.5, ..DINO };
+        assert_covers(drawn(&strong, 4000).iter().map(|jitter| jitter.brightness), (0.0, 2.5));
+    }
+
+    proptest! {
+        #[test]
+        fn strength_0_changes_nothing(pixels in prop::collection::vec(any::<u8>(), 30)) {
+            let still = ColorJitter {
+                probability: 1.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0,
+            };
+            let image = Rgb8::new(5, 2, pixels).unwrap();
+            let mut changed = image.clone();
+            apply(&still.sample(&mut test_stream(0)).unwrap(), &mut changed);
+            prop_assert_eq!(changed, image);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Which part of the image a crop shows: a box of random area and aspect ratio.
+
+use rand::{Rng, RngExt};
+
+use super::uniform;
+use crate::image::{Rect, Rgb8};
+use crate::resize::crop_resize;
+
+/// Attempts to draw a box that fits, before the largest centered one is taken.
+const ATTEMPTS: usize = 10;
+
+/// Draws a box inside a `width` × `height` image; the same `rng` state, the same box.
+///
+/// ```text
+/// a = width · height · U(scale)          r = exp U(log aspect)
+/// box = round √(a r) × round √(a / r)    at a uniform position
+/// ```
+///
+/// Ten attempts, each of which draws `a`, then `r`, and, if the box fits, its top and its left
+/// side; then the largest centered box of an allowed aspect ratio. `scale` is a range of parts of
+/// the image's area, `aspect` one of width / height. Rounds half to even.
+///
+/// # Source
+/// `RandomResizedCrop.get_params` of torchvision 0.26. It draws the area and the logarithm in
+/// single precision; this draws both in double precision.
+pub fn sample(
+    (width, height): (u32, u32),
+    scale: (f64, f64),
+    aspect: (f64, f64),
+    rng: &mut impl Rng,
+) -> Rect {
+    let image_area = f64::from(width) * f64::from(height);
+    let log_aspect = (aspect.0.ln(), aspect.1.ln());
+    for _ in 0..ATTEMPTS {
+        let area = image_area * uniform(scale, rng);
+        let ratio = uniform(log_aspect, rng).exp();
+        let box_width = (area * ratio).sqrt().round_ties_even() as u32;
+        let box_height = (area / ratio).sqrt().round_ties_even() as u32;
+        if (1..=width).contains(&box_width) && (1..=height).contains(&box_height) {
+            let top = rng.random_range(0..=height - box_height);
+            let left = rng.random_range(0..=width - box_width);
+            return Rect { left, top, width: box_width, height: box_height };
+        }
+    }
+    largest_centered(width, height, aspect)
+}
+
+/// The largest centered box of an allowed aspect ratio, at least one pixel wide and high.
+fn largest_centered(width: u32, height: u32, aspect: (f64, f64)) -> Rect {
+    let ratio = f64::from(width) / f64::from(height);
+    let (mut box_width, mut box_height) = (width, height);
+    if ratio < aspect.0 {
+        box_height = (f64::from(width) / aspect.0).round_ties_even() as u32;
+    } else if ratio > aspect.1 {
+        box_width = (f64::from(height) * aspect.1).round_ties_even() as u32;
+    }
+    let (box_width, box_height) = (box_width.clamp(1, width), box_height.clamp(1, height));
+    Rect {
+        left: (width - box_width) / 2,
+        top: (height - box_height) / 2,
+        width: box_width,
+        height: box_height,
+    }
+}
+
+/// The pixels of `source`, resized to a square of side `size`.
+///
+/// # Panics
+/// If `source` does not lie inside `image`, or if `size` is zero.
+pub fn apply(image: &Rgb8, source: Rect, size: u32) -> Rgb8 {
+    crop_resize(image, source, size, size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_stream;
+    use super::*;
+    use proptest::prelude::*;
+
+    const ASPECT: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
+
+    /// 400 × 400 pixels and less than half of the area: every first attempt fits.
+    #[test]
+    fn area_and_logarithm_of_the_aspect_are_uniform() {
+        let boxes: Vec<_> = (0..4000)
+            .map(|i| sample((400, 400), (0.1, 0.5), ASPECT, &mut test_stream(i)))
+            .collect();
+        let area = |b: &Rect| f64::from(b.width) * f64::from(b.height) / 160_000.0;
+        let log_aspect = |b: &Rect| (f64::from(b.width) / f64::from(b.height)).ln();
+        assert_uniform(boxes.iter().map(area).collect(), (0.1, 0.5));
+        assert_uniform(boxes.iter().map(log_aspect).collect(), (ASPECT.0.ln(), ASPECT.1.ln()));
+        let left = |b: &Rect| f64::from(b.left) / f64::from(400 - b.width);
+        let top = |b: &Rect| f64::from(b.top) / f64::from(400 - b.height);
+        assert_uniform(boxes.iter().map(left).collect(), (0.0, 1.0));
+        assert_uniform(boxes.iter().map(top).collect(), (0.0, 1.0));
+    }
+
+    /// Kolmogorov–Smirnov: a larger distance than 1.63 / √n has probability 1 %; 0.005 allows for
+    /// whole pixels.
+    fn assert_uniform(mut values: Vec<f64>, (low, high): (f64, f64)) {
+        values.sort_by(f64::total_cmp);
+        let n = values.len() as f64;
+        let expected = |value: f64| (value - low) / (high - low);
+        let distance = |(i, value): (usize, &f64)| (expected(*value) - i as f64 / n).abs();
+        let worst = values.iter().enumerate().map(distance).fold(0.0, f64::max);
+        assert!(worst < 1.63 / n.sqrt() + 0.005, "distance {worst} from U({low}, {high})");
+    }
+
+    #[test]
+    fn a_line_that_no_box_fits_gives_its_centered_middle() {
+        let wide = sample((3000, 1), (0.9, 1.0), ASPECT, &mut test_stream(0));
+        assert_eq!(wide, Rect { left: 1499, top: 0, width: 1, height: 1 });
+        let high = sample((30, 90), (1.0, 1.0), ASPECT, &mut test_stream(0));
+        assert_eq!(high, Rect { left: 0, top: 25, width: 30, height: 40 });
+    }
+
+    proptest! {
+        #[test]
+        fn boxes_lie_inside_any_image(
+            (width, height) in (1_u32..3001, 1_u32..3001),
+            (scale, aspect) in ((0.0..1.0, 0.0..1.0), (0.01..100.0, 0.01..100.0)),
+            index in any::<u64>(),
+        ) {
+            let sort = |(a, b): (f64, f64)| (a.min(b), a.max(b));
+            let drawn = |(width, height)| {
+                sample((width, height), sort(scale), sort(aspect), &mut test_stream(index))
+            };
+            for size in [(width, height), (1, height), (width, 1), (1, 1)] {
+                prop_assert!(drawn(size).lies_inside(size.0, size.1));
+                prop_assert_eq!(drawn(size), drawn(size));
+            }
+        }
+    }
+}

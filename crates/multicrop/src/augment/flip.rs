@@ -1,0 +1,46 @@
+//! Exchange of left and right.
+
+use rand::Rng;
+
+use super::chance;
+use crate::image::Rgb8;
+
+/// Draws whether to flip.
+pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
+    chance(probability, rng)
+}
+
+/// Reverses every row.
+pub fn apply(image: &mut Rgb8) {
+    let width = image.width() as usize;
+    for row in image.colors_mut().chunks_exact_mut(width) {
+        row.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_stream;
+    use super::*;
+
+    #[test]
+    fn rows_are_reversed_color_by_color() {
+        let mut image = Rgb8::new(2, 2, (1..=12).collect()).unwrap();
+        apply(&mut image);
+        assert_eq!(image.pixels(), [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_third_is_flipped_at_probability_a_third() {
+        let flipped = (0..6000).filter(|&i| sample(1.0 / 3.0, &mut test_stream(i))).count();
+        // four standard deviations of the binomial, √(6000 · 2/9) = 36.5
+        assert!(flipped.abs_diff(2000) < 146, "{flipped}");
+    }
+
+    #[test]
+    fn probability_0_never_flips_and_1_always_does() {
+        for i in 0..100 {
+            assert!(!sample(0.0, &mut test_stream(i)) && sample(1.0, &mut test_stream(i)));
+        }
+    }
+}

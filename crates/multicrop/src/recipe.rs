@@ -1,0 +1,261 @@
+//! The multi-crop recipe: which crops are cut from an image, and how each is changed.
+
+use rand::Rng;
+
+use crate::augment::color_jitter::ColorJitter;
+use crate::augment::normalize::{self, IMAGENET_MEAN, IMAGENET_STD};
+use crate::augment::{CropParameters, blur, crop, flip, grayscale, solarize};
+use crate::image::{CHANNELS, Rgb8};
+
+/// How many global crops a recipe has: the teacher sees exactly two.
+pub const GLOBAL_CROPS: usize = 2;
+
+/// One kind of crop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CropRecipe {
+    /// Side of the square crop, in pixels.
+    pub size: u32,
+    /// Crops of this kind for one image.
+    pub count: u32,
+    /// Smallest and largest part of the image's area.
+    pub scale: (f64, f64),
+    /// Smallest and largest width / height of the part that is cut out.
+    pub aspect: (f64, f64),
+    /// Part of the crops that are blurred.
+    pub blur: f64,
+    /// Smallest and largest standard deviation of the blur, in pixels of the crop.
+    pub blur_sigma: (f64, f64),
+    /// Part of the crops whose bright values are inverted.
+    pub solarize: f64,
+}
+
+/// All crops of an image: two global ones, which differ in blur and solarization, then local ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Crop 0.
+    pub first_global: CropRecipe,
+    /// Crop 1.
+    pub second_global: CropRecipe,
+    /// Crops 2, 3, …; their `count` may be 0.
+    pub locals: CropRecipe,
+    /// Part of the crops whose left and right are exchanged.
+    pub flip: f64,
+    /// How often and how strongly colors change.
+    pub color_jitter: ColorJitter,
+    /// Part of the crops without colors.
+    pub grayscale: f64,
+    /// Mean of each channel, of values in [0, 1].
+    pub mean: [f32; CHANNELS],
+    /// Standard deviation of each channel, of values in [0, 1].
+    pub std: [f32; CHANNELS],
+}
+
+/// A setting that no crop can be made with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("`{key}` is {found}, but {needed}")]
+pub struct InvalidRecipe {
+    /// Path of the field, `locals.scale`.
+    pub key: String,
+    /// What it is.
+    pub found: String,
+    /// What it must be.
+    pub needed: &'static str,
+}
+
+impl Recipe {
+    /// The augmentation of DINO (`DataAugmentationDINO` in `main_dino.py`) with its defaults.
+    pub fn dino(global_size: u32, local_size: u32, local_count: u32) -> Self {
+        let first_global = CropRecipe {
+            size: global_size,
+            count: 1,
+            scale: (0.4, 1.0),
+            aspect: (3.0 / 4.0, 4.0 / 3.0),
+            blur: 1.0,
+            blur_sigma: (0.1, 2.0),
+            solarize: 0.0,
+        };
+        Self {
+            second_global: CropRecipe { blur: 0.1, solarize: 0.2, ..first_global.clone() },
+            locals: CropRecipe {
+                size: local_size,
+                count: local_count,
+                scale: (0.05, 0.4),
+                blur: 0.5,
+                ..first_global.clone()
+            },
+            first_global,
+            flip: 0.5,
+            color_jitter: ColorJitter {
+                probability: 0.8,
+                brightness: 0.4,
+                contrast: 0.4,
+                saturation: 0.2,
+                hue: 0.1,
+            },
+            grayscale: 0.2,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        }
+    }
+
+    /// Number of crops of an image: two global ones and the local ones.
+    pub fn crop_count(&self) -> usize {
+        GLOBAL_CROPS + self.locals.count as usize
+    }
+
+    /// The kind of crop `crop`: 0 and 1 are global, all others local.
+    ///
+    /// # Panics
+    /// If there is no such crop.
+    pub fn kind(&self, crop: usize) -> &CropRecipe {
+        assert!(crop < self.crop_count(), "crop {crop} of {}", self.crop_count());
+        match crop {
+            0 => &self.first_global,
+            1 => &self.second_global,
+            _ => &self.locals,
+        }
+    }
+
+    /// Numbers in crop `crop`: `3 · size²`.
+    ///
+    /// # Panics
+    /// If there is no such crop.
+    pub fn crop_len(&self, crop: usize) -> usize {
+        let size = self.kind(crop).size as usize;
+        CHANNELS * size * size
+    }
+
+    /// Draws everything random about crop `crop` of an image of `width` × `height` pixels.
+    ///
+    /// Drawn in this order, which is part of every run's reproducibility: box, flip, color jitter,
+    /// grayscale, blur, solarization. Each crop has a stream of its own, so it does not matter that
+    /// not all crops draw equally often.
+    ///
+    /// # Panics
+    /// If there is no such crop.
+    pub fn draw(
+        &self,
+        (width, height): (u32, u32),
+        crop: usize,
+        rng: &mut impl Rng,
+    ) -> CropParameters {
+        let kind = self.kind(crop);
+        // fields of a struct are evaluated in the order in which they are written
+        CropParameters {
+            size: kind.size,
+            source: crop::sample((width, height), kind.scale, kind.aspect, rng),
+            flip: flip::sample(self.flip, rng),
+            jitter: self.color_jitter.sample(rng),
+            grayscale: grayscale::sample(self.grayscale, rng),
+            blur: blur::sample(kind.blur, kind.blur_sigma, rng),
+            solarize: solarize::sample(kind.solarize, rng),
+        }
+    }
+
+    /// Makes the normalized crop with these parameters; `out` is `[3, size, size]`.
+    ///
+    /// # Panics
+    /// If `out` has another length, or if `parameters` were drawn for a smaller image.
+    pub fn apply(&self, parameters: &CropParameters, image: &Rgb8, out: &mut [f32]) {
+        normalize::apply(&parameters.apply(image), self.mean, self.std, out);
+    }
+
+    /// Draws and makes crop `crop` of `image`; `out` is `[3, size, size]`.
+    ///
+    /// # Panics
+    /// If there is no such crop, or if `out` has another length.
+    pub fn augment_crop(&self, image: &Rgb8, crop: usize, rng: &mut impl Rng, out: &mut [f32]) {
+        let parameters = self.draw((image.width(), image.height()), crop, rng);
+        self.apply(&parameters, image, out);
+    }
+
+    /// Checks all fields.
+    ///
+    /// # Errors
+    /// Names the first field that no crop can be made with, what it is, and what it must be.
+    pub fn validate(&self) -> Result<(), InvalidRecipe> {
+        let kinds = [
+            ("first_global", &self.first_global),
+            ("second_global", &self.second_global),
+            ("locals", &self.locals),
+        ];
+        kinds.iter().try_for_each(|(name, kind)| kind.validate(name))?;
+        for (name, kind) in &kinds[..GLOBAL_CROPS] {
+            check(kind.count == 1, &format!("{name}.count"), kind.count, "must be 1")?;
+        }
+        let (first, second) = (self.first_global.size, self.second_global.size);
+        let needed = "both global crops must have the same size";
+        check(first == second, "second_global.size", second, needed)?;
+        check_probability("flip", self.flip)?;
+        check_probability("grayscale", self.grayscale)?;
+        self.validate_colors()
+    }
+
+    /// The part of [`validate`](Self::validate) about colors and channels.
+    fn validate_colors(&self) -> Result<(), InvalidRecipe> {
+        let jitter = &self.color_jitter;
+        check_probability("color_jitter.probability", jitter.probability)?;
+        let strengths = [
+            ("brightness", jitter.brightness),
+            ("contrast", jitter.contrast),
+            ("saturation", jitter.saturation),
+        ];
+        for (name, strength) in strengths {
+            let valid = strength >= 0.0 && strength.is_finite();
+            check(valid, &format!("color_jitter.{name}"), strength, "must be 0 or more")?;
+        }
+        let valid = (0.0..=0.5).contains(&jitter.hue);
+        check(valid, "color_jitter.hue", jitter.hue, "must lie in [0, 0.5]")?;
+        for (mean, std) in self.mean.into_iter().zip(self.std) {
+            check(mean.is_finite(), "mean", mean, "must be finite")?;
+            check(std > 0.0 && std.is_finite(), "std", std, "must be above 0")?;
+        }
+        Ok(())
+    }
+}
+
+impl CropRecipe {
+    /// Checks the fields of the crop kind that `Recipe` calls `name`.
+    fn validate(&self, name: &str) -> Result<(), InvalidRecipe> {
+        let key = |field: &str| format!("{name}.{field}");
+        check((1..=8192).contains(&self.size), &key("size"), self.size, "must lie in [1, 8192]")?;
+        let (low, high) = self.scale;
+        let needed = "must be an increasing range within (0, 1]";
+        check(low > 0.0 && low <= high && high <= 1.0, &key("scale"), range(self.scale), needed)?;
+        let (low, high) = self.aspect;
+        let valid = low > 0.0 && low <= high && high.is_finite();
+        let needed = "must be an increasing range above 0";
+        check(valid, &key("aspect"), range(self.aspect), needed)?;
+        let (low, high) = self.blur_sigma;
+        let needed = "must be an increasing range within [0, 1000] pixels";
+        let valid = low >= 0.0 && low <= high && high <= 1000.0;
+        check(valid, &key("blur_sigma"), range(self.blur_sigma), needed)?;
+        check_probability(&key("blur"), self.blur)?;
+        check_probability(&key("solarize"), self.solarize)
+    }
+}
+
+/// `[low, high]`, as it stands in a configuration.
+fn range((low, high): (f64, f64)) -> String {
+    format!("[{low}, {high}]")
+}
+
+fn check_probability(key: &str, found: f64) -> Result<(), InvalidRecipe> {
+    check((0.0..=1.0).contains(&found), key, found, "must lie in [0, 1]")
+}
+
+/// The error about `key` unless `valid`.
+fn check(
+    valid: bool,
+    key: &str,
+    found: impl ToString,
+    needed: &'static str,
+) -> Result<(), InvalidRecipe> {
+    if valid {
+        return Ok(());
+    }
+    Err(InvalidRecipe { key: key.into(), found: found.to_string(), needed })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What is promised about batches: their contents, their order, and bad images in between.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use multicrop::loader::{Batch, Loader, LoaderConfig, batch_at, steps_per_epoch};
+use multicrop::recipe::Recipe;
+use multicrop::{Dataset, Error, Rgb8, SampleError, open};
+use tempfile::tempdir;
+
+/// Images that all differ; those in `bad` cannot be loaded.
+struct Colors {
+    len: usize,
+    bad: Vec<usize>,
+}
+
+impl Dataset for Colors {
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+        if self.bad.contains(&index) {
+            return Err(SampleError::Empty);
+        }
+        let pixels = (0..20 * 16 * 3).map(|i| (i * (index + 1)) as u8).collect();
+        Ok(Rgb8::new(20, 16, pixels).unwrap())
+    }
+    fn label(&self, _: usize) -> Option<u32> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn name(&self, index: usize) -> String {
+        format!("color {index}")
+    }
+    fn describe(&self) -> String {
+        "colors".into()
+    }
+}
+
+fn colors(len: usize, bad: &[usize]) -> Arc<dyn Dataset> {
+    Arc::new(Colors { len, bad: bad.to_vec() })
+}
+
+fn recipe() -> Arc<Recipe> {
+    Arc::new(Recipe::dino(12, 8, 3))
+}
+
+fn config(batch_size: usize, workers: usize) -> LoaderConfig {
+    LoaderConfig { batch_size, workers, prefetch: 2, seed: 5, strict: false }
+}
+
+fn start(data: &Arc<dyn Dataset>, config: LoaderConfig, first: u64, last: u64) -> Loader {
+    Loader::start(Arc::clone(data), recipe(), config, first, last).unwrap()
+}
+
+fn batches(data: &Arc<dyn Dataset>, workers: usize, first: u64, last: u64) -> Vec<Batch> {
+    start(data, config(4, workers), first, last).map(Result::unwrap).collect()
+}
+
+#[test]
+fn batches_do_not_depend_on_workers_or_on_where_a_run_started() {
+    // 4 steps in an epoch, 2 images left over; image 3 is bad
+    let data = colors(18, &[3]);
+    let all = batches(&data, 1, 0, 10);
+    assert_eq!(
+        all.iter().map(|batch| (batch.step, batch.epoch)).collect::<Vec<_>>()[7..9],
+        [(7, 1), (8, 2)]
+    );
+    assert_eq!(all, batches(&data, 2, 0, 10));
+    assert_eq!(all, batches(&data, 7, 0, 10));
+    assert_eq!(all[6..], batches(&data, 3, 6, 10));
+    for batch in &all {
+        assert_eq!(*batch, batch_at(&*data, &recipe(), &config(4, 1), batch.step).unwrap());
+    }
+    assert!(all.iter().any(|batch| !batch.bad.is_empty()));
+}
+
+#[test]
+fn recycled_memory_changes_nothing() {
+    let data = colors(18, &[]);
+    let all = batches(&data, 2, 0, 9);
+    let mut loader = start(&data, config(4, 2), 0, 9);
+    for expected in &all {
+        let batch = loader.next().unwrap().unwrap();
+        assert_eq!(batch, *expected);
+        loader.recycle(batch);
+    }
+    assert!(loader.next().is_none() && loader.next().is_none());
+}
+
+#[test]
+fn crops_lie_crop_by_crop_and_come_from_the_stream_of_their_sample() {
+    use streams::{Key, Purpose};
+    let (data, recipe) = (colors(9, &[]), recipe());
+    let batch = batch_at(&*data, &recipe, &config(4, 1), 3).unwrap();
+    assert_eq!((batch.epoch, batch.globals.crops, batch.locals.crops), (1, 2, 3));
+    for (place, &index) in batch.indices.iter().enumerate() {
+        for crop in 0..5 {
+            let key = Key::new(5, Purpose::Augment).epoch(1).index(index as u64).crop(crop as u32);
+            let mut expected = vec![0.0; recipe.crop_len(crop)];
+            let image = data.load(index).unwrap();
+            recipe.augment_crop(&image, crop, &mut key.open(), &mut expected);
+            let found = match crop {
+                0 | 1 => batch.globals.crop(crop, place),
+                _ => batch.locals.crop(crop - 2, place),
+            };
+            assert_eq!(found, expected, "crop {crop} of image {place}");
+        }
+    }
+}
+
+#[test]
+fn an_epoch_visits_no_image_twice() {
+    let data = colors(20, &[]);
+    let mut seen: Vec<_> =
+        batches(&data, 2, 0, 5).iter().flat_map(|batch| batch.indices.clone()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_recipe_without_local_crops_is_served() {
+    let recipe = Arc::new(Recipe::dino(12, 8, 0));
+    let mut loader = Loader::start(colors(8, &[]), recipe, config(4, 2), 0, 1).unwrap();
+    let batch = loader.next().unwrap().unwrap();
+    assert!(batch.locals.data.is_empty() && batch.locals.crops == 0);
+    assert_eq!(batch.globals.data.len(), 2 * 4 * 3 * 12 * 12);
+}
+
+#[test]
+fn bad_images_are_replaced_by_the_next_ones_and_listed() {
+    let data = colors(12, &[4, 5, 11]);
+    let clean = colors(12, &[]);
+    for (batch, expected) in batches(&data, 2, 0, 3).iter().zip(batches(&clean, 2, 0, 3)) {
+        for (&index, &wanted) in batch.indices.iter().zip(&expected.indices) {
+            let replaced = match wanted {
+                4 | 5 => 6,
+                11 => 0,
+                other => other,
+            };
+            assert_eq!(index, replaced);
+        }
+    }
+    let bad: Vec<_> = batches(&data, 1, 0, 3).into_iter().flat_map(|batch| batch.bad).collect();
+    assert_eq!(bad.len(), 4, "image 5 is met for itself and in place of 4");
+    assert!(bad.iter().all(|image| image.kind == "empty" && image.name.starts_with("color ")));
+}
+
+#[test]
+fn a_strict_run_stops_at_the_first_bad_image() {
+    let config = LoaderConfig { strict: true, ..config(4, 2) };
+    let errors: Vec<_> = start(&colors(4, &[2]), config, 0, 5).filter_map(Result::err).collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].to_string(), "image 2, `color 2`, cannot be used: the file is empty");
+}
+
+#[test]
+fn many_bad_images_stop_the_run_with_a_summary() {
+    let bad: Vec<_> = (0..11).collect();
+    let error = start(&colors(60, &bad), config(6, 2), 0, 10).find_map(Result::err).unwrap();
+    let message = error.to_string();
+    assert!(matches!(error, Error::TooManyBadImages { images: 60, allowed: 10, .. }), "{message}");
+    assert!(message.contains("empty, first `color"), "{message}");
+    let mut ten = start(&colors(60, &bad[..10]), config(6, 2), 0, 10);
+    assert!(ten.all(|batch| batch.is_ok()), "ten are tolerated");
+    let all = start(&colors(3, &[0, 1, 2]), config(3, 1), 0, 1).find_map(Result::err).unwrap();
+    assert!(matches!(all, Error::NoReplacement { tries: 3, .. }), "{all}");
+}
+
+#[test]
+fn too_few_images_for_a_batch_are_refused() {
+    let error = steps_per_epoch(&*colors(3, &[]), 4).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "a batch needs 4 images, but colors has only 3; lower the batch size or add images"
+    );
+    assert!(steps_per_epoch(&*colors(3, &[]), 0).is_err());
+    assert_eq!(steps_per_epoch(&*colors(9, &[]), 4).unwrap(), 2);
+}
+
+#[test]
+fn dropping_a_loader_stops_it_at_once() {
+    let data = open("shapes").unwrap();
+    let recipe = Arc::new(Recipe::dino(224, 96, 8));
+    let config = LoaderConfig { batch_size: 2000, workers: 2, ..LoaderConfig::default() };
+    let begin = Instant::now();
+    drop(Loader::start(data, recipe, config, 0, 1000).unwrap());
+    assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn waiting_is_counted() {
+    let mut loader = start(&colors(8, &[]), config(4, 1), 0, 2);
+    assert!(loader.waited().is_zero());
+    loader.next().unwrap().unwrap();
+    assert!(!loader.waited().is_zero());
+}
+
+/// A dataset whose decoder has a bug.
+struct Panics;
+
+impl Dataset for Panics {
+    fn len(&self) -> usize {
+        8
+    }
+    fn load(&self, _: usize) -> Result<Rgb8, SampleError> {
+        panic!("this panic is part of a test")
+    }
+    fn label(&self, _: usize) -> Option<u32> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn name(&self, _: usize) -> String {
+        "panics".into()
+    }
+    fn describe(&self) -> String {
+        "panics".into()
+    }
+}
+
+#[test]
+fn a_panic_of_a_worker_is_an_error_and_no_hang() {
+    for workers in [1, 3] {
+        let data: Arc<dyn Dataset> = Arc::new(Panics);
+        let results: Vec<_> = start(&data, config(4, workers), 0, 2).collect();
+        assert_eq!(results.len(), 1);
+        let error = results[0].as_ref().unwrap_err().to_string();
+        assert!(error.contains("ended by a panic"), "{error}");
+    }
+}
+
+fn jpeg() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let image = image::RgbImage::from_fn(24, 24, |x, y| image::Rgb([(x * y) as u8, 9, 200]));
+    image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
+/// Twenty good JPEGs and one of each kind of broken file.
+fn broken_folder(root: &Path) {
+    for i in 0..20 {
+        fs::write(root.join(format!("{i:02}.jpg")), jpeg()).unwrap();
+    }
+    fs::write(root.join("03-zero.jpg"), b"").unwrap();
+    fs::write(root.join("05-cut.jpg"), &jpeg()[..300]).unwrap();
+    fs::write(root.join("07-text.png"), b"this is no image").unwrap();
+    let deep: image::ImageBuffer<image::Luma<u16>, Vec<u16>> = image::ImageBuffer::new(9, 9);
+    deep.save(root.join("09-deep.png")).unwrap();
+    let gif = fs::File::create(root.join("11-moving.gif")).unwrap();
+    let frame = || image::Frame::new(image::RgbaImage::new(8, 8));
+    image::codecs::gif::GifEncoder::new(gif).encode_frames([frame(), frame()]).unwrap();
+}
+
+#[test]
+fn broken_files_are_named_with_their_reasons() {
+    let root = tempdir().unwrap();
+    broken_folder(root.path());
+    let data = open(root.path().to_str().unwrap()).unwrap();
+    assert_eq!(data.len(), 25);
+    let mut bad: Vec<_> = batches(&data, 2, 0, 12).into_iter().flat_map(|b| b.bad).collect();
+    bad.sort_by_key(|image| image.index);
+    bad.dedup();
+    let kinds: Vec<_> = bad.iter().map(|image| image.kind.as_str()).collect();
+    let deep = "not yet supported: more than 8 bits per channel";
+    let expected = ["empty", "damaged", "not an image", deep, "not yet supported: animation"];
+    assert_eq!(kinds, expected);
+    assert!(bad[0].name.ends_with("03-zero.jpg"));
+}
