@@ -63,7 +63,10 @@ impl<'a> MatMut<'a> {
 }
 
 fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    assert!(cols <= row_stride || rows <= 1, "rows of {cols} numbers overlap at {row_stride} apart");
+    assert!(
+        cols <= row_stride || rows <= 1,
+        "rows of {cols} numbers overlap at {row_stride} apart"
+    );
     let needed = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
     assert!(needed <= len, "a [{rows}, {cols}] matrix needs {needed} numbers, found {len}");
 }

@@ -135,7 +135,7 @@ mod tests {
     fn a_class_holds_its_length_and_wastes_little() {
         for len in [0, 1, 15, 16, 17, 1000, 4097, 1 << 20, (1 << 20) + 1] {
             let class = size_class(len);
-            assert!(class >= len && class % 16 == 0);
+            assert!(class >= len && class.is_multiple_of(16));
             assert!(len < 256 || class - len <= len / 7, "{len} → {class}");
         }
     }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::vectorize;
+use crate::kernel;
 
 /// Rows of one piece of work. Small enough to balance threads, large enough to hide the hand-over.
 pub const BLOCK: usize = 32;
@@ -14,7 +14,7 @@ pub fn for_each_block(
     kernel: impl Fn(usize, &mut [f32]) + Send + Sync,
 ) {
     out.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each(|(block, out)| {
-        vectorize(|| kernel(block * BLOCK, out));
+        kernel(block * BLOCK, out);
     });
 }
 
@@ -31,17 +31,27 @@ pub fn add_column_sums(
     let mut partial = crate::pool::Buffer::zeros(rows.div_ceil(ROWS) * width);
     partial.par_chunks_mut(width.max(1)).enumerate().for_each(|(block, partial)| {
         let range = block * ROWS..rows.min((block + 1) * ROWS);
-        vectorize(|| kernel(range, partial));
+        kernel(range, partial);
     });
     for partial in partial.chunks_exact(width.max(1)) {
-        for (total, partial) in total.iter_mut().zip(partial) {
-            *total += partial;
-        }
+        add(total, partial);
     }
 }
 
-/// Row `i` of a `[_, width]` matrix.
-#[inline(always)]
-pub fn row(matrix: &[f32], width: usize, i: usize) -> &[f32] {
-    &matrix[i * width..(i + 1) * width]
+kernel! {
+    /// `to += from`.
+    pub fn add(to: &mut [f32], from: &[f32]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+    }
+}
+
+kernel! {
+    /// `sums += Σ rows`, for a `[_, sums.len()]` matrix.
+    pub fn add_rows(sums: &mut [f32], rows: &[f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+    }
 }

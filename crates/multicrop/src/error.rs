@@ -117,7 +117,8 @@ pub enum Error {
     },
     /// The images that could replace a bad one are all bad too.
     #[error(
-        "image {index}, `{name}`, and all {tries} that could replace it cannot be used: {source}"
+        "none of {tries} images from image {index}, `{name}`, on can be used, so nothing can replace \
+         it; repair or remove them: {source}"
     )]
     NoReplacement {
         /// Index of the first one.

@@ -97,7 +97,9 @@ fn the_number_of_threads_never_changes_a_bit() {
     let mut stream = Key::new(1, Purpose::Bench).open();
     let mut shapes = vec![(1576, 64, 1152), (384, 1576, 128), (80, 256, 2048), (1, 4096, 512)];
     let mut extent = |top: f64| stream.random_range(0.0..top.ln()).exp() as usize;
-    shapes.extend((0..300).map(|_| (extent(400.0), extent(800.0), extent(400.0))));
+    shapes.extend((0..200).map(|_| (extent(400.0), extent(800.0), extent(400.0))));
+    let mut extent = || stream.random_range(60..260);
+    shapes.extend((0..150).map(|_| (extent(), extent(), extent())));
     let sweep = || -> Vec<_> {
         shapes.iter().enumerate().map(|(i, &shape)| product(shape, i as u64)).collect()
     };

@@ -10,7 +10,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::vectorize;
+use crate::kernel;
 
 /// The numbers of one update of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,26 +46,46 @@ pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Mom
     assert!(settings.step > 0, "updates count from 1");
     let (beta1, beta2) = settings.betas;
     let step = settings.step.min(i32::MAX as u64) as i32;
-    let keep = (1.0 - settings.lr * settings.decay) as f32;
-    let rate = (settings.lr / (1.0 - beta1.powi(step))) as f32;
-    let root_scale = (1.0 / (1.0 - beta2.powi(step)).sqrt()) as f32;
-    let (b1, c1) = (beta1 as f32, (1.0 - beta1) as f32);
-    let (b2, c2) = (beta2 as f32, (1.0 - beta2) as f32);
-    let eps = settings.eps as f32;
+    let rates = Rates {
+        keep: (1.0 - settings.lr * settings.decay) as f32,
+        rate: (settings.lr / (1.0 - beta1.powi(step))) as f32,
+        root_scale: (1.0 / (1.0 - beta2.powi(step)).sqrt()) as f32,
+        first: (beta1 as f32, (1.0 - beta1) as f32),
+        second: (beta2 as f32, (1.0 - beta2) as f32),
+        eps: settings.eps as f32,
+    };
     let chunks = weights.par_chunks_mut(CHUNK).zip(grads.par_chunks(CHUNK));
     let moments = moments.first.par_chunks_mut(CHUNK).zip(moments.second.par_chunks_mut(CHUNK));
     chunks.zip(moments).for_each(|((weights, grads), (first, second))| {
-        vectorize(|| {
-            for i in 0..weights.len() {
-                let g = grads[i];
-                first[i] = b1 * first[i] + c1 * g;
-                second[i] = b2 * second[i] + c2 * (g * g);
-                let root = second[i].sqrt() * root_scale + eps;
-                weights[i] = weights[i] * keep - rate * first[i] / root;
-            }
-        });
+        update_chunk(&rates, weights, grads, first, second);
     });
 }
 
-#[cfg(test)]
-mod tests;
+/// The factors of one update, computed in f64 and rounded.
+struct Rates {
+    keep: f32,          // 1 − lr · decay
+    rate: f32,          // lr / (1 − β₁ᵗ)
+    root_scale: f32,    // 1 / √(1 − β₂ᵗ)
+    first: (f32, f32),  // β₁, 1 − β₁
+    second: (f32, f32), // β₂, 1 − β₂
+    eps: f32,
+}
+
+kernel! {
+    fn update_chunk(
+        rates: &Rates,
+        weights: &mut [f32],
+        grads: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) {
+        let Rates { keep, rate, root_scale, first: (b1, c1), second: (b2, c2), eps } = *rates;
+        let moments = first.iter_mut().zip(second);
+        for ((w, &g), (m, v)) in weights.iter_mut().zip(grads).zip(moments) {
+            *m = b1 * *m + c1 * g;
+            *v = b2 * *v + c2 * (g * g);
+            let root = v.sqrt() * root_scale + eps;
+            *w = *w * keep - rate * *m / root;
+        }
+    }
+}

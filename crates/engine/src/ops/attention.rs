@@ -14,9 +14,10 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
+use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
-use crate::simd::{dot, exp, max, sum, vectorize};
+use crate::simd::{dot, exp, max, sum};
 use crate::tensor::Tensor;
 
 /// What backward needs.
@@ -95,11 +96,7 @@ fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Te
             let mut probs = Buffer::take(tokens * tokens);
             for head in heads(tokens, width, head_count) {
                 scores(&head, rows, &mut probs);
-                vectorize(|| {
-                    for (i, row) in probs.chunks_exact_mut(tokens).enumerate() {
-                        log_sums[i * head_count + head.index] = softmax(row);
-                    }
-                });
+                softmax_rows(&mut probs, &head, head_count, log_sums);
                 let p = Mat::new(&probs, tokens, tokens);
                 let o = head.columns_mut(out);
                 matmul(o, Write::Over, 1.0, p, head.part(rows, 2), Threads::One);
@@ -191,14 +188,7 @@ impl Scratch {
 
     fn probabilities(&mut self, head: &Head, qkv: &[f32], log_sums: &[f32], head_count: usize) {
         scores(head, qkv, &mut self.probs);
-        vectorize(|| {
-            for (i, row) in self.probs.chunks_exact_mut(head.tokens).enumerate() {
-                let log_sum = log_sums[i * head_count + head.index];
-                for p in row {
-                    *p = exp(*p - log_sum);
-                }
-            }
-        });
+        probability_rows(&mut self.probs, head, head_count, log_sums);
     }
 
     fn backward_head(
@@ -215,16 +205,7 @@ impl Scratch {
         matmul(head.part_mut(dqkv, 2), Write::Over, 1.0, p.t(), head.columns(dout), one);
         let dp = MatMut::new(&mut self.dscores, n, n);
         matmul(dp, Write::Over, 1.0, head.columns(dout), v.t(), one);
-        vectorize(|| {
-            let rows = self.dscores.chunks_exact_mut(n).zip(self.probs.chunks_exact(n));
-            for (i, (ds, p)) in rows.enumerate() {
-                let columns = i * head.width + head.index * head.dim..;
-                let along = dot(&dout[columns.clone()][..head.dim], &out[columns][..head.dim]);
-                for j in 0..n {
-                    ds[j] = p[j] * (ds[j] - along);
-                }
-            }
-        });
+        score_gradient_rows(&mut self.dscores, &self.probs, head, out, dout);
         let ds = Mat::new(&self.dscores, n, n);
         matmul(head.part_mut(dqkv, 0), Write::Over, head.scale(), ds, k, one);
         matmul(head.part_mut(dqkv, 1), Write::Over, head.scale(), ds.t(), q, one);
@@ -233,3 +214,44 @@ impl Scratch {
 
 #[cfg(test)]
 mod tests;
+
+kernel! {
+    /// Scores to probabilities, row by row, and their log-sum-exps.
+    fn softmax_rows(scores: &mut [f32], head: &Head, head_count: usize, log_sums: &mut [f32]) {
+        for (i, row) in scores.chunks_exact_mut(head.tokens).enumerate() {
+            log_sums[i * head_count + head.index] = softmax(row);
+        }
+    }
+}
+
+kernel! {
+    /// Scores to probabilities where the log-sum-exps are known.
+    fn probability_rows(scores: &mut [f32], head: &Head, head_count: usize, log_sums: &[f32]) {
+        for (i, row) in scores.chunks_exact_mut(head.tokens).enumerate() {
+            let log_sum = log_sums[i * head_count + head.index];
+            for p in row {
+                *p = exp(*p - log_sum);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `dS = P ⊙ (dP − rowsum(dO ⊙ O))`, in place of `dP`.
+    fn score_gradient_rows(
+        dprobs: &mut [f32],
+        probs: &[f32],
+        head: &Head,
+        out: &[f32],
+        dout: &[f32],
+    ) {
+        let rows = dprobs.chunks_exact_mut(head.tokens).zip(probs.chunks_exact(head.tokens));
+        for (i, (ds, p)) in rows.enumerate() {
+            let columns = i * head.width + head.index * head.dim..;
+            let along = dot(&dout[columns.clone()][..head.dim], &out[columns][..head.dim]);
+            for (ds, p) in ds.iter_mut().zip(p) {
+                *ds = p * (*ds - along);
+            }
+        }
+    }
+}

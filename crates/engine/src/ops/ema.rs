@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::vectorize;
+use crate::kernel;
 
 /// Moves the teacher towards the student; `momentum` is `m`, both slices have one length.
 pub fn update(teacher: &mut [f32], student: &[f32], momentum: f64) {
@@ -10,12 +10,16 @@ pub fn update(teacher: &mut [f32], student: &[f32], momentum: f64) {
     assert_eq!(teacher.len(), student.len(), "numbers of teacher and student");
     let (keep, take) = (momentum as f32, (1.0 - momentum) as f32);
     teacher.par_chunks_mut(CHUNK).zip(student.par_chunks(CHUNK)).for_each(|(teacher, student)| {
-        vectorize(|| {
-            for i in 0..teacher.len() {
-                teacher[i] = keep * teacher[i] + take * student[i];
-            }
-        });
+        blend(teacher, student, keep, take);
     });
+}
+
+kernel! {
+    fn blend(teacher: &mut [f32], student: &[f32], keep: f32, take: f32) {
+        for (teacher, student) in teacher.iter_mut().zip(student) {
+            *teacher = keep * *teacher + take * student;
+        }
+    }
 }
 
 #[cfg(test)]

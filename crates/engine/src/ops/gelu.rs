@@ -7,6 +7,9 @@
 //! with Φ and φ the distribution function and density of the standard normal. Any shape.
 //! Source: Hendrycks and Gimpel, arXiv:1606.08415.
 
+use rayon::prelude::*;
+
+use crate::kernel;
 use crate::rows::{BLOCK, for_each_block};
 use crate::simd::normal;
 use crate::tensor::Tensor;
@@ -28,12 +31,14 @@ pub fn forward(x: Tensor) -> (Tensor, Saved) {
 pub fn infer(x: &Tensor) -> Tensor {
     let mut y = Tensor::uninit(x.shape());
     let width = x.width();
-    for_each_block(&mut y, width, |first, block| {
-        let x = &x[first * width..first * width + block.len()];
-        for (y, &x) in block.iter_mut().zip(x) {
-            *y = x * normal(x).0;
-        }
-    });
+    for_each_block(
+        &mut y,
+        width,
+        #[inline(always)]
+        |first, block| {
+            activate(&x[first * width..][..block.len()], block);
+        },
+    );
     y
 }
 
@@ -43,20 +48,10 @@ pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
     let mut y = Tensor::uninit(saved.x.shape());
     let width = saved.x.width();
     assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
-    let pairs = y.chunks_mut(BLOCK * width).zip(dy.chunks_mut(BLOCK * width));
-    let work: Vec<_> = pairs.zip(saved.x.chunks(BLOCK * width)).collect();
-    rayon::iter::ParallelIterator::for_each(
-        rayon::iter::IntoParallelIterator::into_par_iter(work),
-        |((y, dy), x)| {
-            crate::simd::vectorize(|| {
-                for ((y, dy), &x) in y.iter_mut().zip(dy.iter_mut()).zip(x) {
-                    let (cdf, pdf) = normal(x);
-                    *y = x * cdf;
-                    *dy *= x.mul_add(pdf, cdf);
-                }
-            });
-        },
-    );
+    let pairs = y.par_chunks_mut(BLOCK * width).zip(dy.par_chunks_mut(BLOCK * width));
+    pairs.zip(saved.x.par_chunks(BLOCK * width)).for_each(|((y, dy), x)| {
+        activate_and_differentiate(x, y, dy);
+    });
     y
 }
 
@@ -64,14 +59,45 @@ pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
     let (x, width) = (&saved.x, saved.x.width());
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of GELU");
-    for_each_block(&mut dy, width, |first, block| {
-        let x = &x[first * width..first * width + block.len()];
-        for (dy, &x) in block.iter_mut().zip(x) {
+    for_each_block(
+        &mut dy,
+        width,
+        #[inline(always)]
+        |first, block| {
+            differentiate(&x[first * width..][..block.len()], block);
+        },
+    );
+    dy
+}
+
+kernel! {
+    /// `y = x Φ(x)`.
+    fn activate(x: &[f32], y: &mut [f32]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = x * normal(x).0;
+        }
+    }
+}
+
+kernel! {
+    /// `dy ← dy (Φ(x) + x φ(x))`.
+    fn differentiate(x: &[f32], dy: &mut [f32]) {
+        for (dy, &x) in dy.iter_mut().zip(x) {
             let (cdf, pdf) = normal(x);
             *dy *= x.mul_add(pdf, cdf);
         }
-    });
-    dy
+    }
+}
+
+kernel! {
+    /// Both at once.
+    fn activate_and_differentiate(x: &[f32], y: &mut [f32], dy: &mut [f32]) {
+        for ((y, dy), &x) in y.iter_mut().zip(dy.iter_mut()).zip(x) {
+            let (cdf, pdf) = normal(x);
+            *y = x * cdf;
+            *dy *= x.mul_add(pdf, cdf);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@
 
 use rayon::prelude::*;
 
-use crate::simd::{dot, vectorize};
+use crate::kernel;
+use crate::simd::dot;
 
 const CHUNK: usize = 1 << 14;
 
 /// `‖g‖`; infinite or NaN if an entry is.
 pub fn norm(grads: &[f32]) -> f64 {
-    let squares: Vec<f64> =
-        grads.par_chunks(CHUNK).map(|g| f64::from(vectorize(|| dot(g, g)))).collect();
+    let squares: Vec<f64> = grads.par_chunks(CHUNK).map(|g| f64::from(square(g))).collect();
     squares.iter().sum::<f64>().sqrt()
 }
 
@@ -29,9 +29,19 @@ pub fn clip(grads: &mut [f32], norm: f64, limit: f64) {
 
 /// `g ← factor · g`.
 pub fn scale(grads: &mut [f32], factor: f32) {
-    grads.par_chunks_mut(CHUNK).for_each(|g| {
-        vectorize(|| g.iter_mut().for_each(|g| *g *= factor));
-    });
+    grads.par_chunks_mut(CHUNK).for_each(|g| multiply(g, factor));
+}
+
+kernel! {
+    fn square(g: &[f32]) -> f32 {
+        dot(g, g)
+    }
+}
+
+kernel! {
+    fn multiply(g: &mut [f32], factor: f32) {
+        g.iter_mut().for_each(|g| *g *= factor);
+    }
 }
 
 #[cfg(test)]

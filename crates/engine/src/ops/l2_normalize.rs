@@ -6,7 +6,8 @@
 //!
 //! `x`, `y` are `[rows, d]`; ε = 1e-12 as PyTorch's `normalize`.
 
-use crate::rows::{for_each_block, row};
+use crate::kernel;
+use crate::rows::for_each_block;
 use crate::simd::dot;
 use crate::tensor::Tensor;
 
@@ -24,18 +25,23 @@ pub struct Saved {
 pub fn forward(x: Tensor) -> (Tensor, Saved) {
     let d = x.width();
     let mut norms = Tensor::uninit(&[x.rows(), 1]);
-    for_each_block(&mut norms, 1, |first, block| {
-        for (i, norm) in block.iter_mut().enumerate() {
-            *norm = dot(row(&x, d, first + i), row(&x, d, first + i)).sqrt();
-        }
-    });
+    for_each_block(
+        &mut norms,
+        1,
+        #[inline(always)]
+        |first, block| {
+            measure_rows(&x[first * d..], d, block);
+        },
+    );
     let mut y = x;
-    for_each_block(&mut y, d, |first, block| {
-        for (i, y) in block.chunks_exact_mut(d).enumerate() {
-            let scale = 1.0 / norms[first + i].max(EPS);
-            y.iter_mut().for_each(|y| *y *= scale);
-        }
-    });
+    for_each_block(
+        &mut y,
+        d,
+        #[inline(always)]
+        |first, block| {
+            scale_rows(&norms[first..], d, block);
+        },
+    );
     (y.clone(), Saved { y, norms })
 }
 
@@ -48,17 +54,45 @@ pub fn infer(x: Tensor) -> Tensor {
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
     let d = dy.width();
     assert_eq!(saved.y.len(), dy.len(), "sizes of output and gradient of a normalization");
-    for_each_block(&mut dy, d, |first, block| {
-        for (i, dy) in block.chunks_exact_mut(d).enumerate() {
-            let (y, norm) = (row(&saved.y, d, first + i), saved.norms[first + i]);
+    for_each_block(
+        &mut dy,
+        d,
+        #[inline(always)]
+        |first, block| {
+            backward_rows(&saved.y[first * d..], &saved.norms[first..], d, block);
+        },
+    );
+    dy
+}
+
+kernel! {
+    fn measure_rows(x: &[f32], d: usize, norms: &mut [f32]) {
+        for (x, norm) in x.chunks_exact(d).zip(norms) {
+            *norm = dot(x, x).sqrt();
+        }
+    }
+}
+
+kernel! {
+    fn scale_rows(norms: &[f32], d: usize, y: &mut [f32]) {
+        for (y, norm) in y.chunks_exact_mut(d).zip(norms) {
+            let scale = 1.0 / norm.max(EPS);
+            y.iter_mut().for_each(|y| *y *= scale);
+        }
+    }
+}
+
+kernel! {
+    fn backward_rows(y: &[f32], norms: &[f32], d: usize, dy: &mut [f32]) {
+        let rows = dy.chunks_exact_mut(d).zip(y.chunks_exact(d));
+        for ((dy, y), &norm) in rows.zip(norms) {
             let along = if norm > EPS { dot(y, dy) } else { 0.0 };
             let scale = 1.0 / norm.max(EPS);
             for j in 0..d {
                 dy[j] = (dy[j] - y[j] * along) * scale;
             }
         }
-    });
-    dy
+    }
 }
 
 #[cfg(test)]

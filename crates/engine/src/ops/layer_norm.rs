@@ -12,9 +12,10 @@
 
 use rayon::prelude::*;
 
+use crate::kernel;
 use crate::params::{Params, Range};
-use crate::rows::{BLOCK, add_column_sums, for_each_block, row};
-use crate::simd::{dot, sum, sum_of_squares_about, vectorize};
+use crate::rows::{BLOCK, add_column_sums, add_rows, for_each_block};
+use crate::simd::{dot, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
 
 /// Where γ and β lie, and ε.
@@ -39,14 +40,14 @@ pub struct Saved {
 pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved) {
     let (rows, d) = (x.rows(), x.width());
     let mut stats = Tensor::uninit(&[rows, 2]);
-    for_each_block(&mut stats, 2, |first, block| {
-        for (i, stats) in block.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let x = row(x, d, first + i);
-            let mean = sum(x) / d as f32;
-            let variance = sum_of_squares_about(x, mean) / d as f32;
-            *stats = [mean, 1.0 / (variance + layer.eps).sqrt()];
-        }
-    });
+    for_each_block(
+        &mut stats,
+        2,
+        #[inline(always)]
+        |first, block| {
+            measure_rows(&x[first * d..], d, layer.eps, block);
+        },
+    );
     let saved = Saved { stats };
     (apply(layer, params, x, &saved), saved)
 }
@@ -62,15 +63,14 @@ pub fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, saved: &Saved) -> T
     let (gamma, beta) = (params.get(layer.weight), params.get(layer.bias));
     assert_eq!(gamma.len(), d, "width of the input of a layer norm");
     let mut y = Tensor::uninit(x.shape());
-    for_each_block(&mut y, d, |first, block| {
-        for (i, y) in block.chunks_exact_mut(d).enumerate() {
-            let (x, stats) = (row(x, d, first + i), row(&saved.stats, 2, first + i));
-            let (mean, rstd) = (stats[0], stats[1]);
-            for j in 0..d {
-                y[j] = ((x[j] - mean) * rstd).mul_add(gamma[j], beta[j]);
-            }
-        }
-    });
+    for_each_block(
+        &mut y,
+        d,
+        #[inline(always)]
+        |first, block| {
+            apply_rows(&x[first * d..], &saved.stats[2 * first..], gamma, beta, block);
+        },
+    );
     y
 }
 
@@ -85,32 +85,76 @@ pub fn backward(
 ) -> Tensor {
     let (rows, d) = (x.rows(), x.width());
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of a layer norm");
-    add_column_sums(grads.get_mut(layer.weight), rows, |range, sums| {
-        for i in range {
-            let (x, dy, stats) = (row(x, d, i), row(&dy, d, i), row(&saved.stats, 2, i));
-            for j in 0..d {
-                sums[j] += dy[j] * ((x[j] - stats[0]) * stats[1]);
-            }
-        }
-    });
-    add_column_sums(grads.get_mut(layer.bias), rows, |range, sums| {
-        for i in range {
-            for (sum, dy) in sums.iter_mut().zip(row(&dy, d, i)) {
-                *sum += dy;
-            }
-        }
-    });
+    add_column_sums(
+        grads.get_mut(layer.weight),
+        rows,
+        #[inline(always)]
+        |range, sums| {
+            let rows = range.start * d..range.end * d;
+            add_gamma_rows(&x[rows.clone()], &saved.stats[2 * range.start..], &dy[rows], sums);
+        },
+    );
+    add_column_sums(
+        grads.get_mut(layer.bias),
+        rows,
+        #[inline(always)]
+        |range, sums| {
+            add_rows(sums, &dy[range.start * d..range.end * d]);
+        },
+    );
     let gamma = params.get(layer.weight);
     let blocks = dy.par_chunks_mut(BLOCK * d).zip(x.par_chunks(BLOCK * d));
     blocks.zip(saved.stats.par_chunks(BLOCK * 2)).for_each(|((dy, x), stats)| {
-        vectorize(|| {
-            let rows = dy.chunks_exact_mut(d).zip(x.chunks_exact(d));
-            for ((dy, x), stats) in rows.zip(stats.as_chunks::<2>().0) {
-                backward_row(gamma, x, *stats, dy);
-            }
-        });
+        backward_rows(gamma, x, stats, dy);
     });
     dy
+}
+
+kernel! {
+    /// Mean and 1 / standard deviation of as many rows as `stats` has.
+    fn measure_rows(x: &[f32], d: usize, eps: f32, stats: &mut [f32]) {
+        for (x, stats) in x.chunks_exact(d).zip(stats.as_chunks_mut::<2>().0) {
+            let mean = sum(x) / d as f32;
+            let variance = sum_of_squares_about(x, mean) / d as f32;
+            *stats = [mean, 1.0 / (variance + eps).sqrt()];
+        }
+    }
+}
+
+kernel! {
+    /// As many rows as `y` has.
+    fn apply_rows(x: &[f32], stats: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
+        let d = gamma.len();
+        let rows = y.chunks_exact_mut(d).zip(x.chunks_exact(d));
+        for ((y, x), &[mean, rstd]) in rows.zip(stats.as_chunks::<2>().0) {
+            for j in 0..d {
+                y[j] = ((x[j] - mean) * rstd).mul_add(gamma[j], beta[j]);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `sums += Σ dy ⊙ x̂`.
+    fn add_gamma_rows(x: &[f32], stats: &[f32], dy: &[f32], sums: &mut [f32]) {
+        let d = sums.len();
+        let rows = x.chunks_exact(d).zip(dy.chunks_exact(d));
+        for ((x, dy), &[mean, rstd]) in rows.zip(stats.as_chunks::<2>().0) {
+            for j in 0..d {
+                sums[j] += dy[j] * ((x[j] - mean) * rstd);
+            }
+        }
+    }
+}
+
+kernel! {
+    fn backward_rows(gamma: &[f32], x: &[f32], stats: &[f32], dy: &mut [f32]) {
+        let d = gamma.len();
+        let rows = dy.chunks_exact_mut(d).zip(x.chunks_exact(d));
+        for ((dy, x), stats) in rows.zip(stats.as_chunks::<2>().0) {
+            backward_row(gamma, x, *stats, dy);
+        }
+    }
 }
 
 /// One row of `dx`, in place of `dy`; all slices are `[d]`.

@@ -8,7 +8,7 @@
 
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::params::{Params, Range};
-use crate::rows::{add_column_sums, for_each_block, row};
+use crate::rows::{add_column_sums, add_rows, for_each_block};
 use crate::tensor::Tensor;
 
 /// Where weight and bias lie.
@@ -44,11 +44,16 @@ pub fn infer(layer: &Linear, params: &Params, x: &Tensor) -> Tensor {
     assert_eq!(x.width(), layer.input, "width of the input of a linear layer");
     assert_eq!(bias.len(), layer.output, "bias of a linear layer");
     let mut y = Tensor::uninit(&[rows, layer.output]);
-    for_each_block(&mut y, layer.output, |_, block| {
-        for y in block.chunks_exact_mut(bias.len()) {
-            y.copy_from_slice(bias);
-        }
-    });
+    for_each_block(
+        &mut y,
+        layer.output,
+        #[inline(always)]
+        |_, block| {
+            for y in block.chunks_exact_mut(bias.len()) {
+                y.copy_from_slice(bias);
+            }
+        },
+    );
     let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
     let x = Mat::new(x, rows, layer.input);
     matmul(MatMut::new(&mut y, rows, layer.output), Write::Add, 1.0, x, weight.t(), Threads::All);
@@ -87,13 +92,14 @@ pub fn backward_params(layer: &Linear, x: &Tensor, dy: &Tensor, grads: &mut Para
     let dweight = MatMut::new(grads.get_mut(layer.weight), layer.output, layer.input);
     let dy_matrix = Mat::new(dy, rows, layer.output);
     matmul(dweight, Write::Add, 1.0, dy_matrix.t(), x, Threads::All);
-    add_column_sums(grads.get_mut(layer.bias), rows, |range, sums| {
-        for i in range {
-            for (sum, dy) in sums.iter_mut().zip(row(dy, layer.output, i)) {
-                *sum += dy;
-            }
-        }
-    });
+    add_column_sums(
+        grads.get_mut(layer.bias),
+        rows,
+        #[inline(always)]
+        |range, sums| {
+            add_rows(sums, &dy[range.start * layer.output..range.end * layer.output]);
+        },
+    );
 }
 
 #[cfg(test)]

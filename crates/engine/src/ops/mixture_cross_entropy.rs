@@ -118,9 +118,16 @@ pub struct Outcome {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    student_log_sums: Vec<f32>,  // of s, [V · B]
-    teacher_log_sums: Vec<f32>,  // of z, [Q · B]
+    student_log_sums: Vec<f32>,   // of s, [V · B]
+    teacher_log_sums: Vec<f32>,   // of z, [Q · B]
     teacher_log_totals: Vec<f32>, // of u, [Q · B]
+}
+
+impl Saved {
+    /// Rows of the student and of the teacher.
+    fn rows(&self) -> (usize, usize) {
+        (self.student_log_sums.len(), self.teacher_log_sums.len())
+    }
 }
 
 /// Which statistic of the teacher's scores the center is made of.

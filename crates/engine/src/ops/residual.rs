@@ -14,8 +14,8 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
-use crate::rows::{add_column_sums, row};
-use crate::simd::vectorize;
+use crate::kernel;
+use crate::rows::add_column_sums;
 use crate::tensor::Tensor;
 
 /// Adds the branch to the kept sequences of the stream.
@@ -26,14 +26,11 @@ pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma:
     let sources = kept.compact();
     let pieces = kept.split_mut(stream, d);
     pieces.into_par_iter().zip(sources.spans()).for_each(|(piece, &(first, _))| {
-        vectorize(|| {
-            let y = &y[first * d..][..piece.len()];
-            for (x, y) in piece.chunks_exact_mut(d).zip(y.chunks_exact(d)) {
-                for j in 0..d {
-                    x[j] += scale * gamma.map_or(1.0, |gamma| gamma[j]) * y[j];
-                }
-            }
-        });
+        let y = &y[first * d..][..piece.len()];
+        match gamma {
+            None => add_scaled(piece, y, scale),
+            Some(gamma) => add_layer_scaled(piece, y, scale, gamma),
+        }
     });
 }
 
@@ -44,14 +41,12 @@ pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[
     let mut dy = Tensor::uninit(&[kept.rows(), d]);
     let pieces = kept.compact().split_mut(&mut dy, d);
     pieces.into_par_iter().zip(kept.spans()).for_each(|(piece, &(first, _))| {
-        vectorize(|| {
-            let dx = &dstream[first * d..][..piece.len()];
-            for (dy, dx) in piece.chunks_exact_mut(d).zip(dx.chunks_exact(d)) {
-                for j in 0..d {
-                    dy[j] = scale * gamma.map_or(1.0, |gamma| gamma[j]) * dx[j];
-                }
-            }
-        });
+        let dx = &dstream[first * d..][..piece.len()];
+        piece.fill(0.0);
+        match gamma {
+            None => add_scaled(piece, dx, scale),
+            Some(gamma) => add_layer_scaled(piece, dx, scale, gamma),
+        }
     });
     dy
 }
@@ -61,14 +56,46 @@ pub fn backward_gamma(dx_kept: &Tensor, y: &Tensor, scale: f32, dgamma: &mut [f3
     let d = y.width();
     assert_eq!(dx_kept.shape(), y.shape(), "gradient and output of a residual branch");
     assert_eq!(dgamma.len(), d, "gradient of a layer scale");
-    add_column_sums(dgamma, y.rows(), |range, sums| {
-        for i in range {
-            let (dx, y) = (row(dx_kept, d, i), row(y, d, i));
+    add_column_sums(
+        dgamma,
+        y.rows(),
+        #[inline(always)]
+        |range, sums| {
+            let rows = range.start * d..range.end * d;
+            add_products(&dx_kept[rows.clone()], &y[rows], scale, sums);
+        },
+    );
+}
+
+kernel! {
+    /// `to += scale · from`.
+    fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += scale * from);
+    }
+}
+
+kernel! {
+    /// `to += scale · γ ⊙ from`, row by row.
+    fn add_layer_scaled(to: &mut [f32], from: &[f32], scale: f32, gamma: &[f32]) {
+        let d = gamma.len();
+        for (to, from) in to.chunks_exact_mut(d).zip(from.chunks_exact(d)) {
             for j in 0..d {
-                sums[j] += scale * dx[j] * y[j];
+                to[j] += scale * gamma[j] * from[j];
             }
         }
-    });
+    }
+}
+
+kernel! {
+    /// `sums += scale · Σ_rows a ⊙ b`.
+    fn add_products(a: &[f32], b: &[f32], scale: f32, sums: &mut [f32]) {
+        let d = sums.len();
+        for (a, b) in a.chunks_exact(d).zip(b.chunks_exact(d)) {
+            for j in 0..d {
+                sums[j] += scale * a[j] * b[j];
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub struct Batch {
     pub globals: CropBuffer,
     /// The local crops.
     pub locals: CropBuffer,
-    /// Images that should have been in the batch but are bad; the same in every epoch.
+    /// Images that should have been in the batch but are bad; listed each time they are met.
     pub bad: Vec<BadImage>,
 }
 

@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use super::tile::{TILE, Tile, lanes, tiles};
 use super::{Inputs, Saved, Statistic};
+use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
-use crate::simd::{exp, vectorize};
+use crate::simd::exp;
 use crate::tensor::Tensor;
 
 /// Where backward adds.
@@ -22,6 +23,16 @@ pub struct Gradients<'a> {
     pub bias_slope: &'a [f32],
     /// The teacher's statistic over all rows so far, `[k]`: starts at [`Statistic::empty`].
     pub statistic: &'a mut [f32],
+}
+
+impl Gradients<'_> {
+    /// # Panics
+    /// If extents do not fit: a caller's mistake.
+    fn check(&self, k: usize, r: usize) {
+        let vectors = (self.v.len(), self.bias_slope.len(), self.statistic.len());
+        assert_eq!(vectors, (k * r, k, k), "gradients of prototypes");
+        assert!(self.g.as_ref().is_none_or(|g| g.len() == k), "gradients of prototype lengths");
+    }
 }
 
 /// One lane's part of [`Gradients`].
@@ -42,6 +53,8 @@ pub fn backward(
     gradients: Gradients<'_>,
 ) -> Tensor {
     inputs.check();
+    gradients.check(inputs.student.g.len(), inputs.student_y.width());
+    assert_eq!(saved.rows(), (inputs.student_y.rows(), inputs.teacher_y.rows()), "rows of forward");
     let mut dy = Tensor::zeros(inputs.student_y.shape());
     let r = inputs.student_y.width();
     let slope = gradients.bias_slope;
@@ -101,15 +114,12 @@ impl Walk<'_> {
             let local = range.start - out.range.start..range.end - out.range.start;
             teacher.fill(inputs.teacher_y, r, &inputs.teacher, &range);
             student.fill(inputs.student_y, r, &inputs.student, &range);
-            vectorize(|| {
-                self.teacher_probs(&mut teacher, &range);
-                self.add_statistic(&teacher, statistic, &mut out.statistic[local.clone()]);
-                self.finish_probs(&mut teacher, &range);
-                self.student_gradients(&mut student, &teacher, &range, &mut columns);
-                if let Some(g) = &mut out.g {
-                    self.add_to_g(&student, &columns, &range, &mut g[local.clone()]);
-                }
-            });
+            let mut tiles = Tiles { student: &mut student, teacher: &mut teacher };
+            add_statistic(self, &mut tiles, &range, statistic, &mut out.statistic[local.clone()]);
+            differentiate(self, &mut tiles, &range, &mut columns);
+            if let Some(g) = &mut out.g {
+                self.add_to_g(&student, &columns, &range, &mut g[local.clone()]);
+            }
             self.add_products(&student, &columns, &range, &mut dy, &mut out.v[local.start * r..]);
         }
         dy
@@ -117,7 +127,7 @@ impl Walk<'_> {
 
     /// `u`, in place of the products.
     #[inline(always)]
-    fn teacher_probs(&self, tile: &mut Tile, range: &Range<usize>) {
+    fn teacher_scores(&self, tile: &mut Tile, range: &Range<usize>) {
         let bias = &self.inputs.teacher.bias[range.clone()];
         let (n, scales) = (range.len(), &tile.scales);
         for u in tile.products[..n * self.saved.teacher_log_sums.len()].chunks_exact_mut(n) {
@@ -237,12 +247,51 @@ impl Walk<'_> {
         matmul(MatMut::new(dy, rows, r), Write::Add, 1.0, ds, Mat::new(v, n, r), one);
         let y = Mat::new(self.inputs.student_y, rows, r);
         matmul(MatMut::new(dv, n, r), Write::Add, 1.0, ds.t(), y, one);
-        vectorize(|| {
-            for (k, (dv, v)) in dv.chunks_exact_mut(r).zip(v.chunks_exact(r)).enumerate() {
-                let inverse = tile.inverse_norms[k];
-                let along = tile.scales[k] * columns.ds_products[k] * inverse * inverse;
-                dv.iter_mut().zip(v).for_each(|(dv, v)| *dv -= along * v);
-            }
-        });
+        remove_along(tile, columns, v, dv);
+    }
+}
+
+/// The tiles of both networks.
+struct Tiles<'a> {
+    student: &'a mut Tile,
+    teacher: &'a mut Tile,
+}
+
+kernel! {
+    /// `u` of the teacher, and the statistic of its rows.
+    fn add_statistic(
+        walk: &Walk<'_>,
+        tiles: &mut Tiles<'_>,
+        range: &Range<usize>,
+        statistic: Statistic,
+        out: &mut [f32],
+    ) {
+        walk.teacher_scores(tiles.teacher, range);
+        walk.add_statistic(tiles.teacher, statistic, out);
+    }
+}
+
+kernel! {
+    /// `P_t` from `u`, and the gradients of the student's scores.
+    fn differentiate(
+        walk: &Walk<'_>,
+        tiles: &mut Tiles<'_>,
+        range: &Range<usize>,
+        columns: &mut Columns,
+    ) {
+        walk.finish_probs(tiles.teacher, range);
+        walk.student_gradients(tiles.student, tiles.teacher, range, columns);
+    }
+}
+
+kernel! {
+    /// Takes from each row of `dv` its part along `v`, which only changes the length of `v`.
+    fn remove_along(tile: &Tile, columns: &Columns, v: &[f32], dv: &mut [f32]) {
+        let r = v.len() / tile.scales.len();
+        for (k, (dv, v)) in dv.chunks_exact_mut(r).zip(v.chunks_exact(r)).enumerate() {
+            let inverse = tile.inverse_norms[k];
+            let along = tile.scales[k] * columns.ds_products[k] * inverse * inverse;
+            dv.iter_mut().zip(v).for_each(|(dv, v)| *dv -= along * v);
+        }
     }
 }

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::tile::{Tile, lanes, tiles};
 use super::{Inputs, Outcome, Saved};
+use crate::kernel;
 use crate::pool::Buffer;
-use crate::simd::{dot, exp, max, vectorize};
+use crate::simd::{dot, exp, max, sum};
 
 /// A sum of exponentials relative to its largest exponent: `total = sum · e^top`.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +39,12 @@ impl LogSum {
 
 /// What one lane knows of its prototypes.
 struct Lane {
-    student: Vec<LogSum>,       // of s
-    teacher: Vec<LogSum>,       // of z
+    student: Vec<LogSum>,        // of s
+    teacher: Vec<LogSum>,        // of z
     teacher_totals: Vec<LogSum>, // of u
-    teacher_scores: Vec<f32>,   // Σ e^(z − top) z
-    best: Vec<(f32, u32)>,      // largest z and its prototype
-    cross: Vec<f32>,            // Σ e^(z_q − top_q) s, [V · B, Q]
+    teacher_scores: Vec<f32>,    // Σ e^(z − top) z
+    best: Vec<(f32, u32)>,       // largest z and its prototype
+    cross: Vec<f32>,             // Σ e^(z_q − top_q) s, [V · B, Q]
 }
 
 /// The loss and what backward needs.
@@ -68,12 +69,23 @@ fn walk(inputs: &Inputs<'_>, range: Range<usize>) -> Lane {
     for range in tiles(range) {
         teacher.fill(inputs.teacher_y, r, &inputs.teacher, &range);
         student.fill(inputs.student_y, r, &inputs.student, &range);
-        vectorize(|| {
-            lane.add_teacher(inputs, &mut teacher, &mut weights, &range);
-            lane.add_student(inputs, &mut student, &weights, &range);
-        });
+        add_tile(&mut lane, inputs, &mut student, &mut teacher, &mut weights, &range);
     }
     lane
+}
+
+kernel! {
+    fn add_tile(
+        lane: &mut Lane,
+        inputs: &Inputs<'_>,
+        student: &mut Tile,
+        teacher: &mut Tile,
+        weights: &mut [f32],
+        range: &Range<usize>,
+    ) {
+        lane.add_teacher(inputs, teacher, weights, range);
+        lane.add_student(inputs, student, weights, range);
+    }
 }
 
 impl Lane {
@@ -105,11 +117,16 @@ impl Lane {
             let weights = &mut weights[j * n..(j + 1) * n];
             for k in 0..n {
                 u[k] = u[k].mul_add(tile.scales[k], bias[k]);
-                weights[k] = u[k] - center[k];
             }
             let total = &mut self.teacher_totals[j];
             total.raise(max(u));
-            total.sum += sum_of(u.iter().map(|&u| exp(u - total.top)));
+            for k in 0..n {
+                weights[k] = exp(u[k] - total.top);
+            }
+            total.sum += sum(weights);
+            for k in 0..n {
+                weights[k] = u[k] - center[k];
+            }
             let top = max(weights);
             if top > self.best[j].0 {
                 let at = weights.iter().position(|&z| z == top).unwrap_or(0);
@@ -118,14 +135,14 @@ impl Lane {
             let factor = self.teacher[j].raise(top);
             self.shrink(inputs, j, factor);
             let top = self.teacher[j].top;
-            let mut scores = 0.0;
-            for weight in weights.iter_mut() {
-                let z = *weight;
-                *weight = exp(z - top);
-                scores += *weight * z;
+            // Products first, sums after: a sum inside the loop would keep it from vectorizing.
+            for k in 0..n {
+                let z = weights[k];
+                weights[k] = exp(z - top);
+                u[k] = weights[k] * z;
             }
-            self.teacher_scores[j] += scores;
-            self.teacher[j].sum += crate::simd::sum(weights);
+            self.teacher_scores[j] += sum(u);
+            self.teacher[j].sum += sum(weights);
         }
     }
 
@@ -168,7 +185,7 @@ impl Lane {
             for s in s.iter_mut() {
                 *s = exp(*s - top);
             }
-            log_sum.sum += crate::simd::sum(s);
+            log_sum.sum += sum(s);
         }
     }
 
@@ -193,7 +210,10 @@ impl Lane {
                 self.cross[at] += other.cross[at] * factors[j];
             }
         }
-        let pairs = [(&mut self.student, &other.student), (&mut self.teacher_totals, &other.teacher_totals)];
+        let pairs = [
+            (&mut self.student, &other.student),
+            (&mut self.teacher_totals, &other.teacher_totals),
+        ];
         for (mine, theirs) in pairs {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
                 mine.raise(theirs.top);
@@ -214,8 +234,7 @@ impl Lane {
             }
         }
         let rows = self.teacher.iter().zip(&self.teacher_scores);
-        let entropies =
-            rows.map(|(z, scores)| f64::from(z.value()) - f64::from(scores / z.sum));
+        let entropies = rows.map(|(z, scores)| f64::from(z.value()) - f64::from(scores / z.sum));
         let outcome = Outcome {
             loss: loss * inputs.weight(),
             teacher_entropy: entropies.sum::<f64>() / self.teacher.len().max(1) as f64,
@@ -228,14 +247,4 @@ impl Lane {
         };
         (outcome, saved)
     }
-}
-
-/// A sum in 16 lanes that vectorizes.
-#[inline(always)]
-fn sum_of(terms: impl ExactSizeIterator<Item = f32>) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (i, term) in terms.enumerate() {
-        lanes[i % 16] += term;
-    }
-    lanes.iter().sum()
 }

@@ -1,0 +1,352 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::*;
+
+/// Prototypes whose bias is `bias + slope · (g − g₀)`: a function of `g`, as a normalizer is.
+#[derive(Clone)]
+struct Network {
+    g: Vec<f32>,
+    v: Vec<f32>,
+    bias: Vec<f32>,
+    slope: Vec<f32>,
+    temperature: f32,
+}
+
+impl Network {
+    fn random(seed: u64, k: usize, r: usize, temperature: f32) -> Self {
+        let part = |i: u64, len: usize| randoms(seed + i, len);
+        let g = part(0, k).iter().map(|x| 1.0 + 0.5 * x).collect();
+        Self { g, v: part(1, k * r), bias: part(2, k), slope: part(3, k), temperature }
+    }
+
+    fn prototypes(&self) -> Prototypes<'_> {
+        Prototypes { g: &self.g, v: &self.v, bias: &self.bias, temperature: self.temperature }
+    }
+}
+
+/// Numbers of prototypes, their width, images, teacher's and student's crops.
+#[derive(Debug, Clone, Copy)]
+struct Extents {
+    k: usize,
+    r: usize,
+    images: usize,
+    q: usize,
+    v: usize,
+}
+
+struct Case {
+    extents: Extents,
+    student_y: Tensor,
+    teacher_y: Tensor,
+    student: Network,
+    teacher: Network,
+    center: Vec<f32>,
+}
+
+fn unit_rows(seed: u64, rows: usize, r: usize) -> Tensor {
+    crate::ops::l2_normalize::infer(random_tensor(seed, &[rows, r]))
+}
+
+impl Case {
+    fn new(seed: u64, extents: Extents) -> Self {
+        let Extents { k, r, images, q, v } = extents;
+        Self {
+            extents,
+            student_y: unit_rows(seed, v * images, r),
+            teacher_y: unit_rows(seed + 1, q * images, r),
+            student: Network::random(seed + 10, k, r, 0.1),
+            teacher: Network::random(seed + 20, k, r, 0.05),
+            center: randoms(seed + 2, k),
+        }
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            student_y: &self.student_y,
+            student: self.student.prototypes(),
+            teacher_y: &self.teacher_y,
+            teacher: self.teacher.prototypes(),
+            center: &self.center,
+            teacher_crops: self.extents.q,
+            student_crops: self.extents.v,
+        }
+    }
+}
+
+/// `l / τ + b`, row-major `[rows, k]`.
+fn scores(y: &[f64], g: &[f64], v: &[f64], network: &Network) -> Vec<f64> {
+    let r = v.len() / g.len();
+    let norms: Vec<f64> = v.chunks_exact(r).map(|v| inner(v, v).sqrt()).collect();
+    let score = |y: &[f64], k: usize| {
+        let raw = g[k] * inner(&v[k * r..(k + 1) * r], y) / norms[k];
+        let moved = f64::from(network.slope[k]) * (g[k] - f64::from(network.g[k]));
+        raw / f64::from(network.temperature) + f64::from(network.bias[k]) + moved
+    };
+    y.chunks_exact(r).flat_map(|y| (0..g.len()).map(move |k| score(y, k))).collect()
+}
+
+fn log_sum_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
+    let top = x.clone().fold(f64::NEG_INFINITY, f64::max);
+    top + x.map(|x| (x - top).exp()).sum::<f64>().ln()
+}
+
+fn log_softmax(rows: &[f64], k: usize) -> Vec<f64> {
+    let row = |row: &[f64]| {
+        let total = log_sum_exp(row.iter().copied());
+        row.iter().map(|x| x - total).collect::<Vec<f64>>()
+    };
+    rows.chunks_exact(k).flat_map(row).collect()
+}
+
+/// `u` of the teacher.
+fn teacher_scores(case: &Case) -> Vec<f64> {
+    let t = &case.teacher;
+    scores(&doubles(&case.teacher_y), &doubles(&t.g), &doubles(&t.v), t)
+}
+
+/// `log P_t`.
+fn teacher_log_probs(case: &Case) -> Vec<f64> {
+    let u = teacher_scores(case);
+    let z: Vec<f64> =
+        u.iter().enumerate().map(|(i, u)| u - f64::from(case.center[i % case.extents.k])).collect();
+    log_softmax(&z, case.extents.k)
+}
+
+/// The definition of the loss: every image, teacher's crop and other crop, every prototype.
+fn loss(case: &Case, teacher: &[f64], y: &[f64], g: &[f64], v: &[f64]) -> f64 {
+    let Extents { k, images, q: crops, v: views, .. } = case.extents;
+    let student = log_softmax(&scores(y, g, v, &case.student), k);
+    let row = |rows: &[f64], i: usize| rows[i * k..(i + 1) * k].to_vec();
+    let mut total = 0.0;
+    for q in 0..crops {
+        for crop in (0..views).filter(|&crop| crop != q) {
+            for image in 0..images {
+                let p = row(teacher, q * images + image);
+                let log_p = row(&student, crop * images + image);
+                total -= p.iter().zip(&log_p).map(|(t, s)| t.exp() * s).sum::<f64>();
+            }
+        }
+    }
+    total / (crops * (views - 1) * images).max(1) as f64
+}
+
+/// Student's vectors, lengths and directions: what the loss is differentiated by.
+fn variables(case: &Case) -> [Vec<f64>; 3] {
+    [doubles(&case.student_y), doubles(&case.student.g), doubles(&case.student.v)]
+}
+
+/// Gradients of `scale · loss`: dy, dg, dv; and the statistic.
+fn backward_of(case: &Case, scale: f32, statistic: Statistic) -> [Vec<f32>; 4] {
+    let (mut dg, mut dv) = (vec![0.0; case.student.g.len()], vec![0.0; case.student.v.len()]);
+    let mut sums = vec![statistic.empty(); dg.len()];
+    let (_, saved) = forward(&case.inputs());
+    let gradients = Gradients {
+        g: Some(&mut dg),
+        v: &mut dv,
+        bias_slope: &case.student.slope,
+        statistic: &mut sums,
+    };
+    let dy = backward(saved, &case.inputs(), scale, statistic, gradients);
+    [dy.to_vec(), dg, dv, sums]
+}
+
+/// Scores below 40 are good to 4e-6 in f32; so are, relatively, probabilities.
+fn check_forward(case: &Case) {
+    let k = case.extents.k;
+    let (outcome, _) = forward(&case.inputs());
+    let teacher = teacher_log_probs(case);
+    let [y, g, v] = variables(case);
+    let expected = loss(case, &teacher, &y, &g, &v);
+    assert!((outcome.loss - expected).abs() < 2e-5 + 1e-5 * expected, "{outcome:?}, {expected}");
+    let entropy = -teacher.iter().map(|log_p| log_p.exp() * log_p).sum::<f64>();
+    let entropy = entropy / case.teacher_y.rows() as f64;
+    assert!((outcome.teacher_entropy - entropy).abs() < 5e-5, "{outcome:?}, {entropy}");
+    let best = |row: &[f64]| (0..k).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u32;
+    assert_eq!(outcome.assigned, teacher.chunks_exact(k).map(best).collect::<Vec<u32>>());
+}
+
+/// Checks the ten largest numbers of each gradient and ten others against differences of the loss.
+fn check_backward(case: &Case) {
+    let teacher = teacher_log_probs(case);
+    let variables = variables(case);
+    let gradients = backward_of(case, 0.5, Statistic::SumOfScores);
+    for which in 0..3 {
+        let actual = &gradients[which];
+        let mut order: Vec<usize> = (0..actual.len()).collect();
+        order.sort_by(|&a, &b| actual[b].abs().total_cmp(&actual[a].abs()));
+        let others = (0..10).map(|i| i * 7919 % actual.len());
+        let checked: Vec<usize> = order.iter().copied().take(10).chain(others).collect();
+        let moved = |x: &[f64]| {
+            let mut all = [&variables[0][..], &variables[1], &variables[2]];
+            all[which] = x;
+            0.5 * loss(case, &teacher, all[0], all[1], all[2])
+        };
+        let expected: Vec<f64> =
+            checked.iter().map(|&i| partial(&variables[which], i, 1e-5, moved)).collect();
+        let actual: Vec<f32> = checked.iter().map(|&i| actual[i]).collect();
+        // 1e-9: rounding of the differences. The rest: f32 probabilities, and their cancellation
+        // against the targets, in units of the largest.
+        assert_close(&actual, &expected, 1e-9 + 3e-5 * magnitude(&expected), 1e-4);
+    }
+}
+
+/// The statistic of all rows of these teachers, from full columns.
+fn statistic_of(cases: &[&Case], statistic: Statistic) -> Vec<f64> {
+    let k = cases[0].extents.k;
+    let rows: Vec<f64> = cases.iter().flat_map(|case| teacher_scores(case)).collect();
+    let column = |rows: &[f64], i: usize| rows.iter().skip(i).step_by(k).copied().collect();
+    let columns = |rows: &[f64]| (0..k).map(|i| column(rows, i)).collect::<Vec<Vec<f64>>>();
+    match statistic {
+        Statistic::SumOfScores => columns(&rows).iter().map(|column| column.iter().sum()).collect(),
+        Statistic::LogSumOfProbs => columns(&log_softmax(&rows, k))
+            .iter()
+            .map(|column| log_sum_exp(column.iter().copied()))
+            .collect(),
+    }
+}
+
+const STATISTICS: [Statistic; 2] = [Statistic::SumOfScores, Statistic::LogSumOfProbs];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn loss_gradients_and_statistics_are_their_definitions(
+        k in 1usize..60, r in 2usize..8, images in 1usize..4, q in 1usize..4, more in 0usize..3,
+        seed in 0u64..1000,
+    ) {
+        let case = Case::new(100 * seed, Extents { k, r, images, q, v: q + more });
+        check_forward(&case);
+        check_backward(&case);
+        for statistic in STATISTICS {
+            let [.., actual] = backward_of(&case, 1.0, statistic);
+            assert_close(&actual, &statistic_of(&[&case], statistic), 2e-5, 3e-6);
+        }
+    }
+}
+
+/// One tile; two tiles in two lanes; several tiles in a lane and a last one that is not full.
+#[test]
+fn many_tiles_and_lanes_are_their_definition() {
+    for k in [40, 700, 9000] {
+        let case = Case::new(7, Extents { k, r: 6, images: 2, q: 2, v: 4 });
+        check_forward(&case);
+        check_backward(&case);
+    }
+}
+
+#[test]
+fn statistics_accumulate_over_two_micro_batches() {
+    let extents = Extents { k: 700, r: 6, images: 3, q: 2, v: 3 };
+    let first = Case::new(11, extents);
+    let second = Case { teacher_y: unit_rows(12, 6, 6), ..Case::new(11, extents) };
+    for statistic in STATISTICS {
+        let mut sums = vec![statistic.empty(); 700];
+        for case in [&first, &second] {
+            let (_, saved) = forward(&case.inputs());
+            let (v, slope) = (&mut vec![0.0; 700 * 6], &case.student.slope);
+            let gradients = Gradients { g: None, v, bias_slope: slope, statistic: &mut sums };
+            let _ = backward(saved, &case.inputs(), 1.0, statistic, gradients);
+        }
+        // Sums of twelve scores below 40.
+        assert_close(&sums, &statistic_of(&[&first, &second], statistic), 5e-5, 3e-6);
+    }
+}
+
+#[test]
+fn equal_scores_cost_the_logarithm_of_the_number_of_prototypes() {
+    let mut case = Case::new(13, Extents { k: 1234, r: 4, images: 2, q: 2, v: 3 });
+    for network in [&mut case.student, &mut case.teacher] {
+        network.g.fill(0.0);
+        network.bias.fill(0.0);
+    }
+    case.center.fill(0.0);
+    let (outcome, _) = forward(&case.inputs());
+    let expected = 1234f64.ln();
+    assert!((outcome.loss - expected).abs() < 1e-5 && outcome.assigned == [0; 4], "{outcome:?}");
+    assert!((outcome.teacher_entropy - expected).abs() < 1e-5, "{outcome:?}");
+}
+
+#[test]
+fn a_single_crop_has_nothing_to_compare_with() {
+    let case = Case::new(14, Extents { k: 50, r: 4, images: 2, q: 1, v: 1 });
+    assert_eq!(forward(&case.inputs()).0.loss, 0.0);
+    let [dy, dg, dv, _] = backward_of(&case, 1.0, Statistic::SumOfScores);
+    assert!(dy.iter().chain(&dg).chain(&dv).all(|&x| x == 0.0));
+}
+
+/// Lengths from 1e-3 to 50 make scores of 1000 and more; f32 has them to 1e-4.
+#[test]
+fn extreme_scores_stay_finite_and_right() {
+    let mut case = Case::new(15, Extents { k: 2000, r: 8, images: 3, q: 2, v: 4 });
+    for network in [&mut case.student, &mut case.teacher] {
+        for (i, g) in network.g.iter_mut().enumerate() {
+            *g = 1e-3 * 5e4f32.powf((i * 37 % 2000) as f32 / 1999.0);
+        }
+        network.temperature = 0.04;
+    }
+    let (outcome, _) = forward(&case.inputs());
+    let [y, g, v] = variables(&case);
+    let expected = loss(&case, &teacher_log_probs(&case), &y, &g, &v);
+    assert!((outcome.loss - expected).abs() < 1e-3 + 1e-5 * expected, "{outcome:?}, {expected}");
+    assert!(outcome.teacher_entropy.abs() < 8.0, "{outcome:?}");
+    for statistic in STATISTICS {
+        let all = backward_of(&case, 1.0, statistic).concat();
+        assert!(all.iter().all(|x| x.is_finite()), "{statistic:?}");
+    }
+}
+
+#[test]
+fn gradients_add_and_a_frozen_g_changes_no_other() {
+    let case = Case::new(16, Extents { k: 700, r: 5, images: 2, q: 2, v: 3 });
+    let [dy, _, dv, _] = backward_of(&case, 1.0, Statistic::SumOfScores);
+    let (mut v, slope) = (vec![1.0; dv.len()], &case.student.slope);
+    let (_, saved) = forward(&case.inputs());
+    let statistic = &mut [0.0; 700];
+    let gradients = Gradients { g: None, v: &mut v, bias_slope: slope, statistic };
+    let again = backward(saved, &case.inputs(), 1.0, Statistic::SumOfScores, gradients);
+    assert_eq!(bits(&again), bits(&dy));
+    let expected: Vec<f64> = dv.iter().map(|&dv| 1.0 + f64::from(dv)).collect();
+    // A few roundings of numbers near one.
+    assert_close(&v, &expected, 1e-6, 0.0);
+}
+
+#[test]
+fn threads_give_equal_bits() {
+    let case = Case::new(17, Extents { k: 9000, r: 16, images: 2, q: 2, v: 4 });
+    assert_threads_agree(|| {
+        let (outcome, _) = forward(&case.inputs());
+        let numbers = [outcome.loss, outcome.teacher_entropy].map(f64::to_bits);
+        let halves = numbers.iter().flat_map(|x| [(x >> 32) as u32, *x as u32]);
+        let mut all: Vec<f32> = halves.map(f32::from_bits).collect();
+        all.extend(backward_of(&case, 1.0, Statistic::LogSumOfProbs).concat());
+        all
+    });
+}
+
+#[test]
+#[should_panic(expected = "student rows")]
+fn rows_that_are_no_multiple_of_the_images_are_refused() {
+    let mut case = Case::new(18, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    case.student_y = unit_rows(1, 5, 3);
+    let _ = forward(&case.inputs());
+}
+
+#[test]
+#[should_panic(expected = "prototype directions")]
+fn directions_of_another_width_are_refused() {
+    let mut case = Case::new(19, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    case.teacher.v.pop();
+    let _ = forward(&case.inputs());
+}
+
+#[test]
+#[should_panic(expected = "gradients of prototypes")]
+fn gradients_of_another_number_of_prototypes_are_refused() {
+    let case = Case::new(20, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    let (_, saved) = forward(&case.inputs());
+    let (v, statistic) = (&mut [0.0; 15], &mut [0.0; 6]);
+    let gradients = Gradients { g: None, v, bias_slope: &case.student.slope, statistic };
+    let _ = backward(saved, &case.inputs(), 1.0, Statistic::SumOfScores, gradients);
+}

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::Prototypes;
+use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
-use crate::simd::{dot, vectorize};
+use crate::simd::dot;
 
 /// Prototypes of a tile.
 pub(super) const TILE: usize = 512;
@@ -47,16 +48,28 @@ impl Tile {
         let (n, rows) = (range.len(), y.len() / r);
         let v = &p.v[range.start * r..range.end * r];
         let products = MatMut::new(&mut self.products, rows, n);
-        matmul(products, Write::Over, 1.0, Mat::new(y, rows, r), Mat::new(v, n, r).t(), Threads::One);
+        matmul(
+            products,
+            Write::Over,
+            1.0,
+            Mat::new(y, rows, r),
+            Mat::new(v, n, r).t(),
+            Threads::One,
+        );
         self.inverse_norms.clear();
         self.scales.clear();
-        vectorize(|| {
-            for (v, g) in v.chunks_exact(r).zip(&p.g[range.clone()]) {
-                let inverse = 1.0 / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
-                self.inverse_norms.push(inverse);
-                self.scales.push(g * inverse / p.temperature);
-            }
-        });
+        self.inverse_norms.resize(n, 0.0);
+        inverse_norms(v, r, &mut self.inverse_norms);
+        let norms = self.inverse_norms.iter().zip(&p.g[range.clone()]);
+        self.scales.extend(norms.map(|(inverse, g)| g * inverse / p.temperature));
+    }
+}
+
+kernel! {
+    fn inverse_norms(v: &[f32], r: usize, out: &mut [f32]) {
+        for (v, inverse) in v.chunks_exact(r).zip(out) {
+            *inverse = 1.0 / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
+        }
     }
 }
 

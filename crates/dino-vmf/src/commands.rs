@@ -1,0 +1,39 @@
+//! The subcommands, and what several of them share.
+
+pub(crate) mod bench;
+pub(crate) mod data;
+pub(crate) mod eval;
+pub(crate) mod presets;
+pub(crate) mod pretrain;
+
+use anyhow::{Context, Result};
+
+use crate::cli::Command;
+use crate::console::Console;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All is done.
+    Done,
+    /// A signal came; what was done is saved.
+    Interrupted,
+}
+
+/// Runs a subcommand.
+pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
+    match command {
+        Command::Pretrain(pretrain) => return pretrain.run(console),
+        Command::Eval(eval) => eval.run(console)?,
+        Command::Presets(presets) => presets.run(console)?,
+        Command::Data(data) => data.run(console)?,
+        Command::Bench(bench) => bench.run(console)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// Sets the number of threads that compute; 0 takes all cores.
+fn use_threads(threads: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build_global().with_context(|| format!("cannot start {threads} threads"))
+}

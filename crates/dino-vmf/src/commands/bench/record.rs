@@ -1,0 +1,126 @@
+//! The line that `bench step` prints; its fields are those of the PyTorch script it is compared with.
+
+use std::fs;
+use std::time::Duration;
+
+use dino::trainer::step::Times;
+use serde::Serialize;
+
+/// Setup and result of a measurement.
+#[derive(Debug, Serialize)]
+pub(super) struct Record {
+    #[serde(flatten)]
+    pub(super) setup: Setup,
+    #[serde(flatten)]
+    pub(super) speed: Speed,
+}
+
+/// What is measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Setup {
+    pub(super) peer: &'static str,
+    pub(super) version: &'static str,
+    pub(super) device: String,
+    pub(super) threads: usize,
+    pub(super) method: &'static str,
+    pub(super) arch: String,
+    pub(super) patch: i64,
+    pub(super) batch: i64,
+    pub(super) crops: String,
+    pub(super) k: i64,
+    pub(super) precision: &'static str,
+    pub(super) drop_path: f64,
+}
+
+/// The result.
+#[derive(Debug, Serialize)]
+pub(super) struct Speed {
+    s_per_step_median: f64,
+    s_per_step: Vec<f64>,
+    img_per_s: f64,
+    peak_rss_mib: Option<u64>,
+    breakdown_s: Breakdown,
+    losses: Vec<f64>,
+}
+
+/// Mean seconds of the parts of a step.
+#[derive(Debug, Serialize)]
+struct Breakdown {
+    teacher_forward: f64,
+    student_forward: f64,
+    loss: f64,
+    backward: f64,
+    clip_and_adamw: f64,
+    ema: f64,
+}
+
+impl Speed {
+    /// The result of these timed steps of `images` images.
+    pub(super) fn of(images: usize, times: &[(Duration, Times)], losses: &[f64]) -> Self {
+        let seconds: Vec<_> = times.iter().map(|(time, _)| time.as_secs_f64()).collect();
+        let median = median(&seconds);
+        Self {
+            s_per_step_median: rounded(median, 4),
+            s_per_step: seconds.iter().map(|time| rounded(*time, 4)).collect(),
+            img_per_s: rounded(images as f64 / median.max(1e-9), 3),
+            peak_rss_mib: peak_rss_mib(),
+            breakdown_s: Breakdown::of(times),
+            losses: losses.iter().map(|loss| rounded(*loss, 5)).collect(),
+        }
+    }
+}
+
+impl Breakdown {
+    fn of(times: &[(Duration, Times)]) -> Self {
+        let mean = |part: fn(&Times) -> Duration| {
+            let sum: Duration = times.iter().map(|(_, times)| part(times)).sum();
+            rounded(sum.as_secs_f64() / times.len().max(1) as f64, 4)
+        };
+        Self {
+            teacher_forward: mean(|times| times.teacher_forward),
+            student_forward: mean(|times| times.student_forward),
+            loss: mean(|times| times.objective),
+            backward: mean(|times| times.backward),
+            clip_and_adamw: mean(|times| times.optimizer),
+            ema: mean(|times| times.teacher_update),
+        }
+    }
+}
+
+/// The middle value, or the mean of the middle two.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = |i: usize| sorted.get(i).copied().unwrap_or(0.0);
+    let (len, half) = (sorted.len(), sorted.len() / 2);
+    if len % 2 == 1 { middle(half) } else { (middle(half.saturating_sub(1)) + middle(half)) / 2.0 }
+}
+
+fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+/// The most memory this process has held, where the system tells (Linux).
+fn peak_rss_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some((kib + 512) / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_the_mean_of_two() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn peak_memory_is_known_on_linux() {
+        assert_eq!(peak_rss_mib().is_some(), cfg!(target_os = "linux"));
+    }
+}

@@ -1,0 +1,101 @@
+//! `dino-vmf pretrain`: settings from all layers, signals, and the run.
+
+mod settings;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueHint};
+use dino::trainer::{self, Request};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+
+use super::{Outcome, use_threads};
+use crate::console::Console;
+use view::View;
+
+/// Train a vision transformer on images without labels
+///
+/// Settings come from the defaults, then the preset, the `--config` file, each `--set`, and the
+/// other flags; later ones win. `dino-vmf presets NAME` prints a preset with all its keys.
+///
+/// Where labelled images are known (`eval.train`, `eval.test`), the features are judged by k-NN:
+/// raw pixels and the untrained network stand beside the trained one.
+///
+/// SIGINT, SIGTERM and SIGUSR1 save the run and end it with exit code 130; `--resume` goes on.
+///
+/// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
+#[derive(Debug, Args)]
+pub(crate) struct Pretrain {
+    /// Images: `shapes`, a folder, CIFAR-10/100 binaries, IDX files or a tar
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    data: Option<String>,
+    /// Recipe to start from, `shapes-tiny` by default; `dino-vmf presets` lists them
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Objective: `dino` or `dino-vmf`
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+    /// Passes over the images, the horizon of all schedules
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    epochs: Option<f64>,
+    /// Optimizer steps, the horizon of all schedules
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    steps: Option<i64>,
+    /// Run folder; by default the first free `runs/<preset>-<n>`
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+    /// Seed of every random number
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    seed: Option<i64>,
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Set one key, for example `optim.lr=1e-3`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Threads that compute, 0 for all cores; results do not depend on it
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    threads: Option<i64>,
+    /// Threads that read and crop images, 0 for as many as compute
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    workers: Option<i64>,
+    /// Where to compute: `cpu`
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Go on with the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
+    ///
+    /// The run's own settings are taken unless `--preset` or `--config` is given. With `--out`, a
+    /// run that does not exist yet is started, so that a queue can repeat one command line.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, value_hint = ValueHint::DirPath)]
+    resume: Option<Option<PathBuf>>,
+}
+
+impl Pretrain {
+    pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
+        let (config, name) = self.settings()?;
+        use_threads(config.run.threads)?;
+        let stop = stop_on_signals().context("cannot listen to signals")?;
+        let mut view = View::new(console, config.optim.batch_size);
+        let request = Request { config, name, resume: self.resume.is_some() };
+        let summary = trainer::pretrain(request, &stop, &mut |event| view.show(&event))?;
+        view.conclude(&summary);
+        Ok(if summary.interrupted { Outcome::Interrupted } else { Outcome::Done })
+    }
+}
+
+/// A flag that signals set; a second SIGINT or SIGTERM leaves at once.
+fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
+    let (stop, leave) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order, so that the first signal does not find its own mark.
+        flag::register_conditional_shutdown(signal, 130, leave.clone())?;
+        flag::register(signal, leave.clone())?;
+        flag::register(signal, stop.clone())?;
+    }
+    flag::register(SIGUSR1, stop.clone())?;
+    Ok(stop)
+}

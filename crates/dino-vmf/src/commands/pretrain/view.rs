@@ -1,0 +1,145 @@
+//! The events of a run as lines of JSON, progress and notes.
+
+use dino::eval::knn;
+use dino::trainer::{Event, KnnRecord, Started, StepRecord, Summary};
+use serde_json::json;
+
+use crate::console::{Console, Progress};
+
+/// What a run looks like from outside.
+pub(super) struct View<'a> {
+    console: &'a mut Console,
+    batch_size: usize,
+    total_steps: u64,
+    first_step: bool,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
+        Self { console, batch_size, total_steps: 0, first_step: true }
+    }
+
+    pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::Warning(text) => {
+                self.console.event("warning", &json!({ "text": text }));
+                self.console.warn(text);
+            }
+            Event::Started(started) => self.show_start(started),
+            Event::Step(record) => self.show_step(record),
+            Event::Skipped { step, reason } => {
+                self.console.event("skipped", &json!({ "step": step, "reason": reason }));
+                self.console.warn(format!("step {step} is left out: {reason}"));
+            }
+            Event::Evaluating { what, done, total } => {
+                let text = format!(" images, {}", in_words(what));
+                let (done, total) = (*done as u64, *total as u64);
+                self.console.progress(&Progress { what: "k-NN", done, total, text }, false);
+            }
+            Event::Knn(record) => self.show_knn(record),
+            Event::Checkpoint { path, step } => {
+                self.console.event("checkpoint", &json!({ "step": step, "path": path }));
+            }
+            _ => {}
+        }
+    }
+
+    fn show_start(&mut self, started: &Started) {
+        self.total_steps = started.total_steps;
+        self.console.event("started", started);
+        let Started { run, step, total_steps, data, images, crops, threads, .. } = started;
+        let (run, batch) = (run.display(), self.batch_size);
+        let millions = started.parameters as f64 / 1e6;
+        self.console.note(format!(
+            "{run}: {images} images ({data}), {total_steps} steps of {batch} images x {crops} \
+             crops, {millions:.2} M parameters, {threads} threads"
+        ));
+        if *step > 0 {
+            self.console.note(format!("going on after step {step}"));
+        }
+    }
+
+    fn show_step(&mut self, record: &StepRecord) {
+        self.console.event("step", record);
+        let left = self.total_steps.saturating_sub(record.step);
+        let always = self.first_step || left == 0;
+        self.first_step = false;
+        let rate = record.images_per_second;
+        let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
+        let text = format!(
+            "  epoch {}  loss {:.3}  teacher entropy {:.3}  {rate:.0} images/s  {} left",
+            record.epoch + 1,
+            record.loss,
+            record.teacher_entropy,
+            duration(seconds),
+        );
+        let (done, total) = (record.step, self.total_steps);
+        self.console.progress(&Progress { what: "step", done, total, text }, always);
+    }
+
+    fn show_knn(&mut self, record: &KnnRecord) {
+        self.console.end_progress();
+        self.console.event("knn", record);
+        if let Some(score) = knn::headline(&record.scores) {
+            let (features, step) = (in_words(record.features), record.step);
+            self.console.note(format!(
+                "k-NN of {features} at step {step}: {:.2} % top-1 (k = {})",
+                score.top1, score.k
+            ));
+        }
+    }
+
+    /// Says how the run ended.
+    pub(super) fn conclude(self, summary: &Summary) {
+        let console = self.console;
+        console.end_progress();
+        let run = summary.run.display();
+        if summary.interrupted {
+            console.note(format!(
+                "interrupted after step {}; `dino-vmf pretrain --resume {run}` goes on",
+                summary.steps
+            ));
+        }
+        if let Some(knn) = &summary.knn {
+            console.text("k-NN top-1, percent");
+            for (name, top1) in
+                [("raw", knn.raw), ("untrained", knn.untrained), ("trained", knn.trained)]
+            {
+                console.text(format!("  {:<18}{top1:6.2}", in_words(name)));
+            }
+        }
+        console.text(format!("run folder: {run}"));
+        console.event("summary", summary);
+    }
+}
+
+fn in_words(features: &str) -> &str {
+    match features {
+        "raw" => "raw pixels",
+        "untrained" => "untrained network",
+        "trained" => "trained network",
+        other => other,
+    }
+}
+
+/// Seconds as `3h 05m`, `4m 10s` or `9s`.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m {:02}s", seconds % 60),
+        _ => format!("{hours}h {minutes:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_two_units() {
+        let shown = [0.4, 59.0, 61.0, 3600.0 * 26.0 + 61.0].map(duration);
+        assert_eq!(shown, ["0s", "59s", "1m 01s", "26h 01m"]);
+    }
+}

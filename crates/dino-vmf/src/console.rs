@@ -1,0 +1,205 @@
+//! All that the program prints: results to stdout, everything else to stderr.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::Output;
+
+/// Time between two lines of progress where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Stdout and stderr as the flags want them.
+pub(crate) struct Console {
+    json: bool,
+    quiet: bool,
+    /// Whether progress is a bar.
+    live: bool,
+    bar: Option<(&'static str, ProgressBar)>,
+    last_line: Option<(&'static str, Instant)>,
+    /// The first failure to write a result; a closed pipe is none.
+    failure: Option<io::Error>,
+}
+
+/// How far something is.
+pub(crate) struct Progress {
+    /// What is counted, such as `step`.
+    pub(crate) what: &'static str,
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    /// What else there is to say.
+    pub(crate) text: String,
+}
+
+impl Console {
+    pub(crate) fn new(output: &Output) -> Self {
+        let live = !output.quiet && !output.no_progress && io::stderr().is_terminal();
+        let (json, quiet) = (output.json, output.quiet);
+        Self { json, quiet, live, bar: None, last_line: None, failure: None }
+    }
+
+    /// A result for people: stdout, or stderr if stdout belongs to JSON.
+    pub(crate) fn text(&mut self, text: impl Display) {
+        if self.json {
+            self.note(text);
+        } else {
+            self.write_result(&text.to_string());
+        }
+    }
+
+    /// A result for programs; nothing without `--json`.
+    pub(crate) fn event(&mut self, name: &str, record: &impl Serialize) {
+        if self.json {
+            self.json_line(Some(name), record);
+        }
+    }
+
+    /// A JSON object, asked for or not; `event` becomes its first entry.
+    pub(crate) fn json_line(&mut self, event: Option<&str>, record: &impl Serialize) {
+        match serde_json::to_string(record) {
+            Ok(body) => self.write_result(&match event {
+                Some(name) if body == "{}" => format!("{{\"event\":\"{name}\"}}"),
+                Some(name) => format!("{{\"event\":\"{name}\",{}", &body[1..]),
+                None => body,
+            }),
+            Err(error) => self.failure = self.failure.take().or_else(|| Some(error.into())),
+        }
+    }
+
+    /// Something to read on the way.
+    pub(crate) fn note(&mut self, text: impl Display) {
+        if !self.quiet {
+            self.write_aside(&text.to_string());
+        }
+    }
+
+    /// Something wrong that stops nothing.
+    pub(crate) fn warn(&mut self, text: impl Display) {
+        let label = painted("warning:", "33");
+        self.write_aside(&format!("{label} {text}"));
+    }
+
+    /// Moves the bar; without one, writes a line if `always` or if the last one is some time ago.
+    pub(crate) fn progress(&mut self, progress: &Progress, always: bool) {
+        let Progress { what, done, total, text } = progress;
+        if self.live {
+            let bar = self.bar_of(what, *total);
+            bar.set_message(text.clone());
+            bar.set_position(*done);
+        } else if !self.quiet {
+            if self.last_line.is_none_or(|(name, _)| name != *what) {
+                self.last_line = Some((what, Instant::now()));
+            }
+            if always || self.last_line.is_some_and(|(_, time)| time.elapsed() >= LINE_EVERY) {
+                self.last_line = Some((what, Instant::now()));
+                self.note(format!("{what} {done}/{total}{text}"));
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end_progress(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.last_line = None;
+    }
+
+    /// Ends the program's output: what could not be written is an error.
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
+        self.end_progress();
+        if let Err(error) = io::stdout().flush() {
+            self.note_failure(error);
+        }
+        self.failure.take().map_or(Ok(()), |error| Err(error).context("cannot write the results"))
+    }
+
+    fn bar_of(&mut self, what: &'static str, total: u64) -> &ProgressBar {
+        if self.bar.as_ref().is_none_or(|(name, _)| *name != what) {
+            self.end_progress();
+        }
+        let (_, bar) = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let template = format!("{what} {{pos}}/{{len}} {{wide_bar}}{{msg}}");
+            let style = ProgressStyle::with_template(&template);
+            (what, bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        });
+        bar
+    }
+
+    fn write_result(&mut self, text: &str) {
+        let write = || {
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "{text}").and_then(|()| stdout.flush())
+        };
+        let written = match &self.bar {
+            Some((_, bar)) => bar.suspend(write),
+            None => write(),
+        };
+        if let Err(error) = written {
+            self.note_failure(error);
+        }
+    }
+
+    fn note_failure(&mut self, error: io::Error) {
+        // Whoever read our results has had enough of them; that is no reason to stop working.
+        if error.kind() != ErrorKind::BrokenPipe {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    fn write_aside(&self, text: &str) {
+        match &self.bar {
+            Some((_, bar)) => bar.suspend(|| write_stderr(text)),
+            None => write_stderr(text),
+        }
+    }
+}
+
+/// Prints an error with its causes and what to do; returns the exit code.
+pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
+    let mut said = error.to_string();
+    write_stderr(&format!("{} {said}", painted("error:", "1;31")));
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            write_stderr(&format!("caused by: {cause}"));
+            said = cause;
+        }
+    }
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
+    if let Some(hint) = ours.and_then(dino::error::Error::hint) {
+        write_stderr(&format!("{} {hint}", painted("hint:", "36")));
+    }
+    if ours.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
+}
+
+/// What is said instead of a panic's message.
+pub(crate) fn report_bug(info: &PanicHookInfo<'_>) {
+    let text = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    write_stderr(&format!(
+        "{} this is a bug in dino-vmf, please report it with your command: {text}{place}",
+        painted("error:", "1;31")
+    ));
+}
+
+fn write_stderr(text: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// `text` in color where a person sees it and wants color.
+fn painted(text: &str, code: &str) -> String {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|value| value == "dumb");
+    if unwanted || !io::stderr().is_terminal() {
+        return text.to_owned();
+    }
+    format!("\x1b[{code}m{text}\x1b[0m")
+}

@@ -1,0 +1,210 @@
+//! The operations at the shapes of a ViT-S/16 step with a batch of 8 images: 16 global crops of 197
+//! tokens and 64 local crops of 37 make 5520 rows; 80 student's and 16 teacher's bottleneck vectors
+//! meet 65,536 prototypes. `cargo bench -p dino-vmf-engine -- --quick`
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use engine::ops::layer_norm::LayerNorm;
+use engine::ops::linear::Linear;
+use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Prototypes, Statistic};
+use engine::ops::tokens::Sequences;
+use engine::ops::{
+    adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
+    mixture_cross_entropy, patch_embed, residual, tokens,
+};
+use engine::{ParamTable, Params, Tensor};
+use rand::RngExt;
+use streams::{Key, Purpose};
+
+const ROWS: usize = 5520;
+const D: usize = 384;
+const HEADS: usize = 6;
+
+fn sequences() -> Sequences {
+    Sequences::packed(&[(16, 197), (64, 37)])
+}
+
+fn random(shape: &[usize]) -> Tensor {
+    let mut stream = Key::new(0, Purpose::Bench).open();
+    let mut tensor = Tensor::uninit(shape);
+    tensor.iter_mut().for_each(|x| *x = stream.random_range(-1.0f32..1.0));
+    tensor
+}
+
+/// Throughput in numbers of this kind for all benches that follow in the group.
+fn group<'a>(
+    c: &'a mut Criterion,
+    name: &str,
+    numbers: usize,
+) -> criterion::BenchmarkGroup<'a, criterion::measurement::WallTime> {
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).throughput(Throughput::Elements(numbers as u64));
+    group
+}
+
+/// Throughput in multiply-adds.
+fn linears(c: &mut Criterion) {
+    for (input, output) in [(D, 3 * D), (D, 4 * D), (4 * D, D)] {
+        let mut table = ParamTable::default();
+        let weight = table.add("weight", &[output, input]);
+        let bias = table.add("bias", &[output]);
+        let layer = Linear { weight, bias, input, output };
+        let (params, mut grads) = parameters(table);
+        let (x, dy) = (random(&[ROWS, input]), random(&[ROWS, output]));
+        let shape = format!("{ROWS}x{input}x{output}");
+        let mut group = group(c, "linear", ROWS * input * output);
+        group.bench_function(format!("forward/{shape}"), |b| {
+            b.iter(|| linear::infer(&layer, &params, black_box(&x)));
+        });
+        group.bench_function(format!("backward_input/{shape}"), |b| {
+            b.iter(|| linear::backward_input(&layer, &params, black_box(&dy)));
+        });
+        group.bench_function(format!("backward_params/{shape}"), |b| {
+            b.iter(|| linear::backward_params(&layer, black_box(&x), &dy, &mut grads));
+        });
+    }
+}
+
+/// Random weights and zero gradients.
+fn parameters(table: ParamTable) -> (Params, Params) {
+    let table = Arc::new(table);
+    let mut params = Params::zeros(table.clone());
+    let len = table.len();
+    params.all_mut().copy_from_slice(&random(&[len]));
+    (params, Params::zeros(table))
+}
+
+fn row_operations(c: &mut Criterion) {
+    let hidden = random(&[ROWS, 4 * D]);
+    let mut gelus = group(c, "gelu", hidden.len());
+    gelus.bench_function("forward/5520x1536", |b| b.iter(|| gelu::infer(black_box(&hidden))));
+    let saved = gelu::Saved { x: hidden.clone() };
+    gelus.bench_function("recompute_and_backward/5520x1536", |b| {
+        let mut dy = hidden.clone();
+        b.iter(|| gelu::recompute_and_backward(&saved, black_box(&mut dy)));
+    });
+    gelus.finish();
+
+    let y = random(&[80, 256]);
+    let mut normalize = group(c, "l2_normalize", y.len());
+    normalize.bench_function("forward/80x256", |b| {
+        b.iter_batched(|| y.clone(), l2_normalize::forward, BatchSize::SmallInput);
+    });
+}
+
+fn layer_norms(c: &mut Criterion) {
+    let mut table = ParamTable::default();
+    let (weight, bias) = (table.add("weight", &[D]), table.add("bias", &[D]));
+    let layer = LayerNorm { weight, bias, eps: 1e-6 };
+    let (params, mut grads) = parameters(table);
+    let (x, dy) = (random(&[ROWS, D]), random(&[ROWS, D]));
+    let mut group = group(c, "layer_norm", x.len());
+    group.bench_function("forward/5520x384", |b| {
+        b.iter(|| layer_norm::forward(&layer, &params, black_box(&x)));
+    });
+    group.bench_function("backward/5520x384", |b| {
+        let setup = || (layer_norm::forward(&layer, &params, &x).1, dy.clone());
+        let run = |(saved, dy)| layer_norm::backward(&layer, &params, &x, saved, dy, &mut grads);
+        b.iter_batched(setup, run, BatchSize::LargeInput);
+    });
+}
+
+/// Throughput in numbers of the output.
+fn attentions(c: &mut Criterion) {
+    let (qkv, dout, sequences) = (random(&[ROWS, 3 * D]), random(&[ROWS, D]), sequences());
+    let mut group = group(c, "attention", ROWS * D);
+    group.bench_function("forward/16x197+64x37,384/6", |b| {
+        b.iter(|| attention::infer(black_box(&qkv), &sequences, HEADS));
+    });
+    group.bench_function("backward/16x197+64x37,384/6", |b| {
+        let setup = || attention::forward(qkv.clone(), &sequences, HEADS);
+        b.iter_batched(setup, |saved| attention::backward(saved, &dout), BatchSize::LargeInput);
+    });
+}
+
+fn copies(c: &mut Criterion) {
+    let kept = sequences().filter(|i| i % 10 != 0);
+    let (mut x, gamma) = (random(&[ROWS, D]), random(&[D]));
+    let y = tokens::gather(&x, &kept);
+    let mut branch = group(c, "residual", y.len());
+    branch.bench_function("forward/4800x384", |b| {
+        b.iter(|| residual::add(black_box(&mut x), &kept, &y, 1e-6, Some(&gamma)));
+    });
+    branch.bench_function("backward/4800x384", |b| {
+        b.iter(|| residual::backward(black_box(&x), &kept, 1.1, Some(&gamma)));
+    });
+    branch.finish();
+    let mut rows = group(c, "tokens", y.len());
+    rows.bench_function("gather/4800x384", |b| b.iter(|| tokens::gather(black_box(&x), &kept)));
+    rows.finish();
+    let images = patch_embed::Images { count: 16, channels: 3, height: 224, width: 224 };
+    let pixels = random(&[16, 3, 224, 224]);
+    let mut patches = group(c, "patch_embed", pixels.len());
+    patches.bench_function("forward/16x3x224x224", |b| {
+        b.iter(|| patch_embed::forward(black_box(&pixels), images, 16));
+    });
+}
+
+/// Throughput in numbers of the matrix of scores that is never held, `[80 + 16, 65536]`.
+fn objective(c: &mut Criterion) {
+    const K: usize = 65_536;
+    let (student_y, teacher_y) = (random(&[80, 256]), random(&[16, 256]));
+    let (g, v, bias) = (random(&[K]), random(&[K, 256]), Tensor::zeros(&[K]));
+    let prototypes = |temperature| Prototypes { g: &g, v: &v, bias: &bias, temperature };
+    let inputs = Inputs {
+        student_y: &student_y,
+        student: prototypes(0.1),
+        teacher_y: &teacher_y,
+        teacher: prototypes(0.04),
+        center: &bias,
+        teacher_crops: 2,
+        student_crops: 10,
+    };
+    let (mut dg, mut dv, mut sums) = (vec![0.0; K], vec![0.0; K * 256], vec![0.0; K]);
+    let mut group = group(c, "mixture_cross_entropy", 96 * K);
+    group.bench_function("forward/80+16x65536x256", |b| {
+        b.iter(|| mixture_cross_entropy::forward(black_box(&inputs)));
+    });
+    group.bench_function("backward/80+16x65536x256", |b| {
+        let run = |saved| {
+            let (g, v, statistic) = (Some(&mut dg[..]), &mut dv[..], &mut sums[..]);
+            let gradients = Gradients { g, v, bias_slope: &bias, statistic };
+            let statistic = Statistic::LogSumOfProbs;
+            mixture_cross_entropy::backward(saved, &inputs, 1.0, statistic, gradients)
+        };
+        let setup = || mixture_cross_entropy::forward(&inputs).1;
+        b.iter_batched(setup, run, BatchSize::PerIteration);
+    });
+}
+
+/// As many numbers as a ViT-S has.
+fn updates(c: &mut Criterion) {
+    const N: usize = 21_670_000;
+    let (mut weights, mut grads) = (random(&[N]), random(&[N]));
+    let (mut first, mut second) = (vec![0.0; N], vec![0.0; N]);
+    let settings = adamw::AdamW { lr: 1e-4, decay: 0.04, betas: (0.9, 0.999), eps: 1e-8, step: 10 };
+    let mut group = group(c, "updates", N);
+    group.bench_function("adamw/21.67M", |b| {
+        b.iter(|| {
+            let moments = adamw::Moments { first: &mut first, second: &mut second };
+            adamw::update(&settings, &mut weights, &grads, moments);
+        });
+    });
+    group.bench_function("ema/21.67M", |b| b.iter(|| ema::update(&mut weights, &grads, 0.996)));
+    group.bench_function("grad_norm/21.67M", |b| b.iter(|| grad_norm::norm(black_box(&grads))));
+    group.bench_function("scale/21.67M", |b| b.iter(|| grad_norm::scale(&mut grads, 0.999_9)));
+}
+
+criterion_group!(
+    benches,
+    linears,
+    row_operations,
+    layer_norms,
+    attentions,
+    copies,
+    objective,
+    updates
+);
+criterion_main!(benches);
