@@ -126,7 +126,7 @@ impl Console {
         }
         let (_, bar) = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let template = format!("{what} {{pos}}/{{len}} {{wide_bar}}{{msg}}");
+            let template = format!("{what} {{pos}}/{{len}} {{bar:12}}{{wide_msg}}");
             let style = ProgressStyle::with_template(&template);
             (what, bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         });

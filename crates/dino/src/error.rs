@@ -151,7 +151,9 @@ pub enum Error {
         given: String,
     },
     /// Images that were to be evaluated have no labels.
-    #[error("`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format")]
+    #[error(
+        "`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format"
+    )]
     NoLabels {
         /// The source.
         data: String,
@@ -173,7 +175,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// Too many steps in a row gave numbers that are not finite.
-    #[error("{reason}, the {count}th step in a row without a finite number; stopped at step {step}")]
+    #[error(
+        "{reason}, the {count}th step in a row without a finite number; stopped at step {step}"
+    )]
     Diverged {
         /// The last number.
         reason: String,

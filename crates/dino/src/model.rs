@@ -50,7 +50,12 @@ impl Network {
     }
 
     /// Unit bottleneck vectors of all crops, `[crops, bottleneck_dim]`, in the order of the groups.
-    pub fn forward(&self, params: &Params, crops: &[Crops<'_>], plan: &DropPlan) -> (Tensor, Saved) {
+    pub fn forward(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        plan: &DropPlan,
+    ) -> (Tensor, Saved) {
         let (features, backbone) = self.backbone.forward(params, crops, Tokens::Cls, plan);
         let (y, head) = self.head.forward(params, features);
         (y, Saved { backbone, head })

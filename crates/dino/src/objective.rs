@@ -18,9 +18,7 @@
 
 mod center;
 
-use engine::ops::mixture_cross_entropy::{
-    self as mixture, Gradients, Inputs, Outcome, Prototypes,
-};
+use engine::ops::mixture_cross_entropy::{self as mixture, Gradients, Inputs, Outcome, Prototypes};
 use engine::{Params, Tensor};
 use vmf::Normalizer;
 
@@ -99,7 +97,13 @@ impl Objective {
     }
 
     /// The vectors of a step; `g` are the norms `[k]` of student and teacher.
-    pub fn terms(&self, student_g: &[f32], teacher_g: &[f32], center: &Center, teacher_temp: f64) -> Terms {
+    pub fn terms(
+        &self,
+        student_g: &[f32],
+        teacher_g: &[f32],
+        center: &Center,
+        teacher_temp: f64,
+    ) -> Terms {
         let (student_bias, mut student_slope) = self.bias(student_g, self.student_temp);
         let (teacher_bias, _) = self.bias(teacher_g, teacher_temp);
         if !self.gradient_through_normalizer {

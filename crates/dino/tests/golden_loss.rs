@@ -88,7 +88,12 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
         let (outcome, dy) = objective.forward_backward(&networks, &views, &terms, 1.0, buffers);
         let loss = expected("loss", step, 1)[0];
         let name = |what: &str| format!("{case} step {step}: {what}");
-        assert!((outcome.loss - loss).abs() <= tolerance.loss * loss.abs(), "{}: {} for {loss}", name("loss"), outcome.loss);
+        assert!(
+            (outcome.loss - loss).abs() <= tolerance.loss * loss.abs(),
+            "{}: {} for {loss}",
+            name("loss"),
+            outcome.loss
+        );
         objective.update_center(&mut center, temp);
         for (i, (&c, e)) in center.values().iter().zip(expected("centre", step, k)).enumerate() {
             let allowed = tolerance.center + CENTER_RELATIVE * e.abs();

@@ -125,7 +125,11 @@ fn check_norms(run: &Fixture, index: usize, step: &Step, norms: &[f64]) {
         let name = name.as_str().expect("a name");
         let at = table.entries().iter().position(|entry| entry.name == name).expect("a parameter");
         let allowed = GRAD_NORMS.0 * expected + GRAD_NORMS.1;
-        assert!((norms[at] - expected).abs() <= allowed, "step {index}, norm of `{name}`: {} for {expected}", norms[at]);
+        assert!(
+            (norms[at] - expected).abs() <= allowed,
+            "step {index}, norm of `{name}`: {} for {expected}",
+            norms[at]
+        );
     }
 }
 
@@ -149,16 +153,20 @@ fn check(name: &str, micro_batches: usize) {
             first.flat_map(|first| all[first..first + images * one].to_vec()).collect()
         };
         let parts: Vec<_> = (0..micro_batches)
-            .map(|micro| (part(&globals, &globals_shape, micro), part(&locals, &locals_shape, micro)))
+            .map(|micro| {
+                (part(&globals, &globals_shape, micro), part(&locals, &locals_shape, micro))
+            })
             .collect();
-        let batches: Vec<_> = parts
-            .iter()
-            .map(|(globals, locals)| CropBatch { globals, locals, images })
-            .collect();
+        let batches: Vec<_> =
+            parts.iter().map(|(globals, locals)| CropBatch { globals, locals, images }).collect();
         let values = schedules.at(index as u64);
         let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
         let loss = run.f64("f64/loss").1[index];
-        assert!((report.loss - loss).abs() <= LOSS * loss, "step {index}: {} for {loss}", report.loss);
+        assert!(
+            (report.loss - loss).abs() <= LOSS * loss,
+            "step {index}: {} for {loss}",
+            report.loss
+        );
         check_norms(&run, index, &step, &report.grad_norms);
     }
     check_weights(&run, "student", &state.student);

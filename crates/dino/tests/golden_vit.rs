@@ -3,9 +3,9 @@
 mod fixtures;
 mod golden;
 
+use dino::model::{Crops, DropPlan, Tokens, Vit, VitShape};
 use engine::ops::patch_embed::Images;
 use engine::{ParamTable, Params, Tensor};
-use dino::model::{Crops, DropPlan, Tokens, Vit, VitShape};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, load, size};
 

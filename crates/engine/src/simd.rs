@@ -99,6 +99,12 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes2(a, b, |sum, a, b| a.mul_add(b, sum))
 }
 
+/// `Σ aᵢ (bᵢ − shift)`.
+#[inline(always)]
+pub fn dot_about(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    lanes2(a, b, |sum, a, b| a.mul_add(b - shift, sum))
+}
+
 /// `Σ (aᵢ − shift)²`.
 #[inline(always)]
 pub fn sum_of_squares_about(a: &[f32], shift: f32) -> f32 {

@@ -4,14 +4,14 @@ mod record;
 
 use std::env::consts::ARCH;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use dino::config::{Config, Flag, Origin};
 use dino::error::Error;
 use dino::schedule::StepValues;
-use dino::trainer::step::{CropBatch, Step as TrainingStep, Times};
+use dino::trainer::step::{CropBatch, Step as TrainingStep};
 use engine::Params;
 use rand_distr::{Distribution, StandardNormal};
 use streams::{Key, Purpose};
@@ -83,7 +83,7 @@ pub(crate) struct Step {
     #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
     warmup: u32,
     /// Threads that compute, 0 for all cores
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
     threads: i64,
     /// Highest share of sequences that a block of the student drops
     #[arg(long, value_name = "P", default_value_t = 0.1, allow_negative_numbers = true)]

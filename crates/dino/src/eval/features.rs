@@ -206,7 +206,7 @@ impl Trained {
         let network = Network::new(&vit, &head);
         let mut teacher = Params::zeros(network.table().clone());
         read_params(&loaded.tensors, "teacher.", &mut teacher)?;
-        let untrained = init::draw(&network, config.seed);
+        let untrained = init::draw(&network, config.seed, config.model.init_std);
         Ok(Self { config, step: loaded.state.step, network, teacher, untrained })
     }
 }

@@ -85,7 +85,13 @@ impl Head {
     }
 
     /// The gradient of the features; adds to those of the MLP.
-    pub fn backward(&self, params: &Params, saved: Saved, dy: Tensor, grads: &mut Params) -> Tensor {
+    pub fn backward(
+        &self,
+        params: &Params,
+        saved: Saved,
+        dy: Tensor,
+        grads: &mut Params,
+    ) -> Tensor {
         let Saved { x, hidden: [hidden1, hidden2], unit } = saved;
         let dz = l2_normalize::backward(unit, dy);
         let mut dhidden2 = linear::backward_input(&self.mlp[2], params, &dz);

@@ -2,7 +2,7 @@
 //!
 //! | tensors | distribution |
 //! | --- | --- |
-//! | weights of linear layers, `cls_token`, `pos_embed` | normal, σ = 0.02 (cut at ±2: 100 σ, so never) |
+//! | weights of linear layers, `cls_token`, `pos_embed` | normal, σ = `model.init_std`, the reference's 0.02 (cut at ±2: 100 σ, so never) |
 //! | biases of linear layers, β of norms | 0 |
 //! | γ of norms, prototype lengths | 1 |
 //! | layer scale | as configured |
@@ -13,13 +13,13 @@
 
 use engine::Params;
 use rand::RngExt;
-use rand_distr::{Distribution, Normal};
+use rand_distr::{Distribution, StandardNormal};
 use streams::{Key, Purpose};
 
 use super::Network;
 
-/// Draws all parameters of a network.
-pub fn draw(network: &Network, seed: u64) -> Params {
+/// Draws all parameters of a network; `std` is that of the normal ones.
+pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
     let mut params = Params::zeros(network.table().clone());
     let shape = network.backbone.shape();
     let patch_bound = 1.0 / ((3 * shape.patch_size * shape.patch_size) as f32).sqrt();
@@ -40,9 +40,10 @@ pub fn draw(network: &Network, seed: u64) -> Params {
         } else if name.contains("gamma_") {
             values.fill(shape.layer_scale.unwrap_or(1.0) as f32);
         } else if !name.ends_with(".bias") {
-            #[expect(clippy::expect_used, reason = "a constant, positive deviation")]
-            let normal = Normal::new(0.0f32, 0.02).expect("a positive deviation");
-            values.iter_mut().for_each(|x| *x = normal.sample(&mut rng).clamp(-2.0, 2.0));
+            values.iter_mut().for_each(|x| {
+                let normal: f32 = StandardNormal.sample(&mut rng);
+                *x = (std as f32 * normal).clamp(-2.0, 2.0);
+            });
         }
     }
     params

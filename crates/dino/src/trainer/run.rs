@@ -245,7 +245,7 @@ impl Run {
             memory_mib: engine::pool::usage().reserved as f64 / (1 << 20) as f64,
         };
         let every = self.config().run.log_every_steps.max(1);
-        if record.step % every == 0 || record.step == self.horizon().total_steps {
+        if record.step.is_multiple_of(every) || record.step == self.horizon().total_steps {
             self.metrics.write(record.step, &record)?;
         }
         report(Event::Step(record));
@@ -261,7 +261,8 @@ impl Run {
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
         let step = self.state.step;
-        let line = json!({ "skipped": step, "reason": reason.to_string(), "images": batch.indices });
+        let line =
+            json!({ "skipped": step, "reason": reason.to_string(), "images": batch.indices });
         self.state.step += 1;
         self.metrics.write(self.state.step, &line)?;
         report(Event::Skipped { step, reason: reason.to_string() });
@@ -287,7 +288,7 @@ impl Run {
         if step >= total_steps {
             return Ok(());
         }
-        let due = |every: u64| every > 0 && step % every == 0;
+        let due = |every: u64| every > 0 && step.is_multiple_of(every);
         let run = &self.config().run;
         let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
         if due(run.checkpoint_every_steps) || due(epochs) {
@@ -327,13 +328,12 @@ impl Run {
         let extractor = match features {
             "raw" => Extractor::RawPixels,
             "untrained" => {
-                drawn = init::draw(network, self.step.config.seed);
+                drawn = init::draw(network, self.step.config.seed, self.step.config.model.init_std);
                 Extractor::Backbone(network, &drawn)
             }
             _ => Extractor::Backbone(network, &self.state.teacher),
         };
-        let mut progress =
-            |done, total| report(Event::Evaluating { what: features, done, total });
+        let mut progress = |done, total| report(Event::Evaluating { what: features, done, total });
         let scores: Vec<Score> = data.evaluate(extractor, &mut progress)?;
         let top1 = knn::headline(&scores).map(|score| score.top1);
         let record = KnnRecord { step: self.state.step, features, scores };

@@ -20,7 +20,12 @@ use crate::eval::features::read_params;
 use crate::objective::Center;
 
 /// Writes a checkpoint of the run in `run` and removes those that are no longer kept.
-pub(super) fn save(run: &Path, step: &Step, state: &State, retention: Retention) -> Result<PathBuf> {
+pub(super) fn save(
+    run: &Path,
+    step: &Step,
+    state: &State,
+    retention: Retention,
+) -> Result<PathBuf> {
     let mut tensors = Vec::new();
     let buffers = [
         ("student.", &state.student),

@@ -117,7 +117,7 @@ impl Step {
 
     /// The state before the first step: random weights, teacher equal to student.
     pub fn initial_state(&self) -> State {
-        self.state_from(init::draw(&self.network, self.config.seed))
+        self.state_from(init::draw(&self.network, self.config.seed, self.config.model.init_std))
     }
 
     /// The state before the first step with these weights.

@@ -89,3 +89,6 @@ kernel! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::kernel;
 use crate::params::{Params, Range};
 use crate::rows::{BLOCK, add_column_sums, add_rows, for_each_block};
-use crate::simd::{dot, sum, sum_of_squares_about};
+use crate::simd::{dot_about, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
 
 /// Where γ and β lie, and ε.
@@ -166,14 +166,10 @@ fn backward_row(gamma: &[f32], x: &[f32], [mean, rstd]: [f32; 2], dy: &mut [f32]
         dy[j] *= gamma[j];
     }
     let g_mean = sum(dy) / d as f32;
-    // ⟨g ⊙ x̂⟩ = rstd (⟨g ⊙ x⟩ − mean ⟨g⟩) would cancel where the mean is large: center g first,
-    // which changes nothing, because x̂ has mean zero.
-    for dy in dy.iter_mut() {
-        *dy -= g_mean;
-    }
-    let g_normed_mean = dot(dy, x) * rstd / d as f32;
+    // Not rstd (⟨g ⊙ x⟩ − mean ⟨g⟩), which cancels where the mean is large.
+    let g_normed_mean = dot_about(dy, x, mean) * rstd / d as f32;
     for j in 0..d {
-        dy[j] = rstd * (dy[j] - (x[j] - mean) * rstd * g_normed_mean);
+        dy[j] = rstd * (dy[j] - g_mean - (x[j] - mean) * rstd * g_normed_mean);
     }
 }
 

@@ -24,12 +24,19 @@ impl Pretrain {
             let asked = self.preset.is_some() || self.config.is_some();
             self.resume.is_some() && !asked && RunFolder::is_run(folder)
         });
-        let mut config = match own {
+        let config = match own {
             Some(folder) => Config::load_with(&folder.join("config.toml"), &self.set, &flags)?,
-            None => Config::resolve(Some(name), self.config.as_deref(), &self.set, &flags)?,
+            None => {
+                let file = self.config.as_deref();
+                let mut config = Config::resolve(Some(name), file, &self.set, &flags)?;
+                // A key set to `none` has no origin any more.
+                if !self.set.iter().any(|set| set.trim_start().starts_with("eval.train")) {
+                    fit_evaluation(&mut config);
+                }
+                config
+            }
         };
         require_cpu(&config)?;
-        fit_evaluation(&mut config);
         Ok((config, name.to_owned()))
     }
 
@@ -87,14 +94,15 @@ fn require_cpu(config: &Config) -> Result<(), Error> {
 fn fit_evaluation(config: &mut Config) {
     let source = config.data.source.clone();
     let name = source.strip_suffix(":train").or(source.strip_suffix(":test")).unwrap_or(&source);
-    let by_preset = |key| !config.origin(key).by_hand();
+    let by_hand = config.origin("eval.train").by_hand();
     let evaluates = config.eval.train.is_some() || config.eval.max_train.is_some();
     let foreign = config.eval.train.as_deref().is_none_or(|train| train.starts_with("shapes"));
-    if name == "shapes" || !evaluates || !foreign || !by_preset("eval.train") {
+    if name == "shapes" || !evaluates || !foreign || by_hand {
         return;
     }
     let (train, test) = (format!("{name}:train"), format!("{name}:test"));
-    let labelled = |source: &str| multicrop::open(source).is_ok_and(|set| !set.classes().is_empty());
+    let labelled =
+        |source: &str| multicrop::open(source).is_ok_and(|set| !set.classes().is_empty());
     if !labelled(&train) || !labelled(&test) {
         (config.eval.train, config.eval.test) = (None, None);
         return;

@@ -67,7 +67,7 @@ impl<'a> View<'a> {
         let rate = record.images_per_second;
         let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
         let text = format!(
-            "  epoch {}  loss {:.3}  teacher entropy {:.3}  {rate:.0} images/s  {} left",
+            "  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left",
             record.epoch + 1,
             record.loss,
             record.teacher_entropy,

@@ -1,0 +1,148 @@
+//! Each bad input gets one sentence and its exit code.
+
+mod fixtures;
+
+use std::fs;
+
+use fixtures::{Ended, Tiny};
+
+fn refused(more: &[&str]) -> Ended {
+    let ended = Tiny::new().pretrain(more);
+    assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+    assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
+    ended
+}
+
+#[test]
+fn an_unknown_key_comes_with_the_nearest() {
+    refused(&["--set", "objective.teacher_tmp=0.1"])
+        .code(2)
+        .says("error: unknown key `objective.teacher_tmp` in `--set`")
+        .says("hint: did you mean `objective.teacher_temp`?");
+}
+
+#[test]
+fn an_unknown_key_in_a_file_comes_with_its_line() {
+    let tiny = Tiny::new();
+    fs::write(tiny.path("a.toml"), "seed = 1\n[optim]\nlr_rate = 2\n").unwrap();
+    tiny.pretrain(&["--config", "a.toml"])
+        .code(2)
+        .says("error: unknown key `optim.lr_rate` in `a.toml`, line 3");
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let message = "`model.heads` is 3 in `--set`, but must divide `model.embed_dim`, which is 16";
+    refused(&["--set", "model.heads=3"]).code(2).says(message);
+    let message = "`data.local_size` is 15 in `--set`, but must be a multiple of";
+    refused(&["--set", "data.local_size=15"]).code(2).says(message);
+    let message = "`model.prototypes` is 0 in `--set`, but must be 1 or more";
+    refused(&["--set", "model.prototypes=0"]).code(2).says(message);
+    let message = "`objective.teacher_temp` is -0.1 in `--set`, but must be above 0";
+    refused(&["--set", "objective.teacher_temp=-0.1"]).code(2).says(message);
+}
+
+#[test]
+fn a_negative_flag_is_answered_by_us() {
+    refused(&["--steps", "-1"]).code(2).says("`optim.steps` is -1 in `--steps`, but must be");
+    refused(&["--epochs", "-1"]).code(2).says("`optim.epochs` is -1 in `--epochs`, but must be");
+    refused(&["--threads", "-2"]).code(2).says("`run.threads` is -2 in `--threads`");
+}
+
+#[test]
+fn steps_and_epochs_exclude_each_other() {
+    refused(&["--steps", "3", "--epochs", "1"]).code(2).says("only one of them can hold");
+}
+
+#[test]
+fn a_set_without_a_value_is_refused() {
+    refused(&["--set", "seed"]).code(2).says("`--set seed` is no `key=value`").says("hint: ");
+}
+
+#[test]
+fn an_unknown_preset_comes_with_the_nearest() {
+    refused(&["--preset", "shape-tiny"])
+        .code(2)
+        .says("there is no preset `shape-tiny`")
+        .says("hint: did you mean `shapes-tiny`?");
+}
+
+#[test]
+fn an_unknown_method_comes_with_the_choices() {
+    refused(&["--method", "simclr"]).code(2).says("`objective.method`").says("dino-vmf");
+}
+
+#[test]
+fn another_device_is_refused() {
+    refused(&["--device", "cuda"]).code(2).says("`run.device` is \"cuda\" in `--device`");
+}
+
+#[test]
+fn a_warmup_by_hand_that_outlasts_the_run_is_refused() {
+    refused(&["--steps", "3", "--set", "optim.warmup_epochs=2"])
+        .code(2)
+        .says("`optim.warmup_epochs` is 2 in `--set`, which is 2500 steps, but the run has 3");
+}
+
+#[test]
+fn a_missing_source_is_named() {
+    refused(&["--data", "no/such/folder"]).code(1).says("no data set `no/such/folder`");
+}
+
+#[test]
+fn a_folder_without_images_is_named() {
+    let tiny = Tiny::new();
+    fs::create_dir_all(tiny.path("empty/class")).unwrap();
+    tiny.pretrain(&["--data", "empty"]).code(1).says("`empty` holds no images (looked for JPEG");
+    assert!(!tiny.path("runs").exists());
+}
+
+#[test]
+fn a_folder_of_damaged_images_is_refused() {
+    let tiny = Tiny::new();
+    fs::create_dir(tiny.path("bad")).unwrap();
+    for i in 0..16 {
+        fs::write(tiny.path(&format!("bad/{i}.jpg")), b"\xff\xd8\xff\xe0 no image").unwrap();
+    }
+    tiny.pretrain(&["--data", "bad", "--steps", "2"]).code(1).says("error: ").says("repair");
+}
+
+#[test]
+fn too_few_images_are_counted() {
+    refused(&["--set", "optim.batch_size=20000"]).code(1).says("error: ").says("10000");
+}
+
+#[test]
+fn a_used_run_folder_and_another_configuration_are_refused() {
+    let tiny = Tiny::new();
+    tiny.pretrain(&["--steps", "2", "--out", "run"]).code(0);
+    tiny.pretrain(&["--steps", "2", "--out", "run"])
+        .code(2)
+        .says("run folder `run` is used already")
+        .says("hint: add `--resume`");
+    tiny.pretrain(&["--steps", "2", "--out", "run", "--resume", "--seed", "5"])
+        .code(2)
+        .says("run folder `run` belongs to another configuration: `seed` is 0 there and 5 now");
+    fs::create_dir(tiny.path("other")).unwrap();
+    fs::write(tiny.path("other/notes.txt"), "mine").unwrap();
+    tiny.pretrain(&["--steps", "2", "--out", "other"]).code(2).says("folder `other` holds other");
+    tiny.pretrain(&["--resume", "other"]).code(1).says("`other` holds no checkpoint");
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_do() {
+    let tiny = Tiny::new();
+    let bench = |more: &[&str]| tiny.run(&[&["bench", "step"], more].concat()).code(2);
+    bench(&["--precision", "bf16"]).says("`--precision` is bf16, but must be `fp32`");
+    bench(&["--batch", "-1"]).says("`optim.batch_size` is -1 in `--batch`");
+    bench(&["--global", "3x224"]).says("`--global` is 3, but must be `2`");
+    bench(&["--local", "8*96"]).says("such as `8x96`");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let tiny = Tiny::new();
+    tiny.run(&["pretrian"]).code(2).says("pretrain");
+    tiny.run(&["pretrain", "--stepz", "3"]).code(2).says("--steps");
+    tiny.run::<&str>(&[]).code(2);
+}

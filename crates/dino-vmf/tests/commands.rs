@@ -1,0 +1,146 @@
+//! What the commands print.
+
+mod fixtures;
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use fixtures::{TINY, Tiny};
+use serde_json::Value;
+
+/// The small network, with evaluation.
+fn evaluated(more: &[&str]) -> Vec<String> {
+    let sets = TINY.iter().flat_map(|set| ["--set", set]);
+    ["pretrain"].into_iter().chain(sets).chain(more.iter().copied()).map(str::to_owned).collect()
+}
+
+#[test]
+fn presets_are_listed_and_printed() {
+    let tiny = Tiny::new();
+    let list = tiny.run(&["presets"]).code(0).stdout;
+    assert!(list.starts_with("shapes-tiny "), "{list}");
+    let recipe = tiny.run(&["presets", "shapes-tiny"]).code(0).stdout;
+    assert!(recipe.contains("\n[model]\n"), "{recipe}");
+    fs::write(tiny.path("mine.toml"), recipe).unwrap();
+    tiny.run(&["presets", "no-such"]).code(2).says("there is no preset `no-such`");
+}
+
+#[test]
+fn shapes_are_inspected() {
+    let tiny = Tiny::new();
+    let ended = tiny.run(&["data", "inspect", "shapes:test", "--json"]).code(0);
+    let found = ended.last_event();
+    assert_eq!(found["event"], "data");
+    assert_eq!(found["images"], 2000);
+    assert_eq!(found["smallest"], serde_json::json!([64, 64]));
+    assert_eq!(found["classes"].as_array().unwrap().len(), 10);
+    assert_eq!(found["bad"], serde_json::json!([]));
+    tiny.run(&["data", "inspect", "nowhere"]).code(1).says("no data set `nowhere`");
+}
+
+#[test]
+fn bad_images_are_listed_by_name() {
+    let tiny = Tiny::new();
+    fs::create_dir(tiny.path("bad")).unwrap();
+    fs::write(tiny.path("bad/empty.jpg"), b"").unwrap();
+    fs::write(tiny.path("bad/short.jpg"), b"\xff\xd8\xff\xe0").unwrap();
+    let text = tiny.run(&["data", "inspect", "bad"]).code(0).stdout;
+    assert!(text.contains("bad images: 2"), "{text}");
+    assert!(text.contains("empty.jpg: the file is empty"), "{text}");
+}
+
+#[test]
+fn a_run_ends_with_its_summary() {
+    let tiny = Tiny::new();
+    let ended = tiny.run(&evaluated(&["--steps", "6", "--out", "run", "--json"])).code(0);
+    let events: Vec<Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((count("started"), count("step"), count("knn")), (1, 6, 3));
+    let summary = events.last().unwrap();
+    assert_eq!(summary["event"], "summary");
+    assert_eq!((&summary["run"], &summary["steps"]), (&"run".into(), &6.into()));
+    assert!(summary["images_per_second"].as_f64().unwrap() > 0.0);
+    for features in ["raw", "untrained", "trained"] {
+        assert!((0.0..=100.0).contains(&summary["knn"][features].as_f64().unwrap()));
+    }
+    assert!(ended.stderr.contains("step 6/6"), "{}", ended.stderr);
+    let knn = ["eval", "knn", "--checkpoint", "run", "--train", "shapes", "--test", "shapes:test"];
+    let ended = tiny.run(&[&knn[..], &["--k", "5,20", "--json", "--quiet"]].concat()).code(0);
+    assert_eq!(ended.stdout.lines().count(), 2);
+    let last = ended.last_event();
+    assert_eq!((&last["event"], &last["k"]), (&"knn".into(), &20.into()));
+    assert_eq!(last["top1"], summary["knn"]["trained"]);
+    assert!(ended.stderr.is_empty(), "{}", ended.stderr);
+    let table = tiny.run(&knn).code(0).stdout;
+    assert!(table.contains("raw pixels") && table.lines().count() == 4, "{table}");
+    tiny.run(&[&knn[..], &["--k", "0"]].concat()).code(2).says("list numbers from 1 on");
+}
+
+#[test]
+fn without_json_the_result_is_a_table() {
+    let tiny = Tiny::new();
+    let ended = tiny.run(&evaluated(&["--steps", "2", "--quiet"])).code(0);
+    let words = ["raw pixels", "untrained", "trained", "run folder: runs/shapes-tiny-1"];
+    assert!(words.iter().all(|word| ended.stdout.contains(word)), "{}", ended.stdout);
+}
+
+#[test]
+fn images_without_labels_have_no_knn() {
+    let tiny = Tiny::new();
+    fs::create_dir(tiny.path("images")).unwrap();
+    for i in 0..8u8 {
+        fs::write(tiny.path(&format!("images/{i}.bmp")), bitmap(i)).unwrap();
+    }
+    let arguments = evaluated(&["--data", "images", "--steps", "2", "--json"]);
+    let summary = tiny.run(&arguments).code(0).last_event();
+    assert_eq!(summary["knn"], Value::Null);
+}
+
+/// A 40 x 40 image of one color.
+fn bitmap(color: u8) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for number in [54 + 4800u32, 0, 54, 40, 40, 40, 1 | 24 << 16, 0, 4800, 0, 0, 0, 0] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.extend([color; 4800]);
+    bytes
+}
+
+#[test]
+fn bench_prints_one_line_with_the_fields_of_its_peer() {
+    let tiny = Tiny::new();
+    let sizes = ["--batch", "2", "--global", "2x32", "--local", "2x16", "--k", "64"];
+    let more = ["--hidden", "32", "--bottleneck", "16", "--steps", "2", "--warmup", "1"];
+    let method = ["--method", "dino_vmf", "--precision", "f32", "--arch", "vit_tiny"];
+    let arguments = [&["bench", "step"], &sizes[..], &more, &method].concat();
+    for json in [&[][..], &["--json"]] {
+        let ended = tiny.run(&[&arguments[..], json].concat()).code(0);
+        assert_eq!(ended.stdout.lines().count(), 1);
+        let record = ended.last_event();
+        assert_eq!(
+            (&record["method"], &record["crops"]),
+            (&"dino-vmf".into(), &"2x32+2x16".into())
+        );
+        assert_eq!(record["s_per_step"].as_array().unwrap().len(), 2);
+        assert_eq!(record["losses"].as_array().unwrap().len(), 3);
+        assert!(record["img_per_s"].as_f64().unwrap() > 0.0);
+        assert_eq!(record["breakdown_s"].as_object().unwrap().len(), 6);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
+        .args(["presets", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 0);
+}

@@ -1,0 +1,128 @@
+//! A run that was stopped, killed or damaged ends with the bits of one that was not.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fixtures;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fixtures::{Ended, Tiny, weights};
+
+const STEPS: u64 = 200;
+const MORE: [&str; 6] =
+    ["--steps", "200", "--set", "run.checkpoint_every_steps=7", "--method", "dino-vmf"];
+
+/// The weights of a run that nothing disturbs.
+fn undisturbed() -> Vec<u8> {
+    let tiny = Tiny::new();
+    tiny.pretrain(&[&MORE[..], &["--out", "run"]].concat()).code(0);
+    weights(&tiny.path("run"), STEPS)
+}
+
+/// Starts a run that goes on by itself.
+fn start(tiny: &Tiny, more: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
+        .args(tiny.arguments(&[&MORE[..], more].concat()))
+        .current_dir(tiny.folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until the run has a checkpoint.
+fn wait_for_checkpoint(run: &Path) {
+    let start = Instant::now();
+    let steps = || fs::read_dir(run.join("checkpoints")).map_or(0, Iterator::count);
+    while steps() < 2 && start.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn signals_save_and_a_resumed_run_ends_with_the_same_bits() {
+    let whole = undisturbed();
+    for name in ["-TERM", "-INT", "-USR1"] {
+        let tiny = Tiny::new();
+        let child = start(&tiny, &["--out", "run"]);
+        wait_for_checkpoint(&tiny.path("run"));
+        signal(&child, name);
+        let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
+        let ended = ended.says("interrupted after step ").says("pretrain --resume run");
+        assert!(ended.stdout.contains("run folder: run"), "{}", ended.stdout);
+        // The run's own settings are taken.
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        assert!(whole == weights(&tiny.path("run"), STEPS), "{name}");
+    }
+}
+
+#[test]
+fn a_killed_run_ends_with_the_same_bits() {
+    let whole = undisturbed();
+    // One command line for the start and every restart, as a queue would use it.
+    for delay in [3, 20, 50, 90, 170] {
+        let tiny = Tiny::new();
+        let mut kills = 0;
+        loop {
+            let mut child = start(&tiny, &["--out", "run", "--resume"]);
+            thread::sleep(Duration::from_millis(delay + 15 * kills));
+            child.kill().unwrap();
+            if child.wait().unwrap().success() || kills == 2 {
+                break;
+            }
+            kills += 1;
+        }
+        tiny.pretrain(&[&MORE[..], &["--out", "run", "--resume"]].concat()).code(0);
+        assert!(whole == weights(&tiny.path("run"), STEPS), "killed every {delay} ms");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_by_name_and_the_previous_one_used() {
+    let whole = undisturbed();
+    for cut in [true, false] {
+        let tiny = Tiny::new();
+        tiny.pretrain(&[&MORE[..], &["--out", "run"]].concat()).code(0);
+        let newest = tiny.path("run/checkpoints/step-00000200/model.safetensors");
+        let mut bytes = fs::read(&newest).unwrap();
+        let middle = bytes.len() * 2 / 3;
+        if cut {
+            bytes.truncate(middle);
+        } else {
+            bytes[middle] ^= 4;
+        }
+        fs::write(&newest, bytes).unwrap();
+        tiny.run(&["pretrain", "--resume", "run"])
+            .code(0)
+            .says("warning: checkpoint `run/checkpoints/step-00000200` is not used")
+            .says("going on after step 196");
+        assert!(whole == weights(&tiny.path("run"), STEPS));
+    }
+}
+
+#[test]
+fn a_run_that_is_complete_is_resumed_without_a_step() {
+    let tiny = Tiny::new();
+    tiny.pretrain(&["--steps", "3", "--out", "run"]).code(0);
+    let summary = tiny.run(&["pretrain", "--resume", "run", "--json"]).code(0).last_event();
+    assert_eq!((&summary["event"], &summary["steps"]), (&"summary".into(), &3.into()));
+}
+
+#[test]
+fn resume_alone_takes_the_newest_run() {
+    let tiny = Tiny::new();
+    tiny.pretrain(&["--steps", "3"]).code(0);
+    tiny.pretrain(&["--steps", "4"]).code(0);
+    let ended = tiny.run(&["pretrain", "--resume", "--json"]).code(0);
+    assert_eq!(ended.last_event()["run"], "runs/shapes-tiny-2");
+}
