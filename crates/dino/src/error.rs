@@ -186,6 +186,9 @@ pub enum Error {
         /// Where the run stands.
         step: u64,
     },
+    /// A recipe that no crop can be made with.
+    #[error("data section: {0}")]
+    Recipe(#[from] multicrop::recipe::InvalidRecipe),
     /// The source of images.
     #[error(transparent)]
     Data(#[from] multicrop::error::Error),
@@ -233,6 +236,7 @@ impl Error {
             Self::NoLabels { .. }
             | Self::EvalImage { .. }
             | Self::NoCheckpoint { .. }
+            | Self::Recipe(_)
             | Self::Data(_) => None,
             Self::WrongType { .. }
             | Self::BadValue { .. }
@@ -256,6 +260,7 @@ impl Error {
                 | Self::RunUsed { .. }
                 | Self::NoRun { .. }
                 | Self::OtherConfig { .. }
+                | Self::Recipe(_)
         )
     }
 }

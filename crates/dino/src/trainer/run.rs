@@ -1,5 +1,6 @@
 //! The loop: batches in, steps, checkpoints, evaluations, and a clean end on a signal.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,7 @@ struct Run {
     dataset: Arc<dyn Dataset>,
     knn: Option<KnnData>,
     pace: Pace,
+    bad: BTreeSet<usize>, // images that are listed already
 }
 
 impl Run {
@@ -116,6 +118,7 @@ impl Run {
             metrics: folder.metrics(state.step)?,
             quarantine: folder.quarantine()?,
             pace: Pace::new(step.config.optim.batch_size),
+            bad: BTreeSet::new(),
             step,
             state,
             folder,
@@ -194,8 +197,9 @@ impl Run {
             seed: config.seed,
             strict: config.data.strict,
         };
-        let (dataset, recipe) = (self.dataset.clone(), Arc::new(config.data.recipe()));
-        Ok(Loader::start(dataset, recipe, settings, first, last)?)
+        let recipe = config.data.recipe();
+        recipe.validate()?;
+        Ok(Loader::start(self.dataset.clone(), Arc::new(recipe), settings, first, last)?)
     }
 
     fn take(&mut self, batch: &Batch, values: &StepValues) -> Result<Report, NonFinite> {
@@ -274,6 +278,10 @@ impl Run {
 
     fn note_bad_images(&mut self, batch: &Batch, report: &mut dyn FnMut(Event)) -> Result<()> {
         for bad in &batch.bad {
+            // An image comes back in every epoch; it is listed once for each process.
+            if !self.bad.insert(bad.index) {
+                continue;
+            }
             self.quarantine.write(&json!({
                 "step": batch.step, "index": bad.index, "name": bad.name, "reason": bad.reason,
             }))?;
