@@ -26,7 +26,7 @@ macro_rules! presets {
 
 const PRESETS: &[Preset] = presets![
     "shapes-tiny",
-    "cifar10-vit-tiny-vmf",
+    "cifar10-tiny",
     "dino-vit-s16-100ep",
     "dino-vit-s16",
     "dino-vit-b16",
