@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Rows are unit vectors; equal similarities are ranked by the lower training index, equal votes by
-//! the lower class. Top-1 and top-5 in percent (top-n where there are fewer classes).
+//! the lower class. Top-1 and top-min(5, k) in percent: a class without a vote is no answer.
 //! Source: `eval_knn.py` of DINO; Wu et al., arXiv:1805.01978.
 
 use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
@@ -115,7 +115,7 @@ pub fn classify(train: &Labelled, test: &Labelled, ks: &[usize], temperature: f6
         for (votes, &label) in votes.chunks_exact(classes.max(1)).zip(&test.labels) {
             let rank = ranking(votes);
             top1 += usize::from(rank.first() == Some(&(label as usize)));
-            top5 += usize::from(rank.iter().take(5).any(|&class| class == label as usize));
+            top5 += usize::from(rank.iter().take(k.min(5)).any(|&class| class == label as usize));
         }
         let percent = |hits: usize| 100.0 * hits as f64 / test.labels.len().max(1) as f64;
         Score { k, top1: percent(top1), top5: percent(top5) }

@@ -1,0 +1,42 @@
+//! Weighted k-NN against an independent implementation: votes, predictions, accuracies.
+
+mod fixtures;
+mod golden;
+
+use dino::eval::knn::{Labelled, classify, votes};
+use fixtures::fixture;
+use golden::size;
+
+/// "votes rtol 1e-5 in float32 (exp(cos/T) amplifies 1e-7 by 1/T); predictions equal where the margin
+/// allows"
+const VOTES: f64 = 1e-5;
+
+#[test]
+fn golden_votes_predictions_and_accuracies() {
+    let Some(fixture) = fixture("evaluate") else { return };
+    let settings = &fixture.json["knn"];
+    let classes = size(&settings["classes"]);
+    let temperature = settings["temperature"].as_f64().expect("a temperature");
+    let labelled = |name: &str| {
+        let (shape, rows) = fixture.f32(&format!("knn/{name}"));
+        let labels = fixture.usize(&format!("knn/{name}_labels")).1;
+        let labels = labels.into_iter().map(|label| label as u32).collect();
+        Labelled { rows, width: shape[1], labels }
+    };
+    let (train, test) = (labelled("train"), labelled("test"));
+    let ks: Vec<usize> = settings["k"].as_array().expect("a list").iter().map(size).collect();
+    let scores = classify(&train, &test, &ks, temperature);
+    for ((k, votes), score) in
+        ks.iter().zip(votes(&train, &test.rows, &ks, temperature, classes)).zip(scores)
+    {
+        let expected = fixture.f64(&format!("knn/votes_k{k}")).1;
+        for (i, (v, e)) in votes.iter().zip(&expected).enumerate() {
+            assert!((v - e).abs() <= VOTES * e.abs(), "k = {k}, vote {i}: {v} for {e}");
+        }
+        let accuracy = &settings["accuracy"][k.to_string()];
+        for (found, expected) in [(score.top1, &accuracy[0]), (score.top5, &accuracy[1])] {
+            let expected = expected.as_f64().expect("a percentage");
+            assert!((found - expected).abs() < 1e-9, "k = {k}: {found} for {expected}");
+        }
+    }
+}
