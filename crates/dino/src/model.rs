@@ -82,7 +82,7 @@ impl crate::config::Config {
             embed_dim: model.embed_dim,
             depth: model.depth,
             heads: model.heads,
-            mlp_hidden: (model.embed_dim as f64 * model.mlp_ratio) as usize,
+            mlp_hidden: model.mlp_dim(),
             patch_size: model.patch_size,
             image_size: model.image_size,
             position_offset: model.position_offset.value(),

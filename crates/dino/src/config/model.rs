@@ -115,9 +115,6 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Layers of the head's MLP, the one into the bottleneck included.
-    pub const HEAD_LAYERS: usize = 3;
-
     /// Width of the MLP of a block.
     pub fn mlp_dim(&self) -> usize {
         (self.embed_dim as f64 * self.mlp_ratio) as usize

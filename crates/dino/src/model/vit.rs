@@ -4,15 +4,13 @@
 //! them. Where only \[CLS\] tokens are wanted, the last MLP and the final norm run on those rows alone:
 //! the other rows reach no output, so their gradients are zero and nothing changes.
 
-use std::borrow::Borrow;
-
 use engine::ops::attention;
 use engine::ops::layer_norm::{self, LayerNorm};
 use engine::ops::linear::{self, Linear};
 use engine::ops::patch_embed::{self, Images};
 use engine::ops::positions::Resample;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::rows::add_column_sums;
+use engine::rows::{add, add_column_sums, add_rows};
 use engine::{ParamTable, Params, Range, Tensor};
 
 use super::block::{self, Block, Kept, SavedAttention, SavedMlp};
@@ -264,9 +262,7 @@ impl Vit {
             first += dtokens.len();
             let mut dpositions = Tensor::zeros(&[self.tokens(images), d]);
             add_column_sums(&mut dpositions, images.count, |range, sums| {
-                for dtokens in dtokens[range.start * width..range.end * width].chunks_exact(width) {
-                    sums.iter_mut().zip(dtokens).for_each(|(sum, dx)| *sum += dx);
-                }
+                add_rows(sums, &dtokens[range.start * width..range.end * width]);
             });
             add(grads.get_mut(self.cls_token), &dpositions[..d]);
             let dtable = grads.get_mut(self.pos_embed);
@@ -324,7 +320,7 @@ fn add_positions(tokens: &mut [f32], embedded: &[f32], positions: &Tensor, cls: 
         let (cls_row, patch_rows) = tokens.split_at_mut(d);
         cls_row.copy_from_slice(cls);
         patch_rows.copy_from_slice(&embedded[i * patches..(i + 1) * patches]);
-        add(tokens, positions.borrow());
+        add(tokens, positions);
     }
 }
 
@@ -335,8 +331,4 @@ fn without_cls(tokens: &[f32], width: usize, d: usize, images: usize) -> Tensor 
         rows.copy_from_slice(&tokens[d..]);
     }
     rows
-}
-
-fn add(to: &mut [f32], from: &[f32]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
