@@ -5,15 +5,15 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use multicrop::augment::CropParameters;
 use multicrop::augment::color_jitter::ColorJitter;
-use multicrop::image::{Rect, Rgb8};
+use multicrop::image::{Image8, Rect};
 use multicrop::recipe::Recipe;
 use multicrop::resize::crop_resize;
 use streams::{Key, Purpose};
 
 /// A picture without flat regions.
-fn photograph() -> Rgb8 {
+fn photograph() -> Image8 {
     let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 26) as u8 + (i / 8000) as u8;
-    Rgb8::new(500, 375, (0..500 * 375 * 3).map(value).collect()).expect("500 x 375 pixels")
+    Image8::new(500, 375, (0..500 * 375 * 3).map(value).collect()).expect("500 x 375 pixels")
 }
 
 /// The whole photograph to the sizes of global and local crops.

@@ -13,7 +13,7 @@ pub mod solarize;
 
 use rand::{Rng, RngExt};
 
-use crate::image::{Rect, Rgb8};
+use crate::image::{Image8, Rect};
 use color_jitter::Jitter;
 
 /// All that was drawn for one crop, in the order in which it is applied.
@@ -40,7 +40,7 @@ impl CropParameters {
     ///
     /// # Panics
     /// If `source` does not lie inside `image`.
-    pub fn apply(&self, image: &Rgb8) -> Rgb8 {
+    pub fn apply(&self, image: &Image8) -> Image8 {
         let mut crop = crop::apply(image, self.source, self.size);
         if self.flip {
             flip::apply(&mut crop);

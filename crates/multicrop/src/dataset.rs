@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, SampleError};
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 mod archive;
 mod bytes;
@@ -38,7 +38,7 @@ pub trait Dataset: Send + Sync {
     ///
     /// # Panics
     /// If `index` is not below [`len`](Dataset::len); so do `label` and `name`.
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError>;
+    fn load(&self, index: usize) -> Result<Image8, SampleError>;
 
     /// The class of image `index`, a position in [`classes`](Dataset::classes).
     fn label(&self, index: usize) -> Option<u32>;

@@ -1,4 +1,4 @@
-//! Bytes of an image file to [`Rgb8`], the format guessed from the bytes.
+//! Bytes of an image file to [`Image8`], the format guessed from the bytes.
 
 use std::io::Cursor;
 
@@ -12,7 +12,7 @@ use ::image::{
 };
 
 use crate::error::SampleError;
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Most pixels that are decoded: 64 Mi, above any camera's photograph of one shot.
 pub const MAX_PIXELS: u64 = 64 << 20;
@@ -28,7 +28,7 @@ pub fn format(start: &[u8]) -> Option<ImageFormat> {
 ///
 /// Gray values are repeated for red, green and blue, palettes are looked up, alpha is dropped, as
 /// Pillow's `convert("RGB")` does. An EXIF orientation is not applied, as in the reference loader.
-pub fn decode(bytes: &[u8]) -> Result<Rgb8, SampleError> {
+pub fn decode(bytes: &[u8]) -> Result<Image8, SampleError> {
     if bytes.is_empty() {
         return Err(SampleError::Empty);
     }
@@ -41,7 +41,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb8, SampleError> {
     check_color(decoder.color_type(), decoder.original_color_type())?;
     let image = DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgb8();
     let (width, height) = image.dimensions();
-    Rgb8::new(width, height, image.into_raw())
+    Image8::new(width, height, image.into_raw())
         .ok_or_else(|| SampleError::Damaged { reason: format!("{width} x {height} pixels") })
 }
 

@@ -1,7 +1,7 @@
 //! What a model sees of an image in evaluation: one centered square, without randomness.
 
 use crate::augment::normalize::{self, IMAGENET_MEAN, IMAGENET_STD};
-use crate::image::{CHANNELS, Rect, Rgb8};
+use crate::image::{Image8, RGB, Rect};
 use crate::resize::resize_window;
 
 /// Short side to `resize` pixels, then the centered square of side `crop`, then normalization.
@@ -12,9 +12,9 @@ pub struct EvalView {
     /// Side of the square, in pixels.
     pub crop: u32,
     /// Mean of each channel, of values in [0, 1].
-    pub mean: [f32; CHANNELS],
+    pub mean: [f32; RGB],
     /// Standard deviation of each channel, of values in [0, 1].
-    pub std: [f32; CHANNELS],
+    pub std: [f32; RGB],
 }
 
 impl EvalView {
@@ -25,14 +25,14 @@ impl EvalView {
 
     /// Numbers in the view: `3 · crop²`.
     pub fn output_len(&self) -> usize {
-        CHANNELS * self.crop as usize * self.crop as usize
+        RGB * self.crop as usize * self.crop as usize
     }
 
     /// Makes the normalized view; `out` is `[3, crop, crop]`.
     ///
     /// # Panics
     /// If `out` has another length, or if `crop` or `resize` is zero.
-    pub fn apply(&self, image: &Rgb8, out: &mut [f32]) {
+    pub fn apply(&self, image: &Image8, out: &mut [f32]) {
         normalize::apply(&self.view(image), self.mean, self.std, out);
     }
 
@@ -47,7 +47,7 @@ impl EvalView {
     ///
     /// # Panics
     /// If `crop` or `resize` is zero.
-    pub fn view(&self, image: &Rgb8) -> Rgb8 {
+    pub fn view(&self, image: &Image8) -> Image8 {
         let short = image.width().min(image.height());
         let target = self.resize.unwrap_or(short).max(self.crop);
         let (width, height) = resized_size((image.width(), image.height()), target);
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn columns(width: u32, height: u32) -> Rgb8 {
+    fn columns(width: u32, height: u32) -> Image8 {
         let color = |i: u32| [(i % width) as u8, (i / width) as u8, 0];
-        Rgb8::new(width, height, (0..width * height).flat_map(color).collect()).unwrap()
+        Image8::new(width, height, (0..width * height).flat_map(color).collect()).unwrap()
     }
 
     fn native(crop: u32) -> EvalView {

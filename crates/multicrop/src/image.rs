@@ -1,33 +1,49 @@
-//! One image in memory: 8-bit RGB, the only pixel format behind the decoder.
+//! One image in memory: 8 bits a channel, any number of channels; the only pixel format behind the
+//! decoder.
 
-/// Bytes of a pixel: red, green, blue.
-pub const CHANNELS: usize = 3;
+/// Bytes of a pixel with colors: red, green, blue.
+pub const RGB: usize = 3;
 
-/// An 8-bit RGB image, `[height, width, 3]`, rows from the top without padding.
+/// An image of 8-bit values, `[height, width, channels]`, rows from the top without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rgb8 {
+pub struct Image8 {
     width: u32,
     height: u32,
+    channels: usize,
     pixels: Vec<u8>,
 }
 
-impl Rgb8 {
-    /// The image with these pixels, `[height, width, 3]`.
+impl Image8 {
+    /// The image with these red, green and blue values, `[height, width, 3]`.
     ///
     /// `None` if a side is zero or `pixels` is not `height * width * 3` bytes long.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
-        let bytes = byte_len(width, height)?;
-        (bytes > 0 && pixels.len() == bytes).then_some(Self { width, height, pixels })
+        Self::with_channels(width, height, RGB, pixels)
     }
 
-    /// The image whose pixels all have this color.
+    /// The image with these values, `[height, width, channels]`.
+    ///
+    /// `None` if a side or `channels` is zero, or `pixels` has another length.
+    pub fn with_channels(
+        width: u32,
+        height: u32,
+        channels: usize,
+        pixels: Vec<u8>,
+    ) -> Option<Self> {
+        let bytes = byte_len(width, height, channels)?;
+        let fits = bytes > 0 && pixels.len() == bytes;
+        fits.then_some(Self { width, height, channels, pixels })
+    }
+
+    /// The image whose pixels are all equal to `pixel`, which has as many channels.
     ///
     /// # Panics
-    /// If a side is zero or the image would not fit into the address space.
-    pub fn filled(width: u32, height: u32, color: [u8; CHANNELS]) -> Self {
-        let bytes = byte_len(width, height).filter(|&bytes| bytes > 0);
-        let bytes = bytes.expect("an image has at least one pixel and fits into memory");
-        Self { width, height, pixels: color.repeat(bytes / CHANNELS) }
+    /// If a side or `pixel` is empty, or the image would not fit into the address space.
+    pub fn filled(width: u32, height: u32, pixel: &[u8]) -> Self {
+        let channels = pixel.len();
+        let bytes = byte_len(width, height, channels).filter(|&bytes| bytes > 0);
+        let bytes = bytes.expect("an image has at least one value and fits into memory");
+        Self { width, height, channels, pixels: pixel.repeat(bytes / channels) }
     }
 
     /// Pixels in a row.
@@ -40,44 +56,59 @@ impl Rgb8 {
         self.height
     }
 
-    /// All pixels, `[height, width, 3]`.
+    /// Values of a pixel.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// True if the channels are red, green and blue: operations on colors are defined.
+    pub fn is_rgb(&self) -> bool {
+        self.channels == RGB
+    }
+
+    /// All values, `[height, width, channels]`.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// All pixels, `[height, width, 3]`, to be changed in place.
+    /// All values, `[height, width, channels]`, to be changed in place.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }
 
-    /// The pixels without their shape, `[height, width, 3]`.
+    /// The values without their shape, `[height, width, channels]`.
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
     }
 
-    /// Row `y`, `[width, 3]`.
+    /// Row `y`, `[width, channels]`.
     ///
     /// # Panics
     /// If `y` is not below the height.
     pub fn row(&self, y: u32) -> &[u8] {
-        let len = self.width as usize * CHANNELS;
+        let len = self.width as usize * self.channels;
         &self.pixels[y as usize * len..][..len]
     }
 
     /// The pixels as `[height * width]` triples of red, green and blue.
-    pub fn colors(&self) -> &[[u8; CHANNELS]] {
+    ///
+    /// # Panics
+    /// If the image [has no colors](Self::is_rgb).
+    pub fn colors(&self) -> &[[u8; RGB]] {
+        assert!(self.is_rgb(), "{} channels are no colors", self.channels);
         self.pixels.as_chunks().0
     }
 
     /// [`colors`](Self::colors), to be changed in place.
-    pub fn colors_mut(&mut self) -> &mut [[u8; CHANNELS]] {
+    pub fn colors_mut(&mut self) -> &mut [[u8; RGB]] {
+        assert!(self.is_rgb(), "{} channels are no colors", self.channels);
         self.pixels.as_chunks_mut().0
     }
 }
 
 /// Bytes of an image of this size; `None` if they overflow `usize`.
-fn byte_len(width: u32, height: u32) -> Option<usize> {
-    (width as usize).checked_mul(height as usize)?.checked_mul(CHANNELS)
+fn byte_len(width: u32, height: u32, channels: usize) -> Option<usize> {
+    (width as usize).checked_mul(height as usize)?.checked_mul(channels)
 }
 
 /// An axis-aligned box of pixels: columns `left..left + width`, rows `top..top + height`.
@@ -95,7 +126,7 @@ pub struct Rect {
 
 impl Rect {
     /// All pixels of `image`.
-    pub fn whole(image: &Rgb8) -> Self {
+    pub fn whole(image: &Image8) -> Self {
         Self { left: 0, top: 0, width: image.width, height: image.height }
     }
 
@@ -114,15 +145,17 @@ mod tests {
 
     #[test]
     fn refuses_pixels_that_do_not_fill_the_image() {
-        assert!(Rgb8::new(2, 3, vec![0; 18]).is_some());
-        assert!(Rgb8::new(2, 3, vec![0; 17]).is_none());
-        assert!(Rgb8::new(0, 3, vec![]).is_none());
-        assert!(Rgb8::new(u32::MAX, u32::MAX, vec![]).is_none());
+        assert!(Image8::new(2, 3, vec![0; 18]).is_some());
+        assert!(Image8::new(2, 3, vec![0; 17]).is_none());
+        assert!(Image8::new(0, 3, vec![]).is_none());
+        assert!(Image8::new(u32::MAX, u32::MAX, vec![]).is_none());
+        assert!(Image8::with_channels(2, 2, 0, vec![]).is_none());
+        assert!(Image8::with_channels(2, 2, 5, vec![0; 20]).is_some());
     }
 
     #[test]
     fn rows_start_at_the_top() {
-        let image = Rgb8::new(1, 2, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let image = Image8::new(1, 2, vec![1, 2, 3, 4, 5, 6]).unwrap();
         assert_eq!((image.row(0), image.row(1)), (&[1, 2, 3][..], &[4, 5, 6][..]));
         assert_eq!(image.colors(), [[1, 2, 3], [4, 5, 6]]);
     }

@@ -3,7 +3,7 @@
 //! The way of an image, and the module for each part of it:
 //!
 //! ```text
-//! SOURCE ─▶ dataset ─▶ decode ─▶ Rgb8 ─▶ recipe (augment, resize) ─▶ loader ─▶ Batch
+//! SOURCE ─▶ dataset ─▶ decode ─▶ Image8 ─▶ recipe (augment, resize) ─▶ loader ─▶ Batch
 //!                                    └─▶ eval_view ─▶ features, k-NN
 //! ```
 //!
@@ -42,4 +42,4 @@ pub mod resize;
 
 pub use dataset::{Dataset, open, same_classes};
 pub use error::{Error, SampleError};
-pub use image::Rgb8;
+pub use image::Image8;

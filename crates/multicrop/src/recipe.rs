@@ -5,7 +5,7 @@ use rand::Rng;
 use crate::augment::color_jitter::ColorJitter;
 use crate::augment::normalize::{self, IMAGENET_MEAN, IMAGENET_STD};
 use crate::augment::{CropParameters, blur, crop, flip, grayscale, solarize};
-use crate::image::{CHANNELS, Rgb8};
+use crate::image::{Image8, RGB};
 
 /// How many global crops a recipe has: the teacher sees exactly two.
 pub const GLOBAL_CROPS: usize = 2;
@@ -45,9 +45,9 @@ pub struct Recipe {
     /// Part of the crops without colors.
     pub grayscale: f64,
     /// Mean of each channel, of values in [0, 1].
-    pub mean: [f32; CHANNELS],
+    pub mean: [f32; RGB],
     /// Standard deviation of each channel, of values in [0, 1].
-    pub std: [f32; CHANNELS],
+    pub std: [f32; RGB],
 }
 
 /// A setting that no crop can be made with.
@@ -122,7 +122,7 @@ impl Recipe {
     /// If there is no such crop.
     pub fn crop_len(&self, crop: usize) -> usize {
         let size = self.kind(crop).size as usize;
-        CHANNELS * size * size
+        RGB * size * size
     }
 
     /// Draws everything random about crop `crop` of an image of `width` × `height` pixels.
@@ -156,7 +156,7 @@ impl Recipe {
     ///
     /// # Panics
     /// If `out` has another length, or if `parameters` were drawn for a smaller image.
-    pub fn apply(&self, parameters: &CropParameters, image: &Rgb8, out: &mut [f32]) {
+    pub fn apply(&self, parameters: &CropParameters, image: &Image8, out: &mut [f32]) {
         normalize::apply(&parameters.apply(image), self.mean, self.std, out);
     }
 
@@ -164,7 +164,7 @@ impl Recipe {
     ///
     /// # Panics
     /// If there is no such crop, or if `out` has another length.
-    pub fn augment_crop(&self, image: &Rgb8, crop: usize, rng: &mut impl Rng, out: &mut [f32]) {
+    pub fn augment_crop(&self, image: &Image8, crop: usize, rng: &mut impl Rng, out: &mut [f32]) {
         let parameters = self.draw((image.width(), image.height()), crop, rng);
         self.apply(&parameters, image, out);
     }

@@ -17,7 +17,7 @@
 //! The arithmetic of Pillow's `Resample.c`: weights in double precision in its order, 22-bit
 //! integers from there.
 
-use crate::image::{CHANNELS, Rect, Rgb8};
+use crate::image::{Image8, RGB, Rect};
 
 /// Bits behind the point of a weight: 32 − 8 of a pixel − 2 for the kernel's overshoot.
 const WEIGHT_BITS: u32 = 22;
@@ -32,7 +32,7 @@ const REACH: f64 = 2.0;
 ///
 /// # Panics
 /// If the box is empty or sticks out of the image, or if `width` or `height` is zero.
-pub fn crop_resize(image: &Rgb8, source: Rect, width: u32, height: u32) -> Rgb8 {
+pub fn crop_resize(image: &Image8, source: Rect, width: u32, height: u32) -> Image8 {
     let all = Rect { left: 0, top: 0, width, height };
     resize_window(image, source, (width, height), all)
 }
@@ -41,7 +41,7 @@ pub fn crop_resize(image: &Rgb8, source: Rect, width: u32, height: u32) -> Rgb8 
 ///
 /// # Panics
 /// If a box is empty: `source` within the image, `window` within `size`, (width, height).
-pub fn resize_window(image: &Rgb8, source: Rect, size: (u32, u32), window: Rect) -> Rgb8 {
+pub fn resize_window(image: &Image8, source: Rect, size: (u32, u32), window: Rect) -> Image8 {
     let inside = source.lies_inside(image.width(), image.height());
     assert!(inside, "{source:?} is not in {} x {} pixels", image.width(), image.height());
     assert!(window.lies_inside(size.0, size.1), "{window:?} is not in {} x {}", size.0, size.1);
@@ -49,16 +49,16 @@ pub fn resize_window(image: &Rgb8, source: Rect, size: (u32, u32), window: Rect)
     let down = Taps::new((source.top, source.height), size.1, (window.top, window.height));
     let rows = resize_rows(image, &down, &across);
     let pixels = if down.is_copy() { rows } else { resize_columns(&rows, &across, &down) };
-    Rgb8::new(window.width, window.height, pixels).expect("both passes fill their output")
+    Image8::new(window.width, window.height, pixels).expect("both passes fill their output")
 }
 
 /// The rows that `down` needs, each resized; `[rows, width, 3]`.
-fn resize_rows(image: &Rgb8, down: &Taps, across: &Taps) -> Vec<u8> {
-    let row_bytes = across.len() * CHANNELS;
+fn resize_rows(image: &Image8, down: &Taps, across: &Taps) -> Vec<u8> {
+    let row_bytes = across.len() * RGB;
     let (first_column, end_column) = across.span;
     let mut pixels = vec![0; (down.span.1 - down.span.0) * row_bytes];
     for (y, out) in (down.span.0..).zip(pixels.chunks_exact_mut(row_bytes)) {
-        let row = &image.row(y as u32)[first_column * CHANNELS..end_column * CHANNELS];
+        let row = &image.row(y as u32)[first_column * RGB..end_column * RGB];
         if across.is_copy() {
             out.copy_from_slice(row);
         } else {
@@ -69,9 +69,9 @@ fn resize_rows(image: &Rgb8, down: &Taps, across: &Taps) -> Vec<u8> {
 }
 
 /// One row: `row` is the span of `taps`, `[_, 3]`, and `out` is `[n_out, 3]`.
-fn resize_row(row: &[[u8; CHANNELS]], taps: &Taps, out: &mut [[u8; CHANNELS]]) {
+fn resize_row(row: &[[u8; RGB]], taps: &Taps, out: &mut [[u8; RGB]]) {
     for (out, (first, weights)) in out.iter_mut().zip(taps.iter()) {
-        let mut sum = [HALF; CHANNELS];
+        let mut sum = [HALF; RGB];
         for (color, &weight) in row[first..][..weights.len()].iter().zip(weights) {
             for (sum, &value) in sum.iter_mut().zip(color) {
                 *sum += i32::from(value) * weight;
@@ -83,7 +83,7 @@ fn resize_row(row: &[[u8; CHANNELS]], taps: &Taps, out: &mut [[u8; CHANNELS]]) {
 
 /// All columns at once: `rows` is `[_, width, 3]`, the span of `down`.
 fn resize_columns(rows: &[u8], across: &Taps, down: &Taps) -> Vec<u8> {
-    let row_bytes = across.len() * CHANNELS;
+    let row_bytes = across.len() * RGB;
     let mut pixels = vec![0; down.len() * row_bytes];
     let mut sums = vec![HALF; row_bytes];
     for (out, (first, weights)) in pixels.chunks_exact_mut(row_bytes).zip(down.iter()) {
@@ -198,10 +198,10 @@ mod tests {
     use proptest::prelude::*;
 
     /// A photograph's worst case: noise.
-    fn noise(width: u32, height: u32) -> Rgb8 {
-        let bytes = (width * height) as usize * CHANNELS;
+    fn noise(width: u32, height: u32) -> Image8 {
+        let bytes = (width * height) as usize * RGB;
         let pixels = (0..bytes as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-        Rgb8::new(width, height, pixels.collect()).unwrap()
+        Image8::new(width, height, pixels.collect()).unwrap()
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn one_pixel_grows_to_one_color() {
-        let image = Rgb8::filled(1, 1, [9, 200, 255]);
+        let image = Image8::filled(1, 1, &[9, 200, 255]);
         let large = crop_resize(&image, Rect::whole(&image), 31, 17);
         assert!(large.colors().iter().all(|color| *color == [9, 200, 255]));
     }
@@ -232,7 +232,7 @@ mod tests {
             let source = Rect { left, top, width: width - left, height: height - top };
             let resized = crop_resize(&noise(width, height), source, out_width, out_height);
             prop_assert_eq!((resized.width(), resized.height()), (out_width, out_height));
-            let flat = Rgb8::filled(width, height, [value; 3]);
+            let flat = Image8::filled(width, height, &[value; 3]);
             let flat = crop_resize(&flat, source, out_width, out_height);
             prop_assert!(flat.pixels().iter().all(|pixel| *pixel == value));
         }
@@ -277,6 +277,6 @@ mod tests {
     #[should_panic(expected = "is not in 4 x 4 pixels")]
     fn a_box_outside_the_image_is_our_own_mistake() {
         let source = Rect { left: 2, top: 0, width: 3, height: 1 };
-        crop_resize(&Rgb8::filled(4, 4, [0; 3]), source, 1, 1);
+        crop_resize(&Image8::filled(4, 4, &[0; 3]), source, 1, 1);
     }
 }

@@ -14,7 +14,7 @@ mod golden {
         CropParameters, blur, color_jitter, flip, grayscale, normalize, solarize,
     };
     use multicrop::eval_view::{EvalView, resized_size};
-    use multicrop::image::{Rect, Rgb8};
+    use multicrop::image::{Image8, Rect};
     use multicrop::resize::crop_resize;
     use safetensors::{Dtype, SafeTensors};
     use serde_json::Value;
@@ -51,19 +51,19 @@ mod golden {
         }
 
         /// The image `name`, `[height, width, 3]`.
-        fn image(&self, name: &str) -> Rgb8 {
+        fn image(&self, name: &str) -> Image8 {
             let tensors = self.tensors();
             let tensor = tensors.tensor(name).expect(name);
             assert_eq!(tensor.dtype(), Dtype::U8, "{name}");
             let [height, width, 3] = *tensor.shape() else {
                 panic!("{name}: {:?}", tensor.shape())
             };
-            Rgb8::new(width as u32, height as u32, tensor.data().to_vec()).expect(name)
+            Image8::new(width as u32, height as u32, tensor.data().to_vec()).expect(name)
         }
 
-        fn expect(&self, name: &str, found: &Rgb8) {
+        fn expect(&self, name: &str, found: &Image8) {
             let expected = self.image(name);
-            let size = |image: &Rgb8| (image.width(), image.height());
+            let size = |image: &Image8| (image.width(), image.height());
             assert_eq!(size(found), size(&expected), "{name}");
             let pairs = found.pixels().iter().zip(expected.pixels());
             let wrong = pairs.filter(|(found, expected)| found != expected).count();
@@ -71,7 +71,7 @@ mod golden {
         }
 
         /// Compares `small` after `change` with tensor `name`.
-        fn expect_changed(&self, name: &str, change: impl Fn(&mut Rgb8)) {
+        fn expect_changed(&self, name: &str, change: impl Fn(&mut Image8)) {
             let mut image = self.image("small");
             change(&mut image);
             self.expect(name, &image);
@@ -257,7 +257,7 @@ mod golden {
             Self { op: fields[0], value: fields[4].parse().expect(line), numbers }
         }
 
-        fn picture(&self) -> Rgb8 {
+        fn picture(&self) -> Image8 {
             let &[width, height, salt, ..] = &self.numbers[..] else { panic!("{}", self.op) };
             let value = |x: u32, y: u32, c: u32| {
                 let bits = x.wrapping_mul(73_856_093)
@@ -271,10 +271,10 @@ mod golden {
             let columns = |y: u32| (0..width).map(move |x| (x, y));
             let at = |(x, y): (u32, u32)| [value(x, y, 0), value(x, y, 1), value(x, y, 2)];
             let pixels = (0..height).flat_map(columns).flat_map(at).collect();
-            Rgb8::new(width, height, pixels).expect("a case has pixels")
+            Image8::new(width, height, pixels).expect("a case has pixels")
         }
 
-        fn make(&self) -> Rgb8 {
+        fn make(&self) -> Image8 {
             let mut image = self.picture();
             match self.op {
                 "resize" => {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use multicrop::loader::{Batch, Loader, LoaderConfig, batch_at, steps_per_epoch};
 use multicrop::recipe::Recipe;
-use multicrop::{Dataset, Error, Rgb8, SampleError, open};
+use multicrop::{Dataset, Error, Image8, SampleError, open};
 use tempfile::tempdir;
 
 /// Images that all differ; those in `bad` cannot be loaded.
@@ -22,12 +22,12 @@ impl Dataset for Colors {
     fn len(&self) -> usize {
         self.len
     }
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, index: usize) -> Result<Image8, SampleError> {
         if self.bad.contains(&index) {
             return Err(SampleError::Empty);
         }
         let pixels = (0..20 * 16 * 3).map(|i| (i * (index + 1)) as u8).collect();
-        Ok(Rgb8::new(20, 16, pixels).unwrap())
+        Ok(Image8::new(20, 16, pixels).unwrap())
     }
     fn label(&self, _: usize) -> Option<u32> {
         None
@@ -209,7 +209,7 @@ impl Dataset for Panics {
     fn len(&self) -> usize {
         8
     }
-    fn load(&self, _: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, _: usize) -> Result<Image8, SampleError> {
         panic!("this panic is part of a test")
     }
     fn label(&self, _: usize) -> Option<u32> {

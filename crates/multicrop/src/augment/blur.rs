@@ -3,10 +3,10 @@
 use rand::Rng;
 
 use super::{chance, uniform};
-use crate::image::{CHANNELS, Rgb8};
+use crate::image::{Image8, RGB};
 
 /// One pixel.
-type Color = [u8; CHANNELS];
+type Color = [u8; RGB];
 /// Box averages along each axis.
 const PASSES: usize = 3;
 /// Bits behind the point of a box's weights.
@@ -28,14 +28,14 @@ pub fn sample(probability: f64, sigma: (f64, f64), rng: &mut impl Rng) -> Option
 ///
 /// # Panics
 /// If `sigma` is negative, NaN, or above 1000 pixels.
-pub fn apply(image: &mut Rgb8, sigma: f64) {
+pub fn apply(image: &mut Image8, sigma: f64) {
     assert!((0.0..=1000.0).contains(&sigma), "cannot blur by {sigma} pixels");
     let kernel = BoxAverage::new(box_radius(sigma as f32));
     if kernel.is_identity() {
         return;
     }
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let mut columns = vec![[0; CHANNELS]; width * height]; // [width, height, 3]
+    let mut columns = vec![[0; RGB]; width * height]; // [width, height, 3]
     let mut spare = columns.clone();
     transpose(image.colors(), width, &mut columns);
     kernel.average_lines(&mut columns, height, &mut spare);
@@ -112,7 +112,7 @@ impl BoxAverage {
     fn average_lines(&self, pixels: &mut [Color], len: usize, spare: &mut [Color]) {
         for _ in 0..PASSES {
             spare.copy_from_slice(pixels);
-            self.average_once(spare.as_flattened(), len * CHANNELS, pixels.as_flattened_mut());
+            self.average_once(spare.as_flattened(), len * RGB, pixels.as_flattened_mut());
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
             sigma in 0.0..30.0,
             value in any::<u8>(),
         ) {
-            let mut image = Rgb8::filled(width, height, [value; 3]);
+            let mut image = Image8::filled(width, height, &[value; 3]);
             apply(&mut image, sigma);
             prop_assert!(image.pixels().iter().all(|pixel| pixel.abs_diff(value) <= 1));
         }

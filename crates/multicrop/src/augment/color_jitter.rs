@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 
 use super::grayscale::luma;
 use super::{chance, uniform};
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// How often and how strongly colors change.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +85,7 @@ impl ColorJitter {
 ///
 /// # Accuracy
 /// Equal to torchvision's functions on Pillow 11.3 images in every bit (`tests/golden_augment.rs`).
-pub fn apply(jitter: &Jitter, image: &mut Rgb8) {
+pub fn apply(jitter: &Jitter, image: &mut Image8) {
     for adjustment in jitter.order {
         match adjustment {
             Adjustment::Brightness => adjust_brightness(image, jitter.brightness),
@@ -97,19 +97,19 @@ pub fn apply(jitter: &Jitter, image: &mut Rgb8) {
 }
 
 /// Away from black, or towards it: `x → factor · x`.
-fn adjust_brightness(image: &mut Rgb8, factor: f64) {
+fn adjust_brightness(image: &mut Image8, factor: f64) {
     blend_with_constant(image, 0, factor);
 }
 
 /// Away from the mean luma `m` of the image, or towards it: `x → m + factor · (x − m)`.
-fn adjust_contrast(image: &mut Rgb8, factor: f64) {
+fn adjust_contrast(image: &mut Image8, factor: f64) {
     let sum: u64 = image.colors().iter().map(|color| u64::from(luma(*color))).sum();
     let mean = sum as f64 / image.colors().len() as f64;
     blend_with_constant(image, (mean + 0.5) as u8, factor);
 }
 
 /// Away from the luma `L` of the pixel, or towards it: `x → L + factor · (x − L)`.
-fn adjust_saturation(image: &mut Rgb8, factor: f64) {
+fn adjust_saturation(image: &mut Image8, factor: f64) {
     let factor = factor as f32;
     for color in image.colors_mut() {
         let gray = luma(*color);
@@ -118,7 +118,7 @@ fn adjust_saturation(image: &mut Rgb8, factor: f64) {
 }
 
 /// [`blend`] of every value with the same `from`.
-fn blend_with_constant(image: &mut Rgb8, from: u8, factor: f64) {
+fn blend_with_constant(image: &mut Image8, from: u8, factor: f64) {
     let table: [u8; 256] = std::array::from_fn(|value| blend(from, value as u8, factor as f32));
     for value in image.pixels_mut() {
         *value = table[usize::from(*value)];
@@ -188,7 +188,7 @@ mod tests {
             let still = ColorJitter {
                 probability: 1.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0,
             };
-            let image = Rgb8::new(5, 2, pixels).unwrap();
+            let image = Image8::new(5, 2, pixels).unwrap();
             let mut changed = image.clone();
             apply(&still.sample(&mut test_stream(0)).unwrap(), &mut changed);
             prop_assert_eq!(changed, image);

@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::uniform;
-use crate::image::{Rect, Rgb8};
+use crate::image::{Image8, Rect};
 use crate::resize::crop_resize;
 
 /// Attempts to draw a box that fits, before the largest centered one is taken.
@@ -67,7 +67,7 @@ fn largest_centered(width: u32, height: u32, aspect: (f64, f64)) -> Rect {
 ///
 /// # Panics
 /// If `source` does not lie inside `image`, or if `size` is zero.
-pub fn apply(image: &Rgb8, source: Rect, size: u32) -> Rgb8 {
+pub fn apply(image: &Image8, source: Rect, size: u32) -> Image8 {
     crop_resize(image, source, size, size)
 }
 

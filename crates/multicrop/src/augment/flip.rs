@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::chance;
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Draws whether to flip.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
@@ -11,7 +11,7 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 }
 
 /// Reverses every row.
-pub fn apply(image: &mut Rgb8) {
+pub fn apply(image: &mut Image8) {
     let width = image.width() as usize;
     for row in image.colors_mut().chunks_exact_mut(width) {
         row.reverse();
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn rows_are_reversed_color_by_color() {
-        let mut image = Rgb8::new(2, 2, (1..=12).collect()).unwrap();
+        let mut image = Image8::new(2, 2, (1..=12).collect()).unwrap();
         apply(&mut image);
         assert_eq!(image.pixels(), [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);
     }

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::chance;
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Draws whether to remove the colors.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
@@ -11,7 +11,7 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 }
 
 /// Sets all three channels to the luma.
-pub fn apply(image: &mut Rgb8) {
+pub fn apply(image: &mut Image8) {
     for color in image.colors_mut() {
         *color = [luma(*color); 3];
     }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn all_channels_become_the_luma() {
-        let mut image = Rgb8::new(3, 1, vec![255, 0, 0, 0, 255, 0, 0, 0, 255]).unwrap();
+        let mut image = Image8::new(3, 1, vec![255, 0, 0, 0, 255, 0, 0, 0, 255]).unwrap();
         apply(&mut image);
         assert_eq!(image.pixels(), [76, 76, 76, 150, 150, 150, 29, 29, 29]);
     }

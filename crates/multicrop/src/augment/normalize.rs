@@ -1,11 +1,11 @@
 //! From bytes to the numbers that a model sees.
 
-use crate::image::{CHANNELS, Rgb8};
+use crate::image::{Image8, RGB};
 
 /// Mean of the channels of ImageNet, of values in [0, 1].
-pub const IMAGENET_MEAN: [f32; CHANNELS] = [0.485, 0.456, 0.406];
+pub const IMAGENET_MEAN: [f32; RGB] = [0.485, 0.456, 0.406];
 /// Standard deviation of the channels of ImageNet, of values in [0, 1].
-pub const IMAGENET_STD: [f32; CHANNELS] = [0.229, 0.224, 0.225];
+pub const IMAGENET_STD: [f32; RGB] = [0.229, 0.224, 0.225];
 
 /// Scales to [0, 1], standardizes each channel, and separates the channels.
 ///
@@ -19,7 +19,7 @@ pub const IMAGENET_STD: [f32; CHANNELS] = [0.229, 0.224, 0.225];
 ///
 /// # Panics
 /// If `out` is not `3 * height * width` long.
-pub fn apply(image: &Rgb8, mean: [f32; CHANNELS], std: [f32; CHANNELS], out: &mut [f32]) {
+pub fn apply(image: &Image8, mean: [f32; RGB], std: [f32; RGB], out: &mut [f32]) {
     let colors = image.colors();
     assert_eq!(out.len(), image.pixels().len(), "room for a normalized image");
     for (channel, plane) in out.chunks_exact_mut(colors.len()).enumerate() {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn channels_are_standardized_and_separated() {
-        let image = Rgb8::new(2, 1, vec![0, 51, 255, 255, 0, 0]).unwrap();
+        let image = Image8::new(2, 1, vec![0, 51, 255, 255, 0, 0]).unwrap();
         let mut out = [f32::NAN; 6];
         apply(&image, [0.5, 0.2, 0.0], [0.5, 1.0, 2.0], &mut out);
         assert_eq!(out, [-1.0, 1.0, 0.0, -0.2, 0.5, 0.0]);

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::chance;
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// The darkest value that is inverted.
 pub const THRESHOLD: u8 = 128;
@@ -14,7 +14,7 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 }
 
 /// `x → 255 − x` for each value `x ≥ 128` of each channel.
-pub fn apply(image: &mut Rgb8) {
+pub fn apply(image: &mut Image8) {
     for value in image.pixels_mut() {
         *value = if *value < THRESHOLD { *value } else { 255 - *value };
     }
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn values_from_128_on_are_inverted() {
-        let mut image = Rgb8::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
+        let mut image = Image8::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
         apply(&mut image);
         assert_eq!(image.pixels(), [0, 1, 127, 127, 1, 0]);
     }

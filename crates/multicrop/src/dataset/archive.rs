@@ -9,7 +9,7 @@ use super::labels::{Labels, choose_part};
 use super::{Dataset, Split};
 use crate::decode;
 use crate::error::{Error, SampleError};
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Class numbers are below this: each number up to the largest gets a name.
 const MAX_CLASSES: u32 = 1 << 24;
@@ -159,7 +159,7 @@ impl Dataset for Archive {
         self.members.len()
     }
 
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, index: usize) -> Result<Image8, SampleError> {
         let member = &self.members[index];
         decode::decode(&self.bytes.sample(member.offset, member.len as usize)?)
     }

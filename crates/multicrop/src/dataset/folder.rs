@@ -10,7 +10,7 @@ use super::labels::{Labels, choose_part};
 use super::{Dataset, Split};
 use crate::decode;
 use crate::error::{Error, SampleError};
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Files of these names are taken as images without a look into them.
 const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
@@ -56,7 +56,7 @@ impl Dataset for Folder {
         self.files.len()
     }
 
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, index: usize) -> Result<Image8, SampleError> {
         let bytes = fs::read(self.root.join(&self.files[index]));
         let unreadable =
             |error: std::io::Error| SampleError::Unreadable { reason: error.to_string() };

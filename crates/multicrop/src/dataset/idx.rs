@@ -14,7 +14,7 @@ use super::labels::Labels;
 use super::{Dataset, Split};
 use crate::decode::MAX_PIXELS;
 use crate::error::{Error, SampleError};
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Unsigned bytes in three dimensions: images.
 pub(super) fn holds_images(start: &[u8]) -> bool {
@@ -153,12 +153,12 @@ impl Dataset for Idx {
         self.count
     }
 
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, index: usize) -> Result<Image8, SampleError> {
         assert!(index < self.count, "image {index} of {}", self.count);
         let len = self.width as usize * self.height as usize;
         let gray = self.bytes.sample(16 + index as u64 * len as u64, len)?;
         let pixels = gray.into_iter().flat_map(|value| [value; 3]).collect();
-        Rgb8::new(self.width, self.height, pixels).ok_or(SampleError::Empty)
+        Image8::new(self.width, self.height, pixels).ok_or(SampleError::Empty)
     }
 
     fn label(&self, index: usize) -> Option<u32> {

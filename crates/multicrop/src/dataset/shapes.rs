@@ -9,7 +9,7 @@ use streams::{Key, Purpose};
 
 use super::{Dataset, Split};
 use crate::error::SampleError;
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 mod draw;
 mod scene;
@@ -60,7 +60,7 @@ impl Dataset for Shapes {
         self.len
     }
 
-    fn load(&self, index: usize) -> Result<Rgb8, SampleError> {
+    fn load(&self, index: usize) -> Result<Image8, SampleError> {
         let class = self.class(index);
         let outline = OUTLINES[class / TEXTURES.len()].0;
         let texture = TEXTURES[class % TEXTURES.len()].0;
@@ -68,7 +68,8 @@ impl Dataset for Shapes {
         let key = Key::new(0, Purpose::Synthetic).epoch(self.split as u64).index(index as u64);
         let mut rng = key.open();
         let scene = Scene::sample(outline, texture, &mut rng);
-        Rgb8::new(SIDE as u32, SIDE as u32, draw::draw(&scene, &mut rng)).ok_or(SampleError::Empty)
+        Image8::new(SIDE as u32, SIDE as u32, draw::draw(&scene, &mut rng))
+            .ok_or(SampleError::Empty)
     }
 
     fn label(&self, index: usize) -> Option<u32> {

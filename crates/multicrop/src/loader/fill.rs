@@ -9,7 +9,7 @@ use streams::{Key, Purpose};
 use super::{BadImage, Batch, LoaderConfig};
 use crate::dataset::Dataset;
 use crate::error::{Error, SampleError};
-use crate::image::Rgb8;
+use crate::image::Image8;
 use crate::recipe::Recipe;
 
 /// Samples that are tried in place of a bad one before it is an error.
@@ -75,7 +75,7 @@ impl Filler<'_> {
     }
 
     /// The first of `wanted`, `wanted + 1`, … that can be loaded, and the bad ones before it.
-    fn load(&self, wanted: usize) -> Result<(Rgb8, usize, Vec<BadImage>), Error> {
+    fn load(&self, wanted: usize) -> Result<(Image8, usize, Vec<BadImage>), Error> {
         let len = self.dataset.len();
         let (mut bad, mut first) = (Vec::new(), None);
         for index in (wanted..wanted + MAX_TRIES.min(len)).map(|index| index % len) {

@@ -7,9 +7,9 @@ fn stream(sample: u64, crop: usize) -> Stream {
     Key::new(5, Purpose::Augment).epoch(1).index(sample).crop(crop as u32).open()
 }
 
-fn ramp(width: u32, height: u32) -> Rgb8 {
+fn ramp(width: u32, height: u32) -> Image8 {
     let color = |i: u32| [i as u8, (i / 3) as u8, (i / 7) as u8];
-    Rgb8::new(width, height, (0..width * height).flat_map(color).collect()).unwrap()
+    Image8::new(width, height, (0..width * height).flat_map(color).collect()).unwrap()
 }
 
 /// Crops 0 to 9 of samples 0 to 1999, as drawn for a photograph.

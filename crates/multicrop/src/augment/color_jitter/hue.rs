@@ -1,11 +1,11 @@
 //! Turns of the color wheel in 8-bit hue, saturation and value, as Pillow's mode `HSV` has them.
 
-use crate::image::Rgb8;
+use crate::image::Image8;
 
 /// Shifts the 8-bit hue by `turns · 255`, fraction cut off, modulo 256.
 ///
 /// `turns` of exactly 0 leaves the image alone; see [`Jitter::hue`](super::Jitter::hue).
-pub(super) fn adjust(image: &mut Rgb8, turns: f64) {
+pub(super) fn adjust(image: &mut Image8, turns: f64) {
     if turns == 0.0 {
         return;
     }
@@ -106,7 +106,7 @@ mod tests {
         let steps = (0..=255).step_by(15);
         for (r, g) in steps.clone().flat_map(|r| steps.clone().map(move |g| (r, g))) {
             for b in steps.clone() {
-                let mut image = Rgb8::filled(1, 1, [r, g, b]);
+                let mut image = Image8::filled(1, 1, &[r, g, b]);
                 adjust(&mut image, 1e-9);
                 let worst = image.pixels().iter().zip([r, g, b]).map(|(x, y)| x.abs_diff(y)).max();
                 assert!(worst <= Some(6), "{:?} from {:?}", image.pixels(), [r, g, b]);
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn gray_has_no_hue_to_turn() {
-        let mut image = Rgb8::filled(2, 2, [90; 3]);
+        let mut image = Image8::filled(2, 2, &[90; 3]);
         adjust(&mut image, 0.4);
-        assert_eq!(image, Rgb8::filled(2, 2, [90; 3]));
+        assert_eq!(image, Image8::filled(2, 2, &[90; 3]));
     }
 }
