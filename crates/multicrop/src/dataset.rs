@@ -1,9 +1,11 @@
 //! Where images come from: one trait, one string that names a source, one reader for each kind.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::decode;
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
 
@@ -24,7 +26,7 @@ pub use shapes::Shapes;
 
 /// A fixed list of images, in an order that depends on nothing but the source.
 ///
-/// [`load`](Dataset::load) is called from many threads at once.
+/// [`read`](Dataset::read) is called from many threads at once.
 pub trait Dataset: Send + Sync {
     /// Number of images.
     fn len(&self) -> usize;
@@ -34,11 +36,16 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
-    /// Reads and decodes image `index`.
+    /// Reads image `index`, as it lies in the source.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Dataset::len); so do `label` and `name`.
-    fn load(&self, index: usize) -> Result<Image8, SampleError>;
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError>;
+
+    /// Reads and decodes image `index`.
+    fn load(&self, index: usize, options: &decode::Options) -> Result<Image8, SampleError> {
+        self.read(index)?.decode(options)
+    }
 
     /// The class of image `index`, a position in [`classes`](Dataset::classes).
     fn label(&self, index: usize) -> Option<u32>;
@@ -51,6 +58,25 @@ pub trait Dataset: Send + Sync {
 
     /// The source in a few words, for messages and reports.
     fn describe(&self) -> String;
+}
+
+/// An image as a source holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sample<'a> {
+    /// The bytes of an image file.
+    Encoded(Cow<'a, [u8]>),
+    /// Pixels that need no decoder.
+    Pixels(Image8),
+}
+
+impl Sample<'_> {
+    /// The image in the form that `options` asks for.
+    pub fn decode(self, options: &decode::Options) -> Result<Image8, SampleError> {
+        match self {
+            Self::Encoded(bytes) => decode::decode(&bytes, options),
+            Self::Pixels(image) => decode::convert(image, options),
+        }
+    }
 }
 
 /// A part of a source that has parts.

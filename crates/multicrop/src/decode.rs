@@ -12,10 +12,23 @@ use ::image::{
 };
 
 use crate::error::SampleError;
-use crate::image::Image8;
+use crate::image::{Image8, RGB};
 
 /// Most pixels that are decoded: 64 Mi, above any camera's photograph of one shot.
 pub const MAX_PIXELS: u64 = 64 << 20;
+
+/// The form in which images are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Values of a pixel: 3 for red, green and blue.
+    pub channels: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { channels: RGB }
+    }
+}
 
 /// The format of these first bytes of a file (16 suffice), if it is one that [`decode`] reads.
 pub fn format(start: &[u8]) -> Option<ImageFormat> {
@@ -28,7 +41,7 @@ pub fn format(start: &[u8]) -> Option<ImageFormat> {
 ///
 /// Gray values are repeated for red, green and blue, palettes are looked up, alpha is dropped, as
 /// Pillow's `convert("RGB")` does. An EXIF orientation is not applied, as in the reference loader.
-pub fn decode(bytes: &[u8]) -> Result<Image8, SampleError> {
+pub fn decode(bytes: &[u8], options: &Options) -> Result<Image8, SampleError> {
     if bytes.is_empty() {
         return Err(SampleError::Empty);
     }
@@ -41,8 +54,26 @@ pub fn decode(bytes: &[u8]) -> Result<Image8, SampleError> {
     check_color(decoder.color_type(), decoder.original_color_type())?;
     let image = DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgb8();
     let (width, height) = image.dimensions();
-    Image8::new(width, height, image.into_raw())
-        .ok_or_else(|| SampleError::Damaged { reason: format!("{width} x {height} pixels") })
+    let image = Image8::new(width, height, image.into_raw());
+    convert(image.ok_or_else(|| damaged_size(width, height))?, options)
+}
+
+/// Brings an image to the number of channels that `options` asks for: gray values are repeated for
+/// red, green and blue.
+pub fn convert(image: Image8, options: &Options) -> Result<Image8, SampleError> {
+    match (image.channels(), options.channels) {
+        (found, wanted) if found == wanted => Ok(image),
+        (1, RGB) => {
+            let (width, height) = (image.width(), image.height());
+            let colors = image.pixels().iter().flat_map(|&value| [value; RGB]).collect();
+            Image8::new(width, height, colors).ok_or_else(|| damaged_size(width, height))
+        }
+        (found, wanted) => Err(unsupported(&format!("{found} channels where {wanted} are wanted"))),
+    }
+}
+
+fn damaged_size(width: u32, height: u32) -> SampleError {
+    SampleError::Damaged { reason: format!("{width} x {height} pixels") }
 }
 
 /// Forms that the decoders would read as something else: several frames, CMYK, a missing end.

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::dataset::Dataset;
+use crate::decode;
 use crate::error::Error;
 use crate::order::epoch_order;
 use crate::recipe::Recipe;
@@ -37,11 +38,20 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// An image that cannot be used is an error instead of being replaced.
     pub strict: bool,
+    /// The form in which images are decoded.
+    pub decode: decode::Options,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { batch_size: 64, workers: 1, prefetch: 2, seed: 0, strict: false }
+        Self {
+            batch_size: 64,
+            workers: 1,
+            prefetch: 2,
+            seed: 0,
+            strict: false,
+            decode: decode::Options::default(),
+        }
     }
 }
 

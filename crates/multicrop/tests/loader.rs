@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use multicrop::dataset::Sample;
+use multicrop::decode::Options;
 use multicrop::loader::{Batch, Loader, LoaderConfig, batch_at, steps_per_epoch};
 use multicrop::recipe::Recipe;
 use multicrop::{Dataset, Error, Image8, SampleError, open};
@@ -22,12 +24,12 @@ impl Dataset for Colors {
     fn len(&self) -> usize {
         self.len
     }
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         if self.bad.contains(&index) {
             return Err(SampleError::Empty);
         }
         let pixels = (0..20 * 16 * 3).map(|i| (i * (index + 1)) as u8).collect();
-        Ok(Image8::new(20, 16, pixels).unwrap())
+        Ok(Sample::Pixels(Image8::new(20, 16, pixels).unwrap()))
     }
     fn label(&self, _: usize) -> Option<u32> {
         None
@@ -52,7 +54,7 @@ fn recipe() -> Arc<Recipe> {
 }
 
 fn config(batch_size: usize, workers: usize) -> LoaderConfig {
-    LoaderConfig { batch_size, workers, prefetch: 2, seed: 5, strict: false }
+    LoaderConfig { batch_size, workers, seed: 5, ..LoaderConfig::default() }
 }
 
 fn start(data: &Arc<dyn Dataset>, config: LoaderConfig, first: u64, last: u64) -> Loader {
@@ -104,7 +106,7 @@ fn crops_lie_crop_by_crop_and_come_from_the_stream_of_their_sample() {
         for crop in 0..5 {
             let key = Key::new(5, Purpose::Augment).epoch(1).index(index as u64).crop(crop as u32);
             let mut expected = vec![0.0; recipe.crop_len(crop)];
-            let image = data.load(index).unwrap();
+            let image = data.load(index, &Options::default()).unwrap();
             recipe.augment_crop(&image, crop, &mut key.open(), &mut expected);
             let found = match crop {
                 0 | 1 => batch.globals.crop(crop, place),
@@ -209,7 +211,7 @@ impl Dataset for Panics {
     fn len(&self) -> usize {
         8
     }
-    fn load(&self, _: usize) -> Result<Image8, SampleError> {
+    fn read(&self, _: usize) -> Result<Sample<'_>, SampleError> {
         panic!("this panic is part of a test")
     }
     fn label(&self, _: usize) -> Option<u32> {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use multicrop::decode::Options;
 use multicrop::{Dataset, Error, open, same_classes};
 use tempfile::{TempDir, tempdir};
 
@@ -61,7 +62,7 @@ fn message(result: Result<std::sync::Arc<dyn Dataset>, Error>) -> String {
 
 /// The first byte of each image.
 fn values(dataset: &dyn Dataset) -> Vec<u8> {
-    (0..dataset.len()).map(|i| dataset.load(i).unwrap().pixels()[0]).collect()
+    (0..dataset.len()).map(|i| dataset.load(i, &Options::default()).unwrap().pixels()[0]).collect()
 }
 
 fn labels(dataset: &dyn Dataset) -> Vec<u32> {
@@ -109,7 +110,7 @@ fn links_in_a_loop_end() {
     std::os::unix::fs::symlink("nowhere", root.path().join("b/lost.png")).unwrap();
     let data = open_at(root.path(), "").unwrap();
     assert_eq!(data.len(), 3);
-    assert!(data.load(2).is_err(), "a link to nothing is a bad image");
+    assert!(data.load(2, &Options::default()).is_err(), "a link to nothing is a bad image");
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn cifar_batches_come_back_with_the_names_beside_them() {
     let (train, test) = (train.unwrap(), test.unwrap());
     assert_eq!((values(&*train), labels(&*train)), (vec![1, 2, 4], vec![3, 0, 9]));
     assert_eq!((values(&*test), labels(&*test)), (vec![8], vec![5]));
-    assert_eq!(train.load(2).unwrap().pixels()[..6], [4, 7, 9, 4, 7, 9]);
+    assert_eq!(train.load(2, &Options::default()).unwrap().pixels()[..6], [4, 7, 9, 4, 7, 9]);
     assert_eq!(train.classes()[3], "d");
     assert!(train.name(2).ends_with("data_batch_2.bin, image 0"), "{}", train.name(2));
     let one = open_at(root.path(), "data_batch_1.bin").unwrap();
@@ -187,7 +188,13 @@ fn idx_files_are_read_plain_and_gzipped() {
     let (train, test) = (train.unwrap(), test.unwrap());
     assert_eq!((values(&*train), labels(&*train)), (vec![10, 20, 30], vec![2, 0, 1]));
     assert_eq!((values(&*test), labels(&*test)), (vec![40], vec![2]));
-    assert_eq!((train.load(0).unwrap().width(), train.load(0).unwrap().height()), (3, 2));
+    assert_eq!(
+        (
+            train.load(0, &Options::default()).unwrap().width(),
+            train.load(0, &Options::default()).unwrap().height()
+        ),
+        (3, 2)
+    );
     assert!(same_classes(&*train, &*test).is_ok());
     let file = open_at(root.path(), "t10k-images-idx3-ubyte").unwrap();
     assert_eq!(labels(&*file), [2]);

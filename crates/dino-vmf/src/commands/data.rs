@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
-use multicrop::{Dataset, SampleError};
+use multicrop::{Dataset, SampleError, decode};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -94,7 +94,7 @@ impl Inspect {
         let indices: Vec<_> = (0..dataset.len()).collect();
         for chunk in indices.chunks(CHUNK) {
             let size = |&index: &usize| -> Result<_, SampleError> {
-                let image = dataset.load(index)?;
+                let image = dataset.load(index, &decode::Options::default())?;
                 Ok((image.width(), image.height()))
             };
             let found: Vec<_> = chunk.par_iter().map(size).collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::Params;
 use engine::ops::patch_embed::Images;
 use multicrop::dataset::Dataset;
+use multicrop::decode;
 use multicrop::eval_view::EvalView;
 use rayon::prelude::*;
 use streams::{Key, Purpose};
@@ -99,6 +100,7 @@ impl KnnData {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Labelled> {
         let len = self.view.output_len();
+        let decode = decode::Options::default();
         // Always whole batches, the last one padded with zeros: a row's bits may depend on how many
         // rows a product has, and must not depend on the size of the set.
         let batch = self.settings.batch_size;
@@ -107,7 +109,7 @@ impl KnnData {
         for chunk in indices.chunks(batch) {
             pixels[chunk.len() * len..].fill(0.0);
             let loaded = pixels.par_chunks_mut(len).zip(chunk).map(|(pixels, &index)| {
-                let image = dataset.load(index).map_err(|source| Error::EvalImage {
+                let image = dataset.load(index, &decode).map_err(|source| Error::EvalImage {
                     name: dataset.name(index),
                     data: dataset.describe(),
                     reason: source.to_string(),
@@ -146,11 +148,12 @@ fn open_labelled(source: &str) -> Result<Arc<dyn Dataset>> {
 
 /// The largest centered square of the first image that patches fill.
 fn native_crop(dataset: &dyn Dataset, patch_size: usize) -> Result<usize> {
-    let image = dataset.load(0).map_err(|source| Error::EvalImage {
-        name: dataset.name(0),
-        data: dataset.describe(),
-        reason: source.to_string(),
-    })?;
+    let image =
+        dataset.load(0, &decode::Options::default()).map_err(|source| Error::EvalImage {
+            name: dataset.name(0),
+            data: dataset.describe(),
+            reason: source.to_string(),
+        })?;
     let side = image.width().min(image.height()) as usize;
     Ok((side / patch_size).max(1) * patch_size)
 }

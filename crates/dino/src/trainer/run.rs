@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use engine::Params;
 use multicrop::Dataset;
+use multicrop::decode;
 use multicrop::loader::{Batch, Loader, LoaderConfig};
 use serde_json::json;
 
@@ -196,6 +197,7 @@ impl Run {
             prefetch: 2,
             seed: config.seed,
             strict: config.data.strict,
+            decode: decode::Options::default(),
         };
         let recipe = config.data.recipe();
         recipe.validate()?;

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::{Bytes, malformed};
 use super::labels::{Labels, choose_part};
-use super::{Dataset, Split};
+use super::{Dataset, Sample, Split};
 use crate::decode;
 use crate::error::{Error, SampleError};
-use crate::image::Image8;
 
 /// Class numbers are below this: each number up to the largest gets a name.
 const MAX_CLASSES: u32 = 1 << 24;
@@ -159,9 +158,9 @@ impl Dataset for Archive {
         self.members.len()
     }
 
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let member = &self.members[index];
-        decode::decode(&self.bytes.sample(member.offset, member.len as usize)?)
+        Ok(Sample::Encoded(self.bytes.sample(member.offset, member.len as usize)?.into()))
     }
 
     fn label(&self, index: usize) -> Option<u32> {

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::bytes::{Bytes, malformed, unreadable};
-use super::{Dataset, Split};
+use super::{Dataset, Sample, Split};
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
 
@@ -178,12 +178,13 @@ impl Dataset for Cifar {
         self.labels.len()
     }
 
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let (_, bytes, place) = self.find(index);
         let offset = place as u64 * self.kind.record() + self.kind.label_bytes() as u64;
         let planes = bytes.sample(offset, 3 * PLANE)?;
         let pixels = (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]);
-        Image8::new(SIDE as u32, SIDE as u32, pixels.collect()).ok_or(SampleError::Empty)
+        let image = Image8::new(SIDE as u32, SIDE as u32, pixels.collect());
+        image.map(Sample::Pixels).ok_or(SampleError::Empty)
     }
 
     fn label(&self, index: usize) -> Option<u32> {

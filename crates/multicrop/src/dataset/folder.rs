@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::unreadable;
 use super::labels::{Labels, choose_part};
-use super::{Dataset, Split};
+use super::{Dataset, Sample, Split};
 use crate::decode;
 use crate::error::{Error, SampleError};
-use crate::image::Image8;
 
 /// Files of these names are taken as images without a look into them.
 const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
@@ -56,11 +55,11 @@ impl Dataset for Folder {
         self.files.len()
     }
 
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let bytes = fs::read(self.root.join(&self.files[index]));
         let unreadable =
             |error: std::io::Error| SampleError::Unreadable { reason: error.to_string() };
-        decode::decode(&bytes.map_err(unreadable)?)
+        Ok(Sample::Encoded(bytes.map_err(unreadable)?.into()))
     }
 
     fn label(&self, index: usize) -> Option<u32> {

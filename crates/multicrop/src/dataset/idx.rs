@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::{Bytes, malformed, start, unreadable};
 use super::labels::Labels;
-use super::{Dataset, Split};
+use super::{Dataset, Sample, Split};
 use crate::decode::MAX_PIXELS;
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
@@ -153,12 +153,12 @@ impl Dataset for Idx {
         self.count
     }
 
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         assert!(index < self.count, "image {index} of {}", self.count);
         let len = self.width as usize * self.height as usize;
         let gray = self.bytes.sample(16 + index as u64 * len as u64, len)?;
-        let pixels = gray.into_iter().flat_map(|value| [value; 3]).collect();
-        Image8::new(self.width, self.height, pixels).ok_or(SampleError::Empty)
+        let image = Image8::with_channels(self.width, self.height, 1, gray);
+        image.map(Sample::Pixels).ok_or(SampleError::Empty)
     }
 
     fn label(&self, index: usize) -> Option<u32> {

@@ -7,7 +7,7 @@
 
 use streams::{Key, Purpose};
 
-use super::{Dataset, Split};
+use super::{Dataset, Sample, Split};
 use crate::error::SampleError;
 use crate::image::Image8;
 
@@ -60,7 +60,7 @@ impl Dataset for Shapes {
         self.len
     }
 
-    fn load(&self, index: usize) -> Result<Image8, SampleError> {
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let class = self.class(index);
         let outline = OUTLINES[class / TEXTURES.len()].0;
         let texture = TEXTURES[class % TEXTURES.len()].0;
@@ -68,8 +68,8 @@ impl Dataset for Shapes {
         let key = Key::new(0, Purpose::Synthetic).epoch(self.split as u64).index(index as u64);
         let mut rng = key.open();
         let scene = Scene::sample(outline, texture, &mut rng);
-        Image8::new(SIDE as u32, SIDE as u32, draw::draw(&scene, &mut rng))
-            .ok_or(SampleError::Empty)
+        let image = Image8::new(SIDE as u32, SIDE as u32, draw::draw(&scene, &mut rng));
+        image.map(Sample::Pixels).ok_or(SampleError::Empty)
     }
 
     fn label(&self, index: usize) -> Option<u32> {

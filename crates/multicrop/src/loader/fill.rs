@@ -79,7 +79,7 @@ impl Filler<'_> {
         let len = self.dataset.len();
         let (mut bad, mut first) = (Vec::new(), None);
         for index in (wanted..wanted + MAX_TRIES.min(len)).map(|index| index % len) {
-            let source = match self.dataset.load(index) {
+            let source = match self.dataset.load(index, &self.config.decode) {
                 Ok(image) => return Ok((image, index, bad)),
                 Err(source) => source,
             };

@@ -2,22 +2,23 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::*;
+use crate::decode::Options;
 use ::image::{RgbImage, imageops};
 
 #[test]
 fn an_image_is_a_pure_function_of_split_and_index() {
     let (train, test) = (Shapes::new(Split::Train), Shapes::new(Split::Test));
     assert_eq!((train.len(), test.len(), train.classes().len()), (10_000, 2_000, 10));
-    assert_eq!(train.load(17), Shapes::new(Split::Train).load(17));
-    assert_ne!(train.load(17), test.load(17));
-    assert_ne!(train.load(17), train.load(27));
+    assert_eq!(train.read(17), Shapes::new(Split::Train).read(17));
+    assert_ne!(train.read(17), test.read(17));
+    assert_ne!(train.read(17), train.read(27));
     assert_eq!((train.label(17), test.label(9)), (Some(7), Some(9)));
 }
 
 /// Pixels of the first images, about centered, of length 1: what cosine k-NN compares.
 fn features(shapes: &Shapes, count: usize) -> Vec<Vec<f32>> {
     let feature = |index| {
-        let image = shapes.load(index).unwrap();
+        let image = shapes.load(index, &Options::default()).unwrap();
         let values: Vec<_> = image.pixels().iter().map(|&x| f32::from(x) / 255.0 - 0.45).collect();
         let norm = values.iter().map(|x| x * x).sum::<f32>().sqrt();
         values.into_iter().map(|x| x / norm).collect()
@@ -63,7 +64,7 @@ fn contact_sheet_is_written_where_a_person_asks_for_it() {
     let shapes = Shapes::new(Split::Train);
     let mut sheet = RgbImage::new(10 * 66, 8 * 66);
     for index in 0..80 {
-        let pixels = shapes.load(index).unwrap().into_pixels();
+        let pixels = shapes.load(index, &Options::default()).unwrap().into_pixels();
         let image = RgbImage::from_raw(SIDE as u32, SIDE as u32, pixels).unwrap();
         let (column, row) = (index as i64 % 10, index as i64 / 10);
         imageops::replace(&mut sheet, &image, column * 66, row * 66);
