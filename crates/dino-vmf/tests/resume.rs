@@ -24,10 +24,14 @@ fn undisturbed() -> Vec<u8> {
     weights(&tiny.path("run"), STEPS)
 }
 
-/// Starts a run that goes on by itself.
+/// Starts a long run that goes on by itself.
 fn start(tiny: &Tiny, more: &[&str]) -> Child {
+    start_with(tiny, &[&MORE[..], more].concat())
+}
+
+fn start_with(tiny: &Tiny, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
-        .args(tiny.arguments(&[&MORE[..], more].concat()))
+        .args(tiny.arguments(more))
         .current_dir(tiny.folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -37,9 +41,12 @@ fn start(tiny: &Tiny, more: &[&str]) -> Child {
 
 /// Waits until the run has a checkpoint.
 fn wait_for_checkpoint(run: &Path) {
+    wait_until(|| fs::read_dir(run.join("checkpoints")).map_or(0, Iterator::count) >= 2);
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
     let start = Instant::now();
-    let steps = || fs::read_dir(run.join("checkpoints")).map_or(0, Iterator::count);
-    while steps() < 2 && start.elapsed() < Duration::from_secs(30) {
+    while !condition() && start.elapsed() < Duration::from_secs(30) {
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -108,6 +115,23 @@ fn a_damaged_checkpoint_is_refused_by_name_and_the_previous_one_used() {
             .says("going on after step 196");
         assert!(whole == weights(&tiny.path("run"), STEPS));
     }
+}
+
+#[test]
+fn a_signal_ends_an_evaluation_and_a_resumed_run_makes_up_for_it() {
+    let tiny = Tiny::new();
+    let eval = ["eval.train=shapes:train", "eval.test=shapes:test", "eval.max_train=4000"];
+    let more: Vec<_> = eval.iter().flat_map(|set| ["--set", set]).collect();
+    let run = ["--steps", "2", "--out", "run", "--json"];
+    let child = start_with(&tiny, &[&more[..], &run].concat());
+    wait_until(|| tiny.path("run").exists());
+    signal(&child, "-TERM");
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
+    let summary = ended.says("interrupted after step 0").last_event();
+    assert_eq!((&summary["steps"], &summary["knn"]), (&0.into(), &serde_json::Value::Null));
+    let resumed = tiny.run(&["pretrain", "--resume", "run", "--json"]).code(0);
+    let summary = resumed.last_event();
+    assert!(summary["knn"]["trained"].as_f64().unwrap() > 0.0, "{summary}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `dino-vmf eval knn`: what frozen features are worth.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -79,10 +80,12 @@ impl Knn {
         ];
         let mut columns = Vec::new();
         for (name, extractor) in extractors {
-            columns.push(data.evaluate(extractor, &mut |done, total| {
+            let scores = data.evaluate(extractor, &mut |done, total| {
                 let (done, total, text) = (done as u64, total as u64, format!(" images, {name}"));
                 console.progress(&Progress { what: "k-NN", done, total, text }, false);
-            })?);
+                ControlFlow::Continue(())
+            })?;
+            columns.extend(scores);
         }
         console.end_progress();
         show(trained.step, &columns, console);

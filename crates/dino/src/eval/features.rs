@@ -1,5 +1,6 @@
 //! Features of images: raw pixels or \[CLS\] tokens, in batches of a fixed number.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,26 +71,33 @@ impl KnnData {
         }))
     }
 
-    /// k-NN accuracies of these features; `progress` is told images done, of all.
+    /// k-NN accuracies of these features; `progress` is told images done, of all, after each batch.
+    ///
+    /// Nothing if `progress` wants to stop.
     ///
     /// # Errors
     /// An image that cannot be read.
     pub fn evaluate(
         &self,
         extractor: Extractor<'_>,
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Score>> {
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<Score>>> {
         let total = self.train_indices.len() + self.test_indices.len();
         let mut done = 0;
         let mut extract = |dataset: &dyn Dataset, indices: &[usize]| {
             self.extract(extractor, dataset, indices, &mut |images| {
                 done += images;
-                progress(done, total);
+                progress(done, total)
             })
         };
         let train = extract(self.train.as_ref(), &self.train_indices)?;
-        let test = extract(self.test.as_ref(), &self.test_indices)?;
-        Ok(knn::classify(&train, &test, &self.settings.k, self.settings.temperature))
+        let test = match train {
+            Some(_) => extract(self.test.as_ref(), &self.test_indices)?,
+            None => None,
+        };
+        let Eval { k, temperature, .. } = &self.settings;
+        let classify = |(train, test)| knn::classify(&train, &test, k, *temperature);
+        Ok(train.zip(test).map(classify))
     }
 
     fn extract(
@@ -97,8 +105,8 @@ impl KnnData {
         extractor: Extractor<'_>,
         dataset: &dyn Dataset,
         indices: &[usize],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Labelled> {
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Labelled>> {
         let len = self.view.output_len();
         let decode = decode::Options::default();
         // Always whole batches, the last one padded with zeros: a row's bits may depend on how many
@@ -129,12 +137,14 @@ impl KnnData {
                     rows.extend_from_slice(&features[..chunk.len() * features.width()]);
                 }
             }
-            progress(chunk.len());
+            if progress(chunk.len()).is_break() {
+                return Ok(None);
+            }
         }
         let width = rows.len().checked_div(labels.len()).unwrap_or(0);
         let mut labelled = Labelled { rows, width, labels };
         labelled.normalize();
-        Ok(labelled)
+        Ok(Some(labelled))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The loop: batches in, steps, checkpoints, evaluations, and a clean end on a signal.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::Params;
 use multicrop::Dataset;
@@ -13,13 +14,14 @@ use multicrop::loader::{Batch, Loader, LoaderConfig};
 use serde_json::json;
 
 use super::events::{Event, KnnRecord, KnnSummary, Started, StepRecord, Summary};
+use super::pace::Pace;
 use super::saved;
 use super::step::{CropBatch, NonFinite, Report, State, Step};
 use crate::checkpoint::Retention;
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::eval::features::{Extractor, KnnData};
-use crate::eval::knn::{self, Score};
+use crate::eval::knn;
 use crate::metrics::{JsonLines, Metrics};
 use crate::model::init;
 use crate::run_folder::RunFolder;
@@ -39,7 +41,8 @@ pub struct Request {
     pub resume: bool,
 }
 
-/// Trains until the end, or until `stop` is set: then the step is finished and saved.
+/// Trains until the end, or until `stop` is set: then the step is finished and saved, and an
+/// evaluation is given up.
 ///
 /// # Errors
 /// Bad settings, data that cannot be read, a run folder that cannot be used or written, a loss that
@@ -49,14 +52,15 @@ pub fn pretrain(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary> {
-    let mut run = Run::open(request, report)?;
+    let mut run = Run::open(request, stop, report)?;
     let mut untrained = None;
     if run.state.step == 0 {
         untrained = run.evaluate_baselines(report)?;
     }
-    run.train(stop, report)?;
-    let interrupted = run.state.step < run.horizon().total_steps;
-    let knn = if interrupted { None } else { run.summarize(untrained, report)? };
+    run.train(report)?;
+    let knn = if run.is_stopped() { None } else { run.summarize(untrained, report)? };
+    let interrupted =
+        run.state.step < run.horizon().total_steps || (run.knn.is_some() && knn.is_none());
     Ok(Summary {
         run: run.folder.path().to_owned(),
         steps: run.state.step,
@@ -67,7 +71,8 @@ pub fn pretrain(
 }
 
 /// A run that is set up.
-struct Run {
+struct Run<'a> {
+    stop: &'a AtomicBool,
     step: Step,
     state: State,
     grads: Params,
@@ -81,8 +86,8 @@ struct Run {
     bad: BTreeSet<usize>, // images that are listed already
 }
 
-impl Run {
-    fn open(request: Request, report: &mut dyn FnMut(Event)) -> Result<Self> {
+impl<'a> Run<'a> {
+    fn open(request: Request, stop: &'a AtomicBool, report: &mut dyn FnMut(Event)) -> Result<Self> {
         let Request { mut config, name, resume } = request;
         let dataset = multicrop::open(&config.data.source)?;
         let (horizon, warnings) = config.fit(dataset.len())?;
@@ -114,6 +119,7 @@ impl Run {
             None => step.initial_state(),
         };
         let run = Self {
+            stop,
             grads: Params::zeros(step.network.table().clone()),
             schedules: Schedules::new(&step.config, horizon),
             metrics: folder.metrics(state.step)?,
@@ -152,7 +158,11 @@ impl Run {
         self.schedules.horizon
     }
 
-    fn train(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Event)) -> Result<()> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn train(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         let (first, last) = (self.state.step, self.horizon().total_steps);
         if first >= last {
             return Ok(());
@@ -160,7 +170,7 @@ impl Run {
         let mut loader = self.loader(first, last)?;
         let mut skipped = 0;
         self.pace.start();
-        while self.state.step < last && !stop.load(Ordering::Relaxed) {
+        while self.state.step < last && !self.is_stopped() {
             let waited = loader.waited();
             let Some(batch) = loader.next() else { break };
             let batch = batch?;
@@ -326,7 +336,8 @@ impl Run {
         Ok(raw.zip(untrained))
     }
 
-    /// Top-1 of these features, reported and written down; nothing without labelled images.
+    /// Top-1 of these features, reported and written down; nothing without labelled images, or if
+    /// the run is stopped meanwhile.
     fn evaluate(
         &mut self,
         features: &'static str,
@@ -343,8 +354,11 @@ impl Run {
             }
             _ => Extractor::Backbone(network, &self.state.teacher),
         };
-        let mut progress = |done, total| report(Event::Evaluating { what: features, done, total });
-        let scores: Vec<Score> = data.evaluate(extractor, &mut progress)?;
+        let mut progress = |done, total| {
+            report(Event::Evaluating { what: features, done, total });
+            if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let Some(scores) = data.evaluate(extractor, &mut progress)? else { return Ok(None) };
         let top1 = knn::headline(&scores).map(|score| score.top1);
         let record = KnnRecord { step: self.state.step, features, scores };
         self.metrics.write(record.step, &json!({ "knn": record }))?;
@@ -365,45 +379,5 @@ impl Run {
         let trained = self.evaluate("trained", report)?;
         let summary = |((raw, untrained), trained)| KnnSummary { raw, untrained, trained };
         Ok(baselines.zip(trained).map(summary))
-    }
-}
-
-/// Images per second.
-struct Pace {
-    batch_size: usize,
-    last: Instant,
-    spent: Duration,
-    steps: u64,
-    recent: f64, // seconds per step, a running mean
-}
-
-impl Pace {
-    fn new(batch_size: usize) -> Self {
-        Self { batch_size, last: Instant::now(), spent: Duration::ZERO, steps: 0, recent: 0.0 }
-    }
-
-    /// Steps are timed from here: call it after a pause.
-    fn start(&mut self) {
-        self.last = Instant::now();
-    }
-
-    /// Time of the step that ends now.
-    fn step(&mut self) -> Duration {
-        let spent = self.last.elapsed();
-        self.last = Instant::now();
-        self.spent += spent;
-        self.steps += 1;
-        // A running mean over about ten steps; the first step is all there is to start with.
-        let weight = 1.0 / self.steps.min(10) as f64;
-        self.recent += weight * (spent.as_secs_f64() - self.recent);
-        spent
-    }
-
-    fn recent(&self) -> f64 {
-        self.batch_size as f64 / self.recent.max(1e-9)
-    }
-
-    fn total(&self) -> f64 {
-        self.batch_size as f64 * self.steps as f64 / self.spent.as_secs_f64().max(1e-9)
     }
 }
