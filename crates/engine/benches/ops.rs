@@ -9,6 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::Linear;
 use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Prototypes, Statistic};
+use engine::ops::positions::Resample;
 use engine::ops::tokens::Sequences;
 use engine::ops::{
     adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
@@ -147,6 +148,21 @@ fn copies(c: &mut Criterion) {
     });
 }
 
+/// The positions of a local crop's grid, from those of a global one.
+fn positions(c: &mut Criterion) {
+    let table = random(&[14 * 14, D]);
+    let resample = Resample::new(14, (6, 6), 0.1);
+    let (mut out, mut dtable) = (random(&[6 * 6, D]), random(&[14 * 14, D]));
+    let mut group = group(c, "positions", out.len());
+    group.bench_function("forward/14-6x384", |b| {
+        b.iter(|| resample.forward(black_box(&table), D, &mut out));
+    });
+    let dout = random(&[6 * 6, D]);
+    group.bench_function("backward/14-6x384", |b| {
+        b.iter(|| resample.backward(black_box(&dout), D, &mut dtable));
+    });
+}
+
 /// Throughput in numbers of the matrix of scores that is never held, `[80 + 16, 65536]`.
 fn objective(c: &mut Criterion) {
     const K: usize = 65_536;
@@ -204,6 +220,7 @@ criterion_group!(
     layer_norms,
     attentions,
     copies,
+    positions,
     objective,
     updates
 );
