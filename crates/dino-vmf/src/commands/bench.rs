@@ -1,5 +1,6 @@
-//! `dino-vmf bench step`: the time of one training step on random crops in memory.
+//! `dino-vmf bench`: the time of one training step on random crops in memory, and of the loader.
 
+mod loader;
 mod record;
 
 use std::env::consts::ARCH;
@@ -24,12 +25,15 @@ use record::{Record, Setup, Speed};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     Step(Box<Step>),
+    Loader(loader::Loader),
 }
 
 impl Bench {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        let Self::Step(step) = self;
-        step.run(console)
+        match self {
+            Self::Step(step) => step.run(console),
+            Self::Loader(loader) => loader.run(console),
+        }
     }
 }
 
