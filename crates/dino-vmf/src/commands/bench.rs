@@ -245,7 +245,9 @@ fn random_crops(config: &Config, batch: u64) -> Pixels {
     let draw = |crops: usize, size: usize, part| {
         let mut stream = Key::new(config.seed, Purpose::Bench).epoch(batch).index(part).open();
         let normal = StandardNormal;
-        (0..crops * images * 3 * size * size).map(|_| normal.sample(&mut stream)).collect()
+        (0..crops * images * data.channels * size * size)
+            .map(|_| normal.sample(&mut stream))
+            .collect()
     };
     (draw(2, data.global_size, 0), draw(data.local_crops, data.local_size, 1))
 }

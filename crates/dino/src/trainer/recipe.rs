@@ -1,6 +1,7 @@
 //! From the configuration's `[data]` to the recipe of `multicrop`.
 
 use multicrop::augment::color_jitter::ColorJitter;
+use multicrop::decode;
 use multicrop::recipe::{CropRecipe, Recipe};
 
 use crate::config::Data;
@@ -41,8 +42,13 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
-            mean: self.mean.map(|x| x as f32),
-            std: self.std.map(|x| x as f32),
+            mean: std::array::from_fn(|channel| self.mean[channel] as f32),
+            std: std::array::from_fn(|channel| self.std[channel] as f32),
         }
+    }
+
+    /// The form in which images are decoded.
+    pub fn decode_options(&self) -> decode::Options {
+        decode::Options { channels: self.channels }
     }
 }

@@ -205,6 +205,7 @@ impl<'a> Run<'a> {
             workers,
             seed: config.seed,
             strict: config.data.strict,
+            decode: config.data.decode_options(),
             ..LoaderConfig::default()
         };
         let recipe = config.data.recipe();

@@ -76,6 +76,7 @@ impl Loader {
             batch_size: config.optim.batch_size,
             workers: self.workers.into(),
             seed: config.seed,
+            decode: config.data.decode_options(),
             ..LoaderConfig::default()
         };
         let limit = Limit { images: self.images, time: Duration::MAX };

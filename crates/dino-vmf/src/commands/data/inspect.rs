@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::config::{Config, Flag};
-use multicrop::Dataset;
 use multicrop::loader::LoaderConfig;
+use multicrop::{Dataset, decode};
 use rayon::prelude::*;
 
 use crate::commands::throughput::{Limit, Throughput};
@@ -42,6 +42,9 @@ pub(crate) struct Inspect {
     /// Recipe whose crops are timed; `dino-vmf presets` lists them
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
+    /// Channels that the network sees: 3 by default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    channels: Option<i64>,
     /// Set one key, for example `data.global_size=96`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -49,17 +52,28 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let source = Flag { name: "SOURCE", key: "data.source", value: self.source.clone().into() };
-        let config = Config::resolve(self.preset.as_deref(), None, &self.set, &[source])?;
+        let config = self.settings()?;
         use_threads(self.threads)?;
         let dataset = multicrop::open(&self.source)?;
         let mut findings = Findings::new(&self.source, dataset.as_ref());
-        read(dataset.as_ref(), &mut findings, console);
+        let decode = config.data.decode_options();
+        read(dataset.as_ref(), &decode, &mut findings, console);
         findings.loader = self.speed(dataset, &config, console);
         console.end_progress();
         findings.show(console);
         console.event("data", &findings);
         Ok(())
+    }
+
+    fn settings(&self) -> Result<Config> {
+        let mut flags =
+            vec![Flag { name: "SOURCE", key: "data.source", value: self.source.clone().into() }];
+        flags.extend(self.channels.map(|channels| Flag {
+            name: "--channels",
+            key: "data.channels",
+            value: channels.into(),
+        }));
+        Ok(Config::resolve(self.preset.as_deref(), None, &self.set, &flags)?)
     }
 
     /// What the loader does in a moment; nothing if no batch can be made of these images.
@@ -73,8 +87,8 @@ impl Inspect {
         let workers = if self.threads == 0 { cores } else { self.threads };
         let recipe = config.data.recipe();
         let batch_size = dataset.len().min(BATCH);
-        let loader =
-            LoaderConfig { batch_size, workers, seed: config.seed, ..LoaderConfig::default() };
+        let (seed, decode) = (config.seed, config.data.decode_options());
+        let loader = LoaderConfig { batch_size, workers, seed, decode, ..LoaderConfig::default() };
         let limit = Limit { images: u64::MAX, time: TIMED };
         let mut progress = |done| {
             let text = " timed".to_owned();
@@ -86,10 +100,16 @@ impl Inspect {
 }
 
 /// Reads and decodes all images.
-fn read(dataset: &dyn Dataset, findings: &mut Findings, console: &mut Console) {
+fn read(
+    dataset: &dyn Dataset,
+    decode: &decode::Options,
+    findings: &mut Findings,
+    console: &mut Console,
+) {
     let indices: Vec<_> = (0..dataset.len()).collect();
     for chunk in indices.chunks(CHUNK) {
-        let found: Vec<_> = chunk.par_iter().map(|&index| Form::of(dataset, index)).collect();
+        let found: Vec<_> =
+            chunk.par_iter().map(|&index| Form::of(dataset, index, decode)).collect();
         for (&index, form) in chunk.iter().zip(found) {
             findings.add(dataset, index, form);
         }

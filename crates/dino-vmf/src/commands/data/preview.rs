@@ -53,6 +53,9 @@ pub(crate) struct Preview {
     /// Set one key, for example `data.local_crops=4`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Channels that the network sees: 3 by default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    channels: Option<i64>,
     /// Local crops side by side; the others stand below them
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
@@ -105,6 +108,7 @@ impl Preview {
         let loader = LoaderConfig {
             batch_size: dataset.len().min(self.images.into()),
             seed: config.seed,
+            decode: config.data.decode_options(),
             ..LoaderConfig::default()
         };
         let batch = batch_at(dataset.as_ref(), &recipe, &loader, 0)?;
@@ -127,11 +131,10 @@ impl Preview {
     fn settings(&self) -> Result<Config> {
         let mut flags =
             vec![Flag { name: "SOURCE", key: "data.source", value: self.source.clone().into() }];
-        flags.extend(self.seed.map(|seed| Flag {
-            name: "--seed",
-            key: "seed",
-            value: seed.into(),
-        }));
+        let given = [("--seed", "seed", self.seed), ("--channels", "data.channels", self.channels)];
+        for (name, key, value) in given {
+            flags.extend(value.map(|value| Flag { name, key, value: value.into() }));
+        }
         let (preset, file) = (self.preset.as_deref(), self.config.as_deref());
         Ok(Config::resolve(preset, file, &self.set, &flags)?)
     }

@@ -79,13 +79,17 @@ pub(super) struct Form {
 
 impl Form {
     /// Reads and decodes an image.
-    pub(super) fn of(dataset: &dyn Dataset, index: usize) -> Result<Self, SampleError> {
+    pub(super) fn of(
+        dataset: &dyn Dataset,
+        index: usize,
+        decode: &decode::Options,
+    ) -> Result<Self, SampleError> {
         let sample = dataset.read(index)?;
         let stored = match &sample {
             Sample::Encoded(bytes) => stored_channels(bytes),
             Sample::Pixels(image) => Some(image.channels()),
         };
-        let image = sample.decode(&decode::Options::default())?;
+        let image = sample.decode(decode)?;
         Ok(Self { width: image.width(), height: image.height(), channels: stored })
     }
 }
