@@ -51,7 +51,7 @@ impl KnnData {
             Some(crop) => crop,
             None => native_crop(train_set.as_ref(), config.model.patch_size)?,
         };
-        let three = |values: [f64; 3]| values.map(|value| value as f32);
+        let three = |values: [f64; 3]| values.map(|value| value as f32).to_vec();
         let view = EvalView {
             resize: settings.resize.map(|size| size as u32),
             crop: crop as u32,

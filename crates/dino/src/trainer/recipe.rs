@@ -41,8 +41,8 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
-            mean: self.mean.map(|x| x as f32),
-            std: self.std.map(|x| x as f32),
+            mean: self.mean.map(|x| x as f32).to_vec(),
+            std: self.std.map(|x| x as f32).to_vec(),
         }
     }
 }
