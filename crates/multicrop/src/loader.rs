@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use streams::{Key, Purpose, Stream};
 
+use crate::augment::Scratch;
 use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
@@ -124,7 +125,7 @@ pub fn batch_at(
     let order = epoch_order(config.seed, step / steps, dataset.len());
     let mut batch = Batch::empty(recipe, config.batch_size);
     let tasks = batch.begin(step, step / steps, config.indices(step % steps, &order));
-    let maker = Maker { dataset, recipe, config };
+    let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
     batch.finish(tasks.into_iter().map(|task| maker.make(task)).collect())
 }
 

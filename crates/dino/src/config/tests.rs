@@ -86,7 +86,8 @@ fn the_number_of_channels_decides_how_they_are_normalized() {
     );
     for channels in ["0", "5000", "9000000000000"] {
         let found = message(&[&format!("data.channels={channels}")]);
-        let expected = format!("`data.channels` is {channels} in `--set`, but must lie in [1, 1024]");
+        let expected =
+            format!("`data.channels` is {channels} in `--set`, but must lie in [1, 1024]");
         assert_eq!(found, expected);
     }
 }

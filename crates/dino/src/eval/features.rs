@@ -54,12 +54,12 @@ impl KnnData {
             Some(crop) => crop,
             None => native_crop(train_set.as_ref(), &decode, config.model.patch_size)?,
         };
-        let three = |values: &[f64]| std::array::from_fn(|channel| values[channel] as f32);
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
         let view = EvalView {
             resize: settings.resize.map(|size| size as u32),
             crop: crop as u32,
-            mean: three(&config.data.mean),
-            std: three(&config.data.std),
+            mean: single(&config.data.mean),
+            std: single(&config.data.std),
         };
         let train_indices = subset(train_set.len(), settings.max_train, 0);
         let test_indices = subset(test_set.len(), settings.max_test, 1);

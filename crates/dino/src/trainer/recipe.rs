@@ -9,6 +9,7 @@ use crate::config::Data;
 impl Data {
     /// The multi-crop recipe.
     pub fn recipe(&self) -> Recipe {
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
         let pair = |[low, high]: [f64; 2]| (low, high);
         let first_global = CropRecipe {
             size: self.global_size as u32,
@@ -42,8 +43,8 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
-            mean: std::array::from_fn(|channel| self.mean[channel] as f32),
-            std: std::array::from_fn(|channel| self.std[channel] as f32),
+            mean: single(&self.mean),
+            std: single(&self.std),
         }
     }
 

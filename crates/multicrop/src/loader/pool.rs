@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::sample::{Made, Maker, Task};
 use super::stats::LoaderStats;
 use super::{Batch, LoaderConfig};
+use crate::augment::Scratch;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::order::epoch_order;
@@ -86,7 +87,7 @@ impl Pool {
     pub(super) fn work(&self) {
         let _end = End(self);
         let (dataset, recipe, config) = (&*self.dataset, &*self.recipe, &self.config);
-        let maker = Maker { dataset, recipe, config };
+        let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
         while let Some(task) = self.take() {
             let (step, place) = (task.step, task.place);
             let made = maker.make(task);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::stats::LoaderStats;
 use super::values::Values;
 use super::{BadImage, LoaderConfig, crop_stream};
+use crate::augment::Scratch;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
@@ -36,19 +37,20 @@ pub(super) struct Maker<'a> {
     pub(super) dataset: &'a dyn Dataset,
     pub(super) recipe: &'a Recipe,
     pub(super) config: &'a LoaderConfig,
+    /// The thread's own memory for crops in the making.
+    pub(super) scratch: Scratch,
 }
 
 impl Maker<'_> {
     /// Makes the crops of a task.
-    pub(super) fn make(&self, task: Task) -> Made {
+    pub(super) fn make(&mut self, task: Task) -> Made {
         let Task { epoch, index, mut crops, .. } = task;
         let mut stats = LoaderStats::default();
         let outcome = self.load(index, &mut stats).map(|(image, index, bad)| {
             let start = Instant::now();
-            for (crop, out) in crops.iter_mut().enumerate() {
-                let mut rng = crop_stream(self.config.seed, epoch, index, crop);
-                self.recipe.augment_crop(&image, crop, &mut rng, out);
-            }
+            let stream = |crop| crop_stream(self.config.seed, epoch, index, crop);
+            let mut outs: Vec<&mut [f32]> = crops.iter_mut().map(|values| &mut **values).collect();
+            self.recipe.augment(&image, stream, &mut outs, &mut self.scratch);
             stats.augment = start.elapsed();
             stats.images = 1;
             (index, bad)
