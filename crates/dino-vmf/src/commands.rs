@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
+mod throughput;
 
 use anyhow::{Context, Result};
 

@@ -108,6 +108,34 @@ fn a_folder_of_damaged_images_is_refused() {
 }
 
 #[test]
+fn too_many_bad_images_end_a_run_and_are_all_listed() {
+    let tiny = Tiny::new();
+    fs::create_dir(tiny.path("mixed")).unwrap();
+    for i in 0..40u8 {
+        let image = image::RgbImage::from_pixel(24, 24, image::Rgb([i, 90, 200 - i]));
+        image.save(tiny.path(&format!("mixed/{i:02}.png"))).unwrap();
+    }
+    for i in 0..14 {
+        let bytes: &[u8] = if i < 11 { b"" } else { b"no image" };
+        fs::write(tiny.path(&format!("mixed/{i:02}-bad.jpg")), bytes).unwrap();
+    }
+    let run = |workers: &str| {
+        let more = ["--data", "mixed", "--steps", "50", "--workers", workers, "--out", workers];
+        let ended = tiny.pretrain(&more).code(1);
+        let list = fs::read_to_string(tiny.path(workers).join("quarantine.jsonl")).unwrap();
+        let error = ended.stderr.lines().find(|line| line.starts_with("error:")).unwrap();
+        (error.to_owned(), list)
+    };
+    let (error, list) = run("1");
+    assert!(error.contains("of 54 images") && error.contains(" empty, first `mixed/"), "{error}");
+    assert!(list.lines().count() > 10, "{list}");
+    assert!(list.contains("\"reason\":\"the file is empty\""), "{list}");
+    for workers in ["2", "7"] {
+        assert_eq!((&error, &list), (&run(workers).0, &run(&format!("0{workers}")).1));
+    }
+}
+
+#[test]
 fn too_few_images_are_counted() {
     refused(&["--set", "optim.batch_size=20000"]).code(1).says("error: ").says("10000");
 }

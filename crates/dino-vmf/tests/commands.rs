@@ -27,30 +27,6 @@ fn presets_are_listed_and_printed() {
 }
 
 #[test]
-fn shapes_are_inspected() {
-    let tiny = Tiny::new();
-    let ended = tiny.run(&["data", "inspect", "shapes:test", "--json"]).code(0);
-    let found = ended.last_event();
-    assert_eq!(found["event"], "data");
-    assert_eq!(found["images"], 2000);
-    assert_eq!(found["smallest"], serde_json::json!([64, 64]));
-    assert_eq!(found["classes"].as_array().unwrap().len(), 10);
-    assert_eq!(found["bad"], serde_json::json!([]));
-    tiny.run(&["data", "inspect", "nowhere"]).code(1).says("no data set `nowhere`");
-}
-
-#[test]
-fn bad_images_are_listed_by_name() {
-    let tiny = Tiny::new();
-    fs::create_dir(tiny.path("bad")).unwrap();
-    fs::write(tiny.path("bad/empty.jpg"), b"").unwrap();
-    fs::write(tiny.path("bad/short.jpg"), b"\xff\xd8\xff\xe0").unwrap();
-    let text = tiny.run(&["data", "inspect", "bad"]).code(0).stdout;
-    assert!(text.contains("bad images: 2"), "{text}");
-    assert!(text.contains("empty.jpg: the file is empty"), "{text}");
-}
-
-#[test]
 fn a_run_ends_with_its_summary() {
     let tiny = Tiny::new();
     let ended = tiny.run(&evaluated(&["--steps", "6", "--out", "run", "--json"])).code(0);

@@ -79,6 +79,7 @@ impl crate::config::Config {
     pub fn shapes(&self) -> (VitShape, HeadShape) {
         let model = &self.model;
         let vit = VitShape {
+            channels: self.data.channels,
             embed_dim: model.embed_dim,
             depth: model.depth,
             heads: model.heads,

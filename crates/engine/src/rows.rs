@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
+use dispatch::kernel;
 
 /// Rows of one piece of work. Small enough to balance threads, large enough to hide the hand-over.
 pub const BLOCK: usize = 32;

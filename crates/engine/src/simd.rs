@@ -1,70 +1,8 @@
-//! Run-time dispatch for plain loops, and the elementary functions that vectorize inside them.
+//! Elementary functions that vectorize inside of kernels.
 //!
-//! [`kernel!`](crate::kernel) compiles a function for several instruction sets and picks the best that
-//! the machine has when it is called; what is called inside must be `#[inline(always)]`, as everything
-//! here is. Sums run over 16 fixed lanes, so their order depends on the length alone.
-
-/// Defines a function whose loops are compiled three times: for AVX-512, for AVX2 with FMA, and for
-/// whatever the crate is built for. The best that the machine has is chosen at each call.
-///
-/// A macro, because a closure handed to a dispatching function is inlined into its variants only if
-/// the compiler finds it small enough, and runs at a tenth of the speed where it does not.
-#[macro_export]
-macro_rules! kernel {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
-        $(#[$meta])*
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
-            #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
-                }
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
-                }
-                match $crate::simd::level() {
-                    // SAFETY: `level` found all features that `avx512` is compiled for.
-                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: `level` found all features that `avx2` is compiled for.
-                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
-                    $crate::simd::Level::Baseline => {}
-                }
-            }
-            body($($arg),*)
-        }
-    };
-}
-
-/// What [`kernel!`](crate::kernel) chooses from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// AVX-512 F, BW, DQ and VL.
-    Avx512,
-    /// AVX2 and FMA.
-    Avx2,
-    /// What the crate is built for.
-    Baseline,
-}
-
-/// The best level of this machine; the standard library looks once and remembers.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub fn level() -> Level {
-    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx512 = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
-    match (avx2, avx512) {
-        (true, true) => Level::Avx512,
-        (true, false) => Level::Avx2,
-        (false, _) => Level::Baseline,
-    }
-}
+//! A [`kernel!`](dispatch::kernel) compiles a function for several instruction sets; what is called
+//! inside must be `#[inline(always)]`, as everything here is. Sums run over 16 fixed lanes, so their
+//! order depends on the length alone.
 
 const LANES: usize = 16;
 

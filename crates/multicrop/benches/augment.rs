@@ -1,48 +1,84 @@
-//! Crops for each second, of a photograph of 500 × 375 pixels, on one core.
+//! One image on one core, decoding excluded: all its crops, and every stage of a crop alone.
+//!
+//! The images are the photographs in `$DINO_VMF_SHARED/data/photos`, else in
+//! `../shared/data/photos` beside the workspace, else one synthetic picture of 500 × 375 pixels.
 
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use multicrop::augment::CropParameters;
-use multicrop::augment::color_jitter::ColorJitter;
+use half::bf16;
+use multicrop::augment::color_jitter::{self, Adjustment, Jitter};
+use multicrop::augment::{Scratch, blur, grayscale, normalize, solarize};
+use multicrop::decode;
 use multicrop::image::{Image8, Rect};
+use multicrop::planes::Planes;
 use multicrop::recipe::Recipe;
-use multicrop::resize::crop_resize;
+use multicrop::resize::{Resize, Resizer, crop_resize};
 use streams::{Key, Purpose};
 
+/// Photographs that one iteration after the other takes in turn.
+const PHOTOGRAPHS: usize = 32;
+
+fn images() -> Vec<Image8> {
+    let shared = env::var_os("DINO_VMF_SHARED").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = shared.unwrap_or(beside).join("data/photos");
+    let Ok(files) = fs::read_dir(&folder) else { return vec![synthetic()] };
+    let mut paths: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    paths.sort();
+    let decode = |path: &PathBuf| {
+        let bytes = fs::read(path).expect("a readable photograph");
+        decode::decode(&bytes, &decode::Options::default()).expect("a photograph")
+    };
+    paths.iter().take(PHOTOGRAPHS).map(decode).collect()
+}
+
 /// A picture without flat regions.
-fn photograph() -> Image8 {
+fn synthetic() -> Image8 {
     let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 26) as u8 + (i / 8000) as u8;
     Image8::new(500, 375, (0..500 * 375 * 3).map(value).collect()).expect("500 x 375 pixels")
 }
 
-/// The whole photograph to the sizes of global and local crops.
-fn resize(criterion: &mut Criterion) {
-    let image = photograph();
-    let mut group = criterion.benchmark_group("resize");
-    for size in [224, 96] {
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(format!("375x500/{size}"), |bencher| {
-            bencher.iter(|| crop_resize(black_box(&image), Rect::whole(&image), size, size));
+/// All crops of an image, 2 of 224 and 8 of 96 pixels, drawn by the recipe of DINO.
+fn image(criterion: &mut Criterion) {
+    let (images, recipe) = (images(), Recipe::dino(224, 96, 8));
+    let mut outs: Vec<Vec<f32>> =
+        (0..recipe.crop_count()).map(|crop| vec![0.0; recipe.crop_len(crop)]).collect();
+    let mut group = criterion.benchmark_group("image");
+    group.throughput(Throughput::Elements(1));
+    let mut outs: Vec<&mut [f32]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
+    let (mut sample, mut scratch) = (0, Scratch::default());
+    group.bench_function("2x224+8x96", |bencher| {
+        bencher.iter(|| {
+            let image = black_box(&images[sample % images.len()]);
+            let key = Key::new(0, Purpose::Bench).index(sample as u64);
+            let stream = |crop| key.crop(crop as u32).open();
+            recipe.augment(image, stream, &mut outs, &mut scratch);
+            sample += 1;
         });
-    }
+    });
     group.finish();
 }
 
-/// One crop after the other as they are drawn, normalized; a new draw in each iteration.
-fn crop(criterion: &mut Criterion) {
-    let (image, recipe) = (photograph(), Recipe::dino(224, 96, 8));
-    let mut group = criterion.benchmark_group("augment_crop");
-    for (name, crop) in [("global_0", 0), ("global_1", 1), ("local", 2)] {
-        let mut out = vec![0.0; recipe.crop_len(crop)];
-        let mut sample = 0;
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let key = Key::new(0, Purpose::Bench).index(sample).crop(crop as u32);
-                recipe.augment_crop(black_box(&image), crop, &mut key.open(), &mut out);
-                sample += 1;
-            });
+/// A box of about the mean area of a global crop to 224 pixels, of a local one to 96.
+const BOXES: [(Rect, u32); 2] = [
+    (Rect { left: 50, top: 20, width: 400, height: 320 }, 224),
+    (Rect { left: 50, top: 20, width: 220, height: 190 }, 96),
+];
+
+fn resize(criterion: &mut Criterion) {
+    let image = synthetic();
+    let (mut resizer, mut crop) = (Resizer::default(), Planes::default());
+    let mut group = criterion.benchmark_group("resize");
+    group.bench_function("load/500x375", |bencher| {
+        bencher.iter(|| resizer.load(black_box(&image), Rect::whole(&image)));
+    });
+    for (source, size) in BOXES {
+        let wanted = Resize::whole(source, (size, size));
+        group.bench_function(format!("{}x{}/{size}", source.width, source.height), |bencher| {
+            bencher.iter(|| resizer.resize(black_box(&wanted), &mut crop));
         });
     }
     group.finish();
@@ -50,33 +86,50 @@ fn crop(criterion: &mut Criterion) {
 
 /// Every change alone, on a crop of 224 × 224 pixels.
 fn changes(criterion: &mut Criterion) {
-    let image =
-        crop_resize(&photograph(), Rect { left: 0, top: 0, width: 224, height: 224 }, 224, 224);
-    let still = CropParameters {
-        size: 224,
-        source: Rect::whole(&image),
-        flip: false,
-        jitter: None,
-        grayscale: false,
-        blur: None,
-        solarize: false,
+    let (source, size) = BOXES[0];
+    let crop = Planes::from_image(&crop_resize(&synthetic(), source, size, size));
+    let still = Jitter {
+        order: Adjustment::ALL,
+        brightness: 1.2,
+        contrast: 0.8,
+        saturation: 1.1,
+        hue: 0.0,
     };
-    let always = ColorJitter { probability: 1.0, ..Recipe::dino(224, 96, 8).color_jitter };
-    let jitter = always.sample(&mut Key::new(0, Purpose::Bench).open());
-    let cases = [
-        ("flip", CropParameters { flip: true, ..still.clone() }),
-        ("jitter", CropParameters { jitter, ..still.clone() }),
-        ("blur", CropParameters { blur: Some(1.0), ..still.clone() }),
+    let turned = Jitter { hue: 0.07, ..still.clone() };
+    let [mut small, mut large] = [blur::Spare::default(), blur::Spare::default()];
+    type Change = Box<dyn FnMut(&mut Planes)>;
+    let cases: [(&str, Change); 6] = [
+        ("jitter_without_hue", Box::new(move |crop| color_jitter::apply_to(&still, crop))),
+        ("jitter", Box::new(move |crop| color_jitter::apply_to(&turned, crop))),
+        ("grayscale", Box::new(grayscale::apply_to)),
+        ("blur_1.0", Box::new(move |crop| blur::apply_to(crop, 1.0, &mut small))),
+        ("blur_1.9", Box::new(move |crop| blur::apply_to(crop, 1.9, &mut large))),
+        ("solarize", Box::new(solarize::apply_to)),
     ];
-    let mut group = criterion.benchmark_group("change");
-    for (name, parameters) in cases {
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(format!("{name}/224"), |bencher| {
-            bencher.iter(|| parameters.apply(black_box(&image)));
-        });
+    let mut group = criterion.benchmark_group("change_224");
+    for (name, mut change) in cases {
+        let mut crop = crop.clone();
+        group.bench_function(name, |bencher| bencher.iter(|| change(black_box(&mut crop))));
     }
     group.finish();
 }
 
-criterion_group!(benches, resize, crop, changes);
+/// A crop of 224 × 224 pixels in both precisions.
+fn normalized(criterion: &mut Criterion) {
+    let (source, size) = BOXES[0];
+    let crop = Planes::from_image(&crop_resize(&synthetic(), source, size, size));
+    let (mean, std) = (normalize::IMAGENET_MEAN, normalize::IMAGENET_STD);
+    let mut single = vec![0.0_f32; crop.values().len()];
+    let mut half = vec![bf16::ZERO; crop.values().len()];
+    let mut group = criterion.benchmark_group("normalize_224");
+    group.bench_function("f32", |bencher| {
+        bencher.iter(|| normalize::apply_to(black_box(&crop), &mean, &std, &mut single));
+    });
+    group.bench_function("bf16", |bencher| {
+        bencher.iter(|| normalize::apply_to(black_box(&crop), &mean, &std, &mut half));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, image, resize, changes, normalized);
 criterion_main!(benches);

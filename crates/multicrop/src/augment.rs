@@ -14,6 +14,8 @@ pub mod solarize;
 use rand::{Rng, RngExt};
 
 use crate::image::{Image8, Rect};
+use crate::planes::Planes;
+use crate::resize::{Resize, Resizer};
 use color_jitter::Jitter;
 
 /// All that was drawn for one crop, in the order in which it is applied.
@@ -36,29 +38,47 @@ pub struct CropParameters {
 }
 
 impl CropParameters {
-    /// The crop of `image` with these parameters, `[size, size, 3]`, before normalization.
+    /// The crop of `image` with these parameters, `[size, size, channels]`, before normalization.
     ///
     /// # Panics
     /// If `source` does not lie inside `image`.
     pub fn apply(&self, image: &Image8) -> Image8 {
-        let mut crop = crop::apply(image, self.source, self.size);
-        if self.flip {
-            flip::apply(&mut crop);
-        }
+        let mut scratch = Scratch::default();
+        scratch.resizer.load(image, self.source);
+        self.apply_to(&mut scratch).to_image()
+    }
+
+    /// The crop of the image that `scratch` has loaded, before normalization.
+    ///
+    /// # Panics
+    /// If `source` does not lie inside the region that was loaded.
+    pub fn apply_to<'a>(&self, scratch: &'a mut Scratch) -> &'a Planes {
+        let Scratch { resizer, crop, blur } = scratch;
+        let resize = Resize::whole(self.source, (self.size, self.size));
+        resizer.resize(&Resize { flip: self.flip, ..resize }, crop);
         if let Some(jitter) = &self.jitter {
-            color_jitter::apply(jitter, &mut crop);
+            color_jitter::apply_to(jitter, crop);
         }
         if self.grayscale {
-            grayscale::apply(&mut crop);
+            grayscale::apply_to(crop);
         }
         if let Some(sigma) = self.blur {
-            blur::apply(&mut crop, sigma);
+            blur::apply_to(crop, sigma, blur);
         }
         if self.solarize {
-            solarize::apply(&mut crop);
+            solarize::apply_to(crop);
         }
         crop
     }
+}
+
+/// The memory that crops are made in, for one thread: used again for crop after crop.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    /// The image that crops are cut from.
+    pub resizer: Resizer,
+    crop: Planes,
+    blur: blur::Spare,
 }
 
 /// A number from `low` to `high`, uniformly; one draw.

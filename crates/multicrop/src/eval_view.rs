@@ -1,8 +1,9 @@
 //! What a model sees of an image in evaluation: one centered square, without randomness.
 
-use crate::augment::normalize::{self, IMAGENET_MEAN, IMAGENET_STD};
-use crate::image::{Image8, RGB, Rect};
-use crate::resize::resize_window;
+use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
+use crate::image::{Image8, Rect};
+use crate::planes::Planes;
+use crate::resize::{Resize, Resizer};
 
 /// Short side to `resize` pixels, then the centered square of side `crop`, then normalization.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,32 +12,38 @@ pub struct EvalView {
     pub resize: Option<u32>,
     /// Side of the square, in pixels.
     pub crop: u32,
-    /// Mean of each channel, of values in [0, 1].
-    pub mean: [f32; RGB],
+    /// Mean of each channel, of values in [0, 1]; its length is the number of channels.
+    pub mean: Vec<f32>,
     /// Standard deviation of each channel, of values in [0, 1].
-    pub std: [f32; RGB],
+    pub std: Vec<f32>,
 }
 
 impl EvalView {
     /// The view of ImageNet evaluations: short side 256, crop 224, the normalization of ImageNet.
     pub fn imagenet() -> Self {
-        Self { resize: Some(256), crop: 224, mean: IMAGENET_MEAN, std: IMAGENET_STD }
+        Self {
+            resize: Some(256),
+            crop: 224,
+            mean: IMAGENET_MEAN.to_vec(),
+            std: IMAGENET_STD.to_vec(),
+        }
     }
 
-    /// Numbers in the view: `3 · crop²`.
+    /// Numbers in the view: `channels · crop²`.
     pub fn output_len(&self) -> usize {
-        RGB * self.crop as usize * self.crop as usize
+        self.mean.len() * self.crop as usize * self.crop as usize
     }
 
-    /// Makes the normalized view; `out` is `[3, crop, crop]`.
+    /// Makes the normalized view; `out` is `[channels, crop, crop]`.
     ///
     /// # Panics
-    /// If `out` has another length, or if `crop` or `resize` is zero.
-    pub fn apply(&self, image: &Image8, out: &mut [f32]) {
-        normalize::apply(&self.view(image), self.mean, self.std, out);
+    /// If `out` has another length, if `crop` or `resize` is zero, or if the image has another
+    /// number of channels.
+    pub fn apply<T: Element>(&self, image: &Image8, out: &mut [T]) {
+        normalize::apply_to(&self.planes(image), &self.mean, &self.std, out);
     }
 
-    /// The view before normalization, `[crop, crop, 3]`.
+    /// The view before normalization, `[crop, crop, channels]`.
     ///
     /// If `resize` is below `crop` (or `None`, and the image is smaller than `crop`), the short
     /// side is resized to `crop`: unlike torchvision, this never fills up with black.
@@ -48,6 +55,11 @@ impl EvalView {
     /// # Panics
     /// If `crop` or `resize` is zero.
     pub fn view(&self, image: &Image8) -> Image8 {
+        self.planes(image).to_image()
+    }
+
+    /// [`view`](Self::view), channel by channel.
+    fn planes(&self, image: &Image8) -> Planes {
         let short = image.width().min(image.height());
         let target = self.resize.unwrap_or(short).max(self.crop);
         let (width, height) = resized_size((image.width(), image.height()), target);
@@ -55,7 +67,12 @@ impl EvalView {
         let start = |length: u32| (f64::from(length - self.crop) / 2.0).round_ties_even() as u32;
         let (left, top) = (start(width), start(height));
         let window = Rect { left, top, width: self.crop, height: self.crop };
-        resize_window(image, Rect::whole(image), (width, height), window)
+        let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
+        let source = Rect::whole(image);
+        resizer.load(image, source);
+        let wanted = Resize { source, size: (width, height), window, flip: false };
+        resizer.resize(&wanted, &mut planes);
+        planes
     }
 }
 

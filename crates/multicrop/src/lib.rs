@@ -37,6 +37,7 @@ pub mod eval_view;
 pub mod image;
 pub mod loader;
 pub mod order;
+pub mod planes;
 pub mod recipe;
 pub mod resize;
 

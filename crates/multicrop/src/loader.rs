@@ -1,15 +1,23 @@
 //! Batches of crops, made ahead by worker threads, in step order.
 //!
-//! A thread makes one batch after the other; the samples of a batch are shared out among the
-//! workers, so a batch is ready as soon as possible and its buffers need no lock. What is in a
-//! batch depends on (seed, step) and the data alone.
+//! ```text
+//! tasks of batch 7 ──▶ worker 0: read, decode, augment ─▶ their part of batch 7 ─┐
+//! tasks of batch 8 ──▶ worker 1: …                                               ├─▶ next()
+//!                      …                               recycled memory ◀─────────┘
+//! ```
+//!
+//! The threads live as long as the loader. What they take is one image of a batch, with the memory
+//! of its crops: they write straight into the batch that the model reads, and start on the next
+//! batch while the last images of one are being made. Batches in flight are bounded, and their
+//! memory is used again. What is in a batch depends on (seed, step) and the data alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use streams::{Key, Purpose, Stream};
+
+use crate::augment::Scratch;
 use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
@@ -18,21 +26,28 @@ use crate::recipe::Recipe;
 
 mod bad;
 mod batch;
-mod fill;
+mod pool;
+mod sample;
+mod stats;
+mod values;
 
 pub use batch::{BadImage, Batch, CropBuffer};
+pub use stats::LoaderStats;
+pub use values::Values;
 
 use bad::BadImages;
-use fill::Filler;
+use pool::Pool;
+use sample::Maker;
 
 /// How batches are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Images in a batch.
+    /// Images in a batch; of each rank, if there are several.
     pub batch_size: usize,
     /// Threads that load and augment; 0 counts as 1.
     pub workers: usize,
-    /// Finished batches that wait to be taken, at most.
+    /// Finished batches that wait to be taken, at most. One more is being made, or as many as have
+    /// an image for each worker.
     pub prefetch: usize,
     /// Of the order of the samples and of everything random about the crops.
     pub seed: u64,
@@ -40,6 +55,11 @@ pub struct LoaderConfig {
     pub strict: bool,
     /// The form in which images are decoded.
     pub decode: decode::Options,
+    /// Which of the `ranks` this is, from 0.
+    pub rank: usize,
+    /// Processes that train together. They share one batch of `ranks * batch_size` images: the one
+    /// that a single process with that batch size has. Image `i` of it goes to rank `i % ranks`.
+    pub ranks: usize,
 }
 
 impl Default for LoaderConfig {
@@ -51,7 +71,28 @@ impl Default for LoaderConfig {
             seed: 0,
             strict: false,
             decode: decode::Options::default(),
+            rank: 0,
+            ranks: 1,
         }
+    }
+}
+
+impl LoaderConfig {
+    /// Images of all ranks in one step.
+    pub fn global_batch_size(&self) -> usize {
+        self.batch_size * self.ranks
+    }
+
+    /// Batches that are being made or wait to be taken, at most.
+    fn in_flight(&self) -> usize {
+        self.prefetch + self.workers.max(1).div_ceil(self.batch_size)
+    }
+
+    /// This rank's images of a step of an epoch whose order is given.
+    fn indices(&self, step_of_epoch: u64, order: &[u32]) -> Vec<usize> {
+        let batch = self.global_batch_size();
+        let shared = &order[step_of_epoch as usize * batch..][..batch];
+        shared.iter().skip(self.rank).step_by(self.ranks).map(|&index| index as usize).collect()
     }
 }
 
@@ -71,29 +112,49 @@ pub fn steps_per_epoch(dataset: &dyn Dataset, batch_size: usize) -> Result<u64, 
 ///
 /// # Errors
 /// If there is no whole batch in the data set, or too many of its images cannot be used.
+///
+/// # Panics
+/// As [`Loader::start`].
 pub fn batch_at(
     dataset: &dyn Dataset,
     recipe: &Recipe,
     config: &LoaderConfig,
     step: u64,
 ) -> Result<Batch, Error> {
-    let steps = steps_per_epoch(dataset, config.batch_size)?;
+    let steps = check(dataset, config)?;
     let order = epoch_order(config.seed, step / steps, dataset.len());
     let mut batch = Batch::empty(recipe, config.batch_size);
-    batch.begin(step, steps, &order);
-    Filler { dataset, recipe, config, stop: &AtomicBool::new(false) }.fill(&mut batch, 1)?;
-    Ok(batch)
+    let tasks = batch.begin(step, step / steps, config.indices(step % steps, &order));
+    let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
+    batch.finish(tasks.into_iter().map(|task| maker.make(task)).collect())
+}
+
+/// The stream of all that is random about one crop: what [`Recipe::draw`] is given.
+///
+/// `index` is that of the image in the data set, `crop` counts global and then local crops.
+pub fn crop_stream(seed: u64, epoch: u64, index: usize, crop: usize) -> Stream {
+    Key::new(seed, Purpose::Augment).epoch(epoch).index(index as u64).crop(crop as u32).open()
+}
+
+/// Steps in an epoch, all ranks together.
+fn check(dataset: &dyn Dataset, config: &LoaderConfig) -> Result<u64, Error> {
+    let LoaderConfig { rank, ranks, .. } = *config;
+    assert!(rank < ranks, "rank {rank} of {ranks}");
+    steps_per_epoch(dataset, config.global_batch_size())
 }
 
 /// Makes the batches of a range of steps ahead of their use; an iterator over them.
 ///
-/// After an error there are no more batches. Dropping it stops its threads within one image.
+/// After an error there are no more batches; that there are too many bad images is told in place
+/// of the batch behind the one that lists the last of them. Dropping it stops its threads within one image.
 pub struct Loader {
-    batches: Option<Receiver<Result<Batch, Error>>>,
-    used: Sender<Batch>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    pool: Arc<Pool>,
+    threads: Vec<JoinHandle<()>>,
+    bad: BadImages,
+    started: Instant,
     waited: Duration,
+    too_many_bad: Option<Error>,
+    ended: bool,
 }
 
 impl Loader {
@@ -103,7 +164,8 @@ impl Loader {
     /// If there is no whole batch in the data set, or no thread can be started.
     ///
     /// # Panics
-    /// If the recipe is not valid: [`Recipe::validate`] is the caller's.
+    /// If the recipe is not valid, or `rank` is not below `ranks`: [`Recipe::validate`] is the
+    /// caller's.
     pub fn start(
         dataset: Arc<dyn Dataset>,
         recipe: Arc<Recipe>,
@@ -111,26 +173,32 @@ impl Loader {
         first_step: u64,
         last_step: u64,
     ) -> Result<Self, Error> {
-        let steps_per_epoch = steps_per_epoch(dataset.as_ref(), config.batch_size)?;
-        let (sender, batches) = mpsc::sync_channel(config.prefetch);
-        let (used, recycled) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let bad = BadImages::default();
-        let stopped = Arc::clone(&stop);
-        let mut producer =
-            Producer { dataset, recipe, config, steps_per_epoch, recycled, stop: stopped, bad };
-        let thread = thread::Builder::new()
-            .name("image loader".into())
-            .spawn(move || producer.run(first_step..last_step, &sender))
-            .map_err(|error| Error::Worker { reason: format!("cannot be started: {error}") })?;
-        let waited = Duration::ZERO;
-        Ok(Self { batches: Some(batches), used, stop, thread: Some(thread), waited })
+        let steps_per_epoch = check(dataset.as_ref(), &config)?;
+        let workers = config.workers.max(1);
+        let steps = first_step..last_step;
+        let mut loader = Self {
+            pool: Arc::new(Pool::new(dataset, recipe, config, steps_per_epoch, steps)),
+            threads: Vec::with_capacity(workers),
+            bad: BadImages::default(),
+            started: Instant::now(),
+            waited: Duration::ZERO,
+            too_many_bad: None,
+            ended: false,
+        };
+        for worker in 0..workers {
+            let pool = Arc::clone(&loader.pool);
+            let thread = thread::Builder::new()
+                .name(format!("image worker {worker}"))
+                .spawn(move || pool.work())
+                .map_err(|error| Error::Worker { reason: format!("cannot be started: {error}") })?;
+            loader.threads.push(thread);
+        }
+        Ok(loader)
     }
 
     /// Gives a batch back, so that its memory serves a later one.
     pub fn recycle(&self, batch: Batch) {
-        // after the last batch nobody takes it, and it is freed
-        drop(self.used.send(batch));
+        self.pool.recycle(batch);
     }
 
     /// How long [`next`](Iterator::next) waited for batches, in all.
@@ -138,9 +206,22 @@ impl Loader {
         self.waited
     }
 
-    /// Waits for the thread, which ends after its channel; true if it panicked.
-    fn join(&mut self) -> bool {
-        self.thread.take().is_some_and(|thread| thread.join().is_err())
+    /// What was done since the start, and where the time went.
+    pub fn stats(&self) -> LoaderStats {
+        let elapsed = self.started.elapsed();
+        LoaderStats { data_wait: self.waited, elapsed, ..self.pool.stats() }
+    }
+
+    fn next_batch(&mut self) -> Option<Result<Batch, Error>> {
+        // told one batch later, so that the list of bad images is complete
+        if let Some(error) = self.too_many_bad.take() {
+            return Some(Err(error));
+        }
+        let batch = self.pool.next()?;
+        if let Ok(batch) = &batch {
+            self.too_many_bad = self.bad.add(self.pool.dataset.as_ref(), &batch.bad).err();
+        }
+        Some(batch)
     }
 }
 
@@ -148,65 +229,26 @@ impl Iterator for Loader {
     type Item = Result<Batch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let start = Instant::now();
-        let batch = self.batches.as_ref()?.recv().ok();
-        self.waited += start.elapsed();
-        match batch {
-            Some(Ok(batch)) => return Some(Ok(batch)),
-            Some(Err(error)) => {
-                self.batches = None;
-                return Some(Err(error));
-            }
-            None => self.batches = None,
+        if self.ended {
+            return None;
         }
-        let reason = "ended by a panic, which is a bug".into();
-        self.join().then_some(Err(Error::Worker { reason }))
+        let start = Instant::now();
+        let batch = self.next_batch();
+        self.waited += start.elapsed();
+        if !matches!(batch, Some(Ok(_))) {
+            self.ended = true;
+            self.pool.stop();
+        }
+        batch
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // a producer that waits for room in the channel notices that nobody listens
-        self.batches = None;
-        self.join();
-    }
-}
-
-/// The thread that makes batches.
-struct Producer {
-    dataset: Arc<dyn Dataset>,
-    recipe: Arc<Recipe>,
-    config: LoaderConfig,
-    steps_per_epoch: u64,
-    recycled: Receiver<Batch>,
-    stop: Arc<AtomicBool>,
-    bad: BadImages,
-}
-
-impl Producer {
-    fn run(&mut self, steps: std::ops::Range<u64>, sender: &SyncSender<Result<Batch, Error>>) {
-        let (mut epoch, mut order) = (None, Vec::new());
-        for step in steps {
-            let now = step / self.steps_per_epoch;
-            if epoch.replace(now) != Some(now) {
-                order = epoch_order(self.config.seed, now, self.dataset.len());
-            }
-            let batch = self.make(step, &order);
-            let failed = batch.is_err();
-            if self.stop.load(Ordering::Relaxed) || sender.send(batch).is_err() || failed {
-                return;
-            }
+        self.pool.stop();
+        for thread in self.threads.drain(..) {
+            // a panic was said by its own hook, and by `next`
+            drop(thread.join());
         }
-    }
-
-    fn make(&mut self, step: u64, order: &[u32]) -> Result<Batch, Error> {
-        let (dataset, recipe, config) = (self.dataset.as_ref(), &*self.recipe, &self.config);
-        let recycled = self.recycled.try_recv().ok().filter(|b| b.fits(recipe, config.batch_size));
-        let mut batch = recycled.unwrap_or_else(|| Batch::empty(recipe, config.batch_size));
-        batch.begin(step, self.steps_per_epoch, order);
-        Filler { dataset, recipe, config, stop: &self.stop }.fill(&mut batch, config.workers)?;
-        self.bad.add(dataset, &batch.bad)?;
-        Ok(batch)
     }
 }

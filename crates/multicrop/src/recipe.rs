@@ -3,9 +3,9 @@
 use rand::Rng;
 
 use crate::augment::color_jitter::ColorJitter;
-use crate::augment::normalize::{self, IMAGENET_MEAN, IMAGENET_STD};
-use crate::augment::{CropParameters, blur, crop, flip, grayscale, solarize};
-use crate::image::{Image8, RGB};
+use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
+use crate::augment::{CropParameters, Scratch, blur, crop, flip, grayscale, solarize};
+use crate::image::{Image8, Rect};
 
 /// How many global crops a recipe has: the teacher sees exactly two.
 pub const GLOBAL_CROPS: usize = 2;
@@ -44,10 +44,10 @@ pub struct Recipe {
     pub color_jitter: ColorJitter,
     /// Part of the crops without colors.
     pub grayscale: f64,
-    /// Mean of each channel, of values in [0, 1].
-    pub mean: [f32; RGB],
+    /// Mean of each channel, of values in [0, 1]; its length is the number of channels.
+    pub mean: Vec<f32>,
     /// Standard deviation of each channel, of values in [0, 1].
-    pub std: [f32; RGB],
+    pub std: Vec<f32>,
 }
 
 /// A setting that no crop can be made with.
@@ -93,9 +93,24 @@ impl Recipe {
                 hue: 0.1,
             },
             grayscale: 0.2,
-            mean: IMAGENET_MEAN,
-            std: IMAGENET_STD,
+            mean: IMAGENET_MEAN.to_vec(),
+            std: IMAGENET_STD.to_vec(),
         }
+    }
+
+    /// The same for images of `channels` channels, with their
+    /// [default normalization](normalize::default_for).
+    ///
+    /// Changes of colors that are not defined for them are drawn, but left out: so the other
+    /// parameters of a crop do not depend on the number of channels.
+    pub fn with_channels(self, channels: usize) -> Self {
+        let (mean, std) = normalize::default_for(channels);
+        Self { mean, std, ..self }
+    }
+
+    /// Values of a pixel, of images and of crops.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
     }
 
     /// Number of crops of an image: two global ones and the local ones.
@@ -116,13 +131,13 @@ impl Recipe {
         }
     }
 
-    /// Numbers in crop `crop`: `3 · size²`.
+    /// Numbers in crop `crop`: `channels · size²`.
     ///
     /// # Panics
     /// If there is no such crop.
     pub fn crop_len(&self, crop: usize) -> usize {
         let size = self.kind(crop).size as usize;
-        RGB * size * size
+        self.channels() * size * size
     }
 
     /// Draws everything random about crop `crop` of an image of `width` × `height` pixels.
@@ -152,21 +167,54 @@ impl Recipe {
         }
     }
 
-    /// Makes the normalized crop with these parameters; `out` is `[3, size, size]`.
+    /// Makes the normalized crop with these parameters; `out` is `[channels, size, size]`.
     ///
     /// # Panics
-    /// If `out` has another length, or if `parameters` were drawn for a smaller image.
-    pub fn apply(&self, parameters: &CropParameters, image: &Image8, out: &mut [f32]) {
-        normalize::apply(&parameters.apply(image), self.mean, self.std, out);
+    /// If `out` has another length, if `parameters` were drawn for a smaller image, or if the image
+    /// has another number of channels.
+    pub fn apply<T: Element>(&self, parameters: &CropParameters, image: &Image8, out: &mut [T]) {
+        let mut scratch = Scratch::default();
+        scratch.resizer.load(image, parameters.source);
+        normalize::apply_to(parameters.apply_to(&mut scratch), &self.mean, &self.std, out);
     }
 
-    /// Draws and makes crop `crop` of `image`; `out` is `[3, size, size]`.
+    /// Draws and makes crop `crop` of `image`; `out` is `[channels, size, size]`.
+    ///
+    /// Slower for all crops of an image than [`augment`](Self::augment), and equal in every bit.
     ///
     /// # Panics
-    /// If there is no such crop, or if `out` has another length.
-    pub fn augment_crop(&self, image: &Image8, crop: usize, rng: &mut impl Rng, out: &mut [f32]) {
+    /// If there is no such crop, if `out` has another length, or if the image has another number of
+    /// channels.
+    pub fn augment_crop<T: Element>(
+        &self,
+        image: &Image8,
+        crop: usize,
+        rng: &mut impl Rng,
+        out: &mut [T],
+    ) {
         let parameters = self.draw((image.width(), image.height()), crop, rng);
         self.apply(&parameters, image, out);
+    }
+
+    /// Draws and makes all crops of `image`: crop `i` from the stream `stream(i)`, into `outs[i]`,
+    /// `[channels, size, size]`.
+    ///
+    /// # Panics
+    /// If there are more `outs` than crops, if one has another length, or if the image has another
+    /// number of channels.
+    pub fn augment<T: Element, R: Rng>(
+        &self,
+        image: &Image8,
+        stream: impl Fn(usize) -> R,
+        outs: &mut [&mut [T]],
+        scratch: &mut Scratch,
+    ) {
+        scratch.resizer.load(image, Rect::whole(image));
+        for (crop, out) in outs.iter_mut().enumerate() {
+            let size = (image.width(), image.height());
+            let parameters = self.draw(size, crop, &mut stream(crop));
+            normalize::apply_to(parameters.apply_to(scratch), &self.mean, &self.std, out);
+        }
     }
 
     /// Checks all fields.
@@ -206,7 +254,10 @@ impl Recipe {
         }
         let valid = (0.0..=0.5).contains(&jitter.hue);
         check(valid, "color_jitter.hue", jitter.hue, "must lie in [0, 0.5]")?;
-        for (mean, std) in self.mean.into_iter().zip(self.std) {
+        let needed = "there must be one for each channel, as in `mean`";
+        check(!self.mean.is_empty(), "mean", "[]", "there must be one for each channel")?;
+        check(self.mean.len() == self.std.len(), "std", format!("{:?}", self.std), needed)?;
+        for (&mean, &std) in self.mean.iter().zip(&self.std) {
             check(mean.is_finite(), "mean", mean, "must be finite")?;
             check(std > 0.0 && std.is_finite(), "std", std, "must be above 0")?;
         }

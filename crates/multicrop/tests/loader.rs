@@ -4,8 +4,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use multicrop::dataset::Sample;
 use multicrop::decode::Options;
@@ -165,10 +166,26 @@ fn a_strict_run_stops_at_the_first_bad_image() {
 #[test]
 fn many_bad_images_stop_the_run_with_a_summary() {
     let bad: Vec<_> = (0..11).collect();
-    let error = start(&colors(60, &bad), config(6, 2), 0, 10).find_map(Result::err).unwrap();
+    let ended = |workers| {
+        let results: Vec<_> = start(&colors(60, &bad), config(6, workers), 0, 10).collect();
+        let mut listed: Vec<_> = results
+            .iter()
+            .flatten()
+            .flat_map(|batch| batch.bad.iter().map(|bad| bad.index))
+            .collect();
+        listed.sort_unstable();
+        listed.dedup();
+        assert_eq!(listed, bad, "all of them are in a batch");
+        (results.len(), results.into_iter().find_map(Result::err).unwrap())
+    };
+    let (batches, error) = ended(1);
     let message = error.to_string();
     assert!(matches!(error, Error::TooManyBadImages { images: 60, allowed: 10, .. }), "{message}");
     assert!(message.contains("empty, first `color"), "{message}");
+    for workers in [2, 7] {
+        let (same, error) = ended(workers);
+        assert_eq!((same, error.to_string()), (batches, message.clone()), "{workers} workers");
+    }
     let mut ten = start(&colors(60, &bad[..10]), config(6, 2), 0, 10);
     assert!(ten.all(|batch| batch.is_ok()), "ten are tolerated");
     let all = start(&colors(3, &[0, 1, 2]), config(3, 1), 0, 1).find_map(Result::err).unwrap();
@@ -197,11 +214,93 @@ fn dropping_a_loader_stops_it_at_once() {
 }
 
 #[test]
-fn waiting_is_counted() {
-    let mut loader = start(&colors(8, &[]), config(4, 1), 0, 2);
+fn images_bytes_and_times_are_counted() {
+    let mut loader = start(&colors(16, &[3]), config(4, 2), 0, 4);
     assert!(loader.waited().is_zero());
-    loader.next().unwrap().unwrap();
-    assert!(!loader.waited().is_zero());
+    assert!(loader.by_ref().all(|batch| batch.is_ok()));
+    let stats = loader.stats();
+    assert_eq!((stats.images, stats.bytes), (16, 16 * 20 * 16 * 3));
+    assert!(stats.augment > stats.decode && stats.busy() >= stats.augment);
+    assert!(!stats.data_wait.is_zero() && stats.data_wait < stats.elapsed);
+    assert!((0.0..=1.0).contains(&stats.data_wait_share()));
+    assert_eq!(stats.data_wait, loader.waited());
+}
+
+#[test]
+fn ranks_share_the_batch_of_one_process() {
+    // 12 images in a batch of all, 3 left over in every epoch; image 7 is bad
+    let data = colors(39, &[7]);
+    let whole: Vec<_> = start(&data, config(12, 2), 0, 5).map(Result::unwrap).collect();
+    for ranks in [1, 2, 3, 4, 6, 12] {
+        for rank in 0..ranks {
+            let config = LoaderConfig { rank, ranks, ..config(12 / ranks, 2) };
+            let part: Vec<_> = start(&data, config, 0, 5).map(Result::unwrap).collect();
+            for (part, whole) in part.iter().zip(&whole) {
+                assert_eq!((part.step, part.epoch), (whole.step, whole.epoch));
+                assert_eq!(part.indices.len(), 12 / ranks);
+                for (place, index) in part.indices.iter().enumerate() {
+                    let there = rank + place * ranks;
+                    assert_eq!(*index, whole.indices[there]);
+                    assert_eq!(part.globals.crop(1, place), whole.globals.crop(1, there));
+                    assert_eq!(part.locals.crop(2, place), whole.locals.crop(2, there));
+                }
+            }
+        }
+    }
+    let config = LoaderConfig { rank: 1, ranks: 4, ..config(10, 1) };
+    let error = batch_at(&*data, &recipe(), &config, 0).unwrap_err();
+    assert!(matches!(error, Error::TooFewImages { images: 39, batch_size: 40, .. }), "{error}");
+}
+
+/// The first image that is read waits until five others were.
+struct Slow(Mutex<usize>, Condvar);
+
+impl Dataset for Slow {
+    fn len(&self) -> usize {
+        12
+    }
+    fn read(&self, _: usize) -> Result<Sample<'_>, SampleError> {
+        let mut read = self.0.lock().unwrap();
+        *read += 1;
+        self.1.notify_all();
+        if *read == 1 {
+            let limit = Duration::from_secs(60);
+            let waited = self.1.wait_timeout_while(read, limit, |read| *read < 6).unwrap();
+            assert!(!waited.1.timed_out(), "nobody works on the next batch");
+        }
+        Ok(Sample::Pixels(Image8::filled(4, 4, &[1, 2, 3])))
+    }
+    fn label(&self, _: usize) -> Option<u32> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn name(&self, _: usize) -> String {
+        "slow".into()
+    }
+    fn describe(&self) -> String {
+        "slow".into()
+    }
+}
+
+#[test]
+fn a_slow_image_does_not_keep_others_from_the_next_batch() {
+    let data: Arc<dyn Dataset> = Arc::new(Slow(Mutex::new(0), Condvar::new()));
+    assert_eq!(batches(&data, 2, 0, 3).len(), 3);
+}
+
+#[test]
+fn no_more_batches_are_made_ahead_than_allowed() {
+    let config = LoaderConfig { prefetch: 1, ..config(4, 2) };
+    let loader = start(&colors(400, &[]), config, 0, 100);
+    let limit = Instant::now() + Duration::from_secs(60);
+    while loader.stats().images < 8 && Instant::now() < limit {
+        thread::yield_now();
+    }
+    thread::sleep(Duration::from_millis(100));
+    // one that waits, one in the making
+    assert_eq!(loader.stats().images, 8);
 }
 
 /// A dataset whose decoder has a bug.

@@ -1,5 +1,6 @@
-//! `dino-vmf bench step`: the time of one training step on random crops in memory.
+//! `dino-vmf bench`: the time of one training step on random crops in memory, and of the loader.
 
+mod loader;
 mod record;
 
 use std::env::consts::ARCH;
@@ -24,12 +25,15 @@ use record::{Record, Setup, Speed};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     Step(Box<Step>),
+    Loader(loader::Loader),
 }
 
 impl Bench {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        let Self::Step(step) = self;
-        step.run(console)
+        match self {
+            Self::Step(step) => step.run(console),
+            Self::Loader(loader) => loader.run(console),
+        }
     }
 }
 
@@ -241,7 +245,9 @@ fn random_crops(config: &Config, batch: u64) -> Pixels {
     let draw = |crops: usize, size: usize, part| {
         let mut stream = Key::new(config.seed, Purpose::Bench).epoch(batch).index(part).open();
         let normal = StandardNormal;
-        (0..crops * images * 3 * size * size).map(|_| normal.sample(&mut stream)).collect()
+        (0..crops * images * data.channels * size * size)
+            .map(|_| normal.sample(&mut stream))
+            .collect()
     };
     (draw(2, data.global_size, 0), draw(data.local_crops, data.local_size, 1))
 }

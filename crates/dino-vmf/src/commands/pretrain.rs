@@ -48,6 +48,9 @@ pub(crate) struct Pretrain {
     /// Run folder; by default the first free `runs/<preset>-<n>`
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
+    /// Channels of the images and of the network's input: 3 by default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    channels: Option<i64>,
     /// Seed of every random number
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<i64>,

@@ -6,6 +6,9 @@ use super::check::Check;
 use super::model::check_multiple;
 use crate::error::Result;
 
+/// Most channels of an image: more than any camera's bands.
+pub(super) const MAX_CHANNELS: usize = 1024;
+
 /// Section `[data]`. Two global crops and `local_crops` local ones are cut from every image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,10 +53,14 @@ pub struct Data {
     pub solarize_p: f64,
     /// Values from this one on are inverted when a crop is solarized.
     pub solarize_threshold: u32,
-    /// Mean of the channels, for values in [0, 1].
-    pub mean: [f64; 3],
-    /// Standard deviation of the channels, for values in [0, 1].
-    pub std: [f64; 3],
+    /// Channels of the images and of the network's input: 3 are red, green and blue, 1 is gray, 4 are
+    /// those with alpha; of any other number images must have exactly as many. What is defined for
+    /// colors alone is left out where there are none.
+    pub channels: usize,
+    /// Mean of each channel, for values in [0, 1]; ImageNet's for 3 channels, else 0.5.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each channel, for values in [0, 1]; ImageNet's for 3 channels, else 0.5.
+    pub std: Vec<f64>,
     /// Stop at the first unreadable image, which is otherwise counted and replaced.
     pub strict: bool,
 }
@@ -81,14 +88,23 @@ impl Default for Data {
             blur_radius: [0.1, 2.0],
             solarize_p: 0.2,
             solarize_threshold: 128,
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
+            channels: 3,
+            mean: Self::normalization(3).0,
+            std: Self::normalization(3).1,
             strict: false,
         }
     }
 }
 
 impl Data {
+    /// Mean and standard deviation of so many channels, unless they are given.
+    pub(super) fn normalization(channels: usize) -> (Vec<f64>, Vec<f64>) {
+        match channels {
+            3 => (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]),
+            _ => (vec![0.5; channels], vec![0.5; channels]),
+        }
+    }
+
     /// Crops of one image: two global ones and the local ones.
     pub fn crops(&self) -> usize {
         2 + self.local_crops
@@ -122,7 +138,8 @@ impl Data {
         for (key, probability) in probabilities {
             check.fraction(key, probability)?;
         }
-        self.check_colors(check)
+        self.check_colors(check)?;
+        self.check_channels(check)
     }
 
     fn check_colors(&self, check: &Check<'_>) -> Result<()> {
@@ -131,7 +148,19 @@ impl Data {
         check.not_negative("data.saturation", self.saturation)?;
         check.require((0.0..=0.5).contains(&self.hue), "data.hue", self.hue, "lie in [0, 0.5]")?;
         let threshold = self.solarize_threshold;
-        check.require(threshold <= 256, "data.solarize_threshold", threshold, "be at most 256")?;
+        check.require(threshold <= 256, "data.solarize_threshold", threshold, "be at most 256")
+    }
+
+    fn check_channels(&self, check: &Check<'_>) -> Result<()> {
+        let channels = self.channels;
+        let known = (1..=MAX_CHANNELS).contains(&channels);
+        let needed = format!("lie in [1, {MAX_CHANNELS}]");
+        check.require(known, "data.channels", channels, needed)?;
+        for (key, values) in [("data.mean", &self.mean), ("data.std", &self.std)] {
+            let needed =
+                format!("have a number for each of the `data.channels`, {channels} in all");
+            check.require(values.len() == channels, key, format!("{values:?}"), needed)?;
+        }
         let finite = self.mean.iter().all(|mean| mean.is_finite());
         check.require(finite, "data.mean", format!("{:?}", self.mean), "be finite")?;
         let positive = self.std.iter().all(|std| std.is_finite() && *std > 0.0);

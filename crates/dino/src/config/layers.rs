@@ -9,6 +9,7 @@ use serde::de::value::Error as NoValue;
 use serde::de::{Deserializer, Error as _, Visitor};
 use toml::{Table, Value};
 
+use super::data::MAX_CHANNELS;
 use super::{Arch, Config, Data, Eval, Method, Model, Objective, Optim, Run};
 use crate::error::{Error, Result};
 
@@ -93,12 +94,13 @@ pub(super) struct Layers {
 }
 
 /// A key that, written anew, takes back what lower layers said about others.
-const RESETS: [(&str, &[&str]); 4] = [
+const RESETS: [(&str, &[&str]); 5] = [
     ("model.arch", &["model.embed_dim", "model.depth", "model.heads"]),
     (
         "objective.method",
         &["objective.prototype_norm", "objective.centering", "objective.debye_terms"],
     ),
+    ("data.channels", &["data.mean", "data.std"]),
     ("optim.epochs", &["optim.steps"]),
     ("optim.steps", &["optim.epochs"]),
 ];
@@ -228,6 +230,11 @@ impl Layers {
         if let Some(size) = self.values.get("data.global_size") {
             derived.push(("model.image_size", Ok(size.clone())));
         }
+        if let Some(channels) = self.read::<usize>("data.channels").filter(|n| *n <= MAX_CHANNELS) {
+            let (mean, std) = Data::normalization(channels);
+            derived.push(("data.mean", Value::try_from(mean)));
+            derived.push(("data.std", Value::try_from(std)));
+        }
         if !self.values.contains_key("optim.steps") {
             derived.push(("optim.epochs", Value::try_from(Optim::DEFAULT_EPOCHS)));
         }
@@ -304,7 +311,6 @@ fn expected(message: &str) -> String {
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "an array of length 2" => "a list of two numbers".to_owned(),
-        "an array of length 3" => "a list of three numbers".to_owned(),
         other => other.to_owned(),
     }
 }

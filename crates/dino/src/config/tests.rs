@@ -67,6 +67,32 @@ fn sizes_follow_from_the_name_of_the_network() {
 }
 
 #[test]
+fn the_number_of_channels_decides_how_they_are_normalized() {
+    let gray = set(&["data.channels=1"]).unwrap();
+    assert_eq!((&gray.data.mean[..], &gray.data.std[..]), (&[0.5][..], &[0.5][..]));
+    assert_eq!((gray.shapes().0.channels, gray.data.decode_options().channels), (1, 1));
+    let rgb = set(&[]).unwrap().data;
+    assert_eq!((rgb.channels, rgb.mean[0], rgb.std[2]), (3, 0.485, 0.225));
+    let own = set(&["data.channels=2", "data.mean=[0.1, 0.2]"]).unwrap().data;
+    assert_eq!((own.mean, own.std), (vec![0.1, 0.2], vec![0.5, 0.5]));
+    let (_folder, path) = write("[data]\nmean = [0.1, 0.2, 0.3]\n");
+    let flag = Flag { name: "--channels", key: "data.channels", value: 4.into() };
+    let four = Config::resolve(None, Some(&path), &[], &[flag]).unwrap().data;
+    assert_eq!(four.mean, [0.5; 4]);
+    assert_eq!(
+        message(&["data.mean=[0.5]"]),
+        "`data.mean` is [0.5] in `--set`, but must have a number for each of the `data.channels`, \
+         3 in all"
+    );
+    for channels in ["0", "5000", "9000000000000"] {
+        let found = message(&[&format!("data.channels={channels}")]);
+        let expected =
+            format!("`data.channels` is {channels} in `--set`, but must lie in [1, 1024]");
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn unknown_keys_come_with_the_nearest_and_the_line() {
     let (_folder, path) = write("seed = 1\n\n[objective]\nteacher_tmp = 0.1\n");
     let error = Config::resolve(None, Some(&path), &[], &[]).unwrap_err();

@@ -26,6 +26,7 @@ pub struct KnnData {
     train_indices: Vec<usize>,
     test_indices: Vec<usize>,
     view: EvalView,
+    decode: decode::Options,
     settings: Eval,
 }
 
@@ -48,16 +49,17 @@ impl KnnData {
         let (Some(train), Some(test)) = (&settings.train, &settings.test) else { return Ok(None) };
         let (train_set, test_set) = (open_labelled(train)?, open_labelled(test)?);
         multicrop::dataset::same_classes(train_set.as_ref(), test_set.as_ref())?;
+        let decode = config.data.decode_options();
         let crop = match settings.crop {
             Some(crop) => crop,
-            None => native_crop(train_set.as_ref(), config.model.patch_size)?,
+            None => native_crop(train_set.as_ref(), &decode, config.model.patch_size)?,
         };
-        let three = |values: [f64; 3]| values.map(|value| value as f32);
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
         let view = EvalView {
             resize: settings.resize.map(|size| size as u32),
             crop: crop as u32,
-            mean: three(config.data.mean),
-            std: three(config.data.std),
+            mean: single(&config.data.mean),
+            std: single(&config.data.std),
         };
         let train_indices = subset(train_set.len(), settings.max_train, 0);
         let test_indices = subset(test_set.len(), settings.max_test, 1);
@@ -67,6 +69,7 @@ impl KnnData {
             train_indices,
             test_indices,
             view,
+            decode,
             settings,
         }))
     }
@@ -108,7 +111,6 @@ impl KnnData {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Labelled>> {
         let len = self.view.output_len();
-        let decode = decode::Options::default();
         // Always whole batches, the last one padded with zeros: a row's bits may depend on how many
         // rows a product has, and must not depend on the size of the set.
         let batch = self.settings.batch_size;
@@ -117,11 +119,12 @@ impl KnnData {
         for chunk in indices.chunks(batch) {
             pixels[chunk.len() * len..].fill(0.0);
             let loaded = pixels.par_chunks_mut(len).zip(chunk).map(|(pixels, &index)| {
-                let image = dataset.load(index, &decode).map_err(|source| Error::EvalImage {
-                    name: dataset.name(index),
-                    data: dataset.describe(),
-                    reason: source.to_string(),
-                })?;
+                let image =
+                    dataset.load(index, &self.decode).map_err(|source| Error::EvalImage {
+                        name: dataset.name(index),
+                        data: dataset.describe(),
+                        reason: source.to_string(),
+                    })?;
                 self.view.apply(&image, pixels);
                 Ok(())
             });
@@ -131,7 +134,8 @@ impl KnnData {
                 Extractor::RawPixels => rows.extend_from_slice(&pixels[..chunk.len() * len]),
                 Extractor::Backbone(network, params) => {
                     let side = self.view.crop as usize;
-                    let images = Images { count: batch, channels: 3, height: side, width: side };
+                    let channels = self.decode.channels;
+                    let images = Images { count: batch, channels, height: side, width: side };
                     let crops = [Crops { pixels: &pixels, images }];
                     let features = network.backbone.infer(params, &crops, Tokens::Cls);
                     rows.extend_from_slice(&features[..chunk.len() * features.width()]);
@@ -157,13 +161,16 @@ fn open_labelled(source: &str) -> Result<Arc<dyn Dataset>> {
 }
 
 /// The largest centered square of the first image that patches fill.
-fn native_crop(dataset: &dyn Dataset, patch_size: usize) -> Result<usize> {
-    let image =
-        dataset.load(0, &decode::Options::default()).map_err(|source| Error::EvalImage {
-            name: dataset.name(0),
-            data: dataset.describe(),
-            reason: source.to_string(),
-        })?;
+fn native_crop(
+    dataset: &dyn Dataset,
+    decode: &decode::Options,
+    patch_size: usize,
+) -> Result<usize> {
+    let image = dataset.load(0, decode).map_err(|source| Error::EvalImage {
+        name: dataset.name(0),
+        data: dataset.describe(),
+        reason: source.to_string(),
+    })?;
     let side = image.width().min(image.height()) as usize;
     Ok((side / patch_size).max(1) * patch_size)
 }

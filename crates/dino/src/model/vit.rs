@@ -19,6 +19,8 @@ use super::drop_path::DropPlan;
 /// Sizes of a vision transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VitShape {
+    /// Channels of the images.
+    pub channels: usize,
     /// Width of the tokens.
     pub embed_dim: usize,
     /// Number of blocks.
@@ -37,7 +39,7 @@ pub struct VitShape {
     pub layer_scale: Option<f64>,
 }
 
-/// A group of equally large images, normalized: `[count, 3, height, width]`.
+/// A group of equally large images, normalized: `[count, channels, height, width]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Crops<'a> {
     /// The numbers.
@@ -71,7 +73,7 @@ pub struct Vit {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    patches: Vec<Tensor>, // [images · patches, 3 P P] for each group
+    patches: Vec<Tensor>, // [images · patches, channels P P] for each group
     groups: Vec<Images>,
     blocks: Vec<(Option<SavedAttention>, Option<SavedMlp>)>,
     outputs: Sequences,
@@ -83,13 +85,13 @@ pub struct Saved {
 impl Vit {
     /// A backbone whose parameters are named `{prefix}cls_token` and so on, in PyTorch's order.
     pub fn new(shape: &VitShape, prefix: &str, table: &mut ParamTable) -> Self {
-        let (d, p) = (shape.embed_dim, shape.patch_size);
+        let (d, p, channels) = (shape.embed_dim, shape.patch_size, shape.channels);
         let grid = shape.image_size / p;
         let cls_token = table.add(format!("{prefix}cls_token"), &[1, 1, d]);
         let pos_embed = table.add(format!("{prefix}pos_embed"), &[1, grid * grid + 1, d]);
-        let weight = table.add(format!("{prefix}patch_embed.proj.weight"), &[d, 3, p, p]);
+        let weight = table.add(format!("{prefix}patch_embed.proj.weight"), &[d, channels, p, p]);
         let bias = table.add(format!("{prefix}patch_embed.proj.bias"), &[d]);
-        let patch_embed = Linear { weight, bias, input: 3 * p * p, output: d };
+        let patch_embed = Linear { weight, bias, input: channels * p * p, output: d };
         let block = |i| format!("{prefix}blocks.{i}.");
         let blocks = (0..shape.depth).map(|i| Block::new(shape, &block(i), table)).collect();
         let norm = block::layer_norm(table, &format!("{prefix}norm"), d);
@@ -287,7 +289,7 @@ pub struct EmbeddingGradient {
 }
 
 impl EmbeddingGradient {
-    /// The gradient of the pixels of each group, `[count, 3, height, width]`.
+    /// The gradient of the pixels of each group, `[count, channels, height, width]`.
     pub fn pixels(&self, vit: &Vit, params: &Params) -> Vec<Tensor> {
         let d = vit.shape.embed_dim;
         let mut first = 0;

@@ -97,8 +97,8 @@ pub struct StepRecord {
     pub teacher_temp: f64,
     /// Over the last steps.
     pub images_per_second: f64,
-    /// Share of the step's time spent waiting for images.
-    pub data_wait: f64,
+    /// Part of the time of the last steps that was waiting for images, in [0, 1].
+    pub data_wait_share: f64,
     /// Memory taken from the system for tensors.
     pub memory_mib: f64,
 }

@@ -1,6 +1,7 @@
 //! From the configuration's `[data]` to the recipe of `multicrop`.
 
 use multicrop::augment::color_jitter::ColorJitter;
+use multicrop::decode;
 use multicrop::recipe::{CropRecipe, Recipe};
 
 use crate::config::Data;
@@ -8,6 +9,7 @@ use crate::config::Data;
 impl Data {
     /// The multi-crop recipe.
     pub fn recipe(&self) -> Recipe {
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
         let pair = |[low, high]: [f64; 2]| (low, high);
         let first_global = CropRecipe {
             size: self.global_size as u32,
@@ -41,8 +43,13 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
-            mean: self.mean.map(|x| x as f32),
-            std: self.std.map(|x| x as f32),
+            mean: single(&self.mean),
+            std: single(&self.std),
         }
+    }
+
+    /// The form in which images are decoded.
+    pub fn decode_options(&self) -> decode::Options {
+        decode::Options { channels: self.channels }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use engine::Params;
 use multicrop::Dataset;
-use multicrop::decode;
 use multicrop::loader::{Batch, Loader, LoaderConfig};
 use serde_json::json;
 
@@ -204,10 +203,10 @@ impl<'a> Run<'a> {
         let settings = LoaderConfig {
             batch_size: config.optim.batch_size,
             workers,
-            prefetch: 2,
             seed: config.seed,
             strict: config.data.strict,
-            decode: decode::Options::default(),
+            decode: config.data.decode_options(),
+            ..LoaderConfig::default()
         };
         let recipe = config.data.recipe();
         recipe.validate()?;
@@ -241,7 +240,7 @@ impl<'a> Run<'a> {
         waited: Duration,
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
-        let spent = self.pace.step();
+        self.pace.step(waited);
         let record = StepRecord {
             step: self.state.step,
             epoch: values.epoch,
@@ -257,7 +256,7 @@ impl<'a> Run<'a> {
             momentum: values.momentum,
             teacher_temp: values.teacher_temp,
             images_per_second: self.pace.recent(),
-            data_wait: waited.as_secs_f64() / spent.as_secs_f64().max(1e-9),
+            data_wait_share: self.pace.data_wait_share(),
             memory_mib: engine::pool::usage().reserved as f64 / (1 << 20) as f64,
         };
         let every = self.config().run.log_every_steps.max(1);

@@ -42,7 +42,7 @@ pub struct Step {
     pub config: Config,
 }
 
-/// Crops of some images: `[crop, image, 3, size, size]` each.
+/// Crops of some images: `[crop, image, channels, size, size]` each.
 #[derive(Debug, Clone, Copy)]
 pub struct CropBatch<'a> {
     /// Global crops, seen by teacher and student.
@@ -227,7 +227,12 @@ impl Step {
         let data = &self.config.data;
         let group = |pixels, crops: usize, size| Crops {
             pixels,
-            images: Images { count: crops * batch.images, channels: 3, height: size, width: size },
+            images: Images {
+                count: crops * batch.images,
+                channels: data.channels,
+                height: size,
+                width: size,
+            },
         };
         let mut groups = vec![group(batch.globals, 2, data.global_size)];
         if data.local_crops > 0 {

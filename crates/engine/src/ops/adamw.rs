@@ -10,7 +10,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
+use dispatch::kernel;
 
 /// The numbers of one update of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]

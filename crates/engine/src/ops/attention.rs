@@ -14,11 +14,11 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
-use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
 use crate::simd::{dot, exp, max, sum};
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 /// What backward needs.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
+use dispatch::kernel;
 
 /// Moves the teacher towards the student; `momentum` is `m`, both slices have one length.
 pub fn update(teacher: &mut [f32], student: &[f32], momentum: f64) {

@@ -9,10 +9,10 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
 use crate::rows::{BLOCK, for_each_block};
 use crate::simd::normal;
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 /// What backward needs: the input.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]

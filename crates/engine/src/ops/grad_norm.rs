@@ -8,8 +8,8 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
 use crate::simd::dot;
+use dispatch::kernel;
 
 const CHUNK: usize = 1 << 14;
 

@@ -6,10 +6,10 @@
 //!
 //! `x`, `y` are `[rows, d]`; ε = 1e-12 as PyTorch's `normalize`.
 
-use crate::kernel;
 use crate::rows::for_each_block;
 use crate::simd::dot;
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 const EPS: f32 = 1e-12;
 

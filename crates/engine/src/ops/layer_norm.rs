@@ -12,11 +12,11 @@
 
 use rayon::prelude::*;
 
-use crate::kernel;
 use crate::params::{Params, Range};
 use crate::rows::{BLOCK, add_column_sums, add_rows, for_each_block};
 use crate::simd::{dot_about, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 /// Where γ and β lie, and ε.
 #[derive(Debug, Clone, Copy)]

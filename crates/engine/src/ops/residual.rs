@@ -14,9 +14,9 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
-use crate::kernel;
 use crate::rows::add_column_sums;
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 /// Adds the branch to the kept sequences of the stream.
 pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma: Option<&[f32]>) {

@@ -1,14 +1,18 @@
 //! Gaussian blur as Pillow does it: three box averages along each axis.
 
+use std::ops::Range;
+
+use dispatch::kernel;
 use rand::Rng;
 
 use super::{chance, uniform};
-use crate::image::{Image8, RGB};
+use crate::image::Image8;
+use crate::planes::Planes;
 
-/// One pixel.
-type Color = [u8; RGB];
 /// Box averages along each axis.
 const PASSES: usize = 3;
+/// Values that are averaged together.
+const LANES: usize = 32;
 /// Bits behind the point of a box's weights.
 const WEIGHT_BITS: u32 = 24;
 
@@ -30,26 +34,29 @@ pub fn sample(probability: f64, sigma: (f64, f64), rng: &mut impl Rng) -> Option
 /// If `sigma` is negative, NaN, or above 1000 pixels.
 pub fn apply(image: &mut Image8, sigma: f64) {
     assert!((0.0..=1000.0).contains(&sigma), "cannot blur by {sigma} pixels");
-    let kernel = BoxAverage::new(box_radius(sigma as f32));
-    if kernel.is_identity() {
-        return;
-    }
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let mut columns = vec![[0; RGB]; width * height]; // [width, height, 3]
-    let mut spare = columns.clone();
-    transpose(image.colors(), width, &mut columns);
-    kernel.average_lines(&mut columns, height, &mut spare);
-    transpose(&columns, height, image.colors_mut());
-    kernel.average_lines(image.colors_mut(), width, &mut spare);
+    Planes::edit(image, |planes| apply_to(planes, sigma, &mut Spare::default()));
 }
 
-/// `pixels` is `[height, width]`, `out` is `[width, height]`.
-fn transpose(pixels: &[Color], width: usize, out: &mut [Color]) {
-    let height = pixels.len() / width;
-    for (x, out) in out.chunks_exact_mut(height).enumerate() {
-        for (out, pixel) in out.iter_mut().zip(pixels[x..].iter().step_by(width)) {
-            *out = *pixel;
+/// Memory of a blur, used again for the next one.
+#[derive(Debug, Clone, Default)]
+pub struct Spare([Vec<u8>; 2]);
+
+/// [`apply`], to planes.
+///
+/// # Panics
+/// As [`apply`].
+pub fn apply_to(planes: &mut Planes, sigma: f64, spare: &mut Spare) {
+    assert!((0.0..=1000.0).contains(&sigma), "cannot blur by {sigma} pixels");
+    let average = BoxAverage::new(box_radius(sigma as f32));
+    if average.is_identity() {
+        return;
+    }
+    let (width, plane) = (planes.width(), planes.width() * planes.height());
+    for (run, step) in [(width, 1), (plane, width)] {
+        for buffer in &mut spare.0 {
+            buffer.resize(run + average.margins(step) + LANES, 0);
         }
+        average_runs(planes.values_mut(), Run { len: run, step }, average, &mut spare.0);
     }
 }
 
@@ -79,10 +86,21 @@ fn box_radius(sigma: f32) -> f32 {
 /// ```text
 /// y_i = (2²³ + full Σ_{|j| ≤ r} x_{i+j} + edge (x_{i−r−1} + x_{i+r+1})) >> 24
 /// ```
+#[derive(Debug, Clone, Copy)]
 struct BoxAverage {
     reach: usize, // r
     full: u32,
     edge: u32,
+}
+
+/// Values along which is averaged: `len` of them, neighbors `step` apart.
+///
+/// A row has steps of 1; a plane, taken as one run with steps of a row's length, has its columns
+/// averaged side by side.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    len: usize,
+    step: usize,
 }
 
 impl BoxAverage {
@@ -100,44 +118,67 @@ impl BoxAverage {
         self.reach == 0 && self.edge == 0
     }
 
-    /// The average of `sum` over the inside and `ends` over the two ends.
-    fn average(&self, sum: u32, ends: u32) -> u8 {
-        ((sum * self.full + ends * self.edge + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS) as u8
+    /// Values that lie before and behind a run.
+    fn margins(&self, step: usize) -> usize {
+        2 * (self.reach + 1) * step
     }
 
-    /// All passes across lines of `len` pixels: every pixel with those of the lines before and after.
-    ///
-    /// `pixels` and `spare` are `[lines, len, 3]`; the result is in `pixels`. All sums along the
-    /// lines move on together, which is what vector instructions are for.
-    fn average_lines(&self, pixels: &mut [Color], len: usize, spare: &mut [Color]) {
-        for _ in 0..PASSES {
-            spare.copy_from_slice(pixels);
-            self.average_once(spare.as_flattened(), len * RGB, pixels.as_flattened_mut());
+    /// One pass; `values` has the run's margins and [`LANES`] more than `out`.
+    #[inline(always)]
+    fn average(&self, values: &[u8], step: usize, out: &mut [u8]) {
+        let (chunks, rest) = out.as_chunks_mut::<LANES>();
+        for (chunk, out) in chunks.iter_mut().enumerate() {
+            *out = self.average_chunk(&values[chunk * LANES..], step);
+        }
+        if !rest.is_empty() {
+            let averages = self.average_chunk(&values[chunks.len() * LANES..], step);
+            rest.copy_from_slice(&averages[..rest.len()]);
         }
     }
 
-    /// One pass; `values` and `out` are `[lines, line_len]`.
-    fn average_once(&self, values: &[u8], line_len: usize, out: &mut [u8]) {
-        let last = values.len() / line_len - 1;
-        let line = |y: usize| &values[y.min(last) * line_len..][..line_len];
-        let mut sums = vec![0; line_len];
-        // the border repeats before line 0
-        for y in (0..self.reach).map(|_| 0).chain(0..=self.reach) {
-            sums.iter_mut().zip(line(y)).for_each(|(sum, &value)| *sum += u32::from(value));
-        }
-        for (y, out) in out.chunks_exact_mut(line_len).enumerate() {
-            let before = line(y.saturating_sub(self.reach + 1));
-            let after = line(y + self.reach + 1);
-            let leaving = line(y.saturating_sub(self.reach));
-            let ends = before.iter().zip(after).zip(leaving);
-            for ((out, sum), ((&before, &after), &leaving)) in
-                out.iter_mut().zip(&mut sums).zip(ends)
-            {
-                let after = u32::from(after);
-                *out = self.average(*sum, u32::from(before) + after);
-                *sum = *sum + after - u32::from(leaving);
+    /// The averages of the windows that begin at the first values.
+    #[inline(always)]
+    fn average_chunk(&self, values: &[u8], step: usize) -> [u8; LANES] {
+        let last = 2 * (self.reach + 1);
+        let mut sums = [1 << (WEIGHT_BITS - 1); LANES];
+        for j in 0..=last {
+            let weight = if j == 0 || j == last { self.edge } else { self.full };
+            let line: &[u8] = &values[j * step..][..LANES];
+            for lane in 0..LANES {
+                sums[lane] += u32::from(line[lane]) * weight;
             }
         }
+        let mut out = [0; LANES];
+        for lane in 0..LANES {
+            out[lane] = (sums[lane] >> WEIGHT_BITS) as u8;
+        }
+        out
+    }
+}
+
+kernel! {
+    /// All passes over all runs; each `spare` has room for a run, its margins and [`LANES`] more.
+    fn average_runs(values: &mut [u8], run: Run, average: BoxAverage, spare: &mut [Vec<u8>; 2]) {
+        let [a, b] = spare;
+        let inner = average.margins(run.step) / 2..average.margins(run.step) / 2 + run.len;
+        for values in values.chunks_exact_mut(run.len) {
+            a[inner.clone()].copy_from_slice(values);
+            repeat_border(a, inner.clone(), run.step);
+            average.average(a, run.step, &mut b[inner.clone()]);
+            repeat_border(b, inner.clone(), run.step);
+            average.average(b, run.step, &mut a[inner.clone()]);
+            repeat_border(a, inner.clone(), run.step);
+            average.average(a, run.step, values);
+        }
+    }
+}
+
+/// Fills the margins with the first and the last `step` values inside.
+#[inline(always)]
+fn repeat_border(values: &mut [u8], inner: Range<usize>, step: usize) {
+    for start in (0..inner.start).step_by(step) {
+        values.copy_within(inner.start..inner.start + step, start);
+        values.copy_within(inner.end - step..inner.end, inner.end + start);
     }
 }
 
@@ -183,23 +224,40 @@ mod tests {
 
     proptest! {
         #[test]
-        fn running_sums_are_the_sums_of_the_definition(
-            line in prop::collection::vec(any::<u8>(), 1..40),
+        fn rows_and_columns_are_averaged_as_the_definition_says(
+            (width, height) in (1_usize..80, 1_usize..40),
+            seed in any::<u32>(),
             radius in 0.0_f32..20.0,
         ) {
-            let kernel = BoxAverage::new(radius);
-            let mut out = vec![0; line.len()];
-            kernel.average_once(&line, 1, &mut out);
-            prop_assert_eq!(out, naive(&kernel, &line));
+            let noise = |i: usize| ((i as u32 ^ seed).wrapping_mul(2_654_435_761) >> 24) as u8;
+            let values: Vec<u8> = (0..width * height).map(noise).collect();
+            let average = BoxAverage::new(radius);
+            let thrice = |line: Vec<u8>| {
+                (0..PASSES).fold(line, |line, _| naive(&average, &line))
+            };
+            let mut found = values.clone();
+            let room = values.len() + average.margins(width) + LANES;
+            let mut spare = [vec![0; room], vec![0; room]];
+            average_runs(&mut found, Run { len: width, step: 1 }, average, &mut spare);
+            let rows = values.chunks(width).flat_map(|row| thrice(row.to_vec()));
+            prop_assert_eq!(&found, &rows.collect::<Vec<_>>());
+            found.copy_from_slice(&values);
+            let all = Run { len: width * height, step: width };
+            average_runs(&mut found, all, average, &mut spare);
+            for x in 0..width {
+                let column = |values: &[u8]| values[x..].iter().step_by(width).copied().collect();
+                prop_assert_eq!(column(&found), thrice(column(&values)));
+            }
         }
 
         #[test]
         fn any_size_blurs_and_a_flat_image_stays_within_one(
             (width, height) in (1_u32..50, 1_u32..50),
             sigma in 0.0..30.0,
+            channels in 1_usize..7,
             value in any::<u8>(),
         ) {
-            let mut image = Image8::filled(width, height, &[value; 3]);
+            let mut image = Image8::filled(width, height, &vec![value; channels]);
             apply(&mut image, sigma);
             prop_assert!(image.pixels().iter().all(|pixel| pixel.abs_diff(value) <= 1));
         }

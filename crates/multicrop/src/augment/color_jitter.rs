@@ -2,11 +2,13 @@
 
 mod hue;
 
+use dispatch::kernel;
 use rand::{Rng, RngExt};
 
 use super::grayscale::luma;
 use super::{chance, uniform};
-use crate::image::Image8;
+use crate::image::{Image8, RGB};
+use crate::planes::Planes;
 
 /// How often and how strongly colors change.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,52 +85,108 @@ impl ColorJitter {
 
 /// Changes the colors in the order of `jitter`; rounds to 8 bits after each change.
 ///
+/// Where torchvision does not define a change, it is left out: saturation and hue need red, green
+/// and blue, brightness and contrast these or a single channel of gray.
+///
 /// # Accuracy
 /// Equal to torchvision's functions on Pillow 11.3 images in every bit (`tests/golden_augment.rs`).
 pub fn apply(jitter: &Jitter, image: &mut Image8) {
+    Planes::edit(image, |planes| apply_to(jitter, planes));
+}
+
+/// [`apply`], to planes.
+pub fn apply_to(jitter: &Jitter, planes: &mut Planes) {
     for adjustment in jitter.order {
         match adjustment {
-            Adjustment::Brightness => adjust_brightness(image, jitter.brightness),
-            Adjustment::Contrast => adjust_contrast(image, jitter.contrast),
-            Adjustment::Saturation => adjust_saturation(image, jitter.saturation),
-            Adjustment::Hue => hue::adjust(image, jitter.hue),
+            Adjustment::Brightness => adjust_brightness(planes, jitter.brightness),
+            Adjustment::Contrast => adjust_contrast(planes, jitter.contrast),
+            Adjustment::Saturation => adjust_saturation(planes, jitter.saturation),
+            Adjustment::Hue => hue::adjust(planes, jitter.hue),
         }
     }
 }
 
 /// Away from black, or towards it: `x → factor · x`.
-fn adjust_brightness(image: &mut Image8, factor: f64) {
-    blend_with_constant(image, 0, factor);
-}
-
-/// Away from the mean luma `m` of the image, or towards it: `x → m + factor · (x − m)`.
-fn adjust_contrast(image: &mut Image8, factor: f64) {
-    let sum: u64 = image.colors().iter().map(|color| u64::from(luma(*color))).sum();
-    let mean = sum as f64 / image.colors().len() as f64;
-    blend_with_constant(image, (mean + 0.5) as u8, factor);
-}
-
-/// Away from the luma `L` of the pixel, or towards it: `x → L + factor · (x − L)`.
-fn adjust_saturation(image: &mut Image8, factor: f64) {
-    let factor = factor as f32;
-    for color in image.colors_mut() {
-        let gray = luma(*color);
-        *color = color.map(|value| blend(gray, value, factor));
+fn adjust_brightness(planes: &mut Planes, factor: f64) {
+    if [1, RGB].contains(&planes.channels()) {
+        blend_with_constant(planes.values_mut(), 0, factor as f32);
     }
 }
 
-/// [`blend`] of every value with the same `from`.
-fn blend_with_constant(image: &mut Image8, from: u8, factor: f64) {
-    let table: [u8; 256] = std::array::from_fn(|value| blend(from, value as u8, factor as f32));
-    for value in image.pixels_mut() {
-        *value = table[usize::from(*value)];
+/// Away from the mean luma `m` of the image, or towards it: `x → m + factor · (x − m)`.
+fn adjust_contrast(planes: &mut Planes, factor: f64) {
+    let (width, pixels) = (planes.width(), planes.width() * planes.height());
+    let sum: u64 = match (planes.colors(), planes.channels()) {
+        (Some([red, green, blue]), _) => {
+            let rows = red.chunks_exact(width).zip(green.chunks_exact(width));
+            let rows = rows.zip(blue.chunks_exact(width));
+            rows.map(|((red, green), blue)| u64::from(sum_lumas(red, green, blue))).sum()
+        }
+        (None, 1) => planes.values().iter().map(|&value| u64::from(value)).sum(),
+        _ => return,
+    };
+    let mean = sum as f64 / pixels as f64;
+    blend_with_constant(planes.values_mut(), (mean + 0.5) as u8, factor as f32);
+}
+
+/// Away from the luma `L` of the pixel, or towards it: `x → L + factor · (x − L)`.
+fn adjust_saturation(planes: &mut Planes, factor: f64) {
+    if let Some([red, green, blue]) = planes.colors_mut() {
+        blend_with_luma(red, green, blue, factor as f32);
+    }
+}
+
+kernel! {
+    /// Sum of the lumas of less than 2²⁴ pixels.
+    fn sum_lumas(red: &[u8], green: &[u8], blue: &[u8]) -> u32 {
+        let mut sum = 0;
+        for ((&red, &green), &blue) in red.iter().zip(green).zip(blue) {
+            sum += u32::from(luma([red, green, blue]));
+        }
+        sum
+    }
+}
+
+kernel! {
+    /// [`blend`] of every value with the same `from`.
+    fn blend_with_constant(values: &mut [u8], from: u8, factor: f32) {
+        for value in values {
+            *value = blend(from, *value, factor);
+        }
+    }
+}
+
+kernel! {
+    /// [`blend`] of every value with the luma of its pixel.
+    fn blend_with_luma(red: &mut [u8], green: &mut [u8], blue: &mut [u8], factor: f32) {
+        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+            let gray = luma([*red, *green, *blue]);
+            *red = blend(gray, *red, factor);
+            *green = blend(gray, *green, factor);
+            *blue = blend(gray, *blue, factor);
+        }
     }
 }
 
 /// `from + factor · (to − from)` in single precision, clipped to 0..=255, fraction cut off.
+#[inline(always)]
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let difference = f32::from(to) - f32::from(from);
-    (f32::from(from) + factor * difference) as u8 // `as` clips
+    let value = f32::from(from) + factor * difference;
+    let value = if value > 0.0 { value } else { 0.0 };
+    whole(if value < 255.0 { value } else { 255.0 }) as u8
+}
+
+/// The number without its fraction, for `0 ≤ value < 2²²`.
+///
+/// `as` treats numbers out of range as it should, but for one number at a time. Below, numbers from
+/// 2²³ on have no fraction, and hold the whole part in their last bits.
+#[inline(always)]
+fn whole(value: f32) -> u32 {
+    const WHOLE: f32 = 8_388_608.0; // 2²³
+    let nearest = (value + WHOLE) - WHOLE;
+    let cut = if nearest > value { nearest - 1.0 } else { nearest };
+    (cut + WHOLE).to_bits() & 0x7f_ffff
 }
 
 #[cfg(test)]

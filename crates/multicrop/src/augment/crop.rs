@@ -3,8 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::uniform;
-use crate::image::{Image8, Rect};
-use crate::resize::crop_resize;
+use crate::image::Rect;
 
 /// Attempts to draw a box that fits, before the largest centered one is taken.
 const ATTEMPTS: usize = 10;
@@ -61,14 +60,6 @@ fn largest_centered(width: u32, height: u32, aspect: (f64, f64)) -> Rect {
         width: box_width,
         height: box_height,
     }
-}
-
-/// The pixels of `source`, resized to a square of side `size`.
-///
-/// # Panics
-/// If `source` does not lie inside `image`, or if `size` is zero.
-pub fn apply(image: &Image8, source: Rect, size: u32) -> Image8 {
-    crop_resize(image, source, size, size)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use rand::Rng;
 
 use super::chance;
 use crate::image::Image8;
+use crate::planes::Planes;
 
 /// Draws whether to flip.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
@@ -11,11 +12,14 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 }
 
 /// Reverses every row.
+///
+/// A crop is flipped while it is [resized](crate::resize::Resize::flip), which costs nothing.
 pub fn apply(image: &mut Image8) {
     let width = image.width() as usize;
-    for row in image.colors_mut().chunks_exact_mut(width) {
-        row.reverse();
-    }
+    let flip = |planes: &mut Planes| {
+        planes.values_mut().chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    };
+    Planes::edit(image, flip);
 }
 
 #[cfg(test)]

@@ -1,19 +1,36 @@
 //! Colors replaced by their luma.
 
+use dispatch::kernel;
 use rand::Rng;
 
 use super::chance;
 use crate::image::Image8;
+use crate::planes::Planes;
 
 /// Draws whether to remove the colors.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
     chance(probability, rng)
 }
 
-/// Sets all three channels to the luma.
+/// Sets all three channels to the luma; without colors there is nothing to remove.
 pub fn apply(image: &mut Image8) {
-    for color in image.colors_mut() {
-        *color = [luma(*color); 3];
+    Planes::edit(image, apply_to);
+}
+
+/// [`apply`], to planes.
+pub fn apply_to(planes: &mut Planes) {
+    if let Some([red, green, blue]) = planes.colors_mut() {
+        remove_colors(red, green, blue);
+    }
+}
+
+kernel! {
+    /// The planes of the three channels, of equal length.
+    fn remove_colors(red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
+        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+            let gray = luma([*red, *green, *blue]);
+            (*red, *green, *blue) = (gray, gray, gray);
+        }
     }
 }
 
@@ -22,6 +39,7 @@ pub fn apply(image: &mut Image8) {
 /// ```text
 /// L = (19595 R + 38470 G + 7471 B + 2¹⁵) >> 16
 /// ```
+#[inline(always)]
 pub fn luma([red, green, blue]: [u8; 3]) -> u8 {
     let sum = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
     ((sum + (1 << 15)) >> 16) as u8
@@ -35,6 +53,16 @@ mod tests {
     fn a_gray_pixel_keeps_its_value() {
         for value in 0..=255 {
             assert_eq!(luma([value; 3]), value);
+        }
+    }
+
+    #[test]
+    fn without_colors_nothing_changes() {
+        for channels in [1, 2, 4] {
+            let image = Image8::with_channels(2, 1, channels, (0..2 * channels as u8).collect());
+            let mut changed = image.clone().unwrap();
+            apply(&mut changed);
+            assert_eq!(Some(changed), image);
         }
     }
 

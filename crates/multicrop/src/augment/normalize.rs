@@ -1,11 +1,43 @@
 //! From bytes to the numbers that a model sees.
 
+use dispatch::kernel;
+use half::bf16;
+
 use crate::image::{Image8, RGB};
+use crate::planes::Planes;
 
 /// Mean of the channels of ImageNet, of values in [0, 1].
 pub const IMAGENET_MEAN: [f32; RGB] = [0.485, 0.456, 0.406];
 /// Standard deviation of the channels of ImageNet, of values in [0, 1].
 pub const IMAGENET_STD: [f32; RGB] = [0.229, 0.224, 0.225];
+
+/// Mean and standard deviation of each channel where nothing better is known: those of ImageNet for
+/// three channels, else ½ and ½ for each, which takes [0, 1] to [−1, 1].
+pub fn default_for(channels: usize) -> (Vec<f32>, Vec<f32>) {
+    if channels == RGB {
+        return (IMAGENET_MEAN.to_vec(), IMAGENET_STD.to_vec());
+    }
+    (vec![0.5; channels], vec![0.5; channels])
+}
+
+/// A number that a model computes with: single precision, or its upper half.
+pub trait Element: Copy + Default + PartialEq + Send + Sync + 'static {
+    /// Standardizes one channel: see [`apply`].
+    fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]);
+}
+
+impl Element for f32 {
+    fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]) {
+        standardize_f32(values, mean, std, out);
+    }
+}
+
+/// Rounded to nearest, ties to even, from what single precision gives.
+impl Element for bf16 {
+    fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]) {
+        standardize_bf16(values, mean, std, out);
+    }
+}
 
 /// Scales to [0, 1], standardizes each channel, and separates the channels.
 ///
@@ -14,26 +46,73 @@ pub const IMAGENET_STD: [f32; RGB] = [0.229, 0.224, 0.225];
 /// ```
 ///
 /// # Shapes and units
-/// `image` is `[height, width, 3]`, `out` is `[3, height, width]`; single precision, rounded after
-/// each of the three operations as `to_tensor` and `normalize` of torchvision round.
+/// `image` is `[height, width, channels]`, `out` is `[channels, height, width]`; single precision,
+/// rounded after each of the three operations as `to_tensor` and `normalize` of torchvision round.
 ///
 /// # Panics
-/// If `out` is not `3 * height * width` long.
-pub fn apply(image: &Image8, mean: [f32; RGB], std: [f32; RGB], out: &mut [f32]) {
-    let colors = image.colors();
-    assert_eq!(out.len(), image.pixels().len(), "room for a normalized image");
-    for (channel, plane) in out.chunks_exact_mut(colors.len()).enumerate() {
-        let (mean, std) = (mean[channel], std[channel]);
-        let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
-        for (out, color) in plane.iter_mut().zip(colors) {
-            *out = table[usize::from(color[channel])];
+/// If `out` is not as long as the image, or if `mean` or `std` is not one number for each channel.
+pub fn apply<T: Element>(
+    image: &Image8,
+    mean: impl AsRef<[f32]>,
+    std: impl AsRef<[f32]>,
+    out: &mut [T],
+) {
+    apply_to(&Planes::from_image(image), mean.as_ref(), std.as_ref(), out);
+}
+
+/// [`apply`], to planes.
+///
+/// # Panics
+/// As [`apply`].
+pub fn apply_to<T: Element>(planes: &Planes, mean: &[f32], std: &[f32], out: &mut [T]) {
+    assert_eq!(out.len(), planes.values().len(), "room for a normalized image");
+    assert_eq!([mean.len(), std.len()], [planes.channels(); 2], "mean and std of each channel");
+    let outs = out.chunks_exact_mut(planes.width() * planes.height());
+    for ((plane, out), (&mean, &std)) in planes.iter().zip(outs).zip(mean.iter().zip(std)) {
+        T::standardize(plane, mean, std, out);
+    }
+}
+
+kernel! {
+    fn standardize_f32(values: &[u8], mean: f32, std: f32, out: &mut [f32]) {
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = (unit(f32::from(value)) - mean) / std;
         }
     }
+}
+
+kernel! {
+    fn standardize_bf16(values: &[u8], mean: f32, std: f32, out: &mut [bf16]) {
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = bf16::from_bits(round((unit(f32::from(value)) - mean) / std));
+        }
+    }
+}
+
+/// `x / 255` for whole numbers from 0 to 255, rounded to nearest.
+///
+/// ```text
+/// 1 / 255 = 257 / 2¹⁶ + 1 / (255 · 2¹⁶)
+/// ```
+///
+/// The first product is exact, so that only the sum is rounded to any effect (tested for all 256).
+/// A division takes several times as long.
+#[inline(always)]
+pub(crate) fn unit(x: f32) -> f32 {
+    x * (257.0 / 65_536.0) + x * (1.0 / (255.0 * 65_536.0))
+}
+
+/// The upper half of the bits, rounded to nearest, ties to even; of finite numbers.
+#[inline(always)]
+fn round(value: f32) -> u16 {
+    let bits = value.to_bits();
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn channels_are_standardized_and_separated() {
@@ -41,5 +120,44 @@ mod tests {
         let mut out = [f32::NAN; 6];
         apply(&image, [0.5, 0.2, 0.0], [0.5, 1.0, 2.0], &mut out);
         assert_eq!(out, [-1.0, 1.0, 0.0, -0.2, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn bytes_are_divided_by_255_to_the_last_bit() {
+        for value in 0..=255_u8 {
+            let value = f32::from(value);
+            assert_eq!(unit(value).to_bits(), (value / 255.0).to_bits());
+        }
+    }
+
+    #[test]
+    fn six_channels_have_their_own_mean_and_deviation() {
+        let image = Image8::filled(5, 3, &[0, 51, 102, 153, 204, 255]);
+        let (mut mean, mut std) = default_for(6);
+        (mean[5], std[5]) = (0.0, 2.0);
+        let mut out = [f32::NAN; 90];
+        apply(&image, &mean, &std, &mut out);
+        for (channel, plane) in out.chunks(15).enumerate() {
+            let expected = ((51 * channel) as f32 / 255.0 - mean[channel]) / std[channel];
+            assert!(plane.iter().all(|value| *value == expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_is_standardized_as_written_in_both_precisions(
+            mean in -2.0_f32..2.0,
+            std in 0.001_f32..4.0,
+        ) {
+            let bytes: Vec<u8> = (0..=255).collect();
+            let (mut single, mut half) = ([0.0; 256], [bf16::ZERO; 256]);
+            f32::standardize(&bytes, mean, std, &mut single);
+            bf16::standardize(&bytes, mean, std, &mut half);
+            for (value, (single, half)) in bytes.into_iter().zip(single.into_iter().zip(half)) {
+                let expected = (f32::from(value) / 255.0 - mean) / std;
+                prop_assert_eq!(single.to_bits(), expected.to_bits());
+                prop_assert_eq!(half.to_bits(), bf16::from_f32(expected).to_bits());
+            }
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Inversion of the bright values.
 
+use dispatch::kernel;
 use rand::Rng;
 
 use super::chance;
 use crate::image::Image8;
+use crate::planes::Planes;
 
 /// The darkest value that is inverted.
 pub const THRESHOLD: u8 = 128;
@@ -15,8 +17,19 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 
 /// `x → 255 − x` for each value `x ≥ 128` of each channel.
 pub fn apply(image: &mut Image8) {
-    for value in image.pixels_mut() {
-        *value = if *value < THRESHOLD { *value } else { 255 - *value };
+    invert_bright(image.pixels_mut());
+}
+
+/// [`apply`], to planes.
+pub fn apply_to(planes: &mut Planes) {
+    invert_bright(planes.values_mut());
+}
+
+kernel! {
+    fn invert_bright(values: &mut [u8]) {
+        for value in values {
+            *value = if *value < THRESHOLD { *value } else { 255 - *value };
+        }
     }
 }
 

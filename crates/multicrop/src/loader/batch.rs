@@ -1,58 +1,84 @@
 //! A batch and its memory.
 
+use super::sample::{Made, Task};
+use super::values::Values;
+use crate::error::Error;
 use crate::recipe::{GLOBAL_CROPS, Recipe};
 
-/// Crops of one size of all images of a batch, `[crops, images, 3, size, size]`.
+/// Crops of one size of all images of a batch, `[crops, images, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CropBuffer {
     /// Normalized values, crop by crop as in the reference: all images' crop 0 first.
-    pub data: Vec<f32>,
+    pub data: Values,
     /// Crops of each image.
     pub crops: usize,
     /// Images in the batch.
     pub images: usize,
     /// Pixels of a side; 0 if there are no crops.
     pub size: usize,
+    crop_len: usize,
 }
 
 impl CropBuffer {
-    fn new(crops: usize, images: usize, size: u32) -> Self {
-        let size = if crops == 0 { 0 } else { size as usize };
-        Self { data: vec![0.0; crops * images * 3 * size * size], crops, images, size }
+    /// Room for crops `first..first + crops` of the recipe, which are of one kind.
+    fn new(recipe: &Recipe, first: usize, crops: usize, images: usize) -> Self {
+        let kind = (crops > 0).then(|| (recipe.kind(first).size as usize, recipe.crop_len(first)));
+        let (size, crop_len) = kind.unwrap_or_default();
+        Self { data: Values::zeros(crops * images * crop_len), crops, images, size, crop_len }
     }
 
     /// Numbers in one crop of one image.
     pub fn crop_len(&self) -> usize {
-        3 * self.size * self.size
+        self.crop_len
     }
 
-    /// Crop `crop` of image `image` of the batch, `[3, size, size]`.
+    /// Crop `crop` of image `image` of the batch, `[channels, size, size]`.
     ///
     /// # Panics
     /// If there is no such crop or image.
     pub fn crop(&self, crop: usize, image: usize) -> &[f32] {
         assert!(crop < self.crops && image < self.images, "crop {crop} of image {image}");
-        &self.data[(crop * self.images + image) * self.crop_len()..][..self.crop_len()]
+        &self.data[(crop * self.images + image) * self.crop_len..][..self.crop_len]
     }
 
-    /// A copy of the crops of some of the images, `[crops, range, 3, size, size]`: a micro-batch.
+    /// A copy of the crops of some of the images, `[crops, range, channels, size, size]`: a
+    /// micro-batch.
     ///
     /// # Panics
     /// If the range ends behind the last image.
     pub fn part(&self, range: std::ops::Range<usize>) -> Vec<f32> {
-        let first = |crop: usize| (crop * self.images + range.start) * self.crop_len();
-        let len = range.len() * self.crop_len();
+        let first = |crop: usize| (crop * self.images + range.start) * self.crop_len;
+        let len = range.len() * self.crop_len;
         (0..self.crops).flat_map(|crop| &self.data[first(crop)..][..len]).copied().collect()
     }
 
-    /// Memory of each image: all its crops, in their order.
-    fn by_image(&mut self) -> Vec<Vec<&mut [f32]>> {
-        let (images, crop_len) = (self.images, self.crop_len());
-        let mut by_image: Vec<_> = (0..images).map(|_| Vec::with_capacity(self.crops)).collect();
-        for (index, crop) in self.data.chunks_exact_mut(crop_len.max(1)).enumerate() {
-            by_image[index % images].push(crop);
+    /// Gives the memory of each image away, behind what is in `by_image`.
+    fn lend(&mut self, by_image: &mut [Vec<Values>]) {
+        for _ in 0..self.crops {
+            for crops in &mut *by_image {
+                crops.push(self.data.split_to(self.crop_len));
+            }
         }
-        by_image
+    }
+
+    /// Takes back what [`lend`](Self::lend) gave: the next crops of each image.
+    fn take_back(&mut self, by_image: &mut [impl Iterator<Item = Values>]) {
+        let mut whole: Option<Values> = None;
+        for _ in 0..self.crops {
+            for part in by_image.iter_mut().filter_map(Iterator::next) {
+                match &mut whole {
+                    Some(whole) => whole.join(part),
+                    None => whole = Some(part),
+                }
+            }
+        }
+        self.data = whole.unwrap_or_default();
+    }
+
+    /// True if this has the shape, and the memory, of `other`.
+    fn fits(&self, other: (usize, usize, usize, usize)) -> bool {
+        let len = self.crops * self.images * self.crop_len;
+        self.data.len() == len && (self.crops, self.images, self.size, self.crop_len) == other
     }
 }
 
@@ -69,7 +95,7 @@ pub struct BadImage {
     pub reason: String,
 }
 
-/// What one optimizer step sees.
+/// What one optimizer step sees; of one rank, if there are several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// The step, counted from 0 over all epochs.
@@ -94,37 +120,49 @@ impl Batch {
             step: 0,
             epoch: 0,
             indices: Vec::with_capacity(images),
-            globals: CropBuffer::new(GLOBAL_CROPS, images, recipe.first_global.size),
-            locals: CropBuffer::new(locals, images, recipe.locals.size),
+            globals: CropBuffer::new(recipe, 0, GLOBAL_CROPS, images),
+            locals: CropBuffer::new(recipe, GLOBAL_CROPS, locals, images),
             bad: Vec::new(),
         }
     }
 
     /// True if the memory is that of such a batch.
     pub(super) fn fits(&self, recipe: &Recipe, images: usize) -> bool {
-        let crops = |buffer: &CropBuffer| (buffer.crops, buffer.images, buffer.data.len());
-        let len = |crop: usize, count: usize| if count == 0 { 0 } else { recipe.crop_len(crop) };
-        let locals = recipe.locals.count as usize;
-        crops(&self.globals) == (GLOBAL_CROPS, images, GLOBAL_CROPS * images * recipe.crop_len(0))
-            && crops(&self.locals) == (locals, images, locals * images * len(GLOBAL_CROPS, locals))
+        let shape = |first, crops| match crops {
+            0 => (0, images, 0, 0),
+            _ => (crops, images, recipe.kind(first).size as usize, recipe.crop_len(first)),
+        };
+        self.globals.fits(shape(0, GLOBAL_CROPS))
+            && self.locals.fits(shape(GLOBAL_CROPS, recipe.locals.count as usize))
     }
 
-    /// Sets what the batch is, from the order of its epoch; the crops are still those of another.
-    pub(super) fn begin(&mut self, step: u64, steps_per_epoch: u64, order: &[u32]) {
-        let images = self.globals.images;
-        let first = (step % steps_per_epoch) as usize * images;
-        (self.step, self.epoch) = (step, step / steps_per_epoch);
-        self.indices.clear();
-        self.indices.extend(order[first..first + images].iter().map(|&index| index as usize));
+    /// Sets what the batch is, and gives its memory to one task for each image.
+    pub(super) fn begin(&mut self, step: u64, epoch: u64, indices: Vec<usize>) -> Vec<Task> {
+        (self.step, self.epoch) = (step, epoch);
+        self.indices = indices;
         self.bad.clear();
+        let mut crops: Vec<_> = self.indices.iter().map(|_| Vec::new()).collect();
+        self.globals.lend(&mut crops);
+        self.locals.lend(&mut crops);
+        let tasks = self.indices.iter().zip(crops).enumerate();
+        tasks.map(|(place, (&index, crops))| Task { step, epoch, place, index, crops }).collect()
     }
 
-    /// Memory of each image: its global, then its local crops.
-    pub(super) fn outputs(&mut self) -> Vec<Vec<&mut [f32]>> {
-        let mut outputs = self.globals.by_image();
-        for (output, locals) in outputs.iter_mut().zip(self.locals.by_image()) {
-            output.extend(locals);
+    /// Takes the memory of all images back, and what became of them; both in the order of
+    /// [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// The first in that order, so that it does not depend on which thread was faster.
+    pub(super) fn finish(mut self, made: Vec<Made>) -> Result<Self, Error> {
+        let mut crops = Vec::with_capacity(made.len());
+        for (place, made) in made.into_iter().enumerate() {
+            let (index, bad) = made.outcome?;
+            self.indices[place] = index;
+            self.bad.extend(bad);
+            crops.push(made.crops.into_iter());
         }
-        outputs
+        self.globals.take_back(&mut crops);
+        self.locals.take_back(&mut crops);
+        Ok(self)
     }
 }

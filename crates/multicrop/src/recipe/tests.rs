@@ -94,7 +94,7 @@ fn all_changes_can_be_turned_off() {
     recipe.first_global =
         CropRecipe { scale: (1.0, 1.0), aspect: (1.0, 1.0), blur: 0.0, ..recipe.first_global };
     (recipe.flip, recipe.grayscale, recipe.color_jitter.probability) = (0.0, 0.0, 0.0);
-    (recipe.mean, recipe.std) = ([0.0; 3], [1.0; 3]);
+    (recipe.mean, recipe.std) = (vec![0.0; 3], vec![1.0; 3]);
     let image = ramp(4, 4);
     let mut out = vec![0.0; recipe.crop_len(0)];
     recipe.augment_crop(&image, 0, &mut stream(0, 0), &mut out);

@@ -65,6 +65,7 @@ impl Pretrain {
         add("--method", "objective.method", self.method.clone().map(Into::into));
         add("--epochs", "optim.epochs", self.epochs.map(Into::into));
         add("--steps", "optim.steps", self.steps.map(Into::into));
+        add("--channels", "data.channels", self.channels.map(Into::into));
         add("--seed", "seed", self.seed.map(Into::into));
         add("--threads", "run.threads", self.threads.map(Into::into));
         add("--workers", "run.workers", self.workers.map(Into::into));

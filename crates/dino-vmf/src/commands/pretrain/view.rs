@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::console::{Console, Progress};
 
+/// Share of the time from which on waiting for images is worth a word.
+const SLOW_DATA: f64 = 0.05;
+
 /// What a run looks like from outside.
 pub(super) struct View<'a> {
     console: &'a mut Console,
@@ -66,8 +69,12 @@ impl<'a> View<'a> {
         self.first_step = false;
         let rate = record.images_per_second;
         let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
+        let wait = match record.data_wait_share {
+            share if share < SLOW_DATA => String::new(),
+            share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
+        };
         let text = format!(
-            "  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left",
+            "  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
             record.epoch + 1,
             record.loss,
             record.teacher_entropy,

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::tile::{TILE, Tile, lanes, tiles};
 use super::{Inputs, Saved, Statistic};
-use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
 use crate::simd::exp;
 use crate::tensor::Tensor;
+use dispatch::kernel;
 
 /// Where backward adds.
 #[derive(Debug)]

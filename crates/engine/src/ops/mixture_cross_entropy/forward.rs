@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::tile::{Tile, lanes, tiles};
 use super::{Inputs, Outcome, Saved};
-use crate::kernel;
 use crate::pool::Buffer;
 use crate::simd::{dot, exp, max, sum};
+use dispatch::kernel;
 
 /// A sum of exponentials relative to its largest exponent: `total = sum · e^top`.
 #[derive(Debug, Clone, Copy)]

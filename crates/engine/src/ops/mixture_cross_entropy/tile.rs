@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::Prototypes;
-use crate::kernel;
 use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
 use crate::pool::Buffer;
 use crate::simd::dot;
+use dispatch::kernel;
 
 /// Prototypes of a tile.
 pub(super) const TILE: usize = 512;

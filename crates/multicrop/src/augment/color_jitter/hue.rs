@@ -1,83 +1,128 @@
 //! Turns of the color wheel in 8-bit hue, saturation and value, as Pillow's mode `HSV` has them.
 
-use crate::image::Image8;
+use dispatch::kernel;
+
+use super::super::normalize::unit;
+use super::whole;
+use crate::planes::Planes;
 
 /// Shifts the 8-bit hue by `turns · 255`, fraction cut off, modulo 256.
 ///
 /// `turns` of exactly 0 leaves the image alone; see [`Jitter::hue`](super::Jitter::hue).
-pub(super) fn adjust(image: &mut Image8, turns: f64) {
+pub(super) fn adjust(planes: &mut Planes, turns: f64) {
     if turns == 0.0 {
         return;
     }
-    let shift = (turns * 255.0) as i32 as u8; // modulo 256
-    let sectors: [Sector; 256] = std::array::from_fn(|hue| Sector::new(hue as u8));
-    for color in image.colors_mut() {
-        let [hue, saturation, value] = to_hsv(*color);
-        *color = sectors[usize::from(hue.wrapping_add(shift))].to_rgb(saturation, value);
+    if let Some([red, green, blue]) = planes.colors_mut() {
+        turn(red, green, blue, (turns * 255.0) as i32 as u8); // modulo 256
     }
 }
 
-/// 8-bit hue, saturation and value; fractions are cut off.
+kernel! {
+    /// The planes of the three channels, of equal length.
+    fn turn(red: &mut [u8], green: &mut [u8], blue: &mut [u8], shift: u8) {
+        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+            let [hue, saturation, value] = to_hsv([*red, *green, *blue].map(i32::from));
+            let hue = (hue + i32::from(shift)) & 255;
+            [*red, *green, *blue] = to_rgb([hue, saturation, value]).map(|value| value as u8);
+        }
+    }
+}
+
+/// 8-bit hue, saturation and value; fractions are cut off. The hue of gray is arbitrary.
 ///
 /// ```text
-/// V = max        S = 255 (max − min) / max        H = 255 frac(1 + h / 6)
-/// h = b − g (R is max),   2 + r − b (G is),   4 + g − r (B is)
-/// r = (max − R) / (max − min), g and b likewise
+/// V = max        S = 255 (max − min) / max        H = 255 frac(h / 6)
+/// h = 1 ∓ m (R is max),  1 + m, 3 − m (G is),  3 + m, 5 − m (B is)      modulo 6
+/// m = (max − mid) / (max − min)
 /// ```
 ///
-/// Pillow rounds `r`, `g`, `b`, `h` and `S` to single precision and has double precision between.
-fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
+/// All in single precision and without branches. Pillow has three quotients like `m`, one of which
+/// is 1, one 0, and double precision between; the results are equal for all colors (tested).
+#[inline(always)]
+fn to_hsv([red, green, blue]: [i32; 3]) -> [i32; 3] {
     let high = red.max(green).max(blue);
     let low = red.min(green).min(blue);
-    if high == low {
-        return [0, 0, high];
-    }
-    let span = f32::from(high - low);
-    let [r, g, b] = [red, green, blue].map(|value| f32::from(high - value) / span);
-    let sixths = if red == high {
-        b - g
-    } else if green == high {
-        (2.0 + f64::from(r) - f64::from(b)) as f32
-    } else {
-        (4.0 + f64::from(g) - f64::from(r)) as f32
+    let span = high - low;
+    let middle = red + green + blue - high - low;
+    let m = (high - middle) as f32 / span.max(1) as f32;
+    let red_is_high = if green >= blue { 1.0 - m } else { m - 1.0 };
+    let green_is_high = if red >= blue { 1.0 + m } else { 3.0 - m };
+    let blue_is_high = if green >= red { 3.0 + m } else { 5.0 - m };
+    let not_red = if green == high { green_is_high } else { blue_is_high };
+    let part = (if red == high { red_is_high } else { not_red }) / 6.0;
+    let turn = if part < 0.0 { part + 1.0 } else { part };
+    let saturation = (255 * span) as f32 / high.max(1) as f32;
+    [whole(turn * 255.0) as i32, whole(saturation) as i32, high]
+}
+
+/// The color of an 8-bit hue, saturation and value; products are rounded half up.
+///
+/// ```text
+/// p = V (1 − S)      m = V (1 − S f) in odd sixths of the wheel,  V (1 − S (1 − f)) in even ones
+/// ```
+///
+/// with `f` how far into its sixth the hue lies. In single precision; equal to Pillow's double
+/// precision for all hues, saturations and values (tested).
+#[inline(always)]
+fn to_rgb([hue, saturation, value]: [i32; 3]) -> [i32; 3] {
+    let sixths = 6 * hue;
+    let index = (sixths * 257 + 257) >> 16; // sixths / 255
+    let part = unit((sixths - 255 * index) as f32);
+    let saturation = unit(saturation as f32);
+    let f = if index & 1 == 1 { part } else { 1.0 - part };
+    let scaled = |factor: f32| whole(value as f32 * factor + 0.5) as i32;
+    let (p, m) = (scaled(1.0 - saturation), scaled(1.0 - saturation * f));
+    let index = if index == 6 { 0 } else { index };
+    let choose = |value_at: [i32; 2], middle_at: [i32; 2]| {
+        let other = if index == middle_at[0] || index == middle_at[1] { m } else { p };
+        if index == value_at[0] || index == value_at[1] { value } else { other }
     };
-    let turn = f64::from(sixths) / 6.0 + 1.0; // in [5/6, 11/6]
-    let hue = (if turn < 1.0 { turn } else { turn - 1.0 }) as f32;
-    let saturation = span / f32::from(high);
-    let to_8_bits = |part: f32| (f64::from(part) * 255.0) as u8;
-    [to_8_bits(hue), to_8_bits(saturation), high]
+    [choose([0, 5], [1, 4]), choose([1, 2], [0, 3]), choose([3, 4], [2, 5])]
 }
 
-/// Where on the color wheel an 8-bit hue lies: which sixth, and how far into it.
-#[derive(Clone, Copy)]
-struct Sector {
-    index: u8,
-    part: f64, // in [0, 1)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image8;
 
-impl Sector {
-    fn new(hue: u8) -> Self {
-        let sixths = f64::from(hue) * 6.0 / 255.0;
-        let index = sixths as u8;
-        Self { index, part: f64::from((sixths - f64::from(index)) as f32) }
+    /// The definition, as in Pillow's `Convert.c`: single precision where it has it.
+    fn pillow_to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
+        let high = red.max(green).max(blue);
+        let low = red.min(green).min(blue);
+        if high == low {
+            return [0, 0, high];
+        }
+        let span = f32::from(high - low);
+        let [r, g, b] = [red, green, blue].map(|value| f32::from(high - value) / span);
+        let sixths = if red == high {
+            b - g
+        } else if green == high {
+            (2.0 + f64::from(r) - f64::from(b)) as f32
+        } else {
+            (4.0 + f64::from(g) - f64::from(r)) as f32
+        };
+        let turn = f64::from(sixths) / 6.0 + 1.0; // in [5/6, 11/6]
+        let hue = (if turn < 1.0 { turn } else { turn - 1.0 }) as f32;
+        let saturation = span / f32::from(high);
+        let to_8_bits = |part: f32| (f64::from(part) * 255.0) as u8;
+        [to_8_bits(hue), to_8_bits(saturation), high]
     }
 
-    /// The color; products are rounded half up.
-    ///
-    /// ```text
-    /// p = V (1 − S)      q = V (1 − S f)      t = V (1 − S (1 − f))      f = `part`
-    /// ```
-    fn to_rgb(self, saturation: u8, value: u8) -> [u8; 3] {
+    /// The definition, likewise.
+    fn pillow_to_rgb([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
         if saturation == 0 {
             return [value; 3];
         }
+        let sixths = f64::from(hue) * 6.0 / 255.0;
+        let index = sixths as u8;
+        let f = f64::from((sixths - f64::from(index)) as f32);
         let part = f64::from(f32::from(saturation) / 255.0);
-        let bright = f64::from(value);
-        let scaled = |factor: f64| (bright * factor + 0.5) as u8;
+        let scaled = |factor: f64| (f64::from(value) * factor + 0.5) as u8;
         let p = scaled(1.0 - part);
-        let q = scaled(1.0 - part * self.part);
-        let t = scaled(1.0 - part * (1.0 - self.part));
-        match self.index % 6 {
+        let q = scaled(1.0 - part * f);
+        let t = scaled(1.0 - part * (1.0 - f));
+        match index % 6 {
             0 => [value, t, p],
             1 => [q, value, p],
             2 => [p, value, t],
@@ -86,38 +131,43 @@ impl Sector {
             _ => [value, p, q],
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn all_triples() -> impl Iterator<Item = [u8; 3]> {
+        (0..1 << 24_u32).map(|i| [(i >> 16) as u8, (i >> 8) as u8, i as u8])
+    }
+
+    #[test]
+    fn all_colors_have_the_hue_of_pillow() {
+        for color in all_triples() {
+            let (found, expected) = (to_hsv(color.map(i32::from)), pillow_to_hsv(color));
+            let hue = if expected[1] == 0 { found[0] } else { i32::from(expected[0]) };
+            let [_, saturation, value] = expected.map(i32::from);
+            assert_eq!(found, [hue, saturation, value], "{color:?}");
+        }
+    }
+
+    #[test]
+    fn all_hues_saturations_and_values_have_the_color_of_pillow() {
+        for hsv in all_triples() {
+            let found = to_rgb(hsv.map(i32::from));
+            assert_eq!(found, pillow_to_rgb(hsv).map(i32::from), "{hsv:?}");
+        }
+    }
 
     #[test]
     fn pure_colors_lie_at_thirds_of_the_wheel() {
         assert_eq!(to_hsv([255, 0, 0]), [0, 255, 255]);
         assert_eq!(to_hsv([0, 200, 0]), [85, 255, 200]);
         assert_eq!(to_hsv([0, 0, 1]), [170, 255, 1]);
-        assert_eq!(to_hsv([7, 7, 7]), [0, 0, 7]);
     }
 
-    /// Every hue survives; 1.5 % of a value is what 8 bits of hue and saturation can lose.
     #[test]
-    fn a_shift_below_one_step_only_rounds() {
-        let steps = (0..=255).step_by(15);
-        for (r, g) in steps.clone().flat_map(|r| steps.clone().map(move |g| (r, g))) {
-            for b in steps.clone() {
-                let mut image = Image8::filled(1, 1, &[r, g, b]);
-                adjust(&mut image, 1e-9);
-                let worst = image.pixels().iter().zip([r, g, b]).map(|(x, y)| x.abs_diff(y)).max();
-                assert!(worst <= Some(6), "{:?} from {:?}", image.pixels(), [r, g, b]);
-            }
+    fn without_colors_there_is_no_hue_to_turn() {
+        for pixel in [&[90; 3][..], &[90, 3], &[90, 30, 60, 9]] {
+            let image = Image8::filled(2, 2, pixel);
+            let mut planes = Planes::from_image(&image);
+            adjust(&mut planes, 0.4);
+            assert_eq!(planes.to_image(), image);
         }
-    }
-
-    #[test]
-    fn gray_has_no_hue_to_turn() {
-        let mut image = Image8::filled(2, 2, &[90; 3]);
-        adjust(&mut image, 0.4);
-        assert_eq!(image, Image8::filled(2, 2, &[90; 3]));
     }
 }

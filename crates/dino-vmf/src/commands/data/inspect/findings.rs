@@ -1,0 +1,239 @@
+//! What was found in a source, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use dino::config::Data;
+use image::{ImageDecoder, ImageReader};
+use multicrop::dataset::Sample;
+use multicrop::{Dataset, SampleError, decode};
+use serde::Serialize;
+
+use crate::commands::throughput::Throughput;
+use crate::console::Console;
+
+/// Classes, and bad images of a kind, that are listed for people; JSON has them all.
+const LISTED_CLASSES: usize = 10;
+const LISTED_BAD: usize = 5;
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Findings {
+    source: String,
+    data: String,
+    images: usize,
+    /// Width and height of the images with the fewest pixels, with the median, and with the most.
+    smallest: Option<(u32, u32)>,
+    median: Option<(u32, u32)>,
+    largest: Option<(u32, u32)>,
+    /// Number of different sizes.
+    sizes: usize,
+    /// How many images have how many channels, as they are stored.
+    channels: BTreeMap<usize, usize>,
+    classes: Vec<Class>,
+    bad: Vec<Bad>,
+    /// Speed of the loader on this machine.
+    pub(super) loader: Option<Speed>,
+    /// Images of each size: pixels, width, height.
+    #[serde(skip)]
+    by_size: BTreeMap<(u64, u32, u32), usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Class {
+    name: String,
+    images: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Bad {
+    index: usize,
+    name: String,
+    kind: String,
+    reason: String,
+}
+
+/// What the loader did in a moment.
+#[derive(Debug, Serialize)]
+pub(super) struct Speed {
+    img_per_s: f64,
+    workers: usize,
+    global: usize,
+    local: usize,
+    locals: usize,
+}
+
+impl Speed {
+    pub(super) fn new(measured: &Throughput, workers: usize, data: &Data) -> Self {
+        let (global, local, locals) = (data.global_size, data.local_size, data.local_crops);
+        Self { img_per_s: measured.images_per_second(), workers, global, local, locals }
+    }
+}
+
+/// The form of one image.
+pub(super) struct Form {
+    width: u32,
+    height: u32,
+    channels: Option<usize>,
+}
+
+impl Form {
+    /// Reads and decodes an image.
+    pub(super) fn of(
+        dataset: &dyn Dataset,
+        index: usize,
+        decode: &decode::Options,
+    ) -> Result<Self, SampleError> {
+        let sample = dataset.read(index)?;
+        let stored = match &sample {
+            Sample::Encoded(bytes) => stored_channels(bytes),
+            Sample::Pixels(image) => Some(image.channels()),
+        };
+        let image = sample.decode(decode)?;
+        Ok(Self { width: image.width(), height: image.height(), channels: stored })
+    }
+}
+
+/// Channels of the file, before they are brought to those that training wants.
+fn stored_channels(bytes: &[u8]) -> Option<usize> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
+    Some(reader.into_decoder().ok()?.color_type().channel_count().into())
+}
+
+impl Findings {
+    pub(super) fn new(source: &str, dataset: &dyn Dataset) -> Self {
+        Self {
+            source: source.to_owned(),
+            data: dataset.describe(),
+            images: dataset.len(),
+            classes: classes(dataset),
+            ..Self::default()
+        }
+    }
+
+    /// Notes what became of an image.
+    pub(super) fn add(
+        &mut self,
+        dataset: &dyn Dataset,
+        index: usize,
+        form: Result<Form, SampleError>,
+    ) {
+        match form {
+            Ok(Form { width, height, channels }) => {
+                let pixels = u64::from(width) * u64::from(height);
+                *self.by_size.entry((pixels, width, height)).or_default() += 1;
+                if let Some(channels) = channels {
+                    *self.channels.entry(channels).or_default() += 1;
+                }
+            }
+            Err(error) => self.bad.push(Bad {
+                index,
+                name: dataset.name(index),
+                kind: error.kind(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Sums up, when all images are read.
+    pub(super) fn finish(&mut self) {
+        let size = |(&(_, width, height), _): (&(u64, u32, u32), &usize)| (width, height);
+        let good = self.images - self.bad.len();
+        let mut seen = 0;
+        let median = self.by_size.iter().find(|(_, images)| {
+            seen += **images;
+            2 * seen >= good
+        });
+        self.median = median.map(size);
+        self.sizes = self.by_size.len();
+        self.smallest = self.by_size.iter().next().map(size);
+        self.largest = self.by_size.iter().next_back().map(size);
+    }
+
+    pub(super) fn show(&self, console: &mut Console) {
+        console.text(format!("{}: {} images", self.data, self.images));
+        let shown = |size: Option<(u32, u32)>| {
+            size.map_or("none".to_owned(), |(width, height)| format!("{width} x {height}"))
+        };
+        let (smallest, largest) = (shown(self.smallest), shown(self.largest));
+        console.text(match self.sizes {
+            0 | 1 => format!("size: {smallest}"),
+            sizes => format!(
+                "sizes: {sizes}, from {smallest} to {largest}, median {}",
+                shown(self.median)
+            ),
+        });
+        let channels = self.channels.iter().map(|(count, images)| format!("{count} ({images})"));
+        let channels: Vec<_> = channels.collect();
+        if !channels.is_empty() {
+            console.text(format!("channels (images): {}", channels.join(", ")));
+        }
+        self.show_classes(console);
+        self.show_bad(console);
+        self.show_speed(console);
+    }
+
+    /// The largest classes.
+    fn show_classes(&self, console: &mut Console) {
+        console.text(match self.classes.len() {
+            0 => "classes: none, the images have no labels".to_owned(),
+            classes => format!("classes: {classes}"),
+        });
+        let mut classes: Vec<_> = self.classes.iter().collect();
+        classes.sort_by_key(|class| std::cmp::Reverse(class.images));
+        for class in classes.iter().take(LISTED_CLASSES) {
+            console.text(format!("  {:7}  {}", class.images, class.name));
+        }
+        if let Some(more) = classes.get(LISTED_CLASSES..).filter(|more| !more.is_empty()) {
+            let images: usize = more.iter().map(|class| class.images).sum();
+            console.text(format!("  {images:7}  in {} more", more.len()));
+        }
+    }
+
+    /// Kinds of faults, the commonest first, with the first names of each.
+    fn show_bad(&self, console: &mut Console) {
+        if self.bad.is_empty() {
+            console.text("bad images: none");
+            return;
+        }
+        let percent = 100.0 * self.bad.len() as f64 / self.images as f64;
+        console.text(format!("bad images: {} ({percent:.1} %)", self.bad.len()));
+        let mut kinds = BTreeMap::<_, Vec<_>>::new();
+        for bad in &self.bad {
+            kinds.entry(&bad.kind).or_default().push(bad);
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, images)| std::cmp::Reverse(images.len()));
+        for (kind, images) in kinds {
+            console.text(format!("  {:7}  {kind}", images.len()));
+            for bad in images.iter().take(LISTED_BAD) {
+                console.text(format!("           {}: {}", bad.name, bad.reason));
+            }
+            if images.len() > LISTED_BAD {
+                console.text(format!("           ... {} more", images.len() - LISTED_BAD));
+            }
+        }
+    }
+
+    fn show_speed(&self, console: &mut Console) {
+        let Some(Speed { img_per_s, workers, global, local, locals }) = &self.loader else {
+            return;
+        };
+        console.text(format!(
+            "loader: about {img_per_s:.0} images/s with {workers} workers (2 x {global} + {locals} \
+             x {local})"
+        ));
+    }
+}
+
+/// Names of the classes, and how many images each has.
+fn classes(dataset: &dyn Dataset) -> Vec<Class> {
+    let named = dataset.classes().iter().map(|name| Class { name: name.clone(), images: 0 });
+    let mut classes: Vec<_> = named.collect();
+    for label in (0..dataset.len()).filter_map(|index| dataset.label(index)) {
+        if let Some(class) = classes.get_mut(label as usize) {
+            class.images += 1;
+        }
+    }
+    classes
+}

@@ -1,0 +1,121 @@
+//! Rectangles, pictures and text on a white sheet.
+
+use font8x8::legacy::BASIC_LEGACY;
+use image::{Rgb, RgbImage};
+use multicrop::Image8;
+
+/// Side of a character in pixels.
+pub(super) const CHAR: u32 = 8;
+
+/// An area to draw on; what lies outside is left out.
+pub(super) struct Canvas(RgbImage);
+
+/// Left, top, width and height in pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Area {
+    pub(super) x: u32,
+    pub(super) y: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        Self(RgbImage::from_pixel(width, height, Rgb([255; 3])))
+    }
+
+    pub(super) fn into_image(self) -> RgbImage {
+        self.0
+    }
+
+    fn set(&mut self, x: u32, y: u32, color: [u8; 3]) {
+        if let Some(pixel) = self.0.get_pixel_mut_checked(x, y) {
+            *pixel = Rgb(color);
+        }
+    }
+
+    fn fill(&mut self, area: Area, color: [u8; 3]) {
+        for y in area.y..area.y + area.height {
+            for x in area.x..area.x + area.width {
+                self.set(x, y, color);
+            }
+        }
+    }
+
+    /// The border of an area, `thick` pixels wide, inside of it.
+    pub(super) fn frame(&mut self, area: Area, thick: u32, color: [u8; 3]) {
+        let Area { x, y, width, height } = area;
+        let (across, down) = (thick.min(height), thick.min(width));
+        self.fill(Area { height: across, ..area }, color);
+        self.fill(Area { y: y + height - across, height: across, ..area }, color);
+        self.fill(Area { width: down, ..area }, color);
+        self.fill(Area { x: x + width - down, width: down, ..area }, color);
+    }
+
+    /// A picture in colors (without them its first channel), each pixel `zoom` wide.
+    pub(super) fn paste(&mut self, image: &Image8, (x, y): (u32, u32), zoom: u32) {
+        for row in 0..image.height() {
+            for (column, pixel) in (0..).zip(image.row(row).chunks_exact(image.channels())) {
+                let color = <[u8; 3]>::try_from(pixel).unwrap_or([pixel[0]; 3]);
+                let (x, y) = (x + column * zoom, y + row * zoom);
+                self.fill(Area { x, y, width: zoom, height: zoom }, color);
+            }
+        }
+    }
+
+    /// One line of text; what is not ASCII is a question mark.
+    pub(super) fn text(&mut self, text: &str, (x, y): (u32, u32), color: [u8; 3]) {
+        for (place, character) in (0..).zip(text.chars()) {
+            let known = matches!(character, ' '..='~');
+            let rows = BASIC_LEGACY[if known { character as usize } else { '?' as usize }];
+            for (row, bits) in (0..).zip(rows) {
+                for column in (0..CHAR).filter(|column| bits >> column & 1 == 1) {
+                    self.set(x + place * CHAR + column, y + row, color);
+                }
+            }
+        }
+    }
+}
+
+/// Lines of at most `width` pixels; a longer word has a line of its own.
+pub(super) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<String> {
+    let most = (width / CHAR) as usize;
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= most) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The end of a text that has too many characters for `width` pixels.
+pub(super) fn shortened(text: &str, width: u32) -> String {
+    let (most, len) = ((width / CHAR) as usize, text.chars().count());
+    if len <= most {
+        return text.to_owned();
+    }
+    let rest = text.chars().skip(len - most.saturating_sub(2));
+    "..".chars().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        let words = ["ab", "cde", "f", "ghijklm", "n"];
+        assert_eq!(wrap(words.into_iter(), 6 * CHAR), ["ab cde", "f", "ghijklm", "n"]);
+    }
+
+    #[test]
+    fn of_a_long_path_the_end_is_kept() {
+        assert_eq!(shortened("photos/cat.jpg", 10 * CHAR), "../cat.jpg");
+        assert_eq!(shortened("cat.jpg", 10 * CHAR), "cat.jpg");
+    }
+}

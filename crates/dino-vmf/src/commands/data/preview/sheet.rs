@@ -1,0 +1,227 @@
+//! Where everything stands on the sheet.
+
+use std::ops::Range;
+
+use image::RgbImage;
+use multicrop::Image8;
+use multicrop::image::Rect;
+use multicrop::loader::Batch;
+use multicrop::recipe::{GLOBAL_CROPS, Recipe};
+use multicrop::resize::crop_resize;
+
+use super::canvas::{Area, CHAR, Canvas, shortened, wrap};
+use super::{Drawn, Shown};
+
+/// Between two cells, and around the sheet.
+const GAP: u32 = 16;
+/// From one line of text to the next.
+const LINE: u32 = CHAR + 3;
+/// Between a picture and its text.
+const CAPTION: u32 = 5;
+/// Width of a frame.
+const FRAME: u32 = 2;
+/// Narrowest cell: most boxes of photographs fit on a line.
+const CELL: u32 = 15 * CHAR;
+/// Global crops are enlarged to at least this side, by a whole factor.
+const VISIBLE: u32 = 128;
+/// Least height of the images themselves.
+const ORIGINAL: u32 = 224;
+
+/// How to read what stands below a crop.
+const LEGEND: &str = "below a crop: its box as width x height + left + top, then its changes in \
+                      their order (b brightness, c contrast, s saturation, h hue; blur in pixels)";
+
+const BLACK: [u8; 3] = [40; 3];
+const GRAY: [u8; 3] = [120; 3];
+/// Of the boxes and frames, crop by crop and then from the start again.
+const COLORS: [[u8; 3]; 10] = [
+    [214, 39, 40],
+    [31, 90, 220],
+    [255, 150, 0],
+    [30, 160, 60],
+    [150, 60, 200],
+    [0, 190, 200],
+    [240, 80, 180],
+    [140, 90, 40],
+    [160, 190, 0],
+    [90, 90, 120],
+];
+
+/// How a sheet is laid out: sizes that all rows share.
+pub(super) struct Sheet<'a> {
+    recipe: &'a Recipe,
+    /// Pixels of the sheet for one of a crop.
+    zoom: u32,
+    /// Width and height of the part with the image itself.
+    original: (u32, u32),
+    /// Widths of the cells of global and local crops.
+    global: u32,
+    local: u32,
+    /// Local crops side by side.
+    columns: u32,
+}
+
+impl<'a> Sheet<'a> {
+    pub(super) fn new(recipe: &'a Recipe, columns: u32, images: &[Shown]) -> Self {
+        let global = recipe.first_global.size;
+        let zoom = (VISIBLE / global).max(1);
+        let height = (global * zoom).max(ORIGINAL);
+        // 3 : 2 is the shape of most photographs; what is wider is scaled to this width
+        let widest = images.iter().map(|image| scaled(image, (3 * height / 2, height)).0).max();
+        Self {
+            recipe,
+            zoom,
+            original: (widest.unwrap_or(height), height),
+            global: (global * zoom + 2 * FRAME).max(CELL),
+            local: (recipe.locals.size * zoom + 2 * FRAME).max(CELL),
+            columns: columns.min(recipe.locals.count).max(1),
+        }
+    }
+
+    /// The sheet: a title, a row for each image.
+    pub(super) fn draw(&self, title: &str, images: &[Shown], batch: &Batch) -> RgbImage {
+        let heights: Vec<_> = images.iter().map(|image| self.row_height(image)).collect();
+        let width = self.width();
+        let text = |text: &str| wrap(text.split(' '), width - 2 * GAP);
+        let (title, legend) = (text(title), text(LEGEND));
+        let mut y = 2 * GAP + (title.len() + legend.len()) as u32 * LINE;
+        let height = y + heights.iter().map(|height| height + GAP).sum::<u32>();
+        let mut canvas = Canvas::new(width, height);
+        let title = title.iter().map(|line| (line, BLACK));
+        for (place, (line, color)) in (0..).zip(title.chain(legend.iter().map(|l| (l, GRAY)))) {
+            canvas.text(line, (GAP, GAP + place * LINE), color);
+        }
+        for (place, (image, height)) in images.iter().zip(heights).enumerate() {
+            self.draw_original(&mut canvas, image, y);
+            for crop in 0..image.crops.len() {
+                let at = self.place(image, crop, y);
+                self.draw_crop(&mut canvas, image, crop, &self.pixels(batch, place, crop), at);
+            }
+            y += height + GAP;
+        }
+        canvas.into_image()
+    }
+
+    fn width(&self) -> u32 {
+        let locals = self.columns.min(self.recipe.locals.count) * (self.local + GAP);
+        self.first_global() + GLOBAL_CROPS as u32 * (self.global + GAP) + locals
+    }
+
+    fn first_global(&self) -> u32 {
+        GAP + self.original.0 + GAP
+    }
+
+    fn row_height(&self, image: &Shown) -> u32 {
+        let globals = self.cell_height(image, 0..GLOBAL_CROPS);
+        let rows = self.recipe.locals.count.div_ceil(self.columns);
+        let original = self.original.1 + CAPTION + 2 * LINE;
+        globals.max(self.above(image, rows).saturating_sub(GAP)).max(original)
+    }
+
+    /// Height of the first `rows` rows of local crops.
+    fn above(&self, image: &Shown, rows: u32) -> u32 {
+        let columns = self.columns as usize;
+        let row = |row: u32| {
+            let first = GLOBAL_CROPS + row as usize * columns;
+            self.cell_height(image, first..(first + columns).min(image.crops.len())) + GAP
+        };
+        (0..rows).map(row).sum()
+    }
+
+    /// Height of the highest of some crops, with its text.
+    fn cell_height(&self, image: &Shown, crops: Range<usize>) -> u32 {
+        let height = |crop: usize| {
+            let lines = self.lines(image, crop).len() as u32;
+            image.crops[crop].size * self.zoom + 2 * FRAME + CAPTION + lines * LINE
+        };
+        crops.map(height).max().unwrap_or(0)
+    }
+
+    fn lines(&self, image: &Shown, crop: usize) -> Vec<String> {
+        let width = if crop < GLOBAL_CROPS { self.global } else { self.local };
+        wrap(image.crops[crop].words().iter().map(String::as_str), width)
+    }
+
+    /// Left upper corner of a crop's cell.
+    fn place(&self, image: &Shown, crop: usize, y: u32) -> (u32, u32) {
+        let globals = |count: usize| self.first_global() + count as u32 * (self.global + GAP);
+        let Some(local) = crop.checked_sub(GLOBAL_CROPS) else { return (globals(crop), y) };
+        let (row, column) = (local as u32 / self.columns, local as u32 % self.columns);
+        (globals(GLOBAL_CROPS) + column * (self.local + GAP), y + self.above(image, row))
+    }
+
+    /// The image with the boxes of its crops, its name and size.
+    fn draw_original(&self, canvas: &mut Canvas, image: &Shown, y: u32) {
+        let (width, height) = scaled(image, self.original);
+        let whole = Rect::whole(&image.image);
+        canvas.paste(&crop_resize(&image.image, whole, width, height), (GAP, y), 1);
+        let pixels = |length: u32, shown: u32, all: u32| {
+            (f64::from(length) * f64::from(shown) / f64::from(all)).round() as u32
+        };
+        // the first ones, which are the large ones, on top of the others
+        for (crop, drawn) in image.crops.iter().enumerate().rev() {
+            let Drawn { left, top, .. } = *drawn;
+            let across = |length| pixels(length, width, image.width);
+            let down = |length| pixels(length, height, image.height);
+            let area = Area {
+                x: GAP + across(left),
+                y: y + down(top),
+                width: across(left + drawn.width) - across(left),
+                height: down(top + drawn.height) - down(top),
+            };
+            canvas.frame(area, FRAME, color(crop));
+        }
+        let below = y + height + CAPTION;
+        canvas.text(&shortened(&image.name, self.original.0), (GAP, below), BLACK);
+        let size = format!("{} x {}", image.width, image.height);
+        canvas.text(&size, (GAP, below + LINE), GRAY);
+    }
+
+    fn draw_crop(
+        &self,
+        canvas: &mut Canvas,
+        image: &Shown,
+        crop: usize,
+        pixels: &Image8,
+        (x, y): (u32, u32),
+    ) {
+        let side = image.crops[crop].size * self.zoom + 2 * FRAME;
+        canvas.frame(Area { x, y, width: side, height: side }, FRAME, color(crop));
+        canvas.paste(pixels, (x + FRAME, y + FRAME), self.zoom);
+        for (line, text) in (0..).zip(self.lines(image, crop)) {
+            canvas.text(&text, (x, y + side + CAPTION + line * LINE), BLACK);
+        }
+    }
+
+    /// A crop as bytes again.
+    fn pixels(&self, batch: &Batch, image: usize, crop: usize) -> Image8 {
+        let values = match crop.checked_sub(GLOBAL_CROPS) {
+            None => batch.globals.crop(crop, image),
+            Some(local) => batch.locals.crop(local, image),
+        };
+        let Recipe { mean, std, .. } = self.recipe;
+        let size = self.recipe.kind(crop).size;
+        let plane = size as usize * size as usize;
+        let channels = values.len() / plane;
+        let byte = |pixel: usize, channel: usize| {
+            let value = values[channel * plane + pixel] * std[channel] + mean[channel];
+            (255.0 * value).round() as u8 // `as` clips
+        };
+        let pixels = (0..plane).flat_map(|pixel| (0..channels).map(move |c| (pixel, c)));
+        let pixels = pixels.map(|(pixel, channel)| byte(pixel, channel)).collect();
+        Image8::with_channels(size, size, channels, pixels)
+            .expect("a crop has as many values as pixels times channels")
+    }
+}
+
+fn color(crop: usize) -> [u8; 3] {
+    COLORS[crop % COLORS.len()]
+}
+
+/// Width and height of an image that is scaled into a box, at least one pixel each.
+fn scaled(image: &Shown, (width, height): (u32, u32)) -> (u32, u32) {
+    let across = f64::from(width) / f64::from(image.width);
+    let scale = across.min(f64::from(height) / f64::from(image.height));
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    (side(image.width), side(image.height))
+}

@@ -1,0 +1,150 @@
+//! The commands that look at images: `data inspect`, `data preview`, `bench loader`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fixtures;
+
+use std::fs;
+
+use fixtures::Tiny;
+use image::{ImageFormat, RgbImage};
+use serde_json::json;
+
+/// Small crops, so that nothing takes long.
+const SMALL: [&str; 6] =
+    ["--set", "data.global_size=32", "--set", "data.local_size=16", "--set", "model.patch_size=16"];
+
+/// Images of three sizes in two classes, one of them gray, and two files that are none.
+fn photos(tiny: &Tiny) {
+    let folders = ["photos/cat", "photos/dog"];
+    for folder in folders {
+        fs::create_dir_all(tiny.path(folder)).unwrap();
+    }
+    for (place, (width, height)) in [(40, 30), (50, 30), (60, 80)].into_iter().enumerate() {
+        let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 90]));
+        let path = tiny.path(&format!("{}/{place}.png", folders[place / 2]));
+        image.save_with_format(path, ImageFormat::Png).unwrap();
+    }
+    let gray = image::GrayImage::new(50, 30);
+    gray.save_with_format(tiny.path("photos/dog/gray.png"), ImageFormat::Png).unwrap();
+    fs::write(tiny.path("photos/dog/empty.jpg"), b"").unwrap();
+    fs::write(tiny.path("photos/dog/short.jpg"), b"\xff\xd8\xff\xe0").unwrap();
+}
+
+#[test]
+fn shapes_are_inspected() {
+    let tiny = Tiny::new();
+    let inspect = ["data", "inspect", "shapes:test", "--json"];
+    let ended = tiny.run(&[&inspect[..], &SMALL].concat()).code(0);
+    let found = ended.last_event();
+    assert_eq!(found["event"], "data");
+    assert_eq!(found["images"], 2000);
+    assert_eq!(found["smallest"], json!([64, 64]));
+    assert_eq!(found["channels"], json!({ "3": 2000 }));
+    assert_eq!(found["classes"].as_array().unwrap().len(), 10);
+    assert_eq!(found["bad"], json!([]));
+    assert!(found["loader"]["img_per_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(found["loader"]["global"], 32);
+    tiny.run(&["data", "inspect", "nowhere"]).code(1).says("no data set `nowhere`");
+    tiny.run(&["data", "inspect", "shapes", "--preset", "none"]).code(2).says("no preset `none`");
+}
+
+#[test]
+fn sizes_channels_classes_and_bad_images_are_listed() {
+    let tiny = Tiny::new();
+    photos(&tiny);
+    let text = tiny.run(&[&["data", "inspect", "photos"][..], &SMALL].concat()).code(0).stdout;
+    let lines = [
+        "sizes: 3, from 40 x 30 to 60 x 80, median 50 x 30",
+        "channels (images): 1 (1), 3 (3)",
+        "classes: 2\n        4  dog\n        2  cat",
+        "bad images: 2 (33.3 %)",
+        "        1  empty\n",
+        "empty.jpg: the file is empty",
+        "loader: about ",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "no `{line}` in {text}");
+    }
+}
+
+#[test]
+fn a_preview_shows_what_the_network_sees() {
+    let tiny = Tiny::new();
+    photos(&tiny);
+    let preview = ["data", "preview", "photos", "--images", "4", "--seed", "3", "--json"];
+    let ended = tiny.run(&[&preview[..], &SMALL].concat()).code(0);
+    let event = ended.says("image `photos/dog/").last_event();
+    assert_eq!((&event["event"], &event["out"]), (&"preview".into(), &"crops.png".into()));
+    let images = event["images"].as_array().unwrap();
+    assert_eq!(images.len(), 4);
+    for shown in images {
+        let crops = shown["crops"].as_array().unwrap();
+        assert_eq!(crops.len(), 10);
+        for crop in crops {
+            let end = |start: &str, length: &str| {
+                crop[start].as_u64().unwrap() + crop[length].as_u64().unwrap()
+            };
+            assert!(end("left", "width") <= shown["width"].as_u64().unwrap());
+            assert!(end("top", "height") <= shown["height"].as_u64().unwrap());
+        }
+    }
+    let sheet = image::open(tiny.path("crops.png")).unwrap();
+    assert!(sheet.width() > 500 && sheet.height() > 4 * 224, "{:?}", sheet.color());
+    // the same seed draws the same sheet, another one another
+    let bytes = |seed: &str, out: &str| {
+        let preview = ["data", "preview", "photos", "--images", "4", "--seed", seed, "--out", out];
+        tiny.run(&[&preview[..], &SMALL].concat()).code(0);
+        fs::read(tiny.path(out)).unwrap()
+    };
+    assert!(bytes("3", "a.png") == fs::read(tiny.path("crops.png")).unwrap());
+    assert!(bytes("4", "b.png") != fs::read(tiny.path("crops.png")).unwrap());
+}
+
+#[test]
+fn a_preview_follows_the_settings() {
+    let tiny = Tiny::new();
+    let none = ["--set", "data.local_crops=0", "--set", "data.global_size=16"];
+    let preview = ["data", "preview", "shapes", "--images", "1", "--json"];
+    let event = tiny.run(&[&preview[..], &none].concat()).code(0).last_event();
+    assert_eq!(event["images"][0]["crops"].as_array().unwrap().len(), 2);
+    assert_eq!(event["images"][0]["crops"][0]["size"], 16);
+    tiny.run(&[&preview[..], &["--out", "no/such/folder.png"]].concat())
+        .code(1)
+        .says("cannot write `no/such/folder.png`");
+    tiny.run(&[&preview[..], &["--set", "data.flip=1"]].concat())
+        .code(2)
+        .says("unknown key `data.flip`");
+    tiny.run(&[&preview[..], &["--columns", "0"]].concat()).code(2);
+}
+
+#[test]
+fn the_loader_is_timed_with_the_fields_of_its_peer() {
+    let tiny = Tiny::new();
+    let sizes = ["--global", "32", "--local", "16", "--locals", "2", "--images", "40"];
+    let bench = ["bench", "loader", "shapes:test", "--workers", "2", "--batch", "16"];
+    let ended = tiny.run(&[&bench[..], &sizes, &["--json"]].concat()).code(0);
+    assert_eq!(ended.stdout.lines().count(), 1);
+    let record = ended.last_event();
+    let expected = [
+        ("peer", json!("dino-vmf")),
+        ("workers", json!(2)),
+        ("batch", json!(16)),
+        ("locals", json!(2)),
+        ("files", json!(2000)),
+        ("images", json!(48)),
+    ];
+    for (name, value) in expected {
+        assert_eq!(record[name], value, "{name}");
+    }
+    let number = |name: &str| record[name].as_f64().unwrap();
+    assert!(number("img_per_s") > 0.0 && number("augment_ms_per_img") > 0.0);
+    assert!((number("img_per_s") * number("ms_per_img_core") / 2000.0 - 1.0).abs() < 0.01);
+    let text = tiny.run(&[&bench[..], &sizes].concat()).code(0).stdout;
+    assert!(text.contains("images/s with 2 workers") && text.contains("ms decode"), "{text}");
+    tiny.run(&[&bench[..], &["--locals", "-1"]].concat())
+        .code(2)
+        .says("`data.local_crops` is -1 in `--locals`, but must be 0 or more");
+    let large = ["bench", "loader", "shapes:test", "--batch", "3000"];
+    tiny.run(&large).code(1).says("a batch needs 3000 images");
+}

@@ -1,0 +1,203 @@
+//! The workers, and the batches that they fill.
+//!
+//! A batch in flight is a list of tasks, one for each image; each owns the memory of its crops, so
+//! a worker writes without a lock. Workers take tasks in the order of the steps. When a batch has
+//! no task left to be taken, the next one is begun, so nobody waits for the last image of a batch.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::sample::{Made, Maker, Task};
+use super::stats::LoaderStats;
+use super::{Batch, LoaderConfig};
+use crate::augment::Scratch;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::order::epoch_order;
+use crate::recipe::Recipe;
+
+/// What the workers and whoever takes batches share.
+pub(super) struct Pool {
+    pub(super) dataset: Arc<dyn Dataset>,
+    pub(super) recipe: Arc<Recipe>,
+    pub(super) config: LoaderConfig,
+    pub(super) steps_per_epoch: u64,
+    state: Mutex<State>,
+    /// A batch is finished, or will never be.
+    finished: Condvar,
+    /// There may be tasks, or it is time to stop.
+    wanted: Condvar,
+}
+
+struct State {
+    /// Steps whose batches are not begun.
+    steps: Range<u64>,
+    /// An epoch and the order of its samples.
+    order: Option<(u64, Vec<u32>)>,
+    /// Batches that are being made or wait to be taken, in the order of the steps.
+    flights: VecDeque<Flight>,
+    /// Memory of batches that were given back.
+    free: Vec<Batch>,
+    stats: LoaderStats,
+    stop: bool,
+    /// A worker ended by a panic.
+    panicked: bool,
+}
+
+/// A batch whose memory is with its tasks.
+struct Flight {
+    batch: Batch,
+    /// Not yet taken, the last one first.
+    tasks: Vec<Task>,
+    /// What became of each image.
+    made: Vec<Option<Made>>,
+    missing: usize,
+}
+
+impl Pool {
+    pub(super) fn new(
+        dataset: Arc<dyn Dataset>,
+        recipe: Arc<Recipe>,
+        config: LoaderConfig,
+        steps_per_epoch: u64,
+        steps: Range<u64>,
+    ) -> Self {
+        let state = Mutex::new(State {
+            steps,
+            order: None,
+            flights: VecDeque::new(),
+            free: Vec::new(),
+            stats: LoaderStats::default(),
+            stop: false,
+            panicked: false,
+        });
+        let (finished, wanted) = (Condvar::new(), Condvar::new());
+        Self { dataset, recipe, config, steps_per_epoch, state, finished, wanted }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // nothing that can panic is done under the lock
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a worker does, until it is told to stop or all batches are made.
+    pub(super) fn work(&self) {
+        let _end = End(self);
+        let (dataset, recipe, config) = (&*self.dataset, &*self.recipe, &self.config);
+        let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
+        while let Some(task) = self.take() {
+            let (step, place) = (task.step, task.place);
+            let made = maker.make(task);
+            self.put(step, place, made);
+        }
+    }
+
+    /// The next task; waits until there is room for one; nothing if there will be none.
+    fn take(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if state.stop {
+                return None;
+            }
+            if let Some(task) = state.flights.iter_mut().find_map(|flight| flight.tasks.pop()) {
+                return Some(task);
+            }
+            if state.steps.is_empty() {
+                return None;
+            }
+            if state.flights.len() < self.config.in_flight() {
+                self.begin(&mut state);
+                self.wanted.notify_all();
+                continue;
+            }
+            let start = Instant::now();
+            state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.stats.idle += start.elapsed();
+        }
+    }
+
+    /// Begins the batch of the next step.
+    fn begin(&self, state: &mut State) {
+        let Some(step) = state.steps.next() else { return };
+        let (epoch, images) = (step / self.steps_per_epoch, self.config.batch_size);
+        if state.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let order = epoch_order(self.config.seed, epoch, self.dataset.len());
+            state.order = Some((epoch, order));
+        }
+        let order = state.order.as_ref().map_or(&[][..], |(_, order)| order);
+        let indices = self.config.indices(step % self.steps_per_epoch, order);
+        let free = state.free.pop().filter(|batch| batch.fits(&self.recipe, images));
+        let mut batch = free.unwrap_or_else(|| Batch::empty(&self.recipe, images));
+        let mut tasks = batch.begin(step, epoch, indices);
+        tasks.reverse();
+        let made = tasks.iter().map(|_| None).collect();
+        state.flights.push_back(Flight { batch, missing: tasks.len(), tasks, made });
+    }
+
+    /// Stores what became of a task.
+    fn put(&self, step: u64, place: usize, made: Made) {
+        let mut state = self.lock();
+        state.stats += made.stats;
+        // batches are taken only when they are finished, so the flight is there
+        let Some(first) = state.flights.front().map(|flight| flight.batch.step) else { return };
+        let flight = &mut state.flights[(step - first) as usize];
+        flight.made[place] = Some(made);
+        flight.missing -= 1;
+        if flight.missing == 0 && step == first {
+            self.finished.notify_one();
+        }
+    }
+
+    /// The batch of the next step, when it is finished; nothing after the last one.
+    pub(super) fn next(&self) -> Option<Result<Batch, Error>> {
+        let mut state = self.lock();
+        let flight = loop {
+            let finished = state.flights.front().is_some_and(|flight| flight.missing == 0);
+            if finished {
+                break state.flights.pop_front()?;
+            }
+            if state.panicked {
+                let reason = "ended by a panic, which is a bug".into();
+                return Some(Err(Error::Worker { reason }));
+            }
+            if state.flights.is_empty() && state.steps.is_empty() {
+                return None;
+            }
+            state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        self.wanted.notify_all();
+        Some(flight.batch.finish(flight.made.into_iter().flatten().collect()))
+    }
+
+    pub(super) fn recycle(&self, batch: Batch) {
+        self.lock().free.push(batch);
+    }
+
+    pub(super) fn stats(&self) -> LoaderStats {
+        self.lock().stats
+    }
+
+    /// Tells the workers to end after the image they are at.
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        self.wanted.notify_all();
+    }
+}
+
+/// Tells of a panic, when the worker that has it ends.
+struct End<'a>(&'a Pool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.lock();
+            (state.panicked, state.stop) = (true, true);
+            self.0.finished.notify_one();
+            self.0.wanted.notify_all();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The memory of a batch: one block, of which parts are lent to the workers and come back.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use bytes::BytesMut;
+
+/// Alignment in bytes: a cache line, and the widest vector register.
+const ALIGN: usize = 64;
+/// Bytes of a value.
+const BYTES: usize = size_of::<f32>();
+
+/// Normalized values of crops, a slice of `f32` to whoever reads them.
+///
+/// The block starts at a multiple of 64 bytes. It can be cut into parts that are owned, and thus
+/// written by any thread, and put together again without a copy: so every crop is written once, to
+/// where the model reads it.
+#[derive(Default)]
+pub struct Values(BytesMut);
+
+impl Values {
+    /// `len` zeros.
+    pub(super) fn zeros(len: usize) -> Self {
+        let mut bytes = BytesMut::zeroed(len * BYTES + ALIGN);
+        drop(bytes.split_to(bytes.as_ptr().align_offset(ALIGN)));
+        bytes.truncate(len * BYTES);
+        Self(bytes)
+    }
+
+    /// Cuts off the first `len` values.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(super) fn split_to(&mut self, len: usize) -> Self {
+        Self(self.0.split_to(len * BYTES))
+    }
+
+    /// Puts `next` behind these values: without a copy if it was cut off there.
+    pub(super) fn join(&mut self, next: Self) {
+        self.0.unsplit(next.0);
+    }
+}
+
+impl Deref for Values {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // no values have no place, and so no alignment
+        if self.0.is_empty() { &[] } else { bytemuck::cast_slice(&self.0) }
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        if self.0.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(&mut self.0) }
+    }
+}
+
+impl Clone for Values {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len());
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_come_back_to_their_places_without_a_copy() {
+        for part in [1, 3, 64] {
+            let mut values = Values::zeros(4 * part);
+            let start = values.as_ptr();
+            assert!(start.addr().is_multiple_of(ALIGN));
+            let mut parts: Vec<_> = (0..4).map(|_| values.split_to(part)).collect();
+            for (i, part) in parts.iter_mut().enumerate() {
+                part.fill(i as f32);
+            }
+            assert!(values.is_empty());
+            let whole = parts.into_iter().reduce(|mut whole, part| {
+                whole.join(part);
+                whole
+            });
+            let whole = whole.unwrap();
+            assert_eq!(whole.as_ptr(), start);
+            assert!(whole.iter().enumerate().all(|(i, value)| *value == (i / part) as f32));
+        }
+    }
+
+    #[test]
+    fn there_may_be_none() {
+        assert!(Values::zeros(0).is_empty() && Values::default().clone().is_empty());
+    }
+}
