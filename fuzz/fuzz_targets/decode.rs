@@ -11,7 +11,11 @@ mod panics;
 
 fuzz_target!(init: panics::abort_on_ours(), |bytes: &[u8]| {
     let knob = bytes.last().copied().unwrap_or(0);
-    let options = Options { channels: usize::from(knob % 7), orientation: knob & 0x80 == 0 };
+    let options = Options {
+        channels: usize::from(knob & 7),
+        orientation: knob & 8 == 0,
+        reduced_for: (knob & 16 != 0).then_some(u32::from(knob >> 5)),
+    };
     if let Ok(image) = decode(bytes, &options) {
         assert_eq!(image.channels(), options.channels);
         let values = image.width() as usize * image.height() as usize * image.channels();

@@ -60,11 +60,17 @@ pub struct Options {
     /// Without it pixels stay as they are stored, as in the reference loader. A TIFF's own tag is
     /// always obeyed: Pillow does so when it opens the file.
     pub orientation: bool,
+    /// Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest that leaves the shorter side this
+    /// many pixels; `None` for all of it, which is exact.
+    ///
+    /// Worthwhile for photographs of many megapixels: decoding takes a quarter less time, and
+    /// everything after it has up to 64 times fewer pixels. Crops become those of a softer image.
+    pub reduced_for: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { channels: RGB, orientation: true }
+        Self { channels: RGB, orientation: true, reduced_for: None }
     }
 }
 
@@ -110,7 +116,7 @@ struct Decoded {
 
 fn read(bytes: &[u8], format: ImageFormat, options: &Options) -> Result<Decoded, SampleError> {
     let mut decoded = match format {
-        ImageFormat::Jpeg => jpeg::read(bytes, options.channels)?,
+        ImageFormat::Jpeg => jpeg::read(bytes, options)?,
         ImageFormat::Png => png::read(bytes)?,
         ImageFormat::WebP => webp::read(bytes)?,
         ImageFormat::Tiff => return tiff::read(bytes, options.channels),
@@ -125,6 +131,8 @@ fn read(bytes: &[u8], format: ImageFormat, options: &Options) -> Result<Decoded,
 
 /// The orientation in an EXIF block, that of the stored pixels if there is none.
 fn exif_orientation(exif: Option<&[u8]>) -> Orientation {
+    // some programs write JPEG's name of the block into other formats too
+    let exif = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 

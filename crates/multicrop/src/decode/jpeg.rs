@@ -7,19 +7,30 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, check_size, damaged, exif_orientation, unsupported};
+use super::{Decoded, Options, check_size, damaged, exif_orientation, unsupported};
 use crate::error::SampleError;
 use crate::image::RGB;
+
+mod reduced;
 
 /// Most pixels for each byte of compressed data. A block of 64 pixels takes one bit at least.
 const MAX_PIXELS_PER_BYTE: u64 = 8 * 64;
 
-/// Reads a JPEG, gray as one sample unless `wanted` is 3: the decoder repeats it at no cost.
+/// Reads a JPEG, smaller than it is if that was asked for.
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    let header = Header::read(bytes)?;
+    let samples = match options.reduced_for {
+        Some(side) if reduced::is_worthwhile(&header, side) => reduced::read(bytes, &header, side)?,
+        _ => read_all(bytes, &header, options.channels)?,
+    };
+    Ok(Decoded { samples, orientation: exif_orientation(header.exif) })
+}
+
+/// All pixels; gray as one sample unless `wanted` is 3, as the decoder repeats it at no cost.
 ///
 /// CMYK and YCCK become red, green and blue by Pillow's formula, the stored values taken as 255 less
 /// the ink; the decoder's formula has the same results.
-pub(super) fn read(bytes: &[u8], wanted: usize) -> Result<Decoded, SampleError> {
-    let header = Header::read(bytes)?;
+fn read_all(bytes: &[u8], header: &Header<'_>, wanted: usize) -> Result<Samples, SampleError> {
     let (layout, space) = match header.components {
         1 if wanted != RGB => (Layout::Gray, ColorSpace::Luma),
         _ => (Layout::Rgb, ColorSpace::RGB),
@@ -33,9 +44,7 @@ pub(super) fn read(bytes: &[u8], wanted: usize) -> Result<Decoded, SampleError> 
         DecodeErrors::Unsupported(what) => unsupported(format!("{what:?}")),
         error => damaged(format!("{error:?}")),
     })?;
-    let (width, height) = (header.width, header.height);
-    let samples = Samples { width, height, layout, values };
-    Ok(Decoded { samples, orientation: exif_orientation(header.exif) })
+    Ok(Samples { width: header.width, height: header.height, layout, values })
 }
 
 /// What stands before the compressed data.
@@ -60,7 +69,7 @@ impl<'a> Header<'a> {
                 0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
                     frame = Some(read_frame(segment)?);
                 }
-                0xE1 if exif.is_none() => exif = segment.strip_prefix(b"Exif\0\0"),
+                0xE1 if exif.is_none() && segment.starts_with(b"Exif\0\0") => exif = Some(segment),
                 0xDA => break,
                 _ => {}
             }

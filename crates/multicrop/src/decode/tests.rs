@@ -60,3 +60,37 @@ fn pixels_that_need_no_decoder_become_what_is_wanted_too() {
     let bands = Image8::with_channels(1, 1, 7, vec![0; 7]).unwrap();
     assert!(convert(bands, &wanted(3)).is_err());
 }
+
+#[test]
+fn a_reduced_jpeg_keeps_the_side_that_was_asked_for() {
+    let bytes = encode(ImageFormat::Jpeg); // 40 x 30
+    let size = |side| {
+        let options = Options { reduced_for: Some(side), ..Options::default() };
+        let image = decode(&bytes, &options).unwrap();
+        (image.width(), image.height())
+    };
+    let sizes =
+        [(0, (5, 4)), (4, (5, 4)), (5, (10, 8)), (8, (10, 8)), (9, (20, 15)), (15, (20, 15))];
+    for (side, expected) in sizes {
+        assert_eq!(size(side), expected, "shorter side {side}");
+    }
+    assert_eq!((size(16), size(u32::MAX)), ((40, 30), (40, 30)));
+}
+
+/// A shorter transform keeps the mean of what the left out frequencies would have made.
+#[test]
+fn a_reduced_jpeg_is_nearly_the_mean_of_its_blocks() {
+    let bytes = encode(ImageFormat::Jpeg);
+    let full = decode(&bytes, &Options::default()).unwrap();
+    let half = Options { reduced_for: Some(15), ..Options::default() };
+    let half = decode(&bytes, &half).unwrap();
+    // green only: red and blue jump from 255 to 0 within a block
+    for y in 0..15 {
+        for (x, &[_, green, _]) in half.row(y).as_chunks().0.iter().enumerate() {
+            let four = [(0, 0), (0, 3), (1, 0), (1, 3)];
+            let sum = four.map(|(dy, dx)| f32::from(full.row(2 * y + dy)[6 * x + dx + 1]));
+            let mean = sum.iter().sum::<f32>() / 4.0;
+            assert!((mean - f32::from(green)).abs() < 12.0, "{x}, {y}: {green} for {mean}");
+        }
+    }
+}
