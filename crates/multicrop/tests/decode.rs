@@ -149,6 +149,15 @@ fn a_chunk_that_claims_to_be_huge_takes_no_memory() {
 }
 
 #[test]
+fn a_jpeg_inside_a_tiff_is_no_larger_than_its_strip() {
+    let mut tif = file("jpeg.tif");
+    let frame = find(&tif, &[0xFF, 0xC0]);
+    tif[frame + 5..frame + 9].copy_from_slice(&[0x3F, 0xFF, 0x3F, 0xFF]);
+    let error = decode(&tif, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("a JPEG of 16383 x 16383 pixels in a strip"), "{error}");
+}
+
+#[test]
 fn a_small_file_does_not_hold_a_large_photograph() {
     let mut jpg = file("progressive.jpg");
     let frame = find(&jpg, &[0xFF, 0xC2]);

@@ -87,6 +87,24 @@ impl<'a> Header<'a> {
     }
 }
 
+/// Width and height in the frame header, if one stands before the compressed data.
+pub(super) fn frame_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut rest = bytes.get(2..)?;
+    loop {
+        let (marker, segment, after) = next_segment(rest)?;
+        rest = after;
+        match (marker, segment) {
+            (0xC4 | 0xC8 | 0xCC, _) => {}
+            (0xC0..=0xCF, &[_, h1, h0, w1, w0, ..]) => {
+                let side = |bytes| u32::from(u16::from_be_bytes(bytes));
+                return Some((side([w1, w0]), side([h1, h0])));
+            }
+            (0xDA, _) => return None,
+            _ => {}
+        }
+    }
+}
+
 /// The next marker that has a segment, the segment, and what follows it.
 fn next_segment(mut bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     loop {

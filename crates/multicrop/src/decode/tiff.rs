@@ -7,6 +7,7 @@ use ::tiff::decoder::{Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
 use ::tiff::{ColorType, TiffError};
 
+use super::jpeg::frame_size;
 use super::samples::{Layout, Samples};
 use super::{Decoded, MAX_BYTES, check_size, damaged, unsupported};
 use crate::error::SampleError;
@@ -17,6 +18,8 @@ mod relabel;
 /// Values of the tag that says what samples mean.
 const RGB: u16 = 2;
 const PALETTE: u16 = 3;
+/// Value of the tag on compression: each chunk is a JPEG.
+const JPEG: u16 = 7;
 /// Value of the tag on extra samples: alpha with which the colors are already multiplied.
 const PREMULTIPLIED: u16 = 1;
 /// Value of the tag on extra samples: alpha beside full colors.
@@ -27,6 +30,7 @@ type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 /// Reads a TIFF. Four colored samples are taken as they are if `wanted` is four, and so are more.
 pub(super) fn read(bytes: &[u8], wanted: usize) -> Result<Decoded, SampleError> {
     let mut decoder = open(bytes)?;
+    check_jpeg_chunks(&mut decoder, bytes)?;
     let meaning = number(&mut decoder, Tag::PhotometricInterpretation)?;
     let samples_per_pixel = number(&mut decoder, Tag::SamplesPerPixel)?.unwrap_or(1);
     let extra = first_extra_sample(&mut decoder)?;
@@ -70,6 +74,32 @@ fn number(decoder: &mut Reader<'_>, tag: Tag) -> Result<Option<u16>, SampleError
 fn first_extra_sample(decoder: &mut Reader<'_>) -> Result<Option<u16>, SampleError> {
     let extra = decoder.find_tag_unsigned_vec(Tag::ExtraSamples).map_err(explain)?;
     Ok(extra.and_then(|extra: Vec<u16>| extra.first().copied()))
+}
+
+/// Refuses JPEG chunks that say to be larger than the directory has them: the decoder would take the
+/// memory for that before it sees that they do not fit.
+fn check_jpeg_chunks(decoder: &mut Reader<'_>, bytes: &[u8]) -> Result<(), SampleError> {
+    if number(decoder, Tag::Compression)? != Some(JPEG) {
+        return Ok(());
+    }
+    let (width, height) = decoder.chunk_dimensions();
+    check_size(width, height, 8)?;
+    for tag in [Tag::StripOffsets, Tag::TileOffsets] {
+        let offsets: Option<Vec<u64>> = decoder.find_tag_unsigned_vec(tag).map_err(explain)?;
+        for at in offsets.unwrap_or_default() {
+            let chunk = usize::try_from(at).ok().and_then(|at| bytes.get(at..));
+            let (frame_width, frame_height) = chunk
+                .and_then(frame_size)
+                .ok_or_else(|| damaged("a strip or tile is no JPEG, as it should be"))?;
+            if frame_width > width || frame_height > height {
+                return Err(damaged(format!(
+                    "a JPEG of {frame_width} x {frame_height} pixels in a strip or tile of {width} x \
+                     {height}"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// All samples of the page, interleaved, 8 bits each; few bits stay as they are if they are `indices`
