@@ -157,8 +157,19 @@ pub enum SampleError {
     /// An image format, but a form of it that is not read yet.
     #[error("not yet supported: {what}")]
     Unsupported {
-        /// `16-bit channels`, `animation`, …
+        /// `JPEG with more than 8 bits per sample`, …
         what: String,
+    },
+    /// Samples without a color, of which other channels cannot be made.
+    #[error(
+        "{found} samples per pixel where {wanted} channels are wanted: gray and color become 1, 3 or \
+         4 channels, everything else keeps its number"
+    )]
+    Channels {
+        /// Samples of a pixel in the file.
+        found: usize,
+        /// Channels that are wanted.
+        wanted: usize,
     },
     /// More pixels than a photograph has: refused before memory is taken.
     #[error("{width} x {height} pixels are more than the {limit} that are allowed")]
@@ -186,6 +197,7 @@ impl SampleError {
             Self::Unreadable { .. } => "unreadable".into(),
             Self::NotAnImage => "not an image".into(),
             Self::Unsupported { what } => format!("not yet supported: {what}"),
+            Self::Channels { found, .. } => format!("{found} samples per pixel"),
             Self::TooLarge { .. } => "too large".into(),
             Self::Damaged { .. } => "damaged".into(),
         }

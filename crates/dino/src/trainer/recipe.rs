@@ -50,6 +50,6 @@ impl Data {
 
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
-        decode::Options { channels: self.channels }
+        decode::Options { channels: self.channels, ..decode::Options::default() }
     }
 }

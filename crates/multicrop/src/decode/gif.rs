@@ -1,0 +1,52 @@
+//! GIF, of animations the first frame.
+
+use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use ::image::metadata::Orientation;
+
+use super::samples::{Layout, Samples};
+use super::{Decoded, check_size, damaged};
+use crate::error::SampleError;
+use crate::image::RGB;
+
+/// Reads the first frame on the screen that the header asks for, widened where the frame sticks out;
+/// what the frame leaves free has the transparent color, or the palette's first one.
+pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    options.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
+    let mut decoder = options.read_info(bytes).map_err(damaged)?;
+    let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
+    let frame = decoder.next_frame_info().map_err(damaged)?;
+    let frame = frame.ok_or_else(|| damaged("there is no frame in it"))?.clone();
+    let [left, top, frame_width, frame_height] =
+        [frame.left, frame.top, frame.width, frame.height].map(usize::from);
+    let (width, height) = (screen.0.max(left + frame_width), screen.1.max(top + frame_height));
+    check_size(width as u32, height as u32, RGB as u64)?;
+    let mut indices = vec![0; frame_width * frame_height];
+    decoder.read_into_buffer(&mut indices).map_err(damaged)?;
+    let mut canvas = vec![frame.transparent.unwrap_or(0); width * height];
+    if frame_width > 0 {
+        for (y, row) in indices.chunks_exact(frame_width).enumerate() {
+            canvas[(top + y) * width + left..][..frame_width].copy_from_slice(row);
+        }
+    }
+    let palette = frame.palette.as_deref().or(decoder.global_palette()).unwrap_or_default();
+    let values = look_up(&canvas, palette, frame.transparent);
+    let layout = if frame.transparent.is_some() { Layout::Rgba } else { Layout::Rgb };
+    let samples = Samples { width: width as u32, height: height as u32, layout, values };
+    Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+}
+
+/// The colors behind indices, with alpha if one of them is transparent. Beyond the palette is black.
+fn look_up(indices: &[u8], palette: &[u8], transparent: Option<u8>) -> Vec<u8> {
+    let mut colors = [[0, 0, 0, 255]; 256];
+    for (color, found) in colors.iter_mut().zip(palette.as_chunks::<RGB>().0) {
+        color[..RGB].copy_from_slice(found);
+    }
+    let Some(transparent) = transparent else {
+        let colors = colors.map(|[r, g, b, _]| [r, g, b]);
+        return indices.iter().flat_map(|&index| colors[usize::from(index)]).collect();
+    };
+    colors[usize::from(transparent)][RGB] = 0;
+    indices.iter().flat_map(|&index| colors[usize::from(index)]).collect()
+}

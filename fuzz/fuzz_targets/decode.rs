@@ -1,0 +1,24 @@
+//! Any bytes, as an image file: an image or an error, never a panic, a hang or much memory.
+//!
+//! The last byte chooses the options and stays part of the file, so that every image is a seed.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use multicrop::decode::{Options, decode};
+
+mod panics;
+
+fuzz_target!(init: panics::abort_on_ours(), |bytes: &[u8]| {
+    let knob = bytes.last().copied().unwrap_or(0);
+    let options = Options {
+        channels: usize::from(knob & 7),
+        orientation: knob & 8 == 0,
+        reduced_for: (knob & 16 != 0).then_some(u32::from(knob >> 5)),
+    };
+    if let Ok(image) = decode(bytes, &options) {
+        assert_eq!(image.channels(), options.channels);
+        let values = image.width() as usize * image.height() as usize * image.channels();
+        assert_eq!(image.pixels().len(), values);
+    }
+});
