@@ -18,7 +18,9 @@
 
 mod center;
 
-use engine::ops::mixture_cross_entropy::{self as mixture, Gradients, Inputs, Outcome, Prototypes};
+use engine::ops::mixture_cross_entropy::{
+    self as mixture, Gradients, Inputs, Outcome, Pairs, Prototypes,
+};
 use engine::{Params, Tensor};
 use vmf::Normalizer;
 
@@ -153,8 +155,10 @@ impl Objective {
             teacher_y: views.teacher,
             teacher: prototypes(teacher, &terms.teacher_bias, terms.teacher_temp),
             center: &terms.center,
-            teacher_crops: views.teacher_crops,
-            student_crops: views.student_crops,
+            pairs: Pairs::Views {
+                teacher_crops: views.teacher_crops,
+                student_crops: views.student_crops,
+            },
         }
     }
 
