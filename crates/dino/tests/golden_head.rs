@@ -22,6 +22,7 @@ fn golden_bottleneck_logits_and_gradients() {
         hidden_dim: size(&dims["hidden"]),
         bottleneck_dim: size(&dims["bottleneck"]),
         prototypes: size(&dims["out_dim"]),
+        patch_prototypes: None,
     };
     for case in ["free", "frozen"] {
         let mut table = ParamTable::default();
@@ -34,7 +35,7 @@ fn golden_bottleneck_logits_and_gradients() {
         let (rows, x) = fixture.f32(&format!("{case}/input"));
         let (y, saved) = head.forward(&params, Tensor::from_slice(&rows, &x));
         near("y", &y, LOGITS);
-        near("logits", &head.logits(&params, &y), LOGITS);
+        near("logits", &head.logits(&params, head.prototypes, &y), LOGITS);
         let mut grads = Params::zeros(params.table().clone());
         let (_, r) = fixture.f32(&format!("{case}/R"));
         let dy = linear_prototypes(&head, &params, &y, &r, &mut grads);
@@ -58,9 +59,9 @@ fn linear_prototypes(
     grads: &mut Params,
 ) -> Tensor {
     let (k, p) = (head.shape().prototypes, head.shape().bottleneck_dim);
-    let (g, v) = (params.get(head.weight_g).to_vec(), params.get(head.weight_v).to_vec());
+    let (g, v) = (params.get(head.prototypes.g).to_vec(), params.get(head.prototypes.v).to_vec());
     let mut dy = vec![0.0f64; y.len()];
-    let (dg, dv) = grads.pair_mut(head.weight_g, head.weight_v);
+    let (dg, dv) = grads.pair_mut(head.prototypes.g, head.prototypes.v);
     for j in 0..k {
         let v = golden::wide(&v[j * p..(j + 1) * p]);
         let (norm, g) = (v.iter().map(|v| v * v).sum::<f64>().sqrt(), f64::from(g[j]));

@@ -192,7 +192,7 @@ impl Step {
         let total = self.warmup + self.steps;
         for (i, (globals, locals)) in (0..total).zip(batches.iter().cycle()) {
             let start = Instant::now();
-            let batch = [CropBatch { globals, locals, images }];
+            let batch = [CropBatch { globals, locals, masks: &[], images }];
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
             losses.push(report.loss);
@@ -231,6 +231,7 @@ const VALUES: StepValues = StepValues {
     weight_decay: 0.04,
     momentum: 0.996,
     teacher_temp: 0.04,
+    patch_temp: 0.04,
     epoch: 0,
     freeze_last_layer: false,
 };

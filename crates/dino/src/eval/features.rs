@@ -132,7 +132,7 @@ impl KnnData {
                 Extractor::Backbone(network, params) => {
                     let side = self.view.crop as usize;
                     let images = Images { count: batch, channels: 3, height: side, width: side };
-                    let crops = [Crops { pixels: &pixels, images }];
+                    let crops = [Crops::new(&pixels, images)];
                     let features = network.backbone.infer(params, &crops, Tokens::Cls);
                     rows.extend_from_slice(&features[..chunk.len() * features.width()]);
                 }
