@@ -7,6 +7,7 @@ mod check;
 mod data;
 mod eval;
 mod layers;
+mod masking;
 mod model;
 mod objective;
 mod optim;
@@ -25,6 +26,7 @@ use crate::preset;
 pub use data::Data;
 pub use eval::Eval;
 pub use layers::{Flag, Origin};
+pub use masking::{MaskShape, Masking};
 pub use model::{Arch, Model, PositionOffset};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
 pub(crate) use optim::to_steps;
@@ -49,6 +51,8 @@ pub struct Config {
     pub data: Data,
     /// Prototypes, temperatures, centering.
     pub objective: Objective,
+    /// Which patches are hidden from the student, where the method does that.
+    pub masking: Masking,
     /// Length of the run, optimizer and teacher's momentum.
     pub optim: Optim,
     /// k-NN during training.

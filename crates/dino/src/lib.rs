@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod eval;
+pub mod masking;
 pub mod metrics;
 pub mod model;
 pub mod objective;

@@ -5,17 +5,20 @@
 
 pub mod block;
 pub mod drop_path;
+pub mod embedding;
 pub mod head;
 pub mod init;
 pub mod vit;
 
 use std::sync::Arc;
 
+use engine::ops::tokens::{Sequences, gather, scatter_add};
 use engine::{ParamTable, Params, Tensor};
 
 pub use drop_path::DropPlan;
+pub use embedding::Crops;
 pub use head::{Head, HeadShape};
-pub use vit::{Crops, Tokens, Vit, VitShape};
+pub use vit::{Tokens, Vit, VitShape};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.
 #[derive(Debug, Clone)]
@@ -27,11 +30,47 @@ pub struct Network {
     table: Arc<ParamTable>,
 }
 
+/// Which patches of the first group reach the head, beside the \[CLS\] tokens of all crops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patches {
+    /// None: DINO.
+    None,
+    /// Those that are masked: the student of iBOT.
+    Masked,
+    /// All of them: the teacher of iBOT.
+    All,
+}
+
+/// Unit bottleneck vectors, or their gradients.
+#[derive(Debug)]
+pub struct Vectors {
+    /// Of the \[CLS\] tokens of all crops, `[crops, r]`, in the order of the groups.
+    pub cls: Tensor,
+    /// Of patches, `[patches, r]`, image after image.
+    pub patches: Tensor,
+}
+
+impl Vectors {
+    fn split(y: &Tensor, cls: usize) -> Self {
+        let (r, at) = (y.width(), cls * y.width());
+        let part = |numbers: &[f32]| Tensor::from_slice(&[numbers.len() / r, r], numbers);
+        Self { cls: part(&y[..at]), patches: part(&y[at..]) }
+    }
+}
+
+/// The rows of the backbone's tokens that reach the head.
+#[derive(Debug)]
+struct HeadRows {
+    cls: Sequences,
+    patches: Sequences,
+}
+
 /// What a forward pass leaves for its backward pass.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
     backbone: vit::Saved,
+    picked: Option<(HeadRows, usize)>, // of so many rows; nothing if all of them are [CLS] tokens
     head: head::Saved,
 }
 
@@ -49,29 +88,88 @@ impl Network {
         &self.table
     }
 
-    /// Unit bottleneck vectors of all crops, `[crops, bottleneck_dim]`, in the order of the groups.
+    /// Unit bottleneck vectors of the \[CLS\] tokens and of these patches.
     pub fn forward(
         &self,
         params: &Params,
         crops: &[Crops<'_>],
+        patches: Patches,
         plan: &DropPlan,
-    ) -> (Tensor, Saved) {
-        let (features, backbone) = self.backbone.forward(params, crops, Tokens::Cls, plan);
-        let (y, head) = self.head.forward(params, features);
-        (y, Saved { backbone, head })
+    ) -> (Vectors, Saved) {
+        let (features, backbone) = self.backbone.forward(params, crops, tokens(patches), plan);
+        let picked = self.pick(crops, patches).map(|rows| (rows, features.rows()));
+        let x = match &picked {
+            Some((rows, _)) => {
+                concat(&gather(&features, &rows.cls), &gather(&features, &rows.patches))
+            }
+            None => features,
+        };
+        let (y, head) = self.head.forward(params, x);
+        let cls = picked.as_ref().map_or(y.rows(), |(rows, _)| rows.cls.len());
+        (Vectors::split(&y, cls), Saved { backbone, picked, head })
     }
 
     /// The same without a backward pass to come, and without drop path.
-    pub fn infer(&self, params: &Params, crops: &[Crops<'_>]) -> Tensor {
-        let features = self.backbone.infer(params, crops, Tokens::Cls);
-        self.head.infer(params, &features)
+    pub fn infer(&self, params: &Params, crops: &[Crops<'_>], patches: Patches) -> Vectors {
+        let features = self.backbone.infer(params, crops, tokens(patches));
+        match self.pick(crops, patches) {
+            None => Vectors::split(&self.head.infer(params, &features), features.rows()),
+            Some(rows) => {
+                let x = concat(&gather(&features, &rows.cls), &gather(&features, &rows.patches));
+                Vectors::split(&self.head.infer(params, &x), rows.cls.len())
+            }
+        }
     }
 
-    /// Adds to the gradients of all parameters but the prototypes; `dy` is that of [`forward`](Self::forward).
-    pub fn backward(&self, params: &Params, saved: Saved, dy: Tensor, grads: &mut Params) {
-        let dfeatures = self.head.backward(params, saved.head, dy, grads);
+    /// Adds to the gradients of all parameters but the prototypes; `dy` is that of what
+    /// [`forward`](Self::forward) gave.
+    pub fn backward(&self, params: &Params, saved: Saved, dy: &Vectors, grads: &mut Params) {
+        let dy = concat(&dy.cls, &dy.patches);
+        let dx = self.head.backward(params, saved.head, dy, grads);
+        let dfeatures = match saved.picked {
+            None => dx,
+            Some((rows, all)) => {
+                let parts = Vectors::split(&dx, rows.cls.len());
+                let mut dfeatures = Tensor::zeros(&[all, dx.width()]);
+                scatter_add(&parts.cls, &rows.cls, &mut dfeatures);
+                scatter_add(&parts.patches, &rows.patches, &mut dfeatures);
+                dfeatures
+            }
+        };
         self.backbone.backward(params, saved.backbone, dfeatures, grads);
     }
+
+    /// Which rows of the backbone's tokens reach the head; nothing if all of them do.
+    fn pick(&self, crops: &[Crops<'_>], patches: Patches) -> Option<HeadRows> {
+        let first = crops.first().filter(|_| patches != Patches::None)?;
+        let tokens = embedding::tokens(&first.images, self.backbone.shape().patch_size);
+        let whole = first.images.count * tokens;
+        let others: usize = crops[1..].iter().map(|crops| crops.images.count).sum();
+        let cls = (0..whole).step_by(tokens).chain(whole..whole + others);
+        let wanted = |patch: &usize| match patches {
+            Patches::Masked => first.mask.is_some_and(|mask| mask[*patch]),
+            Patches::None | Patches::All => true,
+        };
+        let row = |patch: usize| {
+            let (image, patch) = (patch / (tokens - 1), patch % (tokens - 1));
+            image * tokens + 1 + patch
+        };
+        let patches = (0..first.images.count * (tokens - 1)).filter(wanted).map(row);
+        Some(HeadRows { cls: Sequences::of_rows(cls), patches: Sequences::of_rows(patches) })
+    }
+}
+
+/// The tokens that the backbone has to finish.
+fn tokens(patches: Patches) -> Tokens {
+    if patches == Patches::None { Tokens::Cls } else { Tokens::AllOfFirst }
+}
+
+/// The rows of `a`, then those of `b`.
+fn concat(a: &Tensor, b: &Tensor) -> Tensor {
+    let mut both = Tensor::uninit(&[a.rows() + b.rows(), a.width()]);
+    both[..a.len()].copy_from_slice(a);
+    both[a.len()..].copy_from_slice(b);
+    both
 }
 
 impl crate::config::Config {
@@ -88,12 +186,14 @@ impl crate::config::Config {
             image_size: model.image_size,
             position_offset: model.position_offset.value(),
             layer_scale: model.layer_scale,
+            masked: self.objective.method.masks(),
         };
         let head = HeadShape {
             embed_dim: model.embed_dim,
             hidden_dim: model.head_hidden_dim,
             bottleneck_dim: model.bottleneck_dim,
             prototypes: model.prototypes,
+            patch_prototypes: model.patch_prototypes.filter(|_| self.objective.method.masks()),
         };
         (vit, head)
     }

@@ -1,4 +1,6 @@
-//! The objective of DINO and DINO-vMF, from bottleneck vectors to loss, gradients and center.
+//! The objective of DINO, iBOT and their von Mises-Fisher forms, from bottleneck vectors to loss,
+//! gradients and center. iBOT has two terms of this form, \[CLS\] tokens across views and masked
+//! patches against the same patches as the teacher sees them, each with its center and temperature.
 //!
 //! ```text
 //! κₖ = |gₖ| / τ        bₖ(τ) = log C_r(κₖ) − log C_r(0)   (vmf; else 0)
@@ -23,10 +25,11 @@ use engine::{Params, Tensor};
 use vmf::Normalizer;
 
 pub use center::Center;
+pub use engine::ops::mixture_cross_entropy::Pairs;
 
 use crate::config;
 use crate::config::{Centering, PrototypeNorm};
-use crate::model::Head;
+use crate::model::head;
 
 /// The objective of a run: what its configuration says, ready to compute.
 #[derive(Debug, Clone)]
@@ -34,23 +37,20 @@ pub struct Objective {
     normalizer: Option<Normalizer>,
     centering: Centering,
     student_temp: f64,
-    center_momentum: f64,
     gradient_through_normalizer: bool,
     /// Whether the norms of the prototypes are learned.
     pub learns_norms: bool,
 }
 
-/// Unit vectors of a batch, `[crops · images, r]`, crop-major; the teacher's crops are the first.
+/// Unit vectors of a batch, and which of them are compared.
 #[derive(Debug, Clone, Copy)]
-pub struct Views<'a> {
-    /// Of all crops.
+pub struct Rows<'a> {
+    /// `[student rows, r]`.
     pub student: &'a Tensor,
-    /// Of the global crops.
+    /// `[teacher rows, r]`.
     pub teacher: &'a Tensor,
-    /// Number of all crops of an image.
-    pub student_crops: usize,
-    /// Number of its global crops.
-    pub teacher_crops: usize,
+    /// Who is compared with whom.
+    pub pairs: Pairs<'a>,
 }
 
 /// What depends on the weights alone and is computed once for a step: vectors over prototypes.
@@ -85,27 +85,22 @@ impl Objective {
             normalizer: vmf.then(|| Normalizer::new(bottleneck_dim, terms)),
             centering: settings.centering,
             student_temp: settings.student_temp,
-            center_momentum: settings.center_momentum,
             gradient_through_normalizer: settings.gradient_through_normalizer,
             learns_norms: settings.prototype_norm != PrototypeNorm::L2,
         }
     }
 
-    /// The center before the first step.
-    pub fn initial_center(&self, prototypes: usize) -> Center {
-        Center::new(self.centering, prototypes)
+    /// A center before the first step.
+    pub fn initial_center(&self, momentum: f64, prototypes: usize) -> Center {
+        Center::new(self.centering, momentum, prototypes)
     }
 
-    /// The vectors of a step; `g` are the norms `[k]` of student and teacher.
-    pub fn terms(
-        &self,
-        student_g: &[f32],
-        teacher_g: &[f32],
-        center: &Center,
-        teacher_temp: f64,
-    ) -> Terms {
-        let (student_bias, mut student_slope) = self.bias(student_g, self.student_temp);
-        let (teacher_bias, _) = self.bias(teacher_g, teacher_temp);
+    /// The vectors of a step.
+    pub fn terms(&self, networks: &Networks<'_>, center: &Center, teacher_temp: f64) -> Terms {
+        let Networks { prototypes, student, teacher } = networks;
+        let (student_bias, mut student_slope) =
+            self.bias(student.get(prototypes.g), self.student_temp);
+        let (teacher_bias, _) = self.bias(teacher.get(prototypes.g), teacher_temp);
         if !self.gradient_through_normalizer {
             student_slope.fill(0.0);
         }
@@ -134,27 +129,21 @@ impl Objective {
         Kappa { mean: mean / self.student_temp, max: max / self.student_temp }
     }
 
-    fn inputs<'a>(
-        &self,
-        networks: &Networks<'a>,
-        views: &Views<'a>,
-        terms: &'a Terms,
-    ) -> Inputs<'a> {
-        let Networks { head, student, teacher } = *networks;
+    fn inputs<'a>(&self, networks: &Networks<'a>, rows: &Rows<'a>, terms: &'a Terms) -> Inputs<'a> {
+        let Networks { prototypes: place, student, teacher } = *networks;
         let prototypes = |params: &'a Params, bias, temperature: f64| Prototypes {
-            g: params.get(head.weight_g),
-            v: params.get(head.weight_v),
+            g: params.get(place.g),
+            v: params.get(place.v),
             bias,
             temperature: temperature as f32,
         };
         Inputs {
-            student_y: views.student,
+            student_y: rows.student,
             student: prototypes(student, &terms.student_bias, self.student_temp),
-            teacher_y: views.teacher,
+            teacher_y: rows.teacher,
             teacher: prototypes(teacher, &terms.teacher_bias, terms.teacher_temp),
             center: &terms.center,
-            teacher_crops: views.teacher_crops,
-            student_crops: views.student_crops,
+            pairs: rows.pairs,
         }
     }
 
@@ -164,32 +153,26 @@ impl Objective {
     pub fn forward_backward(
         &self,
         networks: &Networks<'_>,
-        views: &Views<'_>,
+        rows: &Rows<'_>,
         terms: &Terms,
         scale: f64,
         (grads, center): (&mut Params, &mut Center),
     ) -> (Outcome, Option<Tensor>) {
-        let inputs = self.inputs(networks, views, terms);
+        let inputs = self.inputs(networks, rows, terms);
         let (outcome, saved) = mixture::forward(&inputs);
         if !outcome.loss.is_finite() {
             return (outcome, None);
         }
-        let head = networks.head;
-        let (g, v) = grads.pair_mut(head.weight_g, head.weight_v);
+        let (g, v) = grads.pair_mut(networks.prototypes.g, networks.prototypes.v);
         let statistic = center.statistic();
         let gradients = Gradients {
             g: self.learns_norms.then_some(g),
             v,
             bias_slope: &terms.student_slope,
-            statistic: center.see(views.teacher.rows()),
+            statistic: center.see(rows.teacher.rows()),
         };
         let dy = mixture::backward(saved, &inputs, scale as f32, statistic, gradients);
         (outcome, Some(dy))
-    }
-
-    /// Moves the center by what it has seen in this step.
-    pub fn update_center(&self, center: &mut Center, teacher_temp: f64) {
-        center.update(self.center_momentum, teacher_temp);
     }
 }
 
@@ -197,7 +180,7 @@ impl Objective {
 #[derive(Debug, Clone, Copy)]
 pub struct Networks<'a> {
     /// Where the prototypes lie.
-    pub head: &'a Head,
+    pub prototypes: head::Prototypes,
     /// The student's weights.
     pub student: &'a Params,
     /// The teacher's.

@@ -32,6 +32,9 @@ const PRESETS: &[Preset] = presets![
     "dino-vit-b16",
     "dino-vmf-vit-s16",
     "dino-vmf-vit-b16",
+    "ibot-vit-s16",
+    "ibot-vit-b16",
+    "ibot-vmf-vit-b16",
 ];
 
 impl Preset {

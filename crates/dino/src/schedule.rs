@@ -98,6 +98,8 @@ pub struct Schedules {
     pub momentum: WarmupCosine,
     /// The teacher's temperature.
     pub teacher_temp: EpochRamp,
+    /// The teacher's temperature for masked patches.
+    pub patch_temp: EpochRamp,
     /// Steps in which the prototypes stand still.
     pub frozen_steps: u64,
     /// Length of the run.
@@ -115,6 +117,8 @@ pub struct StepValues {
     pub momentum: f64,
     /// The teacher's temperature.
     pub teacher_temp: f64,
+    /// The teacher's temperature for masked patches.
+    pub patch_temp: f64,
     /// The epoch, from 0.
     pub epoch: u64,
     /// Whether the prototypes stand still.
@@ -132,15 +136,13 @@ impl Schedules {
         // A part of an epoch counts as one: temperatures change between epochs only. The small
         // number keeps 3.0000000000000004 from becoming 4.
         let temp_epochs = (objective.teacher_temp_warmup_epochs - 1e-9).ceil().max(0.0) as u64;
+        let ramp = |start, end| EpochRamp { start, end, warmup_epochs: temp_epochs };
         Self {
             lr: WarmupCosine { warmup_steps, ..cosine(optim.peak_lr(), optim.min_lr) },
             weight_decay: cosine(optim.weight_decay, optim.weight_decay_end),
             momentum: cosine(optim.teacher_momentum, optim.teacher_momentum_end),
-            teacher_temp: EpochRamp {
-                start: objective.teacher_temp_start,
-                end: objective.teacher_temp,
-                warmup_epochs: temp_epochs,
-            },
+            teacher_temp: ramp(objective.teacher_temp_start, objective.teacher_temp),
+            patch_temp: ramp(objective.patch_temp_start, objective.patch_temp),
             frozen_steps: to_steps(optim.freeze_last_layer_epochs, steps_per_epoch),
             horizon,
         }
@@ -154,6 +156,7 @@ impl Schedules {
             weight_decay: self.weight_decay.at(step),
             momentum: self.momentum.at(step),
             teacher_temp: self.teacher_temp.at(epoch),
+            patch_temp: self.patch_temp.at(epoch),
             epoch,
             freeze_last_layer: step < self.frozen_steps,
         }

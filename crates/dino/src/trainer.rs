@@ -1,6 +1,7 @@
 //! Training: one step, the loop around it, what it reports and what it saves.
 
 pub mod events;
+mod losses;
 mod pace;
 mod recipe;
 mod run;

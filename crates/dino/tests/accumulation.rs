@@ -50,8 +50,10 @@ fn step_in(parts: usize) -> (Params, State) {
         .map(|i| i * images..(i + 1) * images)
         .map(|range| (part(&globals, 2, range.clone()), part(&locals, 3, range)))
         .collect();
-    let batches: Vec<_> =
-        cut.iter().map(|(globals, locals)| CropBatch { globals, locals, images }).collect();
+    let batches: Vec<_> = cut
+        .iter()
+        .map(|(globals, locals)| CropBatch { globals, locals, masks: &[], images })
+        .collect();
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
     let values = Schedules::new(&step.config, horizon).at(3);
     step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");

@@ -3,9 +3,11 @@
 mod fixtures;
 mod golden;
 
+use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
+use engine::ops::tokens::{Sequences, gather, scatter_add};
 use engine::{ParamTable, Params, Tensor};
-use fixtures::fixture;
+use fixtures::{Fixture, fixture};
 use golden::{assert_near, load, size};
 
 /// "logits 5e-6 … of the largest entry of the tensor"
@@ -13,31 +15,50 @@ const LOGITS: f64 = 5e-6;
 /// "gradients 2e-5 of the largest entry of the tensor"
 const GRADIENTS: f64 = 2e-5;
 
-#[test]
-fn golden_bottleneck_logits_and_gradients() {
-    let Some(fixture) = fixture("head") else { return };
+fn shape(fixture: &Fixture, split: bool) -> HeadShape {
     let dims = &fixture.json["dims"];
-    let shape = HeadShape {
+    HeadShape {
         embed_dim: size(&dims["in_dim"]),
         hidden_dim: size(&dims["hidden"]),
         bottleneck_dim: size(&dims["bottleneck"]),
         prototypes: size(&dims["out_dim"]),
-    };
-    for case in ["free", "frozen"] {
+        patch_prototypes: split.then(|| size(&fixture.json["patch_out_dim_split"])),
+    }
+}
+
+/// In `shared` and `split` the first token of each image meets one set of prototypes, all others
+/// the second, or the same one again.
+#[test]
+fn golden_bottleneck_logits_and_gradients() {
+    let Some(fixture) = fixture("head") else { return };
+    for case in ["free", "frozen", "shared", "split"] {
         let mut table = ParamTable::default();
-        let head = Head::new(&shape, "", &mut table);
+        let head = Head::new(&shape(&fixture, case == "split"), "", &mut table);
         let params = load(&fixture, &format!("{case}/weights/"), table);
         let near = |name: &str, actual: &[f32], tolerance| {
             let name = format!("{case}/{name}");
             assert_near(&name, actual, &fixture.f64(&name).1, tolerance);
         };
-        let (rows, x) = fixture.f32(&format!("{case}/input"));
-        let (y, saved) = head.forward(&params, Tensor::from_slice(&rows, &x));
+        let (extents, x) = fixture.f32(&format!("{case}/input"));
+        let width = extents[extents.len() - 1];
+        let tokens = if extents.len() == 3 { extents[1] } else { 1 };
+        let rows = x.len() / width;
+        let (y, saved) = head.forward(&params, Tensor::from_slice(&[rows, width], &x));
         near("y", &y, LOGITS);
-        near("logits", &head.logits(&params, &y), LOGITS);
         let mut grads = Params::zeros(params.table().clone());
-        let (_, r) = fixture.f32(&format!("{case}/R"));
-        let dy = linear_prototypes(&head, &params, &y, &r, &mut grads);
+        let mut dy = Tensor::zeros(y.shape());
+        let sets = [
+            ("", head.prototypes, (0..rows).step_by(tokens).collect::<Vec<_>>()),
+            ("_patch", head.patch_prototypes, (0..rows).filter(|i| i % tokens != 0).collect()),
+        ];
+        for (suffix, prototypes, picked) in sets.into_iter().filter(|set| !set.2.is_empty()) {
+            let picked = Sequences::of_rows(picked);
+            let y = gather(&y, &picked);
+            near(&format!("logits{suffix}"), &head.logits(&params, prototypes, &y), LOGITS);
+            let (_, r) = fixture.f32(&format!("{case}/R{suffix}"));
+            let part = linear_prototypes(prototypes, &params, &y, &r, &mut grads);
+            scatter_add(&part, &picked, &mut dy);
+        }
         let dx = head.backward(&params, saved, dy, &mut grads);
         near("grad_input", &dx, GRADIENTS);
         for entry in grads.table().entries() {
@@ -51,16 +72,16 @@ fn golden_bottleneck_logits_and_gradients() {
 /// The fixture's scalar is linear in the logits, `Σ l R`, where the program has only its objective:
 /// the gradient of `l = g ⟨v, y⟩ / ‖v‖` in f64, by the formulas of the objective's documentation.
 fn linear_prototypes(
-    head: &Head,
+    prototypes: Prototypes,
     params: &Params,
     y: &Tensor,
     r: &[f32],
     grads: &mut Params,
 ) -> Tensor {
-    let (k, p) = (head.shape().prototypes, head.shape().bottleneck_dim);
-    let (g, v) = (params.get(head.weight_g).to_vec(), params.get(head.weight_v).to_vec());
+    let (k, p) = (prototypes.count, y.width());
+    let (g, v) = (params.get(prototypes.g).to_vec(), params.get(prototypes.v).to_vec());
     let mut dy = vec![0.0f64; y.len()];
-    let (dg, dv) = grads.pair_mut(head.weight_g, head.weight_v);
+    let (dg, dv) = grads.pair_mut(prototypes.g, prototypes.v);
     for j in 0..k {
         let v = golden::wide(&v[j * p..(j + 1) * p]);
         let (norm, g) = (v.iter().map(|v| v * v).sum::<f64>().sqrt(), f64::from(g[j]));

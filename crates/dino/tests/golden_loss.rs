@@ -5,7 +5,7 @@ mod golden;
 
 use dino::config::{Centering, DebyeTerms, Objective as Settings, PrototypeNorm};
 use dino::model::{Head, HeadShape};
-use dino::objective::{Networks, Objective, Views};
+use dino::objective::{Networks, Objective, Pairs, Rows};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, size};
@@ -43,15 +43,14 @@ fn settings(case: &str, fixture: &Fixture) -> Settings {
         centering,
         debye_terms,
         student_temp: number("tau_s"),
-        center_momentum: number("centre_momentum"),
         ..Settings::default()
     }
 }
 
 fn prototypes(head: &Head, table: &std::sync::Arc<ParamTable>, g: &[f32], v: &[f32]) -> Params {
     let mut params = Params::zeros(table.clone());
-    params.get_mut(head.weight_g).copy_from_slice(g);
-    params.get_mut(head.weight_v).copy_from_slice(v);
+    params.get_mut(head.prototypes.g).copy_from_slice(g);
+    params.get_mut(head.prototypes.v).copy_from_slice(v);
     params
 }
 
@@ -61,14 +60,21 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
     let (crops, teacher_crops) =
         (size(&world["v"]), size(&fixture.json["settings"]["global_views"]));
     let mut table = ParamTable::default();
-    let shape = HeadShape { embed_dim: 1, hidden_dim: 1, bottleneck_dim: p, prototypes: k };
+    let shape = HeadShape {
+        embed_dim: 1,
+        hidden_dim: 1,
+        bottleneck_dim: p,
+        prototypes: k,
+        patch_prototypes: None,
+    };
     let head = Head::new(&shape, "", &mut table);
     let table = std::sync::Arc::new(table);
     let input = |name: &str| fixture.f32(&format!("in/{name}")).1;
     let student = prototypes(&head, &table, &input("g_s"), &input("v_s"));
     let teacher = prototypes(&head, &table, &input("g_t"), &input("v_t"));
     let objective = Objective::new(&settings(case, fixture), p);
-    let mut center = objective.initial_center(k);
+    let momentum = fixture.json["settings"]["centre_momentum"].as_f64().expect("a number");
+    let mut center = objective.initial_center(momentum, k);
     let expected = |name: &str, step: usize, len: usize| {
         let (_, values) = fixture.f64(&format!("{case}/{name}"));
         values[step * len..(step + 1) * len].to_vec()
@@ -78,14 +84,14 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
         let temp = temp.as_f64().expect("a temperature");
         let student_y = Tensor::from_slice(&[crops * b, p], &input(&format!("y_s{step}")));
         let teacher_y = Tensor::from_slice(&[teacher_crops * b, p], &input(&format!("y_t{step}")));
-        let views =
-            Views { student: &student_y, teacher: &teacher_y, student_crops: crops, teacher_crops };
-        let g = |params: &Params| params.get(head.weight_g).to_vec();
-        let terms = objective.terms(&g(&student), &g(&teacher), &center, temp);
-        let networks = Networks { head: &head, student: &student, teacher: &teacher };
+        let pairs = Pairs::Views { student_crops: crops, teacher_crops };
+        let rows = Rows { student: &student_y, teacher: &teacher_y, pairs };
+        let prototypes = head.prototypes;
+        let networks = Networks { prototypes, student: &student, teacher: &teacher };
+        let terms = objective.terms(&networks, &center, temp);
         let mut grads = Params::zeros(table.clone());
         let buffers = (&mut grads, &mut center);
-        let (outcome, dy) = objective.forward_backward(&networks, &views, &terms, 1.0, buffers);
+        let (outcome, dy) = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers);
         let loss = expected("loss", step, 1)[0];
         let name = |what: &str| format!("{case} step {step}: {what}");
         assert!(
@@ -94,7 +100,7 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
             name("loss"),
             outcome.loss
         );
-        objective.update_center(&mut center, temp);
+        center.update(temp);
         for (i, (&c, e)) in center.values().iter().zip(expected("centre", step, k)).enumerate() {
             let allowed = tolerance.center + CENTER_RELATIVE * e.abs();
             assert!((f64::from(c) - e).abs() <= allowed, "{}[{i}] is {c}, not {e}", name("center"));
@@ -104,8 +110,8 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
             assert_near(&name(what), actual, &truth, tolerance.gradients);
         };
         near("grad_y", &dy.expect("a finite loss"));
-        near("grad_g", grads.get(head.weight_g));
-        near("grad_v", grads.get(head.weight_v));
+        near("grad_g", grads.get(head.prototypes.g));
+        near("grad_v", grads.get(head.prototypes.v));
     }
 }
 

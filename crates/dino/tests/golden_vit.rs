@@ -35,6 +35,7 @@ fn world(name: &str) -> Option<World> {
         image_size: size(&arch["img_size"]),
         position_offset: arch["offset"].as_f64().expect("an offset"),
         layer_scale: arch.get("layerscale").map(|_| 1.0),
+        masked: arch.get("mask_token").is_some(),
     };
     let mut table = ParamTable::default();
     let vit = Vit::new(&shape, "", &mut table);
@@ -50,10 +51,17 @@ impl World {
         (pixels, images)
     }
 
+    fn mask(&self, size: &str) -> Option<Vec<bool>> {
+        let name = format!("{size}/mask");
+        self.fixture
+            .has(&name)
+            .then(|| self.fixture.usize(&name).1.iter().map(|&x| x == 1).collect())
+    }
+
     /// Tokens and all gradients, against those stored under `{size}/` and `{expected}/`.
     fn check_gradients(&self, size: &str, expected: &str, plan: &DropPlan) {
-        let (pixels, images) = self.images(size);
-        let crops = [Crops { pixels: &pixels, images }];
+        let ((pixels, images), mask) = (self.images(size), self.mask(size));
+        let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
         let (tokens, saved) = self.vit.forward(&self.params, &crops, Tokens::All, plan);
         self.near(&format!("{expected}/tokens"), &tokens, OUTPUTS);
         let (_, r) = self.fixture.f32(&format!("{size}/R"));
@@ -78,11 +86,11 @@ impl World {
 
 #[test]
 fn golden_tokens_attention_positions_and_layers() {
-    for name in ["vit_plain", "vit_layerscale"] {
+    for name in ["vit_plain", "vit_layerscale", "vit_masked"] {
         let Some(world) = world(name) else { continue };
         for size in golden::keys(&world.fixture.json["sizes"]) {
-            let (pixels, images) = world.images(&size);
-            let crops = [Crops { pixels: &pixels, images }];
+            let ((pixels, images), mask) = (world.images(&size), world.mask(&size));
+            let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
             let tokens = world.vit.infer(&world.params, &crops, Tokens::All);
             world.near(&format!("{size}/tokens"), &tokens, OUTPUTS);
             let cls = world.vit.infer(&world.params, &crops, Tokens::Cls);
@@ -112,7 +120,7 @@ fn golden_tokens_attention_positions_and_layers() {
 
 #[test]
 fn golden_gradients_of_all_parameters_and_pixels() {
-    for name in ["vit_plain", "vit_layerscale"] {
+    for name in ["vit_plain", "vit_layerscale", "vit_masked"] {
         let Some(world) = world(name) else { continue };
         for size in golden::keys(&world.fixture.json["sizes"]) {
             if world.fixture.has(&format!("{size}/R")) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::Linear;
-use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Prototypes, Statistic};
+use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Pairs, Prototypes, Statistic};
 use engine::ops::positions::Resample;
 use engine::ops::tokens::Sequences;
 use engine::ops::{
@@ -175,8 +175,7 @@ fn objective(c: &mut Criterion) {
         teacher_y: &teacher_y,
         teacher: prototypes(0.04),
         center: &bias,
-        teacher_crops: 2,
-        student_crops: 10,
+        pairs: Pairs::Views { teacher_crops: 2, student_crops: 10 },
     };
     let (mut dg, mut dv, mut sums) = (vec![0.0; K], vec![0.0; K * 256], vec![0.0; K]);
     let mut group = group(c, "mixture_cross_entropy", 96 * K);

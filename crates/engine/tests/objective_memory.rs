@@ -2,7 +2,7 @@
 
 use engine::Tensor;
 use engine::ops::mixture_cross_entropy::{
-    Gradients, Inputs, Prototypes, Statistic, backward, forward,
+    Gradients, Inputs, Pairs, Prototypes, Statistic, backward, forward,
 };
 use engine::pool;
 
@@ -34,8 +34,7 @@ fn peak(k: usize) -> usize {
         teacher_y: &teacher_y,
         teacher: prototypes(0.04),
         center: &zeros,
-        teacher_crops: 2,
-        student_crops: 10,
+        pairs: Pairs::Views { teacher_crops: 2, student_crops: 10 },
     };
     pool::reset_peak();
     let before = pool::usage().in_use;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use dino::config::{Config, Flag, Origin};
+use dino::config::{Config, Flag, MaskShape, Masking, Origin};
 use dino::error::Error;
 use dino::schedule::StepValues;
 use dino::trainer::step::{CropBatch, Step as TrainingStep};
@@ -41,7 +41,7 @@ impl Bench {
 ///
 /// Teacher, student, loss, backward pass, clipping, AdamW and the teacher's update, without reading
 /// images. `--method dino` keeps the prototypes' norms at 1 and centers logits; `dino-vmf` learns
-/// the norms and centers probabilities.
+/// the norms and centers probabilities; `ibot` and `ibot-vmf` also predict masked patches.
 ///
 /// Example: dino-vmf bench step --arch vit_small --batch 8 --threads 2
 #[derive(Debug, Args)]
@@ -106,6 +106,9 @@ enum Method {
     Dino,
     #[value(alias = "dino_vmf")]
     DinoVmf,
+    Ibot,
+    #[value(alias = "ibot_vmf")]
+    IbotVmf,
 }
 
 impl Method {
@@ -114,6 +117,8 @@ impl Method {
         match self {
             Self::Dino => "dino",
             Self::DinoVmf => "dino-vmf",
+            Self::Ibot => "ibot",
+            Self::IbotVmf => "ibot-vmf",
         }
     }
 }
@@ -136,8 +141,12 @@ impl std::str::FromStr for CropSpec {
     }
 }
 
-/// Global and local crops of a batch.
-type Pixels = (Vec<f32>, Vec<f32>);
+/// What a step sees, in memory.
+struct Batch {
+    globals: Vec<f32>,
+    locals: Vec<f32>,
+    masks: Vec<bool>,
+}
 
 impl Step {
     fn run(&self, console: &mut Console) -> Result<()> {
@@ -194,9 +203,9 @@ impl Step {
         let mut grads = Params::zeros(step.network.table().clone());
         let (mut losses, mut times) = (Vec::new(), Vec::new());
         let total = self.warmup + self.steps;
-        for (i, (globals, locals)) in (0..total).zip(batches.iter().cycle()) {
+        for (i, Batch { globals, locals, masks }) in (0..total).zip(batches.iter().cycle()) {
             let start = Instant::now();
-            let batch = [CropBatch { globals, locals, images }];
+            let batch = [CropBatch { globals, locals, masks, images }];
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
             losses.push(report.loss);
@@ -235,12 +244,14 @@ const VALUES: StepValues = StepValues {
     weight_decay: 0.04,
     momentum: 0.996,
     teacher_temp: 0.04,
+    patch_temp: 0.04,
     epoch: 0,
     freeze_last_layer: false,
 };
 
-/// Standard normal numbers in place of a batch's crops.
-fn random_crops(config: &Config, batch: u64) -> Pixels {
+/// Standard normal numbers in place of a batch's crops; where the method masks, half of the global
+/// crops lose 30 % of their patches, as in the peer's bench.
+fn random_crops(config: &Config, batch: u64) -> Batch {
     let (data, images) = (&config.data, config.optim.batch_size);
     let draw = |crops: usize, size: usize, part| {
         let mut stream = Key::new(config.seed, Purpose::Bench).epoch(batch).index(part).open();
@@ -249,5 +260,22 @@ fn random_crops(config: &Config, batch: u64) -> Pixels {
             .map(|_| normal.sample(&mut stream))
             .collect()
     };
-    (draw(2, data.global_size, 0), draw(data.local_crops, data.local_size, 1))
+    let side = data.global_size / config.model.patch_size;
+    let masking = Masking {
+        shape: MaskShape::Random,
+        ratios: vec![0.0, 0.3],
+        spreads: vec![0.0, 0.0],
+        start_epoch: 0,
+    };
+    let masks = if config.objective.method.masks() {
+        let images: Vec<usize> = (0..images).collect();
+        masking.draw((config.seed, batch), &images, 2, (side, side))
+    } else {
+        Vec::new()
+    };
+    Batch {
+        globals: draw(2, data.global_size, 0),
+        locals: draw(data.local_crops, data.local_size, 1),
+        masks,
+    }
 }

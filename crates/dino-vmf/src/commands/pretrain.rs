@@ -36,7 +36,7 @@ pub(crate) struct Pretrain {
     /// Recipe to start from, `shapes-tiny` by default; `dino-vmf presets` lists them
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Objective: `dino` or `dino-vmf`
+    /// Objective: `dino`, `dino-vmf`, `ibot` or `ibot-vmf`
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
     /// Passes over the images, the horizon of all schedules

@@ -70,6 +70,9 @@ impl Config {
         self.data.check(&check, self.model.patch_size)?;
         self.model.check_image_size(&check)?;
         self.objective.check(&check)?;
+        if self.objective.method.masks() {
+            self.masking.check(&check, &self.model, &self.data)?;
+        }
         self.optim.check(&check)?;
         self.eval.check(&check, self.model.patch_size)?;
         self.run.check(&check)

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use toml::{Table, Value};
 
 use super::data::MAX_CHANNELS;
-use super::{Arch, Config, Data, Eval, Method, Model, Objective, Optim, Run};
+use super::{Arch, Config, Data, Eval, Masking, Method, Model, Objective, Optim, Run};
 use crate::error::{Error, Result};
 
 /// Who wrote a value. Displayed as ` in …`, to be put behind the value; empty for a default.
@@ -332,10 +332,11 @@ pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>)
 type Names = &'static [&'static str];
 type Section = (&'static str, fn() -> Names);
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("model", field_names::<Model>),
     ("data", field_names::<Data>),
     ("objective", field_names::<Objective>),
+    ("masking", field_names::<Masking>),
     ("optim", field_names::<Optim>),
     ("eval", field_names::<Eval>),
     ("run", field_names::<Run>),

@@ -40,6 +40,8 @@ pub struct Model {
     pub bottleneck_dim: usize,
     /// Number of prototypes, K.
     pub prototypes: usize,
+    /// Number of prototypes for patches alone (iBOT without a shared head); none: the same ones.
+    pub patch_prototypes: Option<usize>,
 }
 
 /// A size of vision transformer.
@@ -110,6 +112,7 @@ impl Default for Model {
             head_hidden_dim: 2048,
             bottleneck_dim: 256,
             prototypes: 65536,
+            patch_prototypes: None,
         }
     }
 }
@@ -136,6 +139,9 @@ impl Model {
         check.positive("model.init_std", self.init_std)?;
         if let Some(scale) = self.layer_scale {
             check.positive("model.layer_scale", scale)?;
+        }
+        if let Some(count) = self.patch_prototypes {
+            check.at_least_one("model.patch_prototypes", count)?;
         }
         check.at_least_one("model.head_hidden_dim", self.head_hidden_dim)?;
         let dim = self.bottleneck_dim;

@@ -12,7 +12,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
-    /// `dino` or `dino-vmf`; decides the defaults of the next three keys.
+    /// `dino`, `dino-vmf`, `ibot` or `ibot-vmf`; decides the defaults of the next three keys.
     pub method: Method,
     /// What becomes of the prototypes' norms: `l2` (fixed to 1), `free` (learned), or `vmf`
     /// (learned, with the normalizer of the von Mises-Fisher density in the logits).
@@ -32,6 +32,16 @@ pub struct Objective {
     pub teacher_temp_warmup_epochs: f64,
     /// Momentum of the center: center ← m · center + (1 − m) · mean of the batch.
     pub center_momentum: f64,
+    /// Temperature of the teacher for masked patches in the first epoch (iBOT).
+    pub patch_temp_start: f64,
+    /// Temperature of the teacher for masked patches after the same warm-up.
+    pub patch_temp: f64,
+    /// Momentum of the center of patches.
+    pub patch_center_momentum: f64,
+    /// Weight of the loss of \[CLS\] tokens.
+    pub lambda_cls: f64,
+    /// Weight of the loss of masked patches.
+    pub lambda_patch: f64,
     /// Whether the normalizer of the student passes its gradient to the prototypes' norms.
     pub gradient_through_normalizer: bool,
 }
@@ -45,15 +55,26 @@ pub enum Method {
     Dino,
     /// DINO-vMF: a von Mises-Fisher mixture, center of probabilities.
     DinoVmf,
+    /// iBOT: DINO, and masked patches that predict what the teacher sees there.
+    Ibot,
+    /// iBOT-vMF: iBOT with both terms of a von Mises-Fisher mixture.
+    IbotVmf,
 }
 
 impl Method {
     /// Prototype norm, centering and Debye terms unless given.
     pub fn defaults(self) -> (PrototypeNorm, Centering, DebyeTerms) {
         match self {
-            Self::Dino => (PrototypeNorm::L2, Centering::Logit, DebyeTerms::Terms(0)),
-            Self::DinoVmf => (PrototypeNorm::Vmf, Centering::ProbA, DebyeTerms::Terms(0)),
+            Self::Dino | Self::Ibot => (PrototypeNorm::L2, Centering::Logit, DebyeTerms::Terms(0)),
+            Self::DinoVmf | Self::IbotVmf => {
+                (PrototypeNorm::Vmf, Centering::ProbA, DebyeTerms::Terms(0))
+            }
         }
+    }
+
+    /// Whether patches are masked and predicted.
+    pub fn masks(self) -> bool {
+        matches!(self, Self::Ibot | Self::IbotVmf)
     }
 }
 
@@ -140,6 +161,11 @@ impl Default for Objective {
             teacher_temp: 0.04,
             teacher_temp_warmup_epochs: 0.0,
             center_momentum: 0.9,
+            patch_temp_start: 0.04,
+            patch_temp: 0.07,
+            patch_center_momentum: 0.9,
+            lambda_cls: 1.0,
+            lambda_patch: 1.0,
             gradient_through_normalizer: true,
         }
     }
@@ -152,6 +178,11 @@ impl Objective {
         check.positive("objective.teacher_temp", self.teacher_temp)?;
         let epochs = self.teacher_temp_warmup_epochs;
         check.not_negative("objective.teacher_temp_warmup_epochs", epochs)?;
-        check.fraction("objective.center_momentum", self.center_momentum)
+        check.positive("objective.patch_temp_start", self.patch_temp_start)?;
+        check.positive("objective.patch_temp", self.patch_temp)?;
+        check.not_negative("objective.lambda_cls", self.lambda_cls)?;
+        check.not_negative("objective.lambda_patch", self.lambda_patch)?;
+        check.fraction("objective.center_momentum", self.center_momentum)?;
+        check.fraction("objective.patch_center_momentum", self.patch_center_momentum)
     }
 }

@@ -136,7 +136,7 @@ impl KnnData {
                     let side = self.view.crop as usize;
                     let channels = self.decode.channels;
                     let images = Images { count: batch, channels, height: side, width: side };
-                    let crops = [Crops { pixels: &pixels, images }];
+                    let crops = [Crops::new(&pixels, images)];
                     let features = network.backbone.infer(params, &crops, Tokens::Cls);
                     rows.extend_from_slice(&features[..chunk.len() * features.width()]);
                 }

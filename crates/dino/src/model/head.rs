@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Names are PyTorch's: `mlp.0`, `mlp.2`, `mlp.4`, `last_layer.weight_g` `[k, 1]`,
-//! `last_layer.weight_v` `[k, r]`. The prototypes are multiplied inside the objective, tile by tile;
+//! `last_layer.weight_v` `[k, r]`, and `last_layer2` if patches have prototypes of their own, as in
+//! iBOT without a shared head. The prototypes are multiplied inside the objective, tile by tile;
 //! [`Head::logits`] is for inspection and tests.
 
 use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
@@ -27,6 +28,27 @@ pub struct HeadShape {
     pub bottleneck_dim: usize,
     /// Number of prototypes.
     pub prototypes: usize,
+    /// Number of prototypes for patches alone; none if they have those of the \[CLS\] tokens.
+    pub patch_prototypes: Option<usize>,
+}
+
+/// Where a set of prototypes lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Prototypes {
+    /// Signed lengths, `[k, 1]`.
+    pub g: Range,
+    /// Directions, not normalized, `[k, r]`.
+    pub v: Range,
+    /// Their number, `k`.
+    pub count: usize,
+}
+
+impl Prototypes {
+    fn new(table: &mut ParamTable, layer: &str, count: usize, r: usize) -> Self {
+        let g = table.add(format!("{layer}.weight_g"), &[count, 1]);
+        let v = table.add(format!("{layer}.weight_v"), &[count, r]);
+        Self { g, v, count }
+    }
 }
 
 /// Where the parameters of the head lie.
@@ -34,10 +56,10 @@ pub struct HeadShape {
 pub struct Head {
     shape: HeadShape,
     mlp: [Linear; 3],
-    /// Signed lengths of the prototypes, `[k, 1]`.
-    pub weight_g: Range,
-    /// Their directions, not normalized, `[k, r]`.
-    pub weight_v: Range,
+    /// For \[CLS\] tokens.
+    pub prototypes: Prototypes,
+    /// For patches; the same ones unless [`HeadShape::patch_prototypes`] says otherwise.
+    pub patch_prototypes: Prototypes,
 }
 
 /// What a forward pass leaves for its backward pass.
@@ -53,15 +75,18 @@ impl Head {
     /// A head whose parameters are named `{prefix}mlp.0.weight` and so on, in PyTorch's order.
     pub fn new(shape: &HeadShape, prefix: &str, table: &mut ParamTable) -> Self {
         let (d, hidden) = (shape.embed_dim, shape.hidden_dim);
-        let (r, k) = (shape.bottleneck_dim, shape.prototypes);
+        let r = shape.bottleneck_dim;
         let mlp = [
             linear(table, &format!("{prefix}mlp.0"), d, hidden),
             linear(table, &format!("{prefix}mlp.2"), hidden, hidden),
             linear(table, &format!("{prefix}mlp.4"), hidden, r),
         ];
-        let weight_g = table.add(format!("{prefix}last_layer.weight_g"), &[k, 1]);
-        let weight_v = table.add(format!("{prefix}last_layer.weight_v"), &[k, r]);
-        Self { shape: shape.clone(), mlp, weight_g, weight_v }
+        let prototypes =
+            Prototypes::new(table, &format!("{prefix}last_layer"), shape.prototypes, r);
+        let patch_prototypes = shape.patch_prototypes.map_or(prototypes, |count| {
+            Prototypes::new(table, &format!("{prefix}last_layer2"), count, r)
+        });
+        Self { shape: shape.clone(), mlp, prototypes, patch_prototypes }
     }
 
     /// The sizes.
@@ -105,9 +130,9 @@ impl Head {
     }
 
     /// Raw scores `l` of unit vectors `y`, `[rows, k]`: the whole matrix, so for small ones only.
-    pub fn logits(&self, params: &Params, y: &Tensor) -> Tensor {
-        let (k, r) = (self.shape.prototypes, self.shape.bottleneck_dim);
-        let (g, v) = (params.get(self.weight_g), params.get(self.weight_v));
+    pub fn logits(&self, params: &Params, prototypes: Prototypes, y: &Tensor) -> Tensor {
+        let (k, r) = (prototypes.count, self.shape.bottleneck_dim);
+        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
         let mut logits = Tensor::uninit(&[y.rows(), k]);
         let to = MatMut::new(&mut logits, y.rows(), k);
         let (y, directions) = (Mat::new(y, y.rows(), r), Mat::new(v, k, r));

@@ -6,15 +6,13 @@
 
 use engine::ops::attention;
 use engine::ops::layer_norm::{self, LayerNorm};
-use engine::ops::linear::{self, Linear};
-use engine::ops::patch_embed::{self, Images};
-use engine::ops::positions::Resample;
+use engine::ops::patch_embed::Images;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::rows::{add, add_column_sums, add_rows};
-use engine::{ParamTable, Params, Range, Tensor};
+use engine::{ParamTable, Params, Tensor};
 
 use super::block::{self, Block, Kept, SavedAttention, SavedMlp};
 use super::drop_path::DropPlan;
+use super::embedding::{self, Crops, Embedding, EmbeddingGradient};
 
 /// Sizes of a vision transformer.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,15 +35,8 @@ pub struct VitShape {
     pub position_offset: f64,
     /// Initial value of layer scale (`gamma_1`, `gamma_2`), if there is one.
     pub layer_scale: Option<f64>,
-}
-
-/// A group of equally large images, normalized: `[count, channels, height, width]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Crops<'a> {
-    /// The numbers.
-    pub pixels: &'a [f32],
-    /// Their extents.
-    pub images: Images,
+    /// Whether there is a vector that stands for masked patches (`masked_embed`).
+    pub masked: bool,
 }
 
 /// Which tokens a caller wants.
@@ -55,16 +46,15 @@ pub enum Tokens {
     Cls,
     /// All tokens, \[CLS\] first in each image.
     All,
+    /// All tokens of the first group, the \[CLS\] token of each other image.
+    AllOfFirst,
 }
 
 /// Where the parameters of the backbone lie.
 #[derive(Debug, Clone)]
 pub struct Vit {
     shape: VitShape,
-    grid: usize,
-    cls_token: Range,
-    pos_embed: Range,
-    patch_embed: Linear,
+    embedding: Embedding,
     blocks: Vec<Block>,
     norm: LayerNorm,
 }
@@ -73,8 +63,7 @@ pub struct Vit {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    patches: Vec<Tensor>, // [images · patches, channels P P] for each group
-    groups: Vec<Images>,
+    embedding: embedding::Saved,
     blocks: Vec<(Option<SavedAttention>, Option<SavedMlp>)>,
     outputs: Sequences,
     x: Tensor, // [rows of outputs, d]
@@ -85,17 +74,11 @@ pub struct Saved {
 impl Vit {
     /// A backbone whose parameters are named `{prefix}cls_token` and so on, in PyTorch's order.
     pub fn new(shape: &VitShape, prefix: &str, table: &mut ParamTable) -> Self {
-        let (d, p, channels) = (shape.embed_dim, shape.patch_size, shape.channels);
-        let grid = shape.image_size / p;
-        let cls_token = table.add(format!("{prefix}cls_token"), &[1, 1, d]);
-        let pos_embed = table.add(format!("{prefix}pos_embed"), &[1, grid * grid + 1, d]);
-        let weight = table.add(format!("{prefix}patch_embed.proj.weight"), &[d, channels, p, p]);
-        let bias = table.add(format!("{prefix}patch_embed.proj.bias"), &[d]);
-        let patch_embed = Linear { weight, bias, input: channels * p * p, output: d };
+        let embedding = Embedding::new(shape, prefix, table);
         let block = |i| format!("{prefix}blocks.{i}.");
         let blocks = (0..shape.depth).map(|i| Block::new(shape, &block(i), table)).collect();
-        let norm = block::layer_norm(table, &format!("{prefix}norm"), d);
-        Self { shape: shape.clone(), grid, cls_token, pos_embed, patch_embed, blocks, norm }
+        let norm = block::layer_norm(table, &format!("{prefix}norm"), shape.embed_dim);
+        Self { shape: shape.clone(), embedding, blocks, norm }
     }
 
     /// The sizes.
@@ -103,8 +86,11 @@ impl Vit {
         &self.shape
     }
 
-    /// Tokens after the final norm: `[images, d]` for [`Tokens::Cls`], else `[all tokens, d]`, group
-    /// after group.
+    pub(super) fn embedding(&self) -> &Embedding {
+        &self.embedding
+    }
+
+    /// The wanted tokens after the final norm, `[tokens, d]`, group after group, image after image.
     pub fn forward(
         &self,
         params: &Params,
@@ -113,7 +99,8 @@ impl Vit {
         plan: &DropPlan,
     ) -> (Tensor, Saved) {
         let sequences = self.sequences(crops);
-        let (mut stream, patches) = self.embed(params, crops);
+        let wanted = Outputs::of(wanted, crops, self.shape.patch_size);
+        let (mut stream, embedding) = self.embedding.forward(params, crops);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
             let (kept, scale) = plan.kept(i, 0, &sequences);
@@ -126,14 +113,14 @@ impl Vit {
         let outputs = wanted.rows(&sequences);
         let x = gather(&stream, &outputs);
         let (y, norm) = layer_norm::forward(&self.norm, params, &x);
-        let groups = crops.iter().map(|crops| crops.images).collect();
-        (y, Saved { patches, groups, blocks, outputs, x, norm, rows: stream.rows() })
+        (y, Saved { embedding, blocks, outputs, x, norm, rows: stream.rows() })
     }
 
     /// The same without a backward pass to come, and without drop path.
     pub fn infer(&self, params: &Params, crops: &[Crops<'_>], wanted: Tokens) -> Tensor {
         let sequences = self.sequences(crops);
-        let mut stream = self.embed(params, crops).0;
+        let wanted = Outputs::of(wanted, crops, self.shape.patch_size);
+        let mut stream = self.embedding.infer(params, crops);
         for (i, block) in self.blocks.iter().enumerate() {
             let mlp_rows = self.mlp_rows(i, wanted, sequences.clone());
             block.infer(params, &mut stream, &sequences, &mlp_rows);
@@ -151,7 +138,7 @@ impl Vit {
         dy: Tensor,
         grads: &mut Params,
     ) -> EmbeddingGradient {
-        let Saved { patches, groups, blocks, outputs, x, norm, rows } = saved;
+        let Saved { embedding, blocks, outputs, x, norm, rows } = saved;
         let dx = layer_norm::backward(&self.norm, params, &x, norm, dy, grads);
         let mut dstream = Tensor::zeros(&[rows, self.shape.embed_dim]);
         scatter_add(&dx, &outputs, &mut dstream);
@@ -163,14 +150,13 @@ impl Vit {
                 block.backward_attention(params, saved, &mut dstream, grads);
             }
         }
-        self.backward_embed(&patches, &groups, &dstream, grads);
-        EmbeddingGradient { dstream, groups }
+        self.embedding.backward(embedding, &dstream, grads)
     }
 
     /// The outputs of the last `n` blocks, earliest first, each through the final norm.
     pub fn last_layers(&self, params: &Params, crops: &[Crops<'_>], n: usize) -> Vec<Tensor> {
         let sequences = self.sequences(crops);
-        let mut stream = self.embed(params, crops).0;
+        let mut stream = self.embedding.infer(params, crops);
         let mut outputs = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
             block.infer(params, &mut stream, &sequences, &sequences);
@@ -184,7 +170,7 @@ impl Vit {
     /// The attention weights of the last block, `[heads, tokens, tokens]` for each image.
     pub fn last_attention(&self, params: &Params, crops: &[Crops<'_>]) -> Vec<Tensor> {
         let sequences = self.sequences(crops);
-        let mut stream = self.embed(params, crops).0;
+        let mut stream = self.embedding.infer(params, crops);
         let Some((last, rest)) = self.blocks.split_last() else { return Vec::new() };
         for block in rest {
             block.infer(params, &mut stream, &sequences, &sequences);
@@ -195,142 +181,43 @@ impl Vit {
     /// The position table for images of this size, `[1 + patches, d]`: resampled unless both the
     /// number of patches and squareness match.
     pub fn positions(&self, params: &Params, images: &Images) -> Tensor {
-        let d = self.shape.embed_dim;
-        let table = params.get(self.pos_embed);
-        let (gh, gw) = images.grid(self.shape.patch_size);
-        let mut positions = Tensor::uninit(&[1 + gh * gw, d]);
-        match self.resample(images) {
-            None => positions.copy_from_slice(table),
-            Some(resample) => {
-                positions[..d].copy_from_slice(&table[..d]);
-                resample.forward(&table[d..], d, &mut positions[d..]);
-            }
-        }
-        positions
+        self.embedding.positions(params, images)
     }
 
-    fn resample(&self, images: &Images) -> Option<Resample> {
-        let (gh, gw) = images.grid(self.shape.patch_size);
-        let stored = gh * gw == self.grid * self.grid && images.height == images.width;
-        (!stored).then(|| Resample::new(self.grid, (gh, gw), self.shape.position_offset))
-    }
-
-    fn sequences(&self, crops: &[Crops<'_>]) -> Sequences {
-        let groups = crops.iter().map(|crops| (crops.images.count, self.tokens(&crops.images)));
+    /// The tokens of these crops as they come out of the embedding, \[CLS\] first in each image.
+    pub fn sequences(&self, crops: &[Crops<'_>]) -> Sequences {
+        let tokens = |images: &Images| embedding::tokens(images, self.shape.patch_size);
+        let groups = crops.iter().map(|crops| (crops.images.count, tokens(&crops.images)));
         Sequences::packed(&groups.collect::<Vec<_>>())
     }
 
-    fn tokens(&self, images: &Images) -> usize {
-        let (gh, gw) = images.grid(self.shape.patch_size);
-        1 + gh * gw
-    }
-
     /// The rows that the MLP of block `i` has to work on.
-    fn mlp_rows(&self, i: usize, wanted: Tokens, kept: Sequences) -> Sequences {
+    fn mlp_rows(&self, i: usize, wanted: Outputs, kept: Sequences) -> Sequences {
         if i + 1 == self.blocks.len() { wanted.rows(&kept) } else { kept }
     }
-
-    /// \[CLS\] and patches plus positions, and the patches for backward.
-    fn embed(&self, params: &Params, crops: &[Crops<'_>]) -> (Tensor, Vec<Tensor>) {
-        let d = self.shape.embed_dim;
-        let mut stream = Tensor::uninit(&[self.sequences(crops).rows(), d]);
-        let mut rest: &mut [f32] = &mut stream;
-        let mut all_patches = Vec::with_capacity(crops.len());
-        for crops in crops {
-            let patches = patch_embed::forward(crops.pixels, crops.images, self.shape.patch_size);
-            let embedded = linear::infer(&self.patch_embed, params, &patches);
-            let positions = self.positions(params, &crops.images);
-            let group = crops.images.count * positions.len();
-            let (tokens, behind) = rest.split_at_mut(group);
-            add_positions(tokens, &embedded, &positions, params.get(self.cls_token));
-            rest = behind;
-            all_patches.push(patches);
-        }
-        (stream, all_patches)
-    }
-
-    fn backward_embed(
-        &self,
-        patches: &[Tensor],
-        groups: &[Images],
-        dstream: &Tensor,
-        grads: &mut Params,
-    ) {
-        let d = self.shape.embed_dim;
-        let mut first = 0;
-        for (patches, images) in patches.iter().zip(groups) {
-            let width = self.tokens(images) * d;
-            let dtokens = &dstream[first..first + images.count * width];
-            first += dtokens.len();
-            let mut dpositions = Tensor::zeros(&[self.tokens(images), d]);
-            add_column_sums(&mut dpositions, images.count, |range, sums| {
-                add_rows(sums, &dtokens[range.start * width..range.end * width]);
-            });
-            add(grads.get_mut(self.cls_token), &dpositions[..d]);
-            let dtable = grads.get_mut(self.pos_embed);
-            match self.resample(images) {
-                None => add(dtable, &dpositions),
-                Some(resample) => {
-                    add(&mut dtable[..d], &dpositions[..d]);
-                    resample.backward(&dpositions[d..], d, &mut dtable[d..]);
-                }
-            }
-            let dembedded = without_cls(dtokens, width, d, images.count);
-            linear::backward_params(&self.patch_embed, patches, &dembedded, grads);
-        }
-    }
 }
 
-/// The gradient of the embedded tokens, from which that of the pixels follows if somebody wants it.
-#[derive(Debug)]
-pub struct EmbeddingGradient {
-    dstream: Tensor,
-    groups: Vec<Images>,
+/// The rows of the token matrix that a caller wants.
+#[derive(Debug, Clone, Copy)]
+struct Outputs {
+    /// Sequences that start before this row are wanted whole, the others' first tokens only.
+    whole: usize,
 }
 
-impl EmbeddingGradient {
-    /// The gradient of the pixels of each group, `[count, channels, height, width]`.
-    pub fn pixels(&self, vit: &Vit, params: &Params) -> Vec<Tensor> {
-        let d = vit.shape.embed_dim;
-        let mut first = 0;
-        let each = self.groups.iter().map(|images| {
-            let width = vit.tokens(images) * d;
-            let dtokens = &self.dstream[first..first + images.count * width];
-            first += dtokens.len();
-            let dembedded = without_cls(dtokens, width, d, images.count);
-            let dpatches = linear::backward_input(&vit.patch_embed, params, &dembedded);
-            patch_embed::backward(&dpatches, *images, vit.shape.patch_size)
-        });
-        each.collect()
+impl Outputs {
+    fn of(wanted: Tokens, crops: &[Crops<'_>], patch_size: usize) -> Self {
+        let rows =
+            |crops: &Crops<'_>| crops.images.count * embedding::tokens(&crops.images, patch_size);
+        let whole = match wanted {
+            Tokens::Cls => 0,
+            Tokens::All => usize::MAX,
+            Tokens::AllOfFirst => crops.first().map_or(0, rows),
+        };
+        Self { whole }
     }
-}
 
-impl Tokens {
+    /// The wanted rows of some of the sequences.
     fn rows(self, sequences: &Sequences) -> Sequences {
-        match self {
-            Self::Cls => sequences.cls(),
-            Self::All => sequences.clone(),
-        }
+        sequences.shortened(|first, tokens| if first < self.whole { tokens } else { 1 })
     }
-}
-
-/// `tokens[image] = [cls; embedded[image]] + positions`, for one group.
-fn add_positions(tokens: &mut [f32], embedded: &[f32], positions: &Tensor, cls: &[f32]) {
-    let d = cls.len();
-    let patches = positions.len() - d;
-    for (i, tokens) in tokens.chunks_exact_mut(positions.len()).enumerate() {
-        let (cls_row, patch_rows) = tokens.split_at_mut(d);
-        cls_row.copy_from_slice(cls);
-        patch_rows.copy_from_slice(&embedded[i * patches..(i + 1) * patches]);
-        add(tokens, positions);
-    }
-}
-
-/// The patch rows of a group, `[images · patches, d]`.
-fn without_cls(tokens: &[f32], width: usize, d: usize, images: usize) -> Tensor {
-    let mut rows = Tensor::uninit(&[images * (width - d) / d, d]);
-    for (rows, tokens) in rows.chunks_exact_mut(width - d).zip(tokens.chunks_exact(width)) {
-        rows.copy_from_slice(&tokens[d..]);
-    }
-    rows
 }

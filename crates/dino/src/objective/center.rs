@@ -18,6 +18,7 @@ use crate::config::Centering;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Center {
     centering: Centering,
+    momentum: f64,
     values: Vec<f32>,
     seen: Vec<f32>,
     rows: usize,
@@ -25,19 +26,24 @@ pub struct Center {
 
 impl Center {
     /// Before the first step.
-    pub fn new(centering: Centering, prototypes: usize) -> Self {
+    pub fn new(centering: Centering, momentum: f64, prototypes: usize) -> Self {
         let start = match centering {
             Centering::Logit | Centering::ProbA => 0.0,
             Centering::ProbB => -(prototypes as f64).ln(),
         };
-        Self::from_values(centering, vec![start as f32; prototypes])
-    }
-
-    /// With these values, from a checkpoint.
-    pub fn from_values(centering: Centering, values: Vec<f32>) -> Self {
-        let mut center = Self { centering, seen: vec![0.0; values.len()], values, rows: 0 };
+        let (values, seen) = (vec![start as f32; prototypes], vec![0.0; prototypes]);
+        let mut center = Self { centering, momentum, values, seen, rows: 0 };
         center.forget();
         center
+    }
+
+    /// The same center with other values, from a checkpoint.
+    ///
+    /// # Panics
+    /// If they are not as many.
+    pub fn set_values(&mut self, values: &[f32]) {
+        self.values.copy_from_slice(values);
+        self.forget();
     }
 
     /// `c`, `[k]`.
@@ -75,8 +81,12 @@ impl Center {
         }
     }
 
-    pub(super) fn update(&mut self, momentum: f64, teacher_temp: f64) {
-        let rows = self.rows.max(1) as f64;
+    /// Moves by what was seen since the last update; stays where it is if that was nothing.
+    pub fn update(&mut self, teacher_temp: f64) {
+        if self.rows == 0 {
+            return;
+        }
+        let (momentum, rows) = (self.momentum, self.rows as f64);
         for (c, &seen) in self.values.iter_mut().zip(&self.seen) {
             let (old, seen) = (f64::from(*c), f64::from(seen));
             let new = match self.centering {
@@ -106,9 +116,9 @@ mod tests {
     fn forms_a_and_b_agree_without_memory() {
         let seen = [-3.0f32, -700.0, -0.5];
         let after = |centering| {
-            let mut center = Center::new(centering, 3);
+            let mut center = Center::new(centering, 0.0, 3);
             center.see(4).copy_from_slice(&seen);
-            center.update(0.0, 0.04);
+            center.update(0.04);
             center.values().to_vec()
         };
         assert_eq!(after(Centering::ProbA), after(Centering::ProbB));

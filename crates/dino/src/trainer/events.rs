@@ -95,6 +95,9 @@ pub struct StepRecord {
     pub momentum: f64,
     /// The teacher's temperature.
     pub teacher_temp: f64,
+    /// The part of the loss that masked patches have; nothing for methods that do not mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_loss: Option<f64>,
     /// Over the last steps.
     pub images_per_second: f64,
     /// Part of the time of the last steps that was waiting for images, in [0, 1].

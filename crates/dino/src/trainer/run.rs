@@ -218,18 +218,32 @@ impl<'a> Run<'a> {
         let images = batch.globals.images / count;
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
-            let whole = [CropBatch { globals, locals, images }];
+            let masks = &self.masks(batch.epoch, &batch.indices)[..];
+            let whole = [CropBatch { globals, locals, masks, images }];
             return self.step.take(&mut self.state, &mut self.grads, &whole, values);
         }
-        let parts: Vec<(Vec<f32>, Vec<f32>)> = (0..count)
+        let parts: Vec<_> = (0..count)
             .map(|i| {
                 let range = i * images..(i + 1) * images;
-                (batch.globals.part(range.clone()), batch.locals.part(range))
+                let masks = self.masks(batch.epoch, &batch.indices[range.clone()]);
+                (batch.globals.part(range.clone()), batch.locals.part(range), masks)
             })
             .collect();
-        let whole = |(globals, locals)| CropBatch { globals, locals, images };
-        let batches: Vec<_> = parts.iter().map(|(g, l)| whole((&g[..], &l[..]))).collect();
+        let batches: Vec<_> = parts
+            .iter()
+            .map(|(globals, locals, masks)| CropBatch { globals, locals, masks, images })
+            .collect();
         self.step.take(&mut self.state, &mut self.grads, &batches, values)
+    }
+
+    /// Masks of the global crops of these images; none for methods that do not mask.
+    fn masks(&self, epoch: u64, images: &[usize]) -> Vec<bool> {
+        let Config { seed, objective, masking, data, model, .. } = self.config();
+        if !objective.method.masks() {
+            return Vec::new();
+        }
+        let side = data.global_size / model.patch_size;
+        masking.draw((*seed, epoch), images, 2, (side, side))
     }
 
     /// Reports a step and writes it down.
@@ -255,6 +269,7 @@ impl<'a> Run<'a> {
             weight_decay: values.weight_decay,
             momentum: values.momentum,
             teacher_temp: values.teacher_temp,
+            patch_loss: result.patch_loss,
             images_per_second: self.pace.recent(),
             data_wait_share: self.pace.data_wait_share(),
             memory_mib: engine::pool::usage().reserved as f64 / (1 << 20) as f64,

@@ -5,6 +5,7 @@
 //! | `student.*`, `teacher.*` | weights under PyTorch's names, `student.backbone.cls_token` |
 //! | `exp_avg.*`, `exp_avg_sq.*` | the moments of AdamW, under the same names |
 //! | `center` | `[k]` |
+//! | `center_patch` | `[k]`, for methods that mask |
 //!
 //! The position in the data and all schedules follow from the step; the number of updates of each
 //! tensor lies in `state.json`.
@@ -40,8 +41,14 @@ pub(super) fn save(
             values: params.get(entry.range),
         }));
     }
-    let center = state.center.values();
-    tensors.push(Tensor { name: "center".into(), shape: vec![center.len()], values: center });
+    let centers = [("center", Some(&state.center)), ("center_patch", state.patch_center.as_ref())];
+    for (name, center) in centers {
+        tensors.extend(center.map(|center| Tensor {
+            name: name.to_owned(),
+            shape: vec![center.values().len()],
+            values: center.values(),
+        }));
+    }
     let config = step.config.fingerprint();
     let mut record = checkpoint::State::new(state.step, step.config.seed, config);
     let entries = state.student.table().entries().iter();
@@ -61,8 +68,14 @@ pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
     read_params(tensors, "teacher.", &mut state.teacher)?;
     read_params(tensors, "exp_avg.", &mut state.optimizer.first)?;
     read_params(tensors, "exp_avg_sq.", &mut state.optimizer.second)?;
-    let center = tensors.get("center", &[state.center.values().len()])?;
-    state.center = Center::from_values(step.config.objective.centering, center);
+    let read = |name: &str, center: &mut Center| -> Result<()> {
+        center.set_values(&tensors.get(name, &[center.values().len()])?);
+        Ok(())
+    };
+    read("center", &mut state.center)?;
+    if let Some(center) = &mut state.patch_center {
+        read("center_patch", center)?;
+    }
     let entries = step.network.table().entries().iter();
     for (entry, updates) in entries.zip(&mut state.optimizer.updates) {
         *updates = loaded.state.optimizer_steps.get(&entry.name).copied().unwrap_or(0);

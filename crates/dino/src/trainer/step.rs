@@ -1,6 +1,7 @@
 //! One optimizer step, from crops to moved weights.
 //!
-//! In words: the teacher looks at the global crops, the student at all; the objective compares them;
+//! In words: the teacher looks at the global crops, the student at all (for iBOT with patches of the
+//! global ones hidden); the objective compares them;
 //! gradients flow back and are summed over micro-batches; each tensor is clipped on its own; AdamW
 //! moves the student; the teacher follows; the center follows the teacher's scores.
 
@@ -10,9 +11,10 @@ use engine::Params;
 use engine::ops::patch_embed::Images;
 use streams::{Key, Purpose};
 
+use super::losses::{Losses, Sums};
 use crate::config::Config;
-use crate::model::{Crops, DropPlan, Network, init};
-use crate::objective::{Center, Kappa, Networks, Objective, Views};
+use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
+use crate::objective::{Center, Kappa, Objective};
 use crate::optim::{self, OptimizerState};
 use crate::schedule::StepValues;
 
@@ -29,6 +31,8 @@ pub struct State {
     pub optimizer: OptimizerState,
     /// The center of the teacher's scores.
     pub center: Center,
+    /// That of its patches, for methods that mask.
+    pub patch_center: Option<Center>,
 }
 
 /// What does not change during a run: the description of the network and of the step.
@@ -49,6 +53,9 @@ pub struct CropBatch<'a> {
     pub globals: &'a [f32],
     /// Local crops, seen by the student alone; may be empty.
     pub locals: &'a [f32],
+    /// Which patches of the global crops the student does not see, `[crop, image, patches]`; empty
+    /// for methods that do not mask.
+    pub masks: &'a [bool],
     /// Number of images.
     pub images: usize,
 }
@@ -56,8 +63,10 @@ pub struct CropBatch<'a> {
 /// What a step reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The loss, in nats.
+    /// The loss, in nats: of both terms, each with its weight.
     pub loss: f64,
+    /// The part of it that masked patches have; nothing for methods that do not mask.
+    pub patch_loss: Option<f64>,
     /// Mean entropy of the teacher's assignments, in nats.
     pub teacher_entropy: f64,
     /// Number of different prototypes that the teacher's crops prefer.
@@ -106,6 +115,16 @@ pub struct NonFinite {
     pub step: u64,
 }
 
+impl State {
+    /// Drops what the centers have seen: a step that is not taken.
+    fn forget_seen(&mut self) {
+        self.center.forget();
+        if let Some(center) = &mut self.patch_center {
+            center.forget();
+        }
+    }
+}
+
 impl Step {
     /// The step of a configuration.
     pub fn new(config: Config) -> Self {
@@ -122,12 +141,18 @@ impl Step {
 
     /// The state before the first step with these weights.
     pub fn state_from(&self, student: Params) -> State {
+        let settings = &self.config.objective;
+        let Head { prototypes, patch_prototypes, .. } = self.network.head;
         State {
             step: 0,
             teacher: student.clone(),
             optimizer: OptimizerState::new(&student),
             student,
-            center: self.objective.initial_center(self.network.head.shape().prototypes),
+            center: self.objective.initial_center(settings.center_momentum, prototypes.count),
+            patch_center: settings.method.masks().then(|| {
+                let momentum = settings.patch_center_momentum;
+                self.objective.initial_center(momentum, patch_prototypes.count)
+            }),
         }
     }
 
@@ -145,30 +170,33 @@ impl Step {
     ) -> Result<Report, NonFinite> {
         let mut clock = Clock::start();
         let mut times = Times::default();
-        let sums = self.gradients(state, grads, batches, values, &mut times).inspect_err(|_| {
-            state.center.forget();
-        })?;
+        let sums = self.gradients(state, grads, batches, values, &mut times);
+        let sums = sums.inspect_err(|_| state.forget_seen())?;
         clock.lap();
         let grad_norms = optim::grad_norms(grads);
         if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
-            state.center.forget();
+            state.forget_seen();
             let what = format!("the gradient of `{}`", grads.table().entries()[i].name);
             return Err(NonFinite { what, value: grad_norms[i], step: state.step });
         }
-        let State { student, teacher, optimizer, center, .. } = state;
+        let State { student, teacher, optimizer, center, patch_center, .. } = state;
         let learns_norms = self.objective.learns_norms;
         let buffers = (&mut *student, grads, optimizer);
         optim::update(&self.config.optim, values, learns_norms, &grad_norms, buffers);
         times.optimizer = clock.lap();
         optim::update_teacher(teacher, student, values.momentum);
-        self.objective.update_center(center, values.teacher_temp);
+        center.update(values.teacher_temp);
+        if let Some(center) = patch_center {
+            center.update(values.patch_temp);
+        }
         times.teacher_update = clock.lap();
         state.step += 1;
         Ok(Report {
             loss: sums.loss,
+            patch_loss: self.config.objective.method.masks().then_some(sums.patch_loss),
             teacher_entropy: sums.teacher_entropy,
             prototypes_in_use: sums.in_use(),
-            kappa: self.objective.kappa(state.student.get(self.network.head.weight_g)),
+            kappa: self.objective.kappa(state.student.get(self.network.head.prototypes.g)),
             grad_norms,
             times,
         })
@@ -183,41 +211,36 @@ impl Step {
         values: &StepValues,
         times: &mut Times,
     ) -> Result<Sums, NonFinite> {
-        let State { student, teacher, center, step, .. } = state;
-        let head = &self.network.head;
-        let networks = Networks { head, student, teacher };
-        let g = |params: &Params| params.get(head.weight_g).to_vec();
-        let terms = self.objective.terms(&g(student), &g(teacher), center, values.teacher_temp);
-        let plan = self.drop_plan(*step, batches);
+        let State { student, teacher, center, patch_center, step, .. } = state;
+        let (student, teacher, step) = (&*student, &*teacher, *step);
+        let mut losses =
+            Losses::of(self, (student, teacher), (center, patch_center.as_mut()), values);
+        let plan = self.drop_plan(step, batches);
+        let masks = self.config.objective.method.masks();
+        let (seen, predicted) =
+            if masks { (Patches::All, Patches::Masked) } else { (Patches::None, Patches::None) };
         grads.all_mut().fill(0.0);
         let mut sums = Sums::default();
         let (scale, mut first) = (1.0 / batches.len() as f64, 0);
         for batch in batches {
             let mut clock = Clock::start();
             let crops = self.crops(batch);
-            let teacher_y = self.network.infer(teacher, &crops[..1]);
+            let whole = [Crops { mask: None, ..crops[0] }];
+            let teacher_y = self.network.infer(teacher, &whole, seen);
             times.teacher_forward += clock.lap();
             let plan = plan.select(&self.sequences_of(batches, first, batch.images));
             first += batch.images;
-            let (student_y, saved) = self.network.forward(student, &crops, &plan);
+            let (student_y, saved) = self.network.forward(student, &crops, predicted, &plan);
             times.student_forward += clock.lap();
-            let views = Views {
-                student: &student_y,
-                teacher: &teacher_y,
-                student_crops: self.config.data.crops(),
-                teacher_crops: 2,
-            };
-            let buffers = (&mut *grads, &mut *center);
-            let (outcome, dy) =
-                self.objective.forward_backward(&networks, &views, &terms, scale, buffers);
+            let vectors = (&student_y, &teacher_y);
+            let dy = losses.forward_backward(vectors, batch, scale, grads, &mut sums);
             let Some(dy) = dy else {
                 let what = "the loss".to_owned();
-                return Err(NonFinite { what, value: outcome.loss, step: *step });
+                return Err(NonFinite { what, value: sums.loss, step });
             };
             times.objective += clock.lap();
-            self.network.backward(student, saved, dy, grads);
+            self.network.backward(student, saved, &dy, grads);
             times.backward += clock.lap();
-            sums.add(&outcome, scale);
         }
         Ok(sums)
     }
@@ -225,16 +248,14 @@ impl Step {
     /// The groups of a batch: global crops, then local ones if there are any.
     fn crops<'a>(&self, batch: &CropBatch<'a>) -> Vec<Crops<'a>> {
         let data = &self.config.data;
-        let group = |pixels, crops: usize, size| Crops {
-            pixels,
-            images: Images {
-                count: crops * batch.images,
-                channels: data.channels,
-                height: size,
-                width: size,
-            },
+        let group = |pixels, crops: usize, size| {
+            let count = crops * batch.images;
+            let channels = data.channels;
+            Crops::new(pixels, Images { count, channels, height: size, width: size })
         };
-        let mut groups = vec![group(batch.globals, 2, data.global_size)];
+        let globals = group(batch.globals, 2, data.global_size);
+        let mask = (!batch.masks.is_empty()).then_some(batch.masks);
+        let mut groups = vec![Crops { mask, ..globals }];
         if data.local_crops > 0 {
             groups.push(group(batch.locals, data.local_crops, data.local_size));
         }
@@ -255,29 +276,6 @@ impl Step {
         let all: usize = batches.iter().map(|batch| batch.images).sum();
         let crops = 0..self.config.data.crops();
         crops.flat_map(|crop| (first..first + images).map(move |i| crop * all + i)).collect()
-    }
-}
-
-/// Results summed over micro-batches.
-#[derive(Default)]
-struct Sums {
-    loss: f64,
-    teacher_entropy: f64,
-    assigned: Vec<u32>,
-}
-
-impl Sums {
-    fn add(&mut self, outcome: &engine::ops::mixture_cross_entropy::Outcome, scale: f64) {
-        self.loss += scale * outcome.loss;
-        self.teacher_entropy += scale * outcome.teacher_entropy;
-        self.assigned.extend(&outcome.assigned);
-    }
-
-    fn in_use(&self) -> usize {
-        let mut assigned = self.assigned.clone();
-        assigned.sort_unstable();
-        assigned.dedup();
-        assigned.len()
     }
 }
 

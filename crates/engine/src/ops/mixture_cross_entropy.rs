@@ -6,26 +6,28 @@
 //! sᵢₖ = lᵢₖ / τₛ + bₖ                P_s = softmax(s)              student
 //! uⱼₖ = lⱼₖ / τₜ + bₖ,  zⱼₖ = uⱼₖ − cₖ,  P_t = softmax(z)              teacher, own g, v, b
 //!
-//! loss = 1 / (B Q (V − 1)) · Σ_{b, q, v ≠ q} (− Σₖ P_t[q b, k] log P_s[v b, k])
+//! loss = Σᵢ wᵢ Σ_{j ∈ targets(i)} (− Σₖ P_t[j, k] log P_s[i, k])
 //!
-//! ∂loss/∂sᵢₖ = weight · (n P_s[i, k] − Σ_{q ≠ v} P_t[q b, k]),   n = targets of row i
+//! ∂loss/∂sᵢₖ = wᵢ · (n P_s[i, k] − Σ_{j ∈ targets(i)} P_t[j, k]),   n = number of targets
 //! dgₖ += Σᵢ dsᵢₖ (cosᵢₖ / τₛ + ∂bₖ/∂gₖ)
 //! dvₖ += gₖ / (τₛ ‖vₖ‖) · Σᵢ dsᵢₖ (yᵢ − cosᵢₖ vₖ / ‖vₖ‖)
 //! dyᵢ  = Σₖ dsᵢₖ gₖ / (τₛ ‖vₖ‖) · vₖ
 //! ```
 //!
-//! with `cosᵢₖ = ⟨vₖ, yᵢ⟩ / ‖vₖ‖`. Student rows are `V` crops × `B` images, crop-major; teacher rows
-//! are the first `Q` of these crops. The vectors `b` (log-normalizer), its slope and `c` (center) come
-//! from outside: this module knows no distribution.
+//! with `cosᵢₖ = ⟨vₖ, yᵢ⟩ / ‖vₖ‖`. Which rows meet is said by [`Pairs`]: all other views of an image
+//! for \[CLS\] tokens, the same token for masked patches. The vectors `b` (log-normalizer), its slope
+//! and `c` (center) come from outside: this module knows no distribution.
 //!
 //! Forward walks once over tiles of prototypes with online log-sum-exps; backward walks once more and
 //! recomputes the scores. Both divide the tiles among a fixed number of lanes, so memory is
 //! O(rows × tile) and results do not depend on the number of threads.
 //!
-//! Source: the loss of DINO's `main_dino.py`; the logits of Govindarajan et al., arXiv:2405.10939.
+//! Source: the losses of DINO's `main_dino.py` and of Zhou et al., *iBOT*, arXiv:2111.07832; the logits
+//! of Govindarajan et al., arXiv:2405.10939.
 
 mod backward;
 mod forward;
+mod pairs;
 mod tile;
 
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod tests;
 
 pub use backward::{Gradients, backward};
 pub use forward::forward;
+pub use pairs::Pairs;
 
 use crate::tensor::Tensor;
 
@@ -52,40 +55,21 @@ pub struct Prototypes<'a> {
 /// What the two networks say about a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// Student's unit vectors, `[V · B, r]`, crop-major.
+    /// Student's unit vectors, `[rows, r]`.
     pub student_y: &'a Tensor,
     /// Student's prototypes.
     pub student: Prototypes<'a>,
-    /// Teacher's unit vectors, `[Q · B, r]`: the first `Q` crops.
+    /// Teacher's unit vectors, `[teacher rows, r]`.
     pub teacher_y: &'a Tensor,
     /// Teacher's prototypes.
     pub teacher: Prototypes<'a>,
     /// `c`, in units of `u`, `[k]`.
     pub center: &'a [f32],
-    /// `Q`.
-    pub teacher_crops: usize,
-    /// `V`.
-    pub student_crops: usize,
+    /// Which rows are compared, and what a comparison weighs.
+    pub pairs: Pairs<'a>,
 }
 
 impl Inputs<'_> {
-    fn images(&self) -> usize {
-        self.teacher_y.rows() / self.teacher_crops
-    }
-
-    /// `1 / (B Q (V − 1))`.
-    fn weight(&self) -> f64 {
-        let pairs = self.teacher_crops * (self.student_crops - 1) * self.images();
-        1.0 / pairs.max(1) as f64
-    }
-
-    /// The teacher rows that student row `i` is compared with: those of the other crops.
-    fn targets(&self, i: usize) -> impl Iterator<Item = usize> + use<> {
-        let images = self.images();
-        let (crop, image) = (i / images, i % images);
-        (0..self.teacher_crops).filter(move |&q| q != crop).map(move |q| q * images + image)
-    }
-
     /// # Panics
     /// If extents do not fit: a caller's mistake.
     fn check(&self) {
@@ -96,10 +80,7 @@ impl Inputs<'_> {
             assert_eq!((prototypes.g.len(), prototypes.bias.len()), (k, k), "prototype vectors");
         }
         assert_eq!(self.center.len(), k, "center");
-        let images = self.images();
-        assert_eq!(self.teacher_y.rows(), self.teacher_crops * images, "teacher rows");
-        assert_eq!(self.student_y.rows(), self.student_crops * images, "student rows");
-        assert!(self.teacher_crops <= self.student_crops, "the teacher's crops are the student's");
+        self.pairs.check(self.student_y.rows(), self.teacher_y.rows());
     }
 }
 
@@ -118,9 +99,9 @@ pub struct Outcome {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    student_log_sums: Vec<f32>,   // of s, [V · B]
-    teacher_log_sums: Vec<f32>,   // of z, [Q · B]
-    teacher_log_totals: Vec<f32>, // of u, [Q · B]
+    student_log_sums: Vec<f32>,   // of s, [student rows]
+    teacher_log_sums: Vec<f32>,   // of z, [teacher rows]
+    teacher_log_totals: Vec<f32>, // of u, [teacher rows]
 }
 
 impl Saved {

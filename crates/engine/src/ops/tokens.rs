@@ -35,7 +35,17 @@ impl Sequences {
 
     /// The first row of each sequence, its \[CLS\] token, in the same matrix.
     pub fn cls(&self) -> Self {
-        Self { spans: self.spans.iter().map(|&(first, _)| (first, 1)).collect() }
+        self.shortened(|_, _| 1)
+    }
+
+    /// The first rows of each sequence, in the same matrix: as many as `rows(first, rows)` says.
+    pub fn shortened(&self, rows: impl Fn(usize, usize) -> usize) -> Self {
+        Self { spans: self.spans.iter().map(|&(first, all)| (first, rows(first, all))).collect() }
+    }
+
+    /// Single rows of a matrix, ascending: each a sequence of its own.
+    pub fn of_rows(rows: impl IntoIterator<Item = usize>) -> Self {
+        Self { spans: rows.into_iter().map(|row| (row, 1)).collect() }
     }
 
     /// The same sequences once [`gather`] has moved them together.

@@ -43,7 +43,7 @@ struct LaneGradients<'a> {
     statistic: &'a mut [f32],
 }
 
-/// The gradient of `scale · loss` with respect to the student's unit vectors, `[V · B, r]`; adds to
+/// The gradient of `scale · loss` with respect to the student's unit vectors; adds to
 /// the gradients of the prototypes and to the statistic.
 pub fn backward(
     saved: Saved,
@@ -58,7 +58,7 @@ pub fn backward(
     let mut dy = Tensor::zeros(inputs.student_y.shape());
     let r = inputs.student_y.width();
     let slope = gradients.bias_slope;
-    let walk = Walk { inputs, saved: &saved, weight: scale * inputs.weight() as f32, slope };
+    let walk = Walk { inputs, saved: &saved, scale, slope };
     let parts: Vec<Buffer> = split(gradients, inputs.student.g.len(), r)
         .into_par_iter()
         .map(|lane| walk.lane(lane, statistic))
@@ -90,7 +90,7 @@ fn split(gradients: Gradients<'_>, k: usize, r: usize) -> Vec<LaneGradients<'_>>
 struct Walk<'a> {
     inputs: &'a Inputs<'a>,
     saved: &'a Saved,
-    weight: f32,
+    scale: f32,
     slope: &'a [f32],
 }
 
@@ -201,11 +201,14 @@ impl Walk<'_> {
         let mut targets = [0.0f32; TILE];
         let targets = &mut targets[..n];
         let scales = &student.scales[..n];
+        let pairs = self.inputs.pairs;
+        let count_rows = self.saved.student_log_sums.len();
         let rows = student.products.chunks_exact_mut(n).zip(&self.saved.student_log_sums);
         for (i, (row, log_sum)) in rows.enumerate() {
             targets.fill(0.0);
             let mut count = 0.0;
-            for j in self.inputs.targets(i) {
+            let weight = self.scale * pairs.weight(i, count_rows) as f32;
+            for (j, _) in pairs.targets(i, count_rows) {
                 let probs = &teacher.products[j * n..(j + 1) * n];
                 targets.iter_mut().zip(probs).for_each(|(sum, p)| *sum += p);
                 count += 1.0;
@@ -213,7 +216,7 @@ impl Walk<'_> {
             for k in 0..n {
                 let product = row[k];
                 let p = exp(product.mul_add(scales[k], bias[k]) - log_sum);
-                let ds = self.weight * (count * p - targets[k]);
+                let ds = weight * (count * p - targets[k]);
                 ds_sums[k] += ds;
                 product_sums[k] += ds * product;
                 row[k] = ds * scales[k];

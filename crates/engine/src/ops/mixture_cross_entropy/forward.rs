@@ -44,7 +44,7 @@ struct Lane {
     teacher_totals: Vec<LogSum>, // of u
     teacher_scores: Vec<f32>,    // Σ e^(z − top) z
     best: Vec<(f32, u32)>,       // largest z and its prototype
-    cross: Vec<f32>,             // Σ e^(z_q − top_q) s, [V · B, Q]
+    cross: Vec<f32>,             // Σ e^(z_j − top_j) s, [student rows, slots]
 }
 
 /// The loss and what backward needs.
@@ -97,7 +97,7 @@ impl Lane {
             teacher_totals: vec![LogSum::EMPTY; teachers],
             teacher_scores: vec![0.0; teachers],
             best: vec![(f32::NEG_INFINITY, 0); teachers],
-            cross: vec![0.0; students * inputs.teacher_crops],
+            cross: vec![0.0; students * inputs.pairs.slots()],
         }
     }
 
@@ -152,10 +152,8 @@ impl Lane {
             return;
         }
         self.teacher_scores[j] *= factor;
-        let images = inputs.images();
-        let (q, image) = (j / images, j % images);
-        for crop in 0..inputs.student_crops {
-            self.cross[(crop * images + image) * inputs.teacher_crops + q] *= factor;
+        for place in inputs.pairs.places(j, self.teacher.len()) {
+            self.cross[place] *= factor;
         }
     }
 
@@ -169,15 +167,14 @@ impl Lane {
     ) {
         let n = range.len();
         let bias = &inputs.student.bias[range.clone()];
-        let images = inputs.images();
-        for i in 0..self.student.len() {
+        let (rows, slots) = (self.student.len(), inputs.pairs.slots());
+        for i in 0..rows {
             let s = &mut tile.products[i * n..(i + 1) * n];
             for k in 0..n {
                 s[k] = s[k].mul_add(tile.scales[k], bias[k]);
             }
-            for j in inputs.targets(i) {
-                self.cross[i * inputs.teacher_crops + j / images] +=
-                    dot(&weights[j * n..(j + 1) * n], s);
+            for (j, slot) in inputs.pairs.targets(i, rows) {
+                self.cross[i * slots + slot] += dot(&weights[j * n..(j + 1) * n], s);
             }
             let log_sum = &mut self.student[i];
             log_sum.raise(max(s));
@@ -191,7 +188,7 @@ impl Lane {
 
     /// Takes in the prototypes of another lane, those behind its own.
     fn merge(&mut self, other: &Self, inputs: &Inputs<'_>) {
-        let images = inputs.images();
+        let (rows, slots) = (self.student.len(), inputs.pairs.slots());
         let mut factors = Vec::with_capacity(self.teacher.len());
         for (j, theirs) in other.teacher.iter().enumerate() {
             let mine = self.teacher[j].raise(theirs.top);
@@ -204,10 +201,9 @@ impl Lane {
             }
             factors.push(factor);
         }
-        for i in 0..self.student.len() {
-            for j in inputs.targets(i) {
-                let at = i * inputs.teacher_crops + j / images;
-                self.cross[at] += other.cross[at] * factors[j];
+        for i in 0..rows {
+            for (j, slot) in inputs.pairs.targets(i, rows) {
+                self.cross[i * slots + slot] += other.cross[i * slots + slot] * factors[j];
             }
         }
         let pairs = [
@@ -223,20 +219,20 @@ impl Lane {
     }
 
     fn finish(self, inputs: &Inputs<'_>) -> (Outcome, Saved) {
-        let images = inputs.images();
+        let (rows, slots) = (self.student.len(), inputs.pairs.slots());
         let values = |sums: &[LogSum]| sums.iter().map(|sum| sum.value()).collect::<Vec<f32>>();
         let student_log_sums = values(&self.student);
         let mut loss = 0.0;
         for (i, log_sum) in student_log_sums.iter().enumerate() {
-            for j in inputs.targets(i) {
-                let cross = self.cross[i * inputs.teacher_crops + j / images];
-                loss += f64::from(*log_sum) - f64::from(cross) / f64::from(self.teacher[j].sum);
+            for (j, slot) in inputs.pairs.targets(i, rows) {
+                let mean = f64::from(self.cross[i * slots + slot]) / f64::from(self.teacher[j].sum);
+                loss += inputs.pairs.weight(i, rows) * (f64::from(*log_sum) - mean);
             }
         }
         let rows = self.teacher.iter().zip(&self.teacher_scores);
         let entropies = rows.map(|(z, scores)| f64::from(z.value()) - f64::from(scores / z.sum));
         let outcome = Outcome {
-            loss: loss * inputs.weight(),
+            loss,
             teacher_entropy: entropies.sum::<f64>() / self.teacher.len().max(1) as f64,
             assigned: self.best.iter().map(|best| best.1).collect(),
         };

@@ -42,6 +42,8 @@ struct Case {
     student: Network,
     teacher: Network,
     center: Vec<f32>,
+    /// Partners and weights of the student's rows, if views are not compared.
+    rows: Option<(Vec<u32>, Vec<f32>)>,
 }
 
 fn unit_rows(seed: u64, rows: usize, r: usize) -> Tensor {
@@ -58,7 +60,37 @@ impl Case {
             student: Network::random(seed + 10, k, r, 0.1),
             teacher: Network::random(seed + 20, k, r, 0.05),
             center: randoms(seed + 2, k),
+            rows: None,
         }
+    }
+
+    /// Every third of `teacher_rows` tokens has been masked, and weighs something.
+    fn masked(seed: u64, k: usize, r: usize, teacher_rows: usize) -> Self {
+        let partners: Vec<u32> = (0..teacher_rows as u32).filter(|i| i % 3 == 1).collect();
+        let weights = randoms(seed + 3, partners.len()).iter().map(|x| 0.6 + 0.5 * x).collect();
+        let extents = Extents { k, r, images: 1, q: 1, v: 1 };
+        Self {
+            student_y: unit_rows(seed, partners.len(), r),
+            teacher_y: unit_rows(seed + 1, teacher_rows, r),
+            rows: Some((partners, weights)),
+            ..Self::new(seed, extents)
+        }
+    }
+
+    /// Student row, teacher row and weight of every comparison.
+    fn comparisons(&self) -> Vec<(usize, usize, f64)> {
+        if let Some((partners, weights)) = &self.rows {
+            let pairs = partners.iter().zip(weights).enumerate();
+            return pairs.map(|(i, (&j, &w))| (i, j as usize, f64::from(w))).collect();
+        }
+        let Extents { images, q: crops, v: views, .. } = self.extents;
+        let weight = 1.0 / (crops * (views - 1) * images).max(1) as f64;
+        let pairs = (0..crops).flat_map(|q| (0..views).map(move |view| (q, view)));
+        let pairs = pairs.filter(|(q, view)| q != view);
+        let of_images = |(q, view)| {
+            (0..images).map(move |image| (view * images + image, q * images + image, weight))
+        };
+        pairs.flat_map(of_images).collect()
     }
 
     fn inputs(&self) -> Inputs<'_> {
@@ -68,8 +100,12 @@ impl Case {
             teacher_y: &self.teacher_y,
             teacher: self.teacher.prototypes(),
             center: &self.center,
-            teacher_crops: self.extents.q,
-            student_crops: self.extents.v,
+            pairs: match &self.rows {
+                Some((teacher, weights)) => Pairs::Rows { teacher, weights },
+                None => {
+                    Pairs::Views { teacher_crops: self.extents.q, student_crops: self.extents.v }
+                }
+            },
         }
     }
 }
@@ -113,22 +149,15 @@ fn teacher_log_probs(case: &Case) -> Vec<f64> {
     log_softmax(&z, case.extents.k)
 }
 
-/// The definition of the loss: every image, teacher's crop and other crop, every prototype.
+/// The definition of the loss: every comparison, every prototype.
 fn loss(case: &Case, teacher: &[f64], y: &[f64], g: &[f64], v: &[f64]) -> f64 {
-    let Extents { k, images, q: crops, v: views, .. } = case.extents;
+    let k = case.extents.k;
     let student = log_softmax(&scores(y, g, v, &case.student), k);
-    let row = |rows: &[f64], i: usize| rows[i * k..(i + 1) * k].to_vec();
-    let mut total = 0.0;
-    for q in 0..crops {
-        for crop in (0..views).filter(|&crop| crop != q) {
-            for image in 0..images {
-                let p = row(teacher, q * images + image);
-                let log_p = row(&student, crop * images + image);
-                total -= p.iter().zip(&log_p).map(|(t, s)| t.exp() * s).sum::<f64>();
-            }
-        }
-    }
-    total / (crops * (views - 1) * images).max(1) as f64
+    let comparison = |(i, j, weight): (usize, usize, f64)| {
+        let pairs = teacher[j * k..][..k].iter().zip(&student[i * k..][..k]);
+        -weight * pairs.map(|(t, s)| t.exp() * s).sum::<f64>()
+    };
+    case.comparisons().into_iter().map(comparison).sum()
 }
 
 /// Student's vectors, lengths and directions: what the loss is differentiated by.
@@ -222,6 +251,23 @@ proptest! {
         for statistic in STATISTICS {
             let [.., actual] = backward_of(&case, 1.0, statistic);
             assert_close(&actual, &statistic_of(&[&case], statistic), 2e-5, 3e-6);
+        }
+    }
+}
+
+/// Masked tokens: one partner each, weights of their own, teacher rows without a student.
+#[test]
+fn masked_tokens_meet_their_own_teacher_rows() {
+    for (k, teacher_rows) in [(40, 13), (700, 9), (1100, 1)] {
+        let case = Case::masked(21, k, 6, teacher_rows);
+        check_forward(&case);
+        for statistic in STATISTICS {
+            let [dy, .., actual] = backward_of(&case, 1.0, statistic);
+            assert_eq!(dy.len(), case.student_y.len());
+            assert_close(&actual, &statistic_of(&[&case], statistic), 2e-5, 3e-6);
+        }
+        if !case.student_y.is_empty() {
+            check_backward(&case);
         }
     }
 }
@@ -330,6 +376,15 @@ fn threads_give_equal_bits() {
 fn rows_that_are_no_multiple_of_the_images_are_refused() {
     let mut case = Case::new(18, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
     case.student_y = unit_rows(1, 5, 3);
+    let _ = forward(&case.inputs());
+}
+
+#[test]
+#[should_panic(expected = "teacher rows ascend")]
+fn two_students_of_one_teacher_row_are_refused() {
+    let mut case = Case::masked(22, 5, 3, 9);
+    let partners = vec![1, 1, 4];
+    case.rows = case.rows.map(|(_, weights)| (partners, weights));
     let _ = forward(&case.inputs());
 }
 

@@ -1,0 +1,157 @@
+//! The terms of a step's loss: \[CLS\] tokens across views, and masked patches.
+//!
+//! ```text
+//! loss = λ_cls · mean over pairs of views + λ_patch · patches
+//! patches = 1 / (2 B) Σ over global crops of  1 / max(1, m) Σ over its m masked patches of CE
+//! ```
+//!
+//! A crop without a masked patch counts as zero. The center of patches is a mean over all of them,
+//! masked or not.
+//!
+//! Source: `iBOTLoss` of iBOT's `main_ibot.py`, described in Zhou et al., arXiv:2111.07832.
+
+use engine::ops::mixture_cross_entropy::Outcome;
+use engine::{Params, Tensor};
+
+use super::step::{CropBatch, Step};
+use crate::model::Vectors;
+use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
+use crate::schedule::StepValues;
+
+/// Global crops of an image.
+const GLOBALS: usize = 2;
+
+/// All terms of the loss of one step.
+pub(super) struct Losses<'a> {
+    objective: &'a Objective,
+    crops: usize, // of an image
+    cls: Loss<'a>,
+    patches: Option<Loss<'a>>,
+}
+
+/// One term: its prototypes, its center, its weight.
+struct Loss<'a> {
+    networks: Networks<'a>,
+    terms: Terms,
+    center: &'a mut Center,
+    lambda: f64,
+}
+
+/// Results summed over micro-batches.
+#[derive(Default)]
+pub(super) struct Sums {
+    /// The whole loss.
+    pub(super) loss: f64,
+    /// The part of masked patches.
+    pub(super) patch_loss: f64,
+    /// Of the assignments of \[CLS\] tokens.
+    pub(super) teacher_entropy: f64,
+    assigned: Vec<u32>,
+}
+
+impl<'a> Losses<'a> {
+    /// The terms of the method; there is a second center for methods that mask.
+    pub(super) fn of(
+        step: &'a Step,
+        (student, teacher): (&'a Params, &'a Params),
+        (center, patch_center): (&'a mut Center, Option<&'a mut Center>),
+        values: &StepValues,
+    ) -> Self {
+        let (objective, settings) = (&step.objective, &step.config.objective);
+        let head = &step.network.head;
+        let loss = |prototypes, center: &'a mut Center, temperature, lambda| {
+            let networks = Networks { prototypes, student, teacher };
+            let terms = objective.terms(&networks, center, temperature);
+            Loss { networks, terms, center, lambda }
+        };
+        let cls = loss(head.prototypes, center, values.teacher_temp, settings.lambda_cls);
+        let patches = patch_center.map(|center| {
+            loss(head.patch_prototypes, center, values.patch_temp, settings.lambda_patch)
+        });
+        Self { objective, crops: step.config.data.crops(), cls, patches }
+    }
+
+    /// Adds the loss of a micro-batch to `sums` and its gradients to `grads`; returns those of the
+    /// student's vectors, or nothing where the loss is not finite.
+    pub(super) fn forward_backward(
+        &mut self,
+        (student, teacher): (&Vectors, &Vectors),
+        batch: &CropBatch<'_>,
+        scale: f64,
+        grads: &mut Params,
+        sums: &mut Sums,
+    ) -> Option<Vectors> {
+        let pairs = Pairs::Views { teacher_crops: GLOBALS, student_crops: self.crops };
+        let rows = Rows { student: &student.cls, teacher: &teacher.cls, pairs };
+        let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
+        sums.loss += scale * outcome.loss;
+        sums.teacher_entropy += scale * outcome.teacher_entropy;
+        sums.assigned.extend(&outcome.assigned);
+        let cls = cls?;
+        let Some(patches) = &mut self.patches else {
+            return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });
+        };
+        let (partners, weights) = partners(batch.masks, GLOBALS * batch.images);
+        let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
+        let rows = Rows { student: &student.patches, teacher: &teacher.patches, pairs };
+        let (outcome, patches) = patches.forward_backward(self.objective, &rows, scale, grads);
+        sums.loss += scale * outcome.loss;
+        sums.patch_loss += scale * outcome.loss;
+        Some(Vectors { cls, patches: patches? })
+    }
+}
+
+impl Loss<'_> {
+    /// The weighted loss, and its gradients.
+    fn forward_backward(
+        &mut self,
+        objective: &Objective,
+        rows: &Rows<'_>,
+        scale: f64,
+        grads: &mut Params,
+    ) -> (Outcome, Option<Tensor>) {
+        let (networks, terms, scale) = (&self.networks, &self.terms, scale * self.lambda);
+        let buffers = (grads, &mut *self.center);
+        let (mut outcome, dy) = objective.forward_backward(networks, rows, terms, scale, buffers);
+        outcome.loss *= self.lambda;
+        (outcome, dy)
+    }
+}
+
+/// Numbers of the masked patches, and what each weighs: as much as all of its crop together.
+fn partners(masks: &[bool], crops: usize) -> (Vec<u32>, Vec<f32>) {
+    let (mut partners, mut weights) = (Vec::new(), Vec::new());
+    let patches = masks.len() / crops;
+    for (crop, mask) in masks.chunks_exact(patches.max(1)).enumerate() {
+        let masked = mask.iter().filter(|masked| **masked).count();
+        let weight = 1.0 / (crops * masked.max(1)) as f64;
+        for (patch, _) in mask.iter().enumerate().filter(|(_, masked)| **masked) {
+            partners.push((crop * patches + patch) as u32);
+            weights.push(weight as f32);
+        }
+    }
+    (partners, weights)
+}
+
+impl Sums {
+    /// Number of different prototypes that the teacher's \[CLS\] tokens prefer.
+    pub(super) fn in_use(&self) -> usize {
+        let mut assigned = self.assigned.clone();
+        assigned.sort_unstable();
+        assigned.dedup();
+        assigned.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_weighs_the_same_however_many_patches_it_loses() {
+        let masks = [false, true, true, false, false, false, true, true, true];
+        let (partners, weights) = partners(&masks, 3);
+        assert_eq!(partners, [1, 2, 6, 7, 8]);
+        assert_eq!(weights, [1.0 / 6.0, 1.0 / 6.0, 1.0 / 9.0, 1.0 / 9.0, 1.0 / 9.0]);
+    }
+}
