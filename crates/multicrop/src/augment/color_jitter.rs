@@ -177,16 +177,14 @@ fn blend(from: u8, to: u8, factor: f32) -> u8 {
     whole(if value < 255.0 { value } else { 255.0 }) as u8
 }
 
-/// The number without its fraction, for `0 ≤ value < 2²²`.
+/// The number without its fraction, for `0 ≤ value < 2²³`.
 ///
-/// `as` treats numbers out of range as it should, but for one number at a time. Below, numbers from
-/// 2²³ on have no fraction, and hold the whole part in their last bits.
+/// `as` treats numbers out of range as it should, but for one number at a time. Here, numbers from
+/// 2²³ on hold the whole part in their last bits.
 #[inline(always)]
 fn whole(value: f32) -> u32 {
     const WHOLE: f32 = 8_388_608.0; // 2²³
-    let nearest = (value + WHOLE) - WHOLE;
-    let cut = if nearest > value { nearest - 1.0 } else { nearest };
-    (cut + WHOLE).to_bits() & 0x7f_ffff
+    (value.trunc() + WHOLE).to_bits() & 0x7f_ffff
 }
 
 #[cfg(test)]

@@ -98,9 +98,8 @@ kernel! {
     ) {
         for (chunk, values) in values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let first = start + (chunk * LANES) as u32;
-            for lane in 0..LANES {
-                let position = f64::from(first + lane as u32) - center + 0.5;
-                values[lane] = keys(position * shrink);
+            for (input, value) in (first..).zip(values) {
+                *value = keys((f64::from(input) - center + 0.5) * shrink);
             }
         }
         // in this order: a sum of floating-point numbers depends on it
@@ -131,14 +130,12 @@ fn keys(x: f64) -> f64 {
 
 /// A weight in units of 2⁻²², rounded half away from zero by cutting off, as Pillow does.
 ///
-/// `as` would convert one number at a time. Here, numbers from 2⁵² on have no fraction, and hold the
-/// whole part in their last bits.
+/// `as` would convert one number at a time. Here, numbers from 2⁵² on hold the whole part in their
+/// last bits.
 #[inline(always)]
 fn fixed_point(weight: f64) -> i32 {
     const WHOLE: f64 = (1_u64 << 52) as f64;
     let size = (weight * f64::from(1 << WEIGHT_BITS)).abs() + 0.5;
-    let nearest = (size + WHOLE) - WHOLE;
-    let cut = if nearest > size { nearest - 1.0 } else { nearest };
-    let whole = (cut + WHOLE).to_bits() as i32;
+    let whole = (size.trunc() + WHOLE).to_bits() as i32;
     if weight < 0.0 { -whole } else { whole }
 }
