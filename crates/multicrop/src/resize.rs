@@ -31,7 +31,7 @@ mod taps;
 
 use crate::image::{Image8, Rect};
 use crate::planes::Planes;
-use lines::{LANES, Lines, Out, WORD, sum_lines, transpose};
+use lines::{LANES, Lines, Out, Outputs, WORD, sum_lines, transpose};
 use taps::Taps;
 
 /// The pixels of `image` in `source`, resized to `width` × `height`.
@@ -77,8 +77,8 @@ pub struct Resizer {
     column_stride: usize,
     across: Taps,
     down: Taps,
-    narrow: Vec<u8>, // one channel after the first pass, [window.width, rows], and turned:
-    rows: Vec<u8>,   // [rows, window.width]
+    narrow: Vec<u8>, // a few columns of one channel after the first pass, [WORD, rows]
+    rows: Vec<u8>,   // all of them, turned, [rows, window.width]
 }
 
 impl Resizer {
@@ -114,18 +114,23 @@ impl Resizer {
         out.reset(width, height, self.channels);
         let (span, rows) = (self.across.span(), self.down.span());
         let (narrow_stride, row_stride) = (line_stride(rows.len()), line_stride(width));
-        grow(&mut self.narrow, width * narrow_stride);
+        grow(&mut self.narrow, WORD * narrow_stride);
         grow(&mut self.rows, rows.len() * row_stride);
         for (channel, plane) in out.iter_mut().enumerate() {
             let first = (span.start * self.channels + channel) * self.column_stride + rows.start;
             let stride = self.channels * self.column_stride;
             let columns = Lines { values: &self.columns[first..], stride };
-            let narrow = Out { values: &mut self.narrow, stride: narrow_stride, len: rows.len() };
-            sum_lines(columns, &self.across, flip, narrow);
-            let narrow = Lines { values: &self.narrow, stride: narrow_stride };
-            transpose(narrow, width, rows.len(), &mut self.rows, row_stride);
+            for first in (0..width).step_by(WORD) {
+                let count = WORD.min(width - first);
+                let stride = narrow_stride;
+                let narrow = Out { values: &mut self.narrow, stride, len: rows.len() };
+                sum_lines(columns, &self.across, Outputs { first, count, reversed: flip }, narrow);
+                let narrow = Lines { values: &self.narrow, stride };
+                transpose(narrow, count, rows.len(), &mut self.rows[first..], row_stride);
+            }
             let rows = Lines { values: &self.rows, stride: row_stride };
-            sum_lines(rows, &self.down, false, Out { values: plane, stride: width, len: width });
+            let all = Outputs { first: 0, count: height, reversed: false };
+            sum_lines(rows, &self.down, all, Out { values: plane, stride: width, len: width });
         }
     }
 

@@ -176,9 +176,11 @@ kernel! {
 /// Fills the margins with the first and the last `step` values inside.
 #[inline(always)]
 fn repeat_border(values: &mut [u8], inner: Range<usize>, step: usize) {
-    for start in (0..inner.start).step_by(step) {
-        values.copy_within(inner.start..inner.start + step, start);
-        values.copy_within(inner.end - step..inner.end, inner.end + start);
+    for i in (0..inner.start).rev() {
+        values[i] = values[i + step];
+    }
+    for i in inner.end..inner.end + inner.start {
+        values[i] = values[i - step];
     }
 }
 

@@ -177,16 +177,14 @@ fn blend(from: u8, to: u8, factor: f32) -> u8 {
     whole(if value < 255.0 { value } else { 255.0 }) as u8
 }
 
-/// The number without its fraction, for `0 ≤ value < 2²²`.
+/// The number without its fraction, for `0 ≤ value < 2²³`.
 ///
-/// `as` treats numbers out of range as it should, but for one number at a time. Below, numbers from
-/// 2²³ on have no fraction, and hold the whole part in their last bits.
+/// `as` treats numbers out of range as it should, but for one number at a time. Here, numbers from
+/// 2²³ on hold the whole part in their last bits.
 #[inline(always)]
 fn whole(value: f32) -> u32 {
     const WHOLE: f32 = 8_388_608.0; // 2²³
-    let nearest = (value + WHOLE) - WHOLE;
-    let cut = if nearest > value { nearest - 1.0 } else { nearest };
-    (cut + WHOLE).to_bits() & 0x7f_ffff
+    (value.trunc() + WHOLE).to_bits() & 0x7f_ffff
 }
 
 #[cfg(test)]
@@ -238,6 +236,40 @@ mod tests {
     fn a_strength_above_1_never_draws_a_negative_factor() {
         let strong = ColorJitter { probability: 1.0, brightness: 1.5, ..DINO };
         assert_covers(drawn(&strong, 4000).iter().map(|jitter| jitter.brightness), (0.0, 2.5));
+    }
+
+    /// Away from torchvision's meaning there is none, so nothing happens; a single channel is gray.
+    #[test]
+    fn other_channels_change_only_where_torchvision_says_how() {
+        let strong = Jitter {
+            order: Adjustment::ALL,
+            brightness: 1.5,
+            contrast: 0.5,
+            saturation: 0.0,
+            hue: 0.3,
+        };
+        for channels in [2, 4, 5, 6] {
+            let image = Image8::filled(3, 2, &[10, 40, 90, 160, 200, 30][..channels]);
+            let mut changed = image.clone();
+            apply(&strong, &mut changed);
+            assert_eq!(changed, image);
+        }
+        // 1.5 x, cut off: 15, 60, 151, 255; mean 120.25; then half way to 120
+        let mut gray = Image8::with_channels(4, 1, 1, vec![10, 40, 101, 200]).unwrap();
+        apply(&strong, &mut gray);
+        assert_eq!(gray.pixels(), [67, 90, 135, 187]);
+    }
+
+    /// The definition: clipped, fraction cut off.
+    #[test]
+    fn all_bytes_are_blended_as_written() {
+        let factors = [0.0, 0.3, 0.6, 0.999_999, 1.0, 1.1, 1.4, 2.5, 1e9];
+        for (from, to) in (0..=255_u8).flat_map(|from| (0..=255_u8).map(move |to| (from, to))) {
+            for factor in factors {
+                let exact = f32::from(from) + factor * (f32::from(to) - f32::from(from));
+                assert_eq!(blend(from, to, factor), exact.clamp(0.0, 255.0) as u8);
+            }
+        }
     }
 
     proptest! {

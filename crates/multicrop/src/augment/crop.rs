@@ -105,6 +105,31 @@ mod tests {
         assert_eq!(high, Rect { left: 0, top: 25, width: 30, height: 40 });
     }
 
+    /// A box of the whole area fits a square image only if its aspect is 1 up to rounding: ten
+    /// attempts, of 2 % each, then the fallback, which is the whole image.
+    #[test]
+    fn ten_attempts_are_made_before_the_fallback() {
+        let aspect = (0.5_f64, 2.0_f64);
+        let whole = Rect { left: 0, top: 0, width: 40, height: 40 };
+        for i in 0..200 {
+            let mut rng = test_stream(i);
+            let drawn = sample((40, 40), (1.0, 1.0), aspect, &mut rng);
+            // the same draws, counted: each attempt takes two, a box that fits two more
+            let mut counting = test_stream(i);
+            let fits = |rng: &mut streams::Stream| {
+                uniform((1.0, 1.0), rng);
+                let ratio = uniform((aspect.0.ln(), aspect.1.ln()), rng).exp();
+                let side = |part: f64| (1600.0 * part).sqrt().round_ties_even() as u32;
+                side(ratio) == 40 && side(1.0 / ratio) == 40
+            };
+            let fitted = (0..10).any(|_| fits(&mut counting));
+            assert_eq!(drawn, whole);
+            if !fitted {
+                assert_eq!(rng.random::<u64>(), counting.random::<u64>(), "draws of {i}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn boxes_lie_inside_any_image(

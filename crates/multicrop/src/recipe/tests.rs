@@ -126,6 +126,64 @@ fn a_setting_without_sense_is_refused_in_one_sentence() {
     assert!(refusal(|recipe| recipe.color_jitter.hue = 0.6).contains("hue"));
     assert!(refusal(|recipe| recipe.color_jitter.contrast = -0.1).contains("contrast"));
     assert!(refusal(|recipe| recipe.std[2] = 0.0).contains("std"));
+    assert!(refusal(|recipe| recipe.mean = vec![0.5]).contains("one for each channel"));
+    assert!(refusal(|recipe| recipe.mean.clear()).contains("`mean` is []"));
+}
+
+/// The area is uniform within `scale`, the logarithm of the aspect within that of `aspect`, where
+/// every box fits at the first attempt: below half of a square image.
+#[test]
+fn local_crops_of_a_square_image_are_uniform_in_area_and_logarithm_of_the_aspect() {
+    let recipe = Recipe::dino(224, 96, 8);
+    let boxes = (0..4000).map(|i| recipe.draw((1000, 1000), 2, &mut stream(i, 2)).source);
+    let sides = boxes.map(|source| (f64::from(source.width), f64::from(source.height)));
+    let (areas, aspects): (Vec<_>, Vec<_>) =
+        sides.map(|(width, height)| (width * height / 1e6, (width / height).ln())).unzip();
+    let (scale, aspect) = (recipe.locals.scale, recipe.locals.aspect);
+    assert!(distance_to_uniform(areas, scale) < 0.03);
+    assert!(distance_to_uniform(aspects, (aspect.0.ln(), aspect.1.ln())) < 0.03);
+}
+
+/// Kolmogorov–Smirnov; of 4000 numbers, 0.026 is exceeded with probability 1 %.
+fn distance_to_uniform(mut values: Vec<f64>, (low, high): (f64, f64)) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len() as f64;
+    let distance = |(i, value): (usize, &f64)| ((value - low) / (high - low) - i as f64 / n).abs();
+    values.iter().enumerate().map(distance).fold(0.0, f64::max)
+}
+
+#[test]
+fn all_crops_at_once_are_the_crops_one_by_one_in_both_precisions() {
+    let (recipe, image) = (Recipe::dino(48, 20, 3), ramp(70, 50));
+    let mut scratch = Scratch::default();
+    for sample in 0..20 {
+        let mut single: Vec<_> =
+            (0..recipe.crop_count()).map(|crop| vec![f32::NAN; recipe.crop_len(crop)]).collect();
+        let mut half: Vec<_> =
+            single.iter().map(|crop| vec![half::bf16::NAN; crop.len()]).collect();
+        let streams = |crop| stream(sample, crop);
+        let mut outs: Vec<_> = single.iter_mut().map(Vec::as_mut_slice).collect();
+        recipe.augment(&image, streams, &mut outs, &mut scratch);
+        let mut outs: Vec<_> = half.iter_mut().map(Vec::as_mut_slice).collect();
+        recipe.augment(&image, streams, &mut outs, &mut scratch);
+        for (crop, (single, half)) in single.iter().zip(&half).enumerate() {
+            let mut expected = vec![f32::NAN; single.len()];
+            recipe.augment_crop(&image, crop, &mut stream(sample, crop), &mut expected);
+            assert_eq!(single, &expected);
+            assert!(expected.into_iter().map(half::bf16::from_f32).eq(half.iter().copied()));
+        }
+    }
+}
+
+#[test]
+fn the_number_of_channels_changes_no_parameter() {
+    for channels in 1..=6 {
+        let recipe = Recipe::dino(224, 96, 8).with_channels(channels);
+        assert_eq!((recipe.validate(), recipe.channels()), (Ok(()), channels));
+        assert_eq!(recipe.crop_len(2), channels * 96 * 96);
+        let parameters = recipe.draw((500, 375), 1, &mut stream(0, 1));
+        assert_eq!(format!("{parameters:?}"), SNAPSHOT);
+    }
 }
 
 proptest! {
@@ -138,12 +196,16 @@ proptest! {
             Just((1, 1)),
         ],
         (size, crop) in (1_u32..40, 0_usize..3),
+        channels in 1_usize..7,
         sample in any::<u64>(),
     ) {
-        let recipe = Recipe::dino(size, size, 1);
+        let recipe = Recipe::dino(size, size, 1).with_channels(channels);
+        let pixels = (0..width as usize * height as usize * channels).map(|i| (i * 37) as u8);
+        let image = Image8::with_channels(width, height, channels, pixels.collect()).unwrap();
         let mut out = vec![f32::NAN; recipe.crop_len(crop)];
-        recipe.augment_crop(&ramp(width, height), crop, &mut stream(sample, crop), &mut out);
-        let (low, high) = (-2.2, 2.7); // black and white after the normalization of ImageNet
+        recipe.augment_crop(&image, crop, &mut stream(sample, crop), &mut out);
+        // black and white after the normalization
+        let (low, high) = if channels == 3 { (-2.2, 2.7) } else { (-1.0, 1.000_001) };
         prop_assert!(out.iter().all(|value| (low..high).contains(value)));
     }
 }

@@ -11,6 +11,9 @@ use super::taps::{Taps, WEIGHT_BITS};
 pub(super) const LANES: usize = 32;
 /// Lines that are exchanged with columns at a time: bytes of a word.
 pub(super) const WORD: usize = 16;
+/// Columns that are exchanged with all lines before the next ones: their lines of output fit into
+/// the first-level cache.
+const BLOCK: usize = 256;
 /// What rounds a sum to the nearest.
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
@@ -21,6 +24,14 @@ pub(super) struct Lines<'a> {
     pub(super) stride: usize,
 }
 
+/// Some of the outputs of an axis, counted from the end if `reversed`.
+#[derive(Clone, Copy)]
+pub(super) struct Outputs {
+    pub(super) first: usize,
+    pub(super) count: usize,
+    pub(super) reversed: bool,
+}
+
 /// Lines of bytes to be written, `len` bytes each.
 pub(super) struct Out<'a> {
     pub(super) values: &'a mut [u8],
@@ -29,23 +40,28 @@ pub(super) struct Out<'a> {
 }
 
 kernel! {
-    /// Output line `i` is the sum of input lines that `taps` gives it; the last output first if
-    /// `reverse`.
+    /// Each line of `out` is the sum of input lines that `taps` gives one of `outputs`, in order.
     ///
     /// The lines of `input` begin with the span of `taps`. What lies behind the end of a line is
     /// read and ignored.
-    pub(super) fn sum_lines(input: Lines<'_>, taps: &Taps, reverse: bool, out: Out<'_>) {
-        for (i, (start, weights)) in taps.iter().enumerate() {
-            let i = if reverse { taps.len() - 1 - i } else { i };
-            let out = &mut out.values[i * out.stride..][..out.len];
+    pub(super) fn sum_lines(input: Lines<'_>, taps: &Taps, outputs: Outputs, out: Out<'_>) {
+        for line in 0..outputs.count {
+            let i = outputs.first + line;
+            let i = if outputs.reversed { taps.len() - 1 - i } else { i };
+            let (start, weights) = taps.at(i);
             let lines = &input.values[start * input.stride..];
-            let (chunks, rest) = out.as_chunks_mut::<LANES>();
+            let out = &mut out.values[line * out.stride..][..out.len];
+            let (chunks, rest) = out.as_chunks_mut::<{ 2 * LANES }>();
             for (chunk, out) in chunks.iter_mut().enumerate() {
-                *out = sum_chunk(&lines[chunk * LANES..], input.stride, weights);
+                *out = sum_chunk(&lines[2 * chunk * LANES..], input.stride, weights);
             }
-            if !rest.is_empty() {
-                let sums = sum_chunk(&lines[chunks.len() * LANES..], input.stride, weights);
-                rest.copy_from_slice(&sums[..rest.len()]);
+            let lines = &lines[2 * chunks.len() * LANES..];
+            for (chunk, out) in rest.chunks_mut(LANES).enumerate() {
+                let sums: [u8; LANES] = sum_chunk(&lines[chunk * LANES..], input.stride, weights);
+                match out.as_mut_array() {
+                    Some(out) => *out = sums,
+                    None => out.copy_from_slice(&sums[..out.len()]),
+                }
             }
         }
     }
@@ -53,51 +69,65 @@ kernel! {
 
 /// `clip((2²¹ + Σ_t w_t x_t) >> 22)` of the first values of each line.
 #[inline(always)]
-fn sum_chunk(values: &[u8], stride: usize, weights: &[i32]) -> [u8; LANES] {
-    let mut sums = [HALF; LANES];
+fn sum_chunk<const N: usize>(values: &[u8], stride: usize, weights: &[i32]) -> [u8; N] {
+    let mut sums = [HALF; N];
     for (t, &weight) in weights.iter().enumerate() {
-        let line: &[u8] = &values[t * stride..][..LANES];
-        for lane in 0..LANES {
+        let line: &[u8] = &values[t * stride..][..N];
+        for lane in 0..N {
             sums[lane] += i32::from(line[lane]) * weight;
         }
     }
-    let mut out = [0; LANES];
-    for lane in 0..LANES {
+    let mut out = [0; N];
+    for lane in 0..N {
         out[lane] = (sums[lane] >> WEIGHT_BITS).clamp(0, 255) as u8;
     }
     out
 }
 
 kernel! {
-    /// `out[j * out.stride + i] = input[i * input.stride + j]` for `i < count` and `j < out.len`.
+    /// `out[j * stride + i] = input[i * input.stride + j]` for `i < count` and `j < columns`.
     ///
     /// Lines of `out` have room for `count` rounded up to whole words; what is behind is arbitrary.
-    pub(super) fn transpose(input: Lines<'_>, count: usize, columns: usize, out: &mut [u8], stride: usize) {
-        for j in (0..columns).step_by(LANES) {
+    pub(super) fn transpose(
+        input: Lines<'_>,
+        count: usize,
+        columns: usize,
+        out: &mut [u8],
+        stride: usize,
+    ) {
+        for block in (0..columns).step_by(BLOCK) {
             for i in (0..count).step_by(WORD) {
-                let first = i * input.stride + j;
-                let tile = input.values.get(first..first + (WORD - 1) * input.stride + LANES);
-                let mut words = [[0; 2]; LANES];
-                match tile.filter(|_| i + WORD <= count) {
-                    Some(tile) => gather(tile, input.stride, &mut words),
-                    None => gather(&last_tile(input, i..count, j), LANES, &mut words),
-                }
-                let mut at = j * stride + i;
-                for [low, high] in &words[..LANES.min(columns - j)] {
-                    if let Some(place) = out[at..].first_chunk_mut::<WORD>() {
-                        place[..WORD / 2].copy_from_slice(&low.to_le_bytes());
-                        place[WORD / 2..].copy_from_slice(&high.to_le_bytes());
+                for j in (block..columns.min(block + BLOCK)).step_by(LANES) {
+                    let mut words = [[0; 2]; LANES];
+                    gather(input, i..count, j, &mut words);
+                    let mut at = j * stride + i;
+                    for [low, high] in &words[..LANES.min(columns - j)] {
+                        if let Some(place) = out[at..].first_chunk_mut::<WORD>() {
+                            place[..WORD / 2].copy_from_slice(&low.to_le_bytes());
+                            place[WORD / 2..].copy_from_slice(&high.to_le_bytes());
+                        }
+                        at += stride;
                     }
-                    at += stride;
                 }
             }
         }
     }
 }
 
+/// Column by column, the values of the first of `lines` from `column` on.
+#[inline(always)]
+fn gather(input: Lines<'_>, lines: Range<usize>, column: usize, words: &mut [[u64; 2]; LANES]) {
+    let first = lines.start * input.stride + column;
+    let tile = input.values.get(first..first + (WORD - 1) * input.stride + LANES);
+    match tile.filter(|_| lines.len() >= WORD) {
+        Some(tile) => interleave(tile, input.stride, words),
+        None => interleave(&last_tile(input, lines, column), LANES, words),
+    }
+}
+
 /// Word `j` gets value `j` of each line.
 #[inline(always)]
-fn gather(tile: &[u8], stride: usize, words: &mut [[u64; 2]; LANES]) {
+fn interleave(tile: &[u8], stride: usize, words: &mut [[u64; 2]; LANES]) {
     let (mut pairs, mut quads) = ([[0_u16; LANES]; 8], [[0_u32; LANES]; 4]);
     for i in 0..8 {
         let a: &[u8] = &tile[2 * i * stride..][..LANES];

@@ -6,6 +6,8 @@ use dispatch::kernel;
 
 /// Bits behind the point of a weight: 32 − 8 of a pixel − 2 for the kernel's overshoot.
 pub(super) const WEIGHT_BITS: u32 = 22;
+/// Weights that are computed together.
+const LANES: usize = 8;
 /// Reach of the cubic kernel to each side, in pixels of the coarser grid.
 const REACH: f64 = 2.0;
 
@@ -20,7 +22,8 @@ pub(super) struct Taps {
 }
 
 impl Taps {
-    /// Resizes `source`, (first, length), to `size`, of which `window`, (first, length), is needed.
+    /// Resizes `source`, (first, length), to `size`, of which `window`, (first, length), is needed; no
+    /// length is 0.
     ///
     /// An axis that keeps its size has one weight of 1 for each output, which is a copy.
     pub(super) fn fill(&mut self, source: (u32, u32), size: u32, window: (u32, u32)) {
@@ -34,9 +37,8 @@ impl Taps {
             self.ends.push(self.weights.len());
         }
         // neither the first nor the last input of an output ever moves back
-        let low = self.starts.first().copied().unwrap_or(0);
-        let high = self.starts.last().copied().unwrap_or(0)
-            + self.iter().last().map_or(0, |(_, weights)| weights.len());
+        let (last, weights) = self.at(self.len() - 1);
+        let (low, high) = (self.starts[0], last + weights.len());
         self.starts.iter_mut().for_each(|start| *start -= low);
         self.span = first as usize + low..first as usize + high;
     }
@@ -51,12 +53,11 @@ impl Taps {
         self.starts.len()
     }
 
-    /// First input, counted from the span's first, and weights of every output, in order.
+    /// First input, counted from the span's first, and weights of output `i`.
     #[inline(always)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let ranges = begins.zip(&self.ends).map(|(begin, &end)| &self.weights[begin..end]);
-        self.starts.iter().copied().zip(ranges)
+    pub(super) fn at(&self, i: usize) -> (usize, &[i32]) {
+        let begin = if i == 0 { 0 } else { self.ends[i - 1] };
+        (self.starts[i], &self.weights[begin..self.ends[i]])
     }
 
     fn push_copy(&mut self, i: u32) -> u32 {
@@ -74,26 +75,40 @@ impl Taps {
         let start = (center - reach + 0.5) as u32;
         let end = ((center + reach + 0.5) as u32).min(from);
         let count = (end - start) as usize;
-        if self.kernel.len() < count {
-            self.kernel.resize(count, 0.0);
-        }
         let filled = self.weights.len();
-        self.weights.resize(filled + count, 0);
-        weigh(start, center, shrink, &mut self.kernel[..count], &mut self.weights[filled..]);
+        let room = count.next_multiple_of(LANES);
+        self.weights.resize(filled + room, 0);
+        self.kernel.resize(room.max(self.kernel.len()), 0.0);
+        let values = &mut self.kernel[..room];
+        weigh(start, center, shrink, count, values, &mut self.weights[filled..]);
+        self.weights.truncate(filled + count);
         start
     }
 }
 
 kernel! {
-    /// The kernel at the inputs from `start` on, and the weights, which sum to 1.
-    fn weigh(start: u32, center: f64, shrink: f64, values: &mut [f64], weights: &mut [i32]) {
-        for (j, value) in values.iter_mut().enumerate() {
-            *value = keys((f64::from(start + j as u32) - center + 0.5) * shrink);
+    /// The kernel at the inputs from `start` on, and the weights; the first `count` sum to 1.
+    fn weigh(
+        start: u32,
+        center: f64,
+        shrink: f64,
+        count: usize,
+        values: &mut [f64],
+        weights: &mut [i32],
+    ) {
+        for (chunk, values) in values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let first = start + (chunk * LANES) as u32;
+            for (input, value) in (first..).zip(values) {
+                *value = keys((f64::from(input) - center + 0.5) * shrink);
+            }
         }
         // in this order: a sum of floating-point numbers depends on it
-        let total: f64 = values.iter().sum();
-        for (weight, value) in weights.iter_mut().zip(values) {
-            *weight = fixed_point(*value / total);
+        let total: f64 = values[..count].iter().sum();
+        let weights = weights.as_chunks_mut::<LANES>().0.iter_mut();
+        for (weights, values) in weights.zip(values.as_chunks::<LANES>().0) {
+            for lane in 0..LANES {
+                weights[lane] = fixed_point(values[lane] / total);
+            }
         }
     }
 }
@@ -114,7 +129,13 @@ fn keys(x: f64) -> f64 {
 }
 
 /// A weight in units of 2⁻²², rounded half away from zero by cutting off, as Pillow does.
+///
+/// `as` would convert one number at a time. Here, numbers from 2⁵² on hold the whole part in their
+/// last bits.
 #[inline(always)]
 fn fixed_point(weight: f64) -> i32 {
-    (weight * f64::from(1 << WEIGHT_BITS) + 0.5_f64.copysign(weight)) as i32
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    let size = (weight * f64::from(1 << WEIGHT_BITS)).abs() + 0.5;
+    let whole = (size.trunc() + WHOLE).to_bits() as i32;
+    if weight < 0.0 { -whole } else { whole }
 }
