@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
-use crate::order::epoch_order;
+use crate::order;
 use crate::recipe::Recipe;
 
 mod bad;
@@ -78,7 +78,7 @@ pub fn batch_at(
     step: u64,
 ) -> Result<Batch, Error> {
     let steps = steps_per_epoch(dataset, config.batch_size)?;
-    let order = epoch_order(config.seed, step / steps, dataset.len());
+    let order = order::of_dataset(dataset, config.seed, step / steps);
     let mut batch = Batch::empty(recipe, config.batch_size);
     batch.begin(step, steps, &order);
     Filler { dataset, recipe, config, stop: &AtomicBool::new(false) }.fill(&mut batch, 1)?;
@@ -190,7 +190,7 @@ impl Producer {
         for step in steps {
             let now = step / self.steps_per_epoch;
             if epoch.replace(now) != Some(now) {
-                order = epoch_order(self.config.seed, now, self.dataset.len());
+                order = order::of_dataset(self.dataset.as_ref(), self.config.seed, now);
             }
             let batch = self.make(step, &order);
             let failed = batch.is_err();
