@@ -158,7 +158,7 @@ impl fmt::Display for Split {
 /// and its braces are part of its name. `shapes` is always the built-in set; `./shapes` is a folder.
 ///
 /// # Memory and caches
-/// Images are read when they are wanted. Parquet files are held in blocks of together about 512 MiB,
+/// Images are read when they are wanted. Parquet files are held in blocks of together about 384 MiB,
 /// gzipped archives unpacked to the temporary folder, six at a time. Lists of folders with a thousand
 /// images and of archives of 16 MiB are kept in `$DINO_VMF_CACHE` (`off` for nowhere), or else
 /// `dino-vmf` in `$XDG_CACHE_HOME` or `~/.cache`, and made again when folder or archive change.

@@ -173,3 +173,29 @@ pub(super) fn sample_unreadable(error: io::Error) -> SampleError {
 pub(super) fn malformed(path: &Path, reason: String) -> Error {
     Error::Malformed { path: path.into(), reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    #[test]
+    fn what_unpacks_to_much_is_read_from_a_temporary_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("large.gz");
+        let mut packer = GzEncoder::new(File::create(&path).expect("a file"), Compression::none());
+        let mebibyte: Vec<u8> =
+            (0..1 << 20).map(|i: u32| (i.wrapping_mul(0x9E37) >> 7) as u8).collect();
+        (0..66).for_each(|_| packer.write_all(&mebibyte).expect("written"));
+        packer.finish().expect("written");
+        let bytes = Bytes::unpack(&path).expect("unpacked");
+        assert!(matches!(bytes, Bytes::File { .. }));
+        assert_eq!(bytes.len(), 66 << 20);
+        // across the place up to which it was unpacked to memory first
+        let sample = bytes.sample((64 << 20) - 5, 10).expect("read");
+        assert_eq!(sample, [&mebibyte[(1 << 20) - 5..], &mebibyte[..5]].concat());
+        assert!(bytes.sample((66 << 20) - 5, 6).is_err());
+    }
+}

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::bytes::malformed;
 use super::labels::{Labels, MAX_CLASSES};
+use super::names::Names;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, Sample, Split};
@@ -22,7 +23,7 @@ use schema::Columns;
 /// Bytes that are read at once, about: a row group, or a piece of a large one.
 const BLOCK: u64 = 64 << 20;
 /// Bytes of all blocks that are held at a time, about.
-const MEMORY: u64 = 512 << 20;
+const MEMORY: u64 = 384 << 20;
 /// Blocks that are held at a time, whatever their size.
 const SLOTS: std::ops::RangeInclusive<u64> = 4..=66;
 /// Most blocks of a file: a million of 64 MiB.
@@ -37,7 +38,7 @@ pub struct Parquet {
     split: Option<Split>,
     files: Vec<(Table, Columns)>,
     blocks: Vec<Block>,
-    loaded: Slots<Vec<Option<ByteArray>>>,
+    loaded: Slots<Names>,
     window: usize,
     labels: Labels,
 }
@@ -105,14 +106,20 @@ impl Parquet {
         (number, index + block.rows - block.end)
     }
 
-    fn load_block(&self, number: usize) -> Result<Vec<Option<ByteArray>>, SampleError> {
+    /// The images of a block; one that is null is empty.
+    fn load_block(&self, number: usize) -> Result<Names, SampleError> {
         let block = &self.blocks[number];
         let (table, columns) = &self.files[block.file];
         let rows = block.first..block.first + block.rows;
         let fault = |error: ParquetError| SampleError::Unreadable {
             reason: damaged(&table.path)(error).to_string(),
         };
-        table.binary(block.group, columns.image, rows).map_err(fault)
+        let images = table.binary(block.group, columns.image, rows).map_err(fault)?;
+        // a copy: each image would keep its page, and pages can be larger than blocks
+        let bytes = images.iter().map(|image| image.as_ref().map_or(&[][..], ByteArray::data));
+        let mut images: Names = bytes.collect();
+        images.shrink();
+        Ok(images)
     }
 }
 
@@ -200,9 +207,9 @@ impl Dataset for Parquet {
         let bytes = self.loaded.with(
             number,
             || self.load_block(number),
-            |rows| Ok(rows[place].as_ref().map(|bytes| bytes.data().to_vec())),
+            |images| Ok(images.get(place).to_vec()),
         )?;
-        Ok(Sample::Encoded(bytes.ok_or(SampleError::Empty)?.into()))
+        if bytes.is_empty() { Err(SampleError::Empty) } else { Ok(Sample::Encoded(bytes.into())) }
     }
 
     fn label(&self, index: usize) -> Option<u32> {

@@ -244,3 +244,35 @@ impl Seek for Cursor<'_> {
         Ok(self.position)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+
+    fn tar(name: &str) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(MIN_CACHED);
+        let contents = vec![7; MIN_CACHED as usize];
+        builder.append_data(&mut header, name, &contents[..]).expect("packed");
+        builder.into_inner().expect("packed")
+    }
+
+    #[test]
+    fn the_index_of_a_large_archive_is_kept_until_the_archive_changes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(&folder.path().join("cache"));
+        let path = folder.path().join("large.tar");
+        let name_at = |name: &str, seconds: u64| {
+            fs::write(&path, tar(name)).expect("written");
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+            File::options().write(true).open(&path).and_then(|f| f.set_modified(time)).expect("ok");
+            images(&path, false, &cache).map(|members| members[0].name.clone()).expect("an index")
+        };
+        assert_eq!(name_at("a.jpg", 1_000_000_000), "a.jpg");
+        // changed without a trace: the stored index is used
+        assert_eq!(name_at("b.jpg", 1_000_000_000), "a.jpg");
+        assert_eq!(name_at("b.jpg", 1_000_000_001), "b.jpg");
+    }
+}

@@ -16,8 +16,8 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, Length, RowGroupReader};
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 
-/// Most bytes that a page may unpack to. Writers make pages of about a megabyte.
-const MAX_PAGE: u64 = 256 << 20;
+/// Most bytes that a page may unpack to. Pages of pyarrow have 1024 images, or a whole row group.
+const MAX_PAGE: u64 = 512 << 20;
 
 /// A parquet file, opened anew for each reading.
 pub(super) struct Table {
@@ -132,7 +132,8 @@ impl ChunkReader for Pages {
         let mut reader = self.0.get_read(start)?;
         match unpacked_size(reader.fill_buf()?) {
             Some(size) if size > MAX_PAGE => Err(ParquetError::General(format!(
-                "a page of {size} bytes, more than the {MAX_PAGE} that are read"
+                "a page of {size} bytes, more than the {MAX_PAGE} that are read; row groups of 100 \
+                 rows have smaller ones"
             ))),
             _ => Ok(reader),
         }
