@@ -68,8 +68,9 @@ impl List {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let form = find_form(path, &folder)?;
         let (mut files, mut labels) = (Names::default(), Names::default());
+        let mut header = form.header;
         for_each_row(path, form.separator, usize::MAX, |line, row| {
-            if form.header && files.is_empty() && line == 1 {
+            if std::mem::take(&mut header) {
                 return Ok(());
             }
             let field = row.get(form.path).filter(|field| !field.is_empty());
@@ -90,6 +91,9 @@ impl List {
             }
             Ok(())
         })?;
+        if files.is_empty() {
+            return Err(Error::NoImages { path: path.into() });
+        }
         files.shrink();
         let labels = make_labels(&labels);
         Ok(Self { path: path.into(), folder, files, labels })

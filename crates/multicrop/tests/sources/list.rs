@@ -33,6 +33,8 @@ fn a_list_with_labels_is_read_in_all_its_forms() {
     assert_eq!(contents(&table), names);
     assert_eq!(contents("\"a/1.png\";\"dog\"\na/0.png; cat\nb/with space.png; dog"), names);
     assert_eq!(contents("a/1.png dog\na/0.png cat\nb/with space.png dog"), names);
+    // lines of old Macs, which all count as the first one
+    assert_eq!(contents("file,class\ra/1.png,dog\ra/0.png,cat\rb/with space.png,dog\r"), names);
     let numbers = (vec![1, 3], vec![2, 0], "0 1 2".to_owned());
     assert_eq!(contents("a/1.png,2\n\"b/with, comma.png\",0\n"), numbers);
 }
