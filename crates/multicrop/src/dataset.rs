@@ -11,18 +11,27 @@ use crate::image::Image8;
 
 mod archive;
 mod bytes;
+mod cache;
 mod cifar;
 mod detect;
 mod folder;
 mod idx;
 mod labels;
+mod list;
+mod names;
+mod parquet;
 mod shapes;
+mod shards;
+mod slots;
 
 pub use archive::Archive;
 pub use cifar::Cifar;
 pub use folder::Folder;
 pub use idx::Idx;
+pub use list::List;
+pub use parquet::Parquet;
 pub use shapes::Shapes;
+pub use shards::Shards;
 
 /// A fixed list of images, in an order that depends on nothing but the source.
 ///
@@ -52,6 +61,14 @@ pub trait Dataset: Send + Sync {
 
     /// Names of the classes; empty if the images have no labels.
     fn classes(&self) -> &[String];
+
+    /// How the images lie together, if it is dear to read them in any order.
+    ///
+    /// [`order::of_dataset`](crate::order::of_dataset) then visits the images of a shard near each
+    /// other.
+    fn shards(&self) -> Option<Shards> {
+        None
+    }
 
     /// What a person would look for to find image `index`.
     fn name(&self, index: usize) -> String;
@@ -121,14 +138,30 @@ impl fmt::Display for Split {
 ///
 /// - a folder of images, searched recursively; the label is the first folder below the root, if
 ///   no image lies in the root itself;
+/// - a text file with a path in each line, or `path,label` (also with tabs, semicolons or a last
+///   space between them, with or without a header), relative to its own folder; labels are numbers
+///   or names;
 /// - a folder or file of CIFAR-10 or CIFAR-100 binary batches;
 /// - an IDX image file (the MNIST family, `.gz` too) or the folder of several;
-/// - a tar or tar.gz of images, in folders or with WebDataset keys.
+/// - a tar or tar.gz of images, in folders or with WebDataset keys (`key.jpg`, and the class in
+///   `key.cls` or as `cls` or `label` in `key.json`), or a folder of several;
+/// - a parquet file with a column of encoded images (`binary`, or `struct<bytes, path>` as in
+///   Hugging Face's data sets), or a folder of several.
 ///
-/// What a path holds is found out from its bytes, never from its extension. `:train` or `:test`
-/// behind a source chooses a part, where there are parts; without it the training part is meant.
-/// A path that exists as it is written is never cut at its colon. `shapes` is always the built-in
-/// set; `./shapes` is a folder.
+/// Braces name several tar or parquet files: `shards-{000..031}.tar`, `{first,second}.parquet`.
+///
+/// What a path holds is found out from its bytes, never from its extension; only among other files
+/// of a folder are shards and images known by theirs. `:train` or `:test` behind a source chooses a
+/// part, where there are parts: folders `train` and `test` or `val`, also inside of an archive, or
+/// files with these words in their names (`train-0001.tar`, `test-00000-of-00004.parquet`). Without
+/// it the training part is meant. A path that exists as it is written is never cut at its colon,
+/// and its braces are part of its name. `shapes` is always the built-in set; `./shapes` is a folder.
+///
+/// # Memory and caches
+/// Images are read when they are wanted. Parquet files are held in blocks of together about 384 MiB,
+/// gzipped archives unpacked to the temporary folder, six at a time. Lists of folders with a thousand
+/// images and of archives of 16 MiB are kept in `$DINO_VMF_CACHE` (`off` for nowhere), or else
+/// `dino-vmf` in `$XDG_CACHE_HOME` or `~/.cache`, and made again when folder or archive change.
 ///
 /// # Errors
 /// If there is no such source, it cannot be read, or it holds no image.
@@ -142,6 +175,8 @@ pub fn open(source: &str) -> Result<Arc<dyn Dataset>, Error> {
         detect::open(Path::new(source), None)
     } else if split.is_some() && exists(name) {
         detect::open(Path::new(name), split)
+    } else if shards::is_pattern(name) {
+        detect::open_pattern(name, split)
     } else {
         Err(Error::NoSuchSource { spec: source.into() })
     }

@@ -10,7 +10,7 @@ pub enum Error {
     /// The source is neither a built-in name nor a path.
     #[error(
         "no data set `{spec}`: it is neither `shapes[:train|:test]` nor an existing file or \
-         folder, with or without `:train` or `:test`"
+         folder nor a pattern such as `shards-{{000..031}}.tar`, with or without `:train` or `:test`"
     )]
     NoSuchSource {
         /// What was given.
@@ -36,8 +36,8 @@ pub enum Error {
     },
     /// A file is in no format of this crate.
     #[error(
-        "`{}` is {found}, but a data set is a folder of images, CIFAR-10 or CIFAR-100 binaries, \
-         an IDX image file, a tar or a tar.gz",
+        "`{}` is {found}, but a data set is a folder of images, a text file that lists images, a tar \
+         or tar.gz, a parquet file, CIFAR-10 or CIFAR-100 binaries, or an IDX image file",
         path.display()
     )]
     UnknownFormat {

@@ -21,7 +21,7 @@ use crate::augment::Scratch;
 use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
-use crate::order::epoch_order;
+use crate::order;
 use crate::recipe::Recipe;
 
 mod bad;
@@ -122,7 +122,7 @@ pub fn batch_at(
     step: u64,
 ) -> Result<Batch, Error> {
     let steps = check(dataset, config)?;
-    let order = epoch_order(config.seed, step / steps, dataset.len());
+    let order = order::of_dataset(dataset, config.seed, step / steps);
     let mut batch = Batch::empty(recipe, config.batch_size);
     let tasks = batch.begin(step, step / steps, config.indices(step % steps, &order));
     let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };

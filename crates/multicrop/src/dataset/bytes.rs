@@ -1,15 +1,18 @@
 //! Bytes that are read at any offset by many threads: a file, or what was unpacked from one.
 
+use std::env;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, SampleError};
 
-/// Most bytes that a compressed file may unpack to: they stay in memory.
-pub(super) const MAX_UNPACKED: u64 = 2 << 30;
+/// What unpacks to less stays in memory, the rest goes to a temporary file.
+const MAX_IN_MEMORY: u64 = 64 << 20;
+/// Images do not shrink much, pixels of simple drawings do; what shrinks more is no data set.
+const MAX_RATIO: u64 = 200;
 
 /// Random access to a file or to memory.
 pub(super) enum Bytes {
@@ -19,33 +22,45 @@ pub(super) enum Bytes {
 
 impl Bytes {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let open = || {
-            let file = File::open(path)?;
-            let len = file.metadata()?.len();
-            Ok(Self::File { file, len })
-        };
-        open().map_err(unreadable(path))
+        File::open(path).and_then(Self::of_file).map_err(unreadable(path))
     }
 
-    /// Unpacks a gzip file of any number of members.
+    pub(super) fn of_file(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self::File { file, len })
+    }
+
+    /// Unpacks a gzip file of any number of members: to memory if it is small, or else to a
+    /// temporary file without a name, which is gone when it is closed.
     pub(super) fn unpack(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(unreadable(path))?;
+        let mut reader = Unpacker::open(path)?;
+        let damaged = |error: io::Error| {
+            malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
+        };
         let mut bytes = Vec::new();
-        MultiGzDecoder::new(io::BufReader::new(file))
-            .take(MAX_UNPACKED + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
-            })?;
-        if bytes.len() as u64 > MAX_UNPACKED {
-            let limit = MAX_UNPACKED >> 30;
-            let reason = format!(
-                "unpacks to more than {limit} GiB, the most that is kept in memory; unpack it \
-                 with `gunzip` and pass the unpacked file, which is read in place"
-            );
-            return Err(malformed(path, reason));
+        reader.by_ref().take(MAX_IN_MEMORY).read_to_end(&mut bytes).map_err(damaged)?;
+        if (bytes.len() as u64) < MAX_IN_MEMORY {
+            return Ok(Self::Memory(bytes));
         }
-        Ok(Self::Memory(bytes))
+        let no_room = |error: io::Error| {
+            let folder = env::temp_dir();
+            let reason = format!(
+                "cannot be unpacked to the temporary folder `{}` ({error}); make room there, or \
+                 set TMPDIR to another folder",
+                folder.display()
+            );
+            malformed(path, reason)
+        };
+        let mut file = tempfile::tempfile().map_err(no_room)?;
+        // reading and writing fail for different reasons, so `io::copy` will not do
+        loop {
+            io::Write::write_all(&mut file, &bytes).map_err(no_room)?;
+            bytes.clear();
+            reader.by_ref().take(1 << 20).read_to_end(&mut bytes).map_err(damaged)?;
+            if bytes.is_empty() {
+                return Self::of_file(file).map_err(no_room);
+            }
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -69,10 +84,13 @@ impl Bytes {
     }
 
     /// The bytes of one sample.
-    pub(super) fn sample(&self, offset: u64, len: usize) -> Result<Vec<u8>, SampleError> {
-        let mut out = vec![0; len];
-        let read = self.read_at(offset, &mut out);
-        read.map_err(|error| SampleError::Unreadable { reason: error.to_string() })?;
+    pub(super) fn sample(&self, offset: u64, len: u64) -> Result<Vec<u8>, SampleError> {
+        // before memory is taken: the file may be shorter than when its index was made
+        if offset.checked_add(len).is_none_or(|end| end > self.len()) {
+            return Err(sample_unreadable(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut out = vec![0; len as usize];
+        self.read_at(offset, &mut out).map_err(sample_unreadable)?;
         Ok(out)
     }
 }
@@ -95,6 +113,37 @@ fn read_file_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<
     Ok(())
 }
 
+/// What a gzip file unpacks to, from its start to its end; fails on a decompression bomb.
+pub(super) struct Unpacker {
+    decoder: MultiGzDecoder<BufReader<File>>,
+    position: u64,
+    limit: u64,
+}
+
+impl Unpacker {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let open = || {
+            let file = File::open(path)?;
+            let limit = file.metadata()?.len().saturating_mul(MAX_RATIO).max(MAX_IN_MEMORY);
+            let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
+            Ok(Self { decoder, position: 0, limit })
+        };
+        open().map_err(unreadable(path))
+    }
+}
+
+impl Read for Unpacker {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.decoder.read(out)?;
+        self.position += count as u64;
+        if self.position > self.limit {
+            let reason = format!("it unpacks to more than {MAX_RATIO} times its size");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        Ok(count)
+    }
+}
+
 /// The first bytes of a file, at most 512; unpacked, if it is a gzip file.
 pub(super) fn start(path: &Path) -> Result<(Vec<u8>, bool), Error> {
     let read = |reader: &mut dyn Read| {
@@ -106,8 +155,7 @@ pub(super) fn start(path: &Path) -> Result<(Vec<u8>, bool), Error> {
     if !bytes.starts_with(&[0x1F, 0x8B]) {
         return Ok((bytes, false));
     }
-    let file = File::open(path).map_err(unreadable(path))?;
-    let unpacked = read(&mut MultiGzDecoder::new(file)).map_err(|error| {
+    let unpacked = read(&mut Unpacker::open(path)?).map_err(|error| {
         malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
     })?;
     Ok((unpacked, true))
@@ -118,6 +166,36 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
     |source| Error::Unreadable { path, source }
 }
 
+pub(super) fn sample_unreadable(error: io::Error) -> SampleError {
+    SampleError::Unreadable { reason: error.to_string() }
+}
+
 pub(super) fn malformed(path: &Path, reason: String) -> Error {
     Error::Malformed { path: path.into(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    #[test]
+    fn what_unpacks_to_much_is_read_from_a_temporary_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("large.gz");
+        let mut packer = GzEncoder::new(File::create(&path).expect("a file"), Compression::none());
+        let mebibyte: Vec<u8> =
+            (0..1 << 20).map(|i: u32| (i.wrapping_mul(0x9E37) >> 7) as u8).collect();
+        (0..66).for_each(|_| packer.write_all(&mebibyte).expect("written"));
+        packer.finish().expect("written");
+        let bytes = Bytes::unpack(&path).expect("unpacked");
+        assert!(matches!(bytes, Bytes::File { .. }));
+        assert_eq!(bytes.len(), 66 << 20);
+        // across the place up to which it was unpacked to memory first
+        let sample = bytes.sample((64 << 20) - 5, 10).expect("read");
+        assert_eq!(sample, [&mebibyte[(1 << 20) - 5..], &mebibyte[..5]].concat());
+        assert!(bytes.sample((66 << 20) - 5, 6).is_err());
+    }
 }

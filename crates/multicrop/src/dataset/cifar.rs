@@ -181,7 +181,7 @@ impl Dataset for Cifar {
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let (_, bytes, place) = self.find(index);
         let offset = place as u64 * self.kind.record() + self.kind.label_bytes() as u64;
-        let planes = bytes.sample(offset, 3 * PLANE)?;
+        let planes = bytes.sample(offset, 3 * PLANE as u64)?;
         let pixels = (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]);
         let image = Image8::new(SIDE as u32, SIDE as u32, pixels.collect());
         image.map(Sample::Pixels).ok_or(SampleError::Empty)

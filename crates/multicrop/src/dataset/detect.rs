@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bytes::{Bytes, start, unreadable};
-use super::{Archive, Cifar, Dataset, Folder, Idx, Split, idx};
+use super::bytes::{start, unreadable};
+use super::shards::{self, Listed};
+use super::{Archive, Cifar, Dataset, Folder, Idx, List, Parquet, Split, idx};
 use crate::decode;
 use crate::error::Error;
 
@@ -15,6 +16,17 @@ const MAX_CONTAINERS: usize = 64;
 pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
     let metadata = path.metadata().map_err(unreadable(path))?;
     if metadata.is_dir() { open_folder(path, split) } else { open_file(path, split) }
+}
+
+/// Opens the shards that a pattern with braces stands for.
+pub(super) fn open_pattern(pattern: &str, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
+    let files = shards::expand(pattern)?;
+    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
+        let reason = format!("stands for {} files, but there is no such file", files.len());
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, reason);
+        return Err(Error::Unreadable { path: missing.clone(), source });
+    }
+    open_shards(Path::new(pattern), files, split)
 }
 
 fn open_folder(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
@@ -29,11 +41,25 @@ fn open_folder(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Er
             images.push(file);
         }
     }
-    if images.is_empty() {
-        return Ok(Arc::new(Folder::open(path, split)?));
+    if !images.is_empty() {
+        let (file, split) = idx::choose(path, images, split)?;
+        return Ok(Arc::new(Idx::open(&file, split)?));
     }
-    let (file, split) = idx::choose(path, images, split)?;
-    Ok(Arc::new(Idx::open(&file, split)?))
+    let (direct, folders) = shards::in_folder(path)?;
+    if !direct.is_empty() && folders.is_empty() {
+        return open_shards(path, direct, split);
+    }
+    match Folder::open(path, split) {
+        Ok(folder) => Ok(Arc::new(folder)),
+        // beside images shards are what these were unpacked from; without them they are the source
+        Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
+            match shards::below(path)? {
+                files if files.is_empty() => Err(error),
+                files => open_shards(path, files, split),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The files directly in a folder, sorted; none if they are many.
@@ -52,11 +78,37 @@ fn containers(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// Opens tar archives or parquet files as one data set.
+fn open_shards(
+    path: &Path,
+    files: Vec<PathBuf>,
+    split: Option<Split>,
+) -> Result<Arc<dyn Dataset>, Error> {
+    let listed = shards::choose_files(path, files.clone(), split);
+    let Some(first) = listed.files.first() else {
+        let (bytes, _) = start(&files[0])?;
+        if is_tar(&bytes) {
+            // the parts may be folders in the archives
+            let all = Listed { path: path.into(), files, split: None };
+            return Ok(Arc::new(Archive::open(&all, split)?));
+        }
+        let split = split.map_or("train", Split::name);
+        let reason = format!("no file in it has `{split}` in its name");
+        return Err(Error::NoSuchSplit { path: path.into(), split, reason });
+    };
+    let (bytes, _) = start(first)?;
+    if is_parquet(&bytes) {
+        return Ok(Arc::new(Parquet::open(&listed)?));
+    }
+    // what was chosen by the files' names is not to be chosen again inside of them
+    let inside = if listed.split.is_some() { None } else { split };
+    Ok(Arc::new(Archive::open(&listed, inside)?))
+}
+
 fn open_file(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
     let (bytes, packed) = start(path)?;
     if is_tar(&bytes) {
-        let contents = if packed { Bytes::unpack(path)? } else { Bytes::open(path)? };
-        return Ok(Arc::new(Archive::open(path, contents, split)?));
+        return Ok(Arc::new(Archive::open(&Listed::one(path), split)?));
     }
     if let Some(split) = split {
         let reason = "it is a file without parts".into();
@@ -65,14 +117,28 @@ fn open_file(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Erro
     if idx::holds_images(&bytes) {
         return Ok(Arc::new(Idx::open(path, None)?));
     }
+    if is_parquet(&bytes) && !packed {
+        return Ok(Arc::new(Parquet::open(&Listed::one(path))?));
+    }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
+        _ if is_text(&bytes) && !packed => Ok(Arc::new(List::open(path)?)),
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
     }
 }
 
+fn is_parquet(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PAR1")
+}
+
+/// Bytes of text in any encoding that extends ASCII.
+fn is_text(bytes: &[u8]) -> bool {
+    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    !bytes.is_empty() && !bytes.iter().any(|byte| control(byte) || *byte == 0x7F)
+}
+
 /// A tar header: the POSIX or GNU mark, or the checksum of the oldest form.
-fn is_tar(bytes: &[u8]) -> bool {
+pub(super) fn is_tar(bytes: &[u8]) -> bool {
     let Some(header) = bytes.first_chunk::<512>() else { return false };
     if header[257..].starts_with(b"ustar") {
         return true;
@@ -94,8 +160,8 @@ fn guess(bytes: &[u8]) -> &'static str {
         "a single image"
     } else if idx::holds_labels(bytes) {
         "an IDX file of labels (pass the file of images; labels are found beside it)"
-    } else if bytes.starts_with(b"PAR1") {
-        "a parquet file, which is not read yet"
+    } else if is_parquet(bytes) {
+        "a gzipped parquet file (unpack it with `gunzip`)"
     } else if bytes.starts_with(b"PK\x03\x04") {
         "a zip archive, which is not read (unpack it)"
     } else {

@@ -1,27 +1,32 @@
 //! A folder of images, searched recursively.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::bytes::unreadable;
+use super::bytes::{sample_unreadable, unreadable};
+use super::cache::Cache;
 use super::labels::{Labels, choose_part};
+use super::names::{Names, to_path};
 use super::{Dataset, Sample, Split};
-use crate::decode;
 use crate::error::{Error, SampleError};
 
-/// Files of these names are taken as images without a look into them.
-const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
+pub(super) mod walk;
+
+use walk::Tree;
+
+/// Smaller folders are listed as fast as a file with the list is read.
+const MIN_CACHED: usize = 1000;
 
 /// All images below a folder, sorted by path; the label is the first folder below the root.
 ///
 /// An image is a file with the extension of one, or with an image's first bytes. Names that start
-/// with a dot are skipped. Each real folder is visited once, so links in a loop end.
+/// with a dot are skipped. Each real folder is visited once, so links in a loop end. The list of a
+/// large folder is kept in the user's cache folder, and folders are listed again only when their
+/// time of modification has changed.
 pub struct Folder {
     root: PathBuf,
     split: Option<Split>,
-    files: Vec<PathBuf>,
+    files: Names,
     labels: Labels,
 }
 
@@ -31,22 +36,24 @@ impl Folder {
     /// # Errors
     /// If a folder cannot be read, there is no such part, or there is no image.
     pub fn open(root: &Path, split: Option<Split>) -> Result<Self, Error> {
-        let folders: Vec<_> = list(root)?
-            .into_iter()
-            .filter(|path| path.is_dir())
-            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-            .collect();
-        let folders: Vec<_> = folders.iter().map(String::as_str).collect();
+        Self::open_cached(root, split, &Cache::of_user())
+    }
+
+    fn open_cached(root: &Path, split: Option<Split>, cache: &Cache) -> Result<Self, Error> {
+        let folders = part_folders(root)?;
         let part = choose_part(root, &folders, split)?;
         let split = part.map(|(_, split)| split);
         let root = part.map_or(root.to_path_buf(), |(folder, _)| root.join(folder));
-        let files = find_images(&root)?;
+        let files = find_images(&root, cache)?;
         if files.is_empty() {
             return Err(Error::NoImages { path: root });
         }
-        let names: Vec<_> = files.iter().map(|file| display(file)).collect();
-        let labels = Labels::from_folders(names.iter().map(String::as_str));
+        let labels = Labels::from_folders(files.iter());
         Ok(Self { root, split, files, labels })
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        self.root.join(to_path(self.files.get(index)))
     }
 }
 
@@ -56,10 +63,8 @@ impl Dataset for Folder {
     }
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        let bytes = fs::read(self.root.join(&self.files[index]));
-        let unreadable =
-            |error: std::io::Error| SampleError::Unreadable { reason: error.to_string() };
-        Ok(Sample::Encoded(bytes.map_err(unreadable)?.into()))
+        let bytes = fs::read(self.path(index)).map_err(sample_unreadable)?;
+        Ok(Sample::Encoded(bytes.into()))
     }
 
     fn label(&self, index: usize) -> Option<u32> {
@@ -72,7 +77,7 @@ impl Dataset for Folder {
     }
 
     fn name(&self, index: usize) -> String {
-        self.root.join(&self.files[index]).to_string_lossy().into_owned()
+        self.path(index).to_string_lossy().into_owned()
     }
 
     fn describe(&self) -> String {
@@ -81,51 +86,67 @@ impl Dataset for Folder {
     }
 }
 
-/// A relative path with `/` between its parts.
-fn display(path: &Path) -> String {
-    path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// What lies directly in a folder, sorted, without hidden names.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut paths = Vec::new();
-    for entry in folder.read_dir().map_err(unreadable(folder))? {
-        let entry = entry.map_err(unreadable(folder))?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
+/// The folders directly in `root` that could be a part.
+fn part_folders(root: &Path) -> Result<Vec<&'static str>, Error> {
+    root.read_dir().map_err(unreadable(root))?;
+    Ok(["train", "test", "val"].into_iter().filter(|name| root.join(name).is_dir()).collect())
 }
 
 /// Paths of all images below `root`, relative to it, sorted.
-fn find_images(root: &Path) -> Result<Vec<PathBuf>, Error> {
-    let (mut images, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![root.to_path_buf()]);
-    while let Some(folder) = open.pop() {
-        if !seen.insert(folder.canonicalize().map_err(unreadable(&folder))?) {
-            continue;
-        }
-        let (folders, files): (Vec<_>, Vec<_>) =
-            list(&folder)?.into_iter().partition(|path| path.is_dir());
-        let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).to_path_buf();
-        images.extend(files.iter().filter(|path| is_image(path)).map(relative));
-        // the first name is visited first, which decides where a folder with two names is found
-        open.extend(folders.into_iter().rev());
+fn find_images(root: &Path, cache: &Cache) -> Result<Names, Error> {
+    let known: Option<Tree> = cache.load("folder", root).filter(Tree::is_sound);
+    let tree = Tree::walk(root, known.as_ref().unwrap_or(&Tree::default()))?;
+    let images = tree.images();
+    let unchanged = known.is_some_and(|known| tree.same_times(&known));
+    if images.len() >= MIN_CACHED && !unchanged {
+        cache.store("folder", root, &tree);
     }
-    images.sort();
     Ok(images)
 }
 
-/// By extension, or else by the first bytes.
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    if EXTENSIONS.iter().any(|&known| extension == known) {
-        // a link to nothing is listed, and turns out to be bad
-        return true;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    /// Makes a folder look as if it had been changed so many seconds after a day in 2001.
+    fn date(folder: &Path, seconds: u64) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
+        File::open(folder).and_then(|file| file.set_modified(time)).expect("a time is set");
     }
-    let mut start = Vec::new();
-    path.is_file()
-        && File::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).is_ok()
-        && decode::format(&start).is_some()
+
+    #[test]
+    fn a_cached_list_is_used_until_a_folder_changes() {
+        let root = tempfile::tempdir().expect("a folder");
+        let cache_folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(cache_folder.path());
+        let (a, b) = (root.path().join("a"), root.path().join("b/deep"));
+        fs::create_dir_all(&a).expect("made");
+        fs::create_dir_all(&b).expect("made");
+        for i in 0..MIN_CACHED {
+            fs::write(a.join(format!("{i:04}.jpg")), b"").expect("written");
+        }
+        let settle = || {
+            let folders = [root.path(), &a, &root.path().join("b"), &b];
+            folders.into_iter().for_each(|folder| date(folder, 0));
+        };
+        let len =
+            || Folder::open_cached(root.path(), None, &cache).map(|data| data.len()).expect("ok");
+        settle();
+        assert_eq!(len(), MIN_CACHED);
+        // a file that came without a trace is not seen, so the list was not made again
+        fs::write(b.join("new.jpg"), b"").expect("written");
+        settle();
+        assert_eq!(len(), MIN_CACHED);
+        date(&b, 50);
+        assert_eq!(len(), MIN_CACHED + 1);
+        fs::remove_dir_all(root.path().join("b")).expect("removed");
+        date(root.path(), 30);
+        assert_eq!(len(), MIN_CACHED);
+        for file in cache_folder.path().read_dir().expect("a folder") {
+            fs::write(file.expect("a file").path(), b"dino-vmf index 1\nnonsense").expect("ok");
+        }
+        assert_eq!(len(), MIN_CACHED);
+    }
 }

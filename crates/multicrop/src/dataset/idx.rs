@@ -155,8 +155,8 @@ impl Dataset for Idx {
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         assert!(index < self.count, "image {index} of {}", self.count);
-        let len = self.width as usize * self.height as usize;
-        let gray = self.bytes.sample(16 + index as u64 * len as u64, len)?;
+        let len = u64::from(self.width) * u64::from(self.height);
+        let gray = self.bytes.sample(16 + index as u64 * len, len)?;
         let image = Image8::with_channels(self.width, self.height, 1, gray);
         image.map(Sample::Pixels).ok_or(SampleError::Empty)
     }

@@ -1,9 +1,13 @@
 //! Labels from names: the first folder of `class/…/image.jpg`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::Split;
 use crate::error::Error;
+
+/// Class numbers are below this: each number up to the largest gets a name.
+pub(super) const MAX_CLASSES: u32 = 1 << 20;
 
 /// Class names, and the class of each sample; both empty if there are no labels.
 #[derive(Debug, Default, PartialEq)]
@@ -14,16 +18,39 @@ pub(super) struct Labels {
 
 impl Labels {
     /// Labels that are first folders, if every name has one; classes are sorted.
-    pub(super) fn from_folders<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let folders = names.map(|name| name.split_once('/').map(|(folder, _)| folder));
-        let Some(folders) = folders.collect::<Option<Vec<_>>>() else { return Self::default() };
-        let mut classes = folders.clone();
+    pub(super) fn from_folders<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let first =
+            |name: &'a [u8]| name.iter().position(|&byte| byte == b'/').map(|end| &name[..end]);
+        Self::from_names(names.map(first))
+    }
+
+    /// Labels that are names, if every image has one; classes are sorted.
+    pub(super) fn from_names<'a>(names: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
+        let (mut numbers, mut of) = (HashMap::new(), Vec::new());
+        // neighbors often have the same name, which spares most of the look-ups
+        let mut last: Option<(&[u8], u32)> = None;
+        for name in names {
+            let Some(name) = name else { return Self::default() };
+            let number = match last {
+                Some((same, number)) if same == name => number,
+                _ => {
+                    let next = numbers.len() as u32;
+                    *numbers.entry(name).or_insert(next)
+                }
+            };
+            last = Some((name, number));
+            of.push(number);
+        }
+        let mut classes: Vec<_> = numbers.into_iter().collect();
         classes.sort_unstable();
-        classes.dedup();
-        // every folder is in the list that was made of them, so the search cannot fail
-        let position = |folder: &&str| classes.binary_search(folder).unwrap_or(0) as u32;
-        let of = folders.iter().map(position).collect();
-        Self { classes: classes.into_iter().map(String::from).collect(), of }
+        let mut rank = vec![0; classes.len()];
+        for (position, (_, number)) in classes.iter().enumerate() {
+            rank[*number as usize] = position as u32;
+        }
+        of.iter_mut().for_each(|number| *number = rank[*number as usize]);
+        of.shrink_to_fit();
+        let name = |(name, _): (&[u8], u32)| String::from_utf8_lossy(name).into_owned();
+        Self { classes: classes.into_iter().map(name).collect(), of }
     }
 
     /// Labels that are numbers: a class for each number up to the largest.
@@ -66,10 +93,12 @@ mod tests {
 
     #[test]
     fn labels_need_a_folder_for_every_image() {
-        let labels = Labels::from_folders(["b/1", "a/x/2", "b/3"].into_iter());
+        let from_folders =
+            |names: &[&str]| Labels::from_folders(names.iter().map(|name| name.as_bytes()));
+        let labels = from_folders(&["b/1", "a/x/2", "b/3"]);
         assert_eq!(labels.classes, ["a", "b"]);
         assert_eq!(labels.of, [1, 0, 1]);
-        assert_eq!(Labels::from_folders(["a/1", "2"].into_iter()), Labels::default());
+        assert_eq!(from_folders(&["a/1", "2"]), Labels::default());
     }
 
     #[test]

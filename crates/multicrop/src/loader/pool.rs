@@ -16,7 +16,7 @@ use super::{Batch, LoaderConfig};
 use crate::augment::Scratch;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::order::epoch_order;
+use crate::order;
 use crate::recipe::Recipe;
 
 /// What the workers and whoever takes batches share.
@@ -124,7 +124,7 @@ impl Pool {
         let Some(step) = state.steps.next() else { return };
         let (epoch, images) = (step / self.steps_per_epoch, self.config.batch_size);
         if state.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let order = epoch_order(self.config.seed, epoch, self.dataset.len());
+            let order = order::of_dataset(self.dataset.as_ref(), self.config.seed, epoch);
             state.order = Some((epoch, order));
         }
         let order = state.order.as_ref().map_or(&[][..], |(_, order)| order);

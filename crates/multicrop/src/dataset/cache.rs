@@ -1,0 +1,137 @@
+//! Indices of large sources, kept in the user's cache folder.
+//!
+//! ```text
+//! file:  "dino-vmf index 1\n", CRC-32 of the rest (4 bytes, little endian), (kind, path, index) in postcard
+//! ```
+//!
+//! Whether an index is still valid is for its reader to find out. A file that is damaged, of another
+//! version or of another source counts as absent. A cache that cannot be written is no error: the
+//! next run takes longer.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::names::to_bytes;
+
+/// What a file begins with; another number means another form.
+const MAGIC: &[u8] = b"dino-vmf index 1\n";
+/// Changes within this time of each other may have the same time stamp.
+const TIMER_STEP: Duration = Duration::from_secs(2);
+
+/// The folder in which indices are kept, if they are.
+#[derive(Debug, Clone)]
+pub(super) struct Cache {
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// `$DINO_VMF_CACHE` (`off`: none), or else `dino-vmf` in `$XDG_CACHE_HOME` or `~/.cache`.
+    pub(super) fn of_user() -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let folder = match set("DINO_VMF_CACHE") {
+            Some(value) if value == "off" => None,
+            Some(value) => Some(PathBuf::from(value)),
+            None => set("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                // as the XDG specification has it
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| Some(env::home_dir()?.join(".cache")))
+                .map(|folder| folder.join("dino-vmf")),
+        };
+        Self { folder }
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(folder: &Path) -> Self {
+        Self { folder: Some(folder.into()) }
+    }
+
+    /// The index of this kind that was stored for `path`.
+    pub(super) fn load<T: DeserializeOwned>(&self, kind: &str, path: &Path) -> Option<T> {
+        let (file, path) = self.place(kind, path)?;
+        let bytes = fs::read(file).ok()?;
+        let (sum, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+        if crc32fast::hash(rest) != u32::from_le_bytes(*sum) {
+            return None;
+        }
+        let (found, index) = postcard::from_bytes::<((String, Vec<u8>), T)>(rest).ok()?;
+        (found == (kind.to_owned(), path)).then_some(index)
+    }
+
+    /// Keeps an index of this kind for `path`, if that is possible.
+    pub(super) fn store<T: Serialize>(&self, kind: &str, path: &Path, index: &T) {
+        let Some((file, path)) = self.place(kind, path) else { return };
+        let Ok(bytes) = postcard::to_stdvec(&((kind, path), index)) else { return };
+        let write = || -> std::io::Result<()> {
+            let folder = file.parent().ok_or(std::io::ErrorKind::NotFound)?;
+            fs::create_dir_all(folder)?;
+            let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+            temporary.write_all(MAGIC)?;
+            temporary.write_all(&crc32fast::hash(&bytes).to_le_bytes())?;
+            temporary.write_all(&bytes)?;
+            temporary.persist(file).map_err(|error| error.error)?;
+            Ok(())
+        };
+        // a full disk or a folder that is not ours costs time at the next start, nothing else
+        drop(write());
+    }
+
+    /// The file for `path`, and the path's real name.
+    fn place(&self, kind: &str, path: &Path) -> Option<(PathBuf, Vec<u8>)> {
+        let path = to_bytes(path.canonicalize().ok()?.as_os_str());
+        let mut hasher = DefaultHasher::new();
+        (kind, &path).hash(&mut hasher);
+        let file = self.folder.as_ref()?.join(format!("{kind}-{:016x}", hasher.finish()));
+        Some((file, path))
+    }
+}
+
+/// When a file or folder was changed, since 1970; `None` if it was so recently that a further
+/// change could bear the same time, or if it is not known.
+pub(super) fn settled_time(path: &Path) -> Option<Duration> {
+    let modified = path.metadata().ok()?.modified().ok()?;
+    let age = SystemTime::now().duration_since(modified).ok()?;
+    if age < TIMER_STEP {
+        return None;
+    }
+    modified.duration_since(UNIX_EPOCH).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_comes_back_unless_the_file_is_damaged() {
+        let root = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(&root.path().join("cache"));
+        let stored = vec![3_u64, 1, 4];
+        cache.store("numbers", root.path(), &stored);
+        assert_eq!(cache.load("numbers", root.path()), Some(stored));
+        assert_eq!(cache.load::<Vec<u64>>("others", root.path()), None);
+        let (file, _) = cache.place("numbers", root.path()).expect("a place");
+        let mut bytes = fs::read(&file).expect("the file");
+        *bytes.last_mut().expect("bytes") ^= 1;
+        fs::write(&file, &bytes).expect("written");
+        assert_eq!(cache.load::<Vec<u64>>("numbers", root.path()), None);
+        fs::write(&file, b"").expect("written");
+        assert_eq!(cache.load::<Vec<u64>>("numbers", root.path()), None);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_no_error() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("file");
+        fs::write(&file, b"in the way").expect("written");
+        Cache::at(&file).store("numbers", root.path(), &1_u64);
+        Cache { folder: None }.store("numbers", root.path(), &1_u64);
+        assert_eq!(Cache::at(&file).load::<u64>("numbers", root.path()), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! Sources that consist of several files: which files they are, and which part they belong to.
+
+use std::path::{Path, PathBuf};
+
+use super::Split;
+use super::bytes::{malformed, unreadable};
+use crate::error::Error;
+
+/// Most files that a pattern may stand for.
+const MAX_FILES: usize = 1 << 20;
+
+/// How the samples of a source lie together, where it is dear to jump from one place to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shards {
+    /// For each shard the index of the first sample behind it; the first shard starts with sample 0.
+    pub ends: Vec<usize>,
+    /// How many shards the source can hold ready at a time, and which are to be mixed.
+    pub window: usize,
+}
+
+/// The files of a source.
+pub(super) struct Listed {
+    /// What the user named.
+    pub(super) path: PathBuf,
+    pub(super) files: Vec<PathBuf>,
+    /// The part that was chosen by the files' names.
+    pub(super) split: Option<Split>,
+}
+
+impl Listed {
+    pub(super) fn one(path: &Path) -> Self {
+        Self { path: path.into(), files: vec![path.into()], split: None }
+    }
+}
+
+/// By the extension: a tar archive, gzipped or not, or a parquet file.
+fn is_shard(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let hidden = name.starts_with('.');
+    !hidden && [".tar", ".tar.gz", ".tgz", ".parquet"].iter().any(|end| name.ends_with(end))
+}
+
+/// What lies directly in a folder: shards, and folders that are not hidden; both sorted.
+pub(super) fn in_folder(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in folder.read_dir().map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        let path = entry.path();
+        if is_shard(&path) {
+            files.push(path);
+        } else if !entry.file_name().as_encoded_bytes().starts_with(b".") && path.is_dir() {
+            folders.push(path);
+        }
+    }
+    files.sort();
+    folders.sort();
+    Ok((files, folders))
+}
+
+/// The shards in a folder and in the folders directly below it.
+pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let (mut files, folders) = in_folder(folder)?;
+    for folder in folders {
+        files.extend(in_folder(&folder)?.0);
+    }
+    Ok(files)
+}
+
+/// The files of the part `split`, by words in their names or their folder's: `train-0001.tar`,
+/// `data/test-00000-of-00004.parquet`, `val/0001.tar`.
+///
+/// Without `split` it is the training part, if there is another one, or else all files.
+pub(super) fn choose_files(path: &Path, files: Vec<PathBuf>, split: Option<Split>) -> Listed {
+    let is_in = |file: &PathBuf, marks: &[&str]| {
+        let name = file.strip_prefix(path).unwrap_or(file).to_string_lossy().to_lowercase();
+        name.split(|c: char| !c.is_alphanumeric()).any(|word| marks.contains(&word))
+    };
+    let find = |marks: &[&str]| -> Vec<PathBuf> {
+        files.iter().filter(|file| is_in(file, marks)).cloned().collect()
+    };
+    let (train, mut test) = (find(&["train"]), find(&["test"]));
+    if test.is_empty() {
+        test = find(&["val", "validation", "valid"]);
+    }
+    let (chosen, split) = match split {
+        None if train.is_empty() || test.is_empty() => (files, None),
+        Some(Split::Test) => (test, Some(Split::Test)),
+        None | Some(Split::Train) => (train, Some(Split::Train)),
+    };
+    Listed { path: path.into(), files: chosen, split }
+}
+
+/// True if a source has braces: `shards-{000..031}.tar`.
+pub(super) fn is_pattern(source: &str) -> bool {
+    source.contains('{') && source.contains('}')
+}
+
+/// The files that a pattern with `{first..last}` or `{one,other}` stands for, in its order.
+///
+/// # Errors
+/// If braces do not match, hold neither a range nor a list, or stand for too many files.
+pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, Error> {
+    let wrong = |reason: &str| malformed(Path::new(pattern), reason.into());
+    let mut names = vec![String::new()];
+    let mut rest = pattern;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (inside, behind) = behind
+            .split_once('}')
+            .ok_or_else(|| wrong("has a `{` without `}`; write a range as `{000..031}`"))?;
+        let choices = choices(inside).ok_or_else(|| {
+            wrong("needs a range such as `{000..031}` or a list such as `{a,b}` in its braces")
+        })?;
+        if names.len().saturating_mul(choices.len()) > MAX_FILES {
+            return Err(wrong("stands for more than a million files; name fewer"));
+        }
+        let longer = |name: &String| {
+            let name = format!("{name}{before}");
+            choices.iter().map(move |choice| format!("{name}{choice}")).collect::<Vec<_>>()
+        };
+        names = names.iter().flat_map(longer).collect();
+        rest = behind;
+    }
+    Ok(names.into_iter().map(|name| PathBuf::from(name + rest)).collect())
+}
+
+/// `000..031` or `a,b`; numbers are as wide as the first one.
+fn choices(inside: &str) -> Option<Vec<String>> {
+    let Some((first, last)) = inside.split_once("..") else {
+        let list: Vec<_> = inside.split(',').map(String::from).collect();
+        return (list.len() > 1).then_some(list);
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(first) || !digits(last) {
+        return None;
+    }
+    let (start, end): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+    let width = first.len();
+    (start <= end && end - start < MAX_FILES)
+        .then(|| (start..=end).map(|number| format!("{number:0width$}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_stand_for_ranges_and_lists() {
+        let names = |pattern| {
+            let paths = expand(pattern).map_err(|error| error.to_string())?;
+            Ok::<_, String>(paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(names("s-{08..10}.tar").unwrap(), ["s-08.tar", "s-09.tar", "s-10.tar"]);
+        assert_eq!(names("{a,b}{1..2}").unwrap(), ["a1", "a2", "b1", "b2"]);
+        for wrong in ["{1..", "x{a}", "{2..1}", "{a..b}", "{0..99999999}", "{0..1999}{0..1999}"] {
+            let error = names(wrong).unwrap_err();
+            assert!(error.starts_with(&format!("`{wrong}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_are_chosen_by_words_in_names() {
+        let choose = |names: &[&str], split| {
+            let files = names.iter().map(|name| Path::new("root").join(name)).collect();
+            choose_files(Path::new("root"), files, split).files.len()
+        };
+        let files = ["train-0.tar", "train-1.tar", "test-0.tar", "validation-0.tar"];
+        assert_eq!((choose(&files, None), choose(&files, Some(Split::Test))), (2, 1));
+        assert_eq!(choose(&["train/0.tar", "val/0.tar", "val/1.tar"], Some(Split::Test)), 2);
+        assert_eq!(choose(&["training.tar", "0.tar"], None), 2);
+        assert_eq!(choose(&["constrain-0.tar"], Some(Split::Train)), 0);
+    }
+}

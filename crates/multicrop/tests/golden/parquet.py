@@ -1,0 +1,54 @@
+"""Small parquet files in the forms that people have, beside this script.
+
+Written with pyarrow 26.0.1, Pillow 11.3 and Python 3.11; nothing is random. Image i is a PNG of
+5 x 4 pixels, all (i, i, i).
+"""
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+HERE = Path(__file__).parent / "parquet"
+
+
+def png(value):
+    file = io.BytesIO()
+    Image.new("RGB", (5, 4), (value,) * 3).save(file, "PNG")
+    return file.getvalue()
+
+
+def hugging_face(name, values, labels, **options):
+    """struct<bytes, path> and a ClassLabel, with the metadata of the `datasets` library."""
+    rows = [{"bytes": None if v is None else png(v), "path": f"{v}.png"} for v in values]
+    image = pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": ["cat", "dog", "owl"], "_type": "ClassLabel"},
+    }
+    table = pa.table({"id": list(range(len(values))), "image": image, "label": labels})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, HERE / f"{name}.parquet", **options)
+
+
+def plain(name, values, **options):
+    """A binary column and a column of text."""
+    table = pa.table({
+        "caption": [f"image {v}" for v in values],
+        "img": pa.array([png(v) for v in values], pa.binary()),
+        "class": [["owl", "cat"][v % 2] for v in values],
+    })
+    pq.write_table(table, HERE / f"{name}.parquet", **options)
+
+
+HERE.mkdir(exist_ok=True)
+hugging_face("train-00000-of-00002", [1, 2, 3, 4, None], [2, 0, 2, 1, 1], row_group_size=2)
+hugging_face("train-00001-of-00002", [6, 7], [0, 0], compression="zstd")
+hugging_face("test-00000-of-00001", [8], [-1], compression="none", use_dictionary=False)
+plain("plain-gzip", [1, 2, 3], compression="gzip", data_page_version="2.0")
+plain("plain-lz4", [1, 2, 3], compression="lz4", write_page_index=True)
+pq.write_table(pa.table({"x": [1, 2], "text": ["a", "b"], "many": [[b"a"], [b"b"]]}), HERE / "no-image.parquet")
+pq.write_table(pa.table({"image": pa.array([], pa.binary())}), HERE / "no-rows.parquet")

@@ -1,0 +1,92 @@
+//! Folders of images.
+
+use super::*;
+
+#[test]
+fn a_folder_is_sorted_and_its_first_folders_are_the_labels() {
+    let root = folder(&["dog/b.png", "cat/deep/a.png", "dog/a.png"]);
+    write(root.path(), "notes.txt", b"no image");
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(data.classes(), ["cat", "dog"]);
+    assert_eq!((labels(&*data), values(&*data)), (vec![0, 1, 1], vec![1, 2, 0]));
+    assert!(data.name(1).ends_with("dog/a.png"), "{}", data.name(1));
+}
+
+#[test]
+fn an_image_in_the_root_means_no_labels_and_needs_no_extension() {
+    let root = folder(&["dog/b.png", "photo", ".hidden.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert!(data.classes().is_empty() && data.label(0).is_none());
+    assert_eq!(values(&*data), [0, 1]);
+}
+
+#[test]
+fn parts_of_a_folder_are_chosen_by_suffix() {
+    let root = folder(&["train/a/1.png", "train/b/2.png", "val/a/3.png", "val/c/4.png"]);
+    let (train, test) = (open_at(root.path(), ""), open_at(root.path(), ":test"));
+    // `folder/` and `:test` make `folder/:test`
+    let (train, test) = (train.unwrap(), test.unwrap());
+    assert_eq!((values(&*train), values(&*test)), (vec![0, 1], vec![2, 3]));
+    let error = same_classes(&*train, &*test).unwrap_err().to_string();
+    assert!(error.contains("`b` here is `c` there"), "{error}");
+    assert!(same_classes(&*train, &*train).is_ok());
+    let plain = folder(&["a/1.png"]);
+    let error = message(open_at(plain.path(), ":test"));
+    assert!(error.contains("no folder `test` or `val`"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_a_loop_end() {
+    let root = folder(&["a/1.png", "b/2.png"]);
+    std::os::unix::fs::symlink(root.path(), root.path().join("a/up")).unwrap();
+    std::os::unix::fs::symlink("nowhere", root.path().join("b/lost.png")).unwrap();
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(data.len(), 3);
+    assert!(data.load(2, &Options::default()).is_err(), "a link to nothing is a bad image");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_with_two_names_belongs_to_the_shorter_one() {
+    let root = folder(&["b/1.png", "c/2.png"]);
+    fs::create_dir(root.path().join("a")).unwrap();
+    std::os::unix::fs::symlink("../b", root.path().join("a/link")).unwrap();
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.classes().join(" ")), (vec![0, 1], "b c".into()));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf_8_are_read_and_shown() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempdir().unwrap();
+    let class = root.path().join(std::ffi::OsStr::from_bytes(b"caf\xE9"));
+    fs::create_dir(&class).unwrap();
+    fs::write(class.join(std::ffi::OsStr::from_bytes(b"\xFF.png")), png([3; 3])).unwrap();
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), labels(&*data)), (vec![3], vec![0]));
+    assert_eq!(data.classes(), ["caf\u{FFFD}"]);
+    assert!(data.name(0).ends_with("/\u{FFFD}.png"), "{}", data.name(0));
+}
+
+#[test]
+fn a_file_that_vanishes_is_a_bad_image() {
+    let root = folder(&["a/1.png", "a/2.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    fs::remove_file(root.path().join("a/1.png")).unwrap();
+    let error = data.load(0, &Options::default()).unwrap_err();
+    assert_eq!(error.kind(), "unreadable");
+    assert!(data.load(1, &Options::default()).is_ok());
+}
+
+#[test]
+fn files_and_folders_of_similar_names_are_sorted_part_by_part() {
+    let names = ["a/b/1.png", "a/b.png", "a-b/1.png", "a/c/d/1.png", "a/c/d.png", "a/d/0.png"];
+    let root = folder(&names);
+    let data = open_at(root.path(), "").unwrap();
+    let mut paths: Vec<_> = names.iter().map(|name| root.path().join(name)).collect();
+    paths.sort();
+    let found: Vec<_> = (0..data.len()).map(|i| std::path::PathBuf::from(data.name(i))).collect();
+    assert_eq!(found, paths);
+}

@@ -1,0 +1,204 @@
+//! Tar archives, alone and as shards.
+
+use std::sync::Arc;
+
+use multicrop::loader::{Loader, LoaderConfig};
+use multicrop::order;
+use multicrop::recipe::Recipe;
+
+use super::*;
+
+#[test]
+fn tar_archives_are_read_plain_and_gzipped() {
+    let files = [
+        ("./data/dog/1.png", png([1; 3])),
+        ("./data/cat/2.png", png([2; 3])),
+        ("./data/cat/._2.png", b"from a Mac".to_vec()),
+        ("./data/readme", b"no image".to_vec()),
+    ];
+    let root = tempdir().unwrap();
+    write(root.path(), "plain", &tar(&files));
+    write(root.path(), "packed", &gz(&tar(&files)));
+    for name in ["plain", "packed"] {
+        let data = open_at(root.path(), name).unwrap();
+        assert_eq!(data.classes(), ["cat", "dog"]);
+        assert_eq!((values(&*data), labels(&*data)), (vec![2, 1], vec![0, 1]));
+        assert!(data.name(0).ends_with(": cat/2.png"), "{}", data.name(0));
+    }
+    let whole = tar(&files);
+    // inside of the first image, and inside of the second header
+    for len in [580, 1300] {
+        write(root.path(), "cut", &whole[..len]);
+        assert!(message(open_at(root.path(), "cut")).contains("copy"), "cut at {len}");
+    }
+    write(root.path(), "text", &tar(&[("a.txt", b"text".to_vec())]));
+    assert!(message(open_at(root.path(), "text")).contains("holds no images"));
+}
+
+#[test]
+fn tar_archives_have_parts_and_web_dataset_labels() {
+    let root = tempdir().unwrap();
+    let parts = [("train/a/1.png", png([1; 3])), ("test/a/2.png", png([2; 3]))];
+    write(root.path(), "parts.tar", &tar(&parts));
+    assert_eq!(values(&*open_at(root.path(), "parts.tar").unwrap()), [1]);
+    assert_eq!(values(&*open_at(root.path(), "parts.tar:test").unwrap()), [2]);
+    let keyed = |class: &str| {
+        tar(&[
+            ("x/0001.png", png([1; 3])),
+            ("x/0001.cls", class.into()),
+            ("x/0002.seg.png", png([2; 3])),
+            ("x/0002.cls", b"0".to_vec()),
+        ])
+    };
+    write(root.path(), "keyed.tar", &keyed("2\n"));
+    let data = open_at(root.path(), "keyed.tar").unwrap();
+    assert_eq!((labels(&*data), data.classes().len()), (vec![2, 0], 3));
+    write(root.path(), "keyed.tar", &keyed("dog"));
+    let error = message(open_at(root.path(), "keyed.tar"));
+    assert!(error.contains("has no class number"), "{error}");
+}
+
+/// Shards of four images each, gzipped or not; images are numbered through.
+fn shards(root: &Path, count: usize, ending: &str) {
+    for shard in 0..count {
+        let file = |i: usize| {
+            [
+                (format!("{i:04}.png"), png([i as u8; 3])),
+                (format!("{i:04}.json"), format!("{{\"label\": {}}}", i % 3).into_bytes()),
+            ]
+        };
+        let files: Vec<_> = (4 * shard..4 * shard + 4).flat_map(file).collect();
+        let files: Vec<_> = files.iter().map(|(name, bytes)| (&name[..], bytes.clone())).collect();
+        let bytes = tar(&files);
+        let bytes = if ending.ends_with('z') { gz(&bytes) } else { bytes };
+        write(root, &format!("shard-{shard:03}.{ending}"), &bytes);
+    }
+}
+
+#[test]
+fn shards_are_one_data_set() {
+    let numbers: Vec<u8> = (0..48).collect();
+    for ending in ["tar", "tar.gz", "tgz"] {
+        let root = tempdir().unwrap();
+        shards(root.path(), 12, ending);
+        for name in ["", &format!("shard-{{000..011}}.{ending}")] {
+            let data = open_at(root.path(), name).unwrap();
+            assert_eq!(values(&*data), numbers);
+            assert_eq!(labels(&*data)[..5], [0, 1, 2, 0, 1]);
+            assert!(data.name(9).ends_with(&format!("shard-002.{ending}: 0009.png")));
+        }
+        let some = open_at(root.path(), &format!("shard-00{{1,3}}.{ending}")).unwrap();
+        assert_eq!(values(&*some), [4, 5, 6, 7, 12, 13, 14, 15]);
+        let error = message(open_at(root.path(), &format!("shard-{{010..012}}.{ending}")));
+        assert!(error.contains(&format!("shard-012.{ending}`")), "{error}");
+        assert!(error.contains("stands for 3 files"), "{error}");
+    }
+}
+
+#[test]
+fn shards_have_parts_by_their_names_or_inside() {
+    let root = tempdir().unwrap();
+    write(root.path(), "train/0.tar", &tar(&[("1.png", png([1; 3]))]));
+    write(root.path(), "train/1.tar", &tar(&[("2.png", png([2; 3]))]));
+    write(root.path(), "val/0.tar", &tar(&[("3.png", png([3; 3]))]));
+    assert_eq!(values(&*open_at(root.path(), "").unwrap()), [1, 2]);
+    assert_eq!(values(&*open_at(root.path(), ":test").unwrap()), [3]);
+    let inside = tempdir().unwrap();
+    for shard in 0..2 {
+        let files = [("train/a/1.png", png([shard; 3])), ("test/a/2.png", png([shard + 10; 3]))];
+        write(inside.path(), &format!("{shard}.tar"), &tar(&files));
+    }
+    assert_eq!(values(&*open_at(inside.path(), "").unwrap()), [0, 1]);
+    assert_eq!(values(&*open_at(inside.path(), ":test").unwrap()), [10, 11]);
+    let plain = tempdir().unwrap();
+    write(plain.path(), "0.tar", &tar(&[("a/1.png", png([1; 3]))]));
+    assert!(message(open_at(plain.path(), ":test")).contains("no folder `test` or `val`"));
+}
+
+#[test]
+fn images_beside_archives_are_what_was_unpacked_from_them() {
+    let root = folder(&["a/1.png", "b/2.png"]);
+    write(root.path(), "all.tar", &tar(&[("a/1.png", png([9; 3]))]));
+    assert_eq!(values(&*open_at(root.path(), "").unwrap()), [0, 1]);
+}
+
+#[test]
+fn packed_shards_are_visited_near_each_other_and_plain_ones_in_any_order() {
+    let (plain, packed) = (tempdir().unwrap(), tempdir().unwrap());
+    shards(plain.path(), 12, "tar");
+    shards(packed.path(), 12, "tar.gz");
+    let (plain, packed) = (open_at(plain.path(), "").unwrap(), open_at(packed.path(), "").unwrap());
+    assert_eq!(order::of_dataset(&*plain, 3, 1), order::epoch_order(3, 1, 48));
+    let order = order::of_dataset(&*packed, 3, 1);
+    for stretch in order.windows(4) {
+        let mut shards: Vec<_> = stretch.iter().map(|index| index / 4).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        assert!(shards.len() <= 4);
+    }
+    let batches = |workers, first| -> Vec<_> {
+        let config = LoaderConfig { batch_size: 5, workers, seed: 3, ..LoaderConfig::default() };
+        let recipe = Arc::new(Recipe::dino(8, 4, 1));
+        let loader = Loader::start(Arc::clone(&packed), recipe, config, first, 20).unwrap();
+        loader.map(Result::unwrap).collect()
+    };
+    let all = batches(1, 0);
+    assert_eq!(
+        all[0].indices[..],
+        order::of_dataset(&*packed, 3, 0)[..5].iter().map(|&i| i as usize).collect::<Vec<_>>()
+    );
+    assert_eq!(all, batches(3, 0));
+    assert_eq!(all[13..], batches(2, 13));
+}
+
+#[test]
+fn archives_that_are_damaged_or_vanish_are_refused_or_have_bad_images() {
+    let root = tempdir().unwrap();
+    shards(root.path(), 3, "tar.gz");
+    let data = open_at(root.path(), "").unwrap();
+    let whole = fs::read(root.path().join("shard-001.tar.gz")).unwrap();
+    write(root.path(), "shard-001.tar.gz", &whole[..whole.len() / 2]);
+    fs::remove_file(root.path().join("shard-002.tar.gz")).unwrap();
+    let load = |index| data.load(index, &Options::default());
+    assert!(load(0).is_ok());
+    assert!(load(4).unwrap_err().to_string().contains("damaged gzip file"));
+    assert!(load(8).unwrap_err().to_string().contains("cannot read"));
+    assert!(message(open_at(root.path(), "")).contains("shard-001.tar.gz` is a damaged"));
+    write(root.path(), "shard-001.tar.gz", b"no archive");
+    assert!(message(open_at(root.path(), "")).contains("no tar archive, though others"));
+}
+
+#[test]
+fn bombs_are_refused_by_size() {
+    let root = tempdir().unwrap();
+    // 100 MiB of zeros behind a header; a name of 2 MiB
+    let zeros = tar(&[("zeros.png", vec![0; 100 << 20])]);
+    write(root.path(), "zeros.tar.gz", &gz(&zeros));
+    let error = message(open_at(root.path(), "zeros.tar.gz"));
+    assert!(error.contains("unpacks to more than"), "{error}");
+    let mut header = ::tar::Header::new_gnu();
+    header.set_entry_type(::tar::EntryType::GNULongName);
+    header.set_path("././@LongLink").unwrap();
+    header.set_size(2 << 20);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend(vec![b'x'; 2 << 20]);
+    bytes.extend(tar(&[("1.png", png([1; 3]))]));
+    write(root.path(), "name.tar", &bytes);
+    let error = message(open_at(root.path(), "name.tar"));
+    assert!(error.contains("a header of more than 1 MiB"), "{error}");
+}
+
+#[test]
+fn names_in_an_archive_need_not_be_utf_8() {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.as_old_mut().name[..7].copy_from_slice(b"a/\xE9.png");
+    header.set_size(png([4; 3]).len() as u64);
+    header.set_cksum();
+    builder.append(&header, &png([4; 3])[..]).unwrap();
+    let root = tempdir().unwrap();
+    write(root.path(), "latin.tar", &builder.into_inner().unwrap());
+    let data = open_at(root.path(), "latin.tar").unwrap();
+    assert_eq!((values(&*data), labels(&*data)), (vec![4], vec![0]));
+}

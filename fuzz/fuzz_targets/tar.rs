@@ -1,0 +1,10 @@
+//! Any bytes, as a tar archive, gzipped or not: samples or an error, never a panic, a hang or much memory.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+mod containers;
+mod panics;
+
+fuzz_target!(init: panics::abort_on_ours(), |bytes: &[u8]| containers::open(bytes));
