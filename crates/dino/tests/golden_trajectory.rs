@@ -69,6 +69,7 @@ fn config(common: &Fixture, run: &Fixture) -> Config {
     config.objective.patch_center_momentum = number(&method["momentum_patch"]);
     config.objective.lambda_cls = number(&method["lambda_cls"]);
     config.objective.lambda_patch = number(&method["lambda_patch"]);
+    config.objective.lambda_koleo = number(&method["lambda_kp"]);
     config.objective.patch_temp_start = number(&plan["patch_temp_first"]);
     config.objective.patch_temp = number(&plan["patch_temp_last"]);
     config.objective.teacher_temp_start = number(&plan["temp_first"]);
@@ -229,6 +230,12 @@ fn golden_trajectory_of_dino_vmf() {
 #[test]
 fn golden_trajectory_of_dino_vmf_with_form_b_and_two_debye_terms() {
     check("traj_dino_vmf_b", 1);
+}
+
+#[test]
+fn golden_trajectory_of_dino_vmf_with_spread_prototypes() {
+    check("traj_dino_vmf_kp", 1);
+    check("traj_dino_vmf_kp", 2);
 }
 
 #[test]

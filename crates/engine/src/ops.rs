@@ -7,6 +7,7 @@ pub mod attention;
 pub mod ema;
 pub mod gelu;
 pub mod grad_norm;
+pub mod koleo;
 pub mod l2_normalize;
 pub mod layer_norm;
 pub mod linear;

@@ -70,6 +70,9 @@ impl Config {
         self.data.check(&check, self.model.patch_size)?;
         self.model.check_image_size(&check)?;
         self.objective.check(&check)?;
+        let enough = self.objective.lambda_koleo == 0.0 || self.model.prototypes >= 2;
+        let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
+        check.require(enough, "model.prototypes", self.model.prototypes, needed)?;
         if self.objective.method.masks() {
             self.masking.check(&check, &self.model, &self.data)?;
         }

@@ -61,6 +61,8 @@ pub struct Data {
     pub mean: Vec<f64>,
     /// Standard deviation of each channel, for values in [0, 1]; ImageNet's for 3 channels, else 0.5.
     pub std: Vec<f64>,
+    /// Turn images as their EXIF tag says, which the reference does not.
+    pub orientation: bool,
     /// Stop at the first unreadable image, which is otherwise counted and replaced.
     pub strict: bool,
 }
@@ -91,6 +93,7 @@ impl Default for Data {
             channels: 3,
             mean: Self::normalization(3).0,
             std: Self::normalization(3).1,
+            orientation: true,
             strict: false,
         }
     }

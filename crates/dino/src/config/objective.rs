@@ -42,6 +42,8 @@ pub struct Objective {
     pub lambda_cls: f64,
     /// Weight of the loss of masked patches.
     pub lambda_patch: f64,
+    /// Weight of KoLeo-proto, which spreads the prototypes of \[CLS\] tokens; 0: none.
+    pub lambda_koleo: f64,
     /// Whether the normalizer of the student passes its gradient to the prototypes' norms.
     pub gradient_through_normalizer: bool,
 }
@@ -166,6 +168,7 @@ impl Default for Objective {
             patch_center_momentum: 0.9,
             lambda_cls: 1.0,
             lambda_patch: 1.0,
+            lambda_koleo: 0.0,
             gradient_through_normalizer: true,
         }
     }
@@ -182,6 +185,7 @@ impl Objective {
         check.positive("objective.patch_temp", self.patch_temp)?;
         check.not_negative("objective.lambda_cls", self.lambda_cls)?;
         check.not_negative("objective.lambda_patch", self.lambda_patch)?;
+        check.not_negative("objective.lambda_koleo", self.lambda_koleo)?;
         check.fraction("objective.center_momentum", self.center_momentum)?;
         check.fraction("objective.patch_center_momentum", self.patch_center_momentum)
     }

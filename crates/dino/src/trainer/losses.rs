@@ -1,15 +1,18 @@
-//! The terms of a step's loss: \[CLS\] tokens across views, and masked patches.
+//! The terms of a step's loss: \[CLS\] tokens across views, masked patches, and the spread of the
+//! prototypes.
 //!
 //! ```text
-//! loss = λ_cls · mean over pairs of views + λ_patch · patches
+//! loss = λ_cls · mean over pairs of views + λ_patch · patches + λ_koleo · spread
 //! patches = 1 / (2 B) Σ over global crops of  1 / max(1, m) Σ over its m masked patches of CE
 //! ```
 //!
 //! A crop without a masked patch counts as zero. The center of patches is a mean over all of them,
-//! masked or not.
+//! masked or not. The spread is KoLeo-proto's ([`engine::ops::koleo`]), of the prototypes of \[CLS\]
+//! tokens, once in a step.
 //!
 //! Source: `iBOTLoss` of iBOT's `main_ibot.py`, described in Zhou et al., arXiv:2111.07832.
 
+use engine::ops::koleo::{self, Form};
 use engine::ops::mixture_cross_entropy::Outcome;
 use engine::{Params, Tensor};
 
@@ -27,6 +30,7 @@ pub(super) struct Losses<'a> {
     crops: usize, // of an image
     cls: Loss<'a>,
     patches: Option<Loss<'a>>,
+    lambda_koleo: f64,
 }
 
 /// One term: its prototypes, its center, its weight.
@@ -68,7 +72,20 @@ impl<'a> Losses<'a> {
         let patches = patch_center.map(|center| {
             loss(head.patch_prototypes, center, values.patch_temp, settings.lambda_patch)
         });
-        Self { objective, crops: step.config.data.crops(), cls, patches }
+        let (crops, lambda_koleo) = (step.config.data.crops(), settings.lambda_koleo);
+        Self { objective, crops, cls, patches, lambda_koleo }
+    }
+
+    /// Adds the loss of the prototypes' spread to `sums` and its gradient to `grads`.
+    pub(super) fn spread_prototypes(&self, grads: &mut Params, sums: &mut Sums) {
+        if self.lambda_koleo == 0.0 {
+            return;
+        }
+        let Networks { prototypes, student, .. } = self.cls.networks;
+        let (g, v) = (student.get(prototypes.g), student.get(prototypes.v));
+        let (loss, saved) = koleo::forward(g, v, Form::Plain);
+        koleo::backward(saved, self.lambda_koleo as f32, grads.get_mut(prototypes.v));
+        sums.loss += self.lambda_koleo * loss;
     }
 
     /// Adds the loss of a micro-batch to `sums` and its gradients to `grads`; returns those of the

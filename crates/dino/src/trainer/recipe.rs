@@ -50,6 +50,7 @@ impl Data {
 
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
-        decode::Options { channels: self.channels, ..decode::Options::default() }
+        let Self { channels, orientation, .. } = *self;
+        decode::Options { channels, orientation, ..decode::Options::default() }
     }
 }

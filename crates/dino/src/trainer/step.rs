@@ -242,6 +242,7 @@ impl Step {
             self.network.backward(student, saved, &dy, grads);
             times.backward += clock.lap();
         }
+        losses.spread_prototypes(grads, &mut sums);
         Ok(sums)
     }
 
