@@ -19,7 +19,7 @@
 //! let dataset = multicrop::open("shapes:test")?;
 //! let recipe = Arc::new(Recipe::dino(32, 16, 4));
 //! let config = LoaderConfig { batch_size: 8, ..LoaderConfig::default() };
-//! for batch in Loader::start(dataset, recipe, config, 0, 2)? {
+//! for batch in Loader::<f32>::start(dataset, recipe, config, 0, 2)? {
 //!     let batch = batch?;
 //!     assert_eq!(batch.globals.data.len(), 2 * 8 * 3 * 32 * 32);
 //!     assert_eq!(batch.locals.data.len(), 4 * 8 * 3 * 16 * 16);

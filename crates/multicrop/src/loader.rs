@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use streams::{Key, Purpose, Stream};
 
 use crate::augment::Scratch;
+use crate::augment::normalize::Element;
 use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
@@ -115,12 +116,12 @@ pub fn steps_per_epoch(dataset: &dyn Dataset, batch_size: usize) -> Result<u64, 
 ///
 /// # Panics
 /// As [`Loader::start`].
-pub fn batch_at(
+pub fn batch_at<T: Element>(
     dataset: &dyn Dataset,
     recipe: &Recipe,
     config: &LoaderConfig,
     step: u64,
-) -> Result<Batch, Error> {
+) -> Result<Batch<T>, Error> {
     let steps = check(dataset, config)?;
     let order = order::of_dataset(dataset, config.seed, step / steps);
     let mut batch = Batch::empty(recipe, config.batch_size);
@@ -143,12 +144,13 @@ fn check(dataset: &dyn Dataset, config: &LoaderConfig) -> Result<u64, Error> {
     steps_per_epoch(dataset, config.global_batch_size())
 }
 
-/// Makes the batches of a range of steps ahead of their use; an iterator over them.
+/// Makes the batches of a range of steps ahead of their use; an iterator over them. Values are of
+/// single precision, or `half::bf16`.
 ///
 /// After an error there are no more batches; that there are too many bad images is told in place
 /// of the batch behind the one that lists the last of them. Dropping it stops its threads within one image.
-pub struct Loader {
-    pool: Arc<Pool>,
+pub struct Loader<T: Element = f32> {
+    pool: Arc<Pool<T>>,
     threads: Vec<JoinHandle<()>>,
     bad: BadImages,
     started: Instant,
@@ -157,7 +159,7 @@ pub struct Loader {
     ended: bool,
 }
 
-impl Loader {
+impl<T: Element> Loader<T> {
     /// Starts to make the batches of `first_step..last_step`.
     ///
     /// # Errors
@@ -197,7 +199,7 @@ impl Loader {
     }
 
     /// Gives a batch back, so that its memory serves a later one.
-    pub fn recycle(&self, batch: Batch) {
+    pub fn recycle(&self, batch: Batch<T>) {
         self.pool.recycle(batch);
     }
 
@@ -212,7 +214,7 @@ impl Loader {
         LoaderStats { data_wait: self.waited, elapsed, ..self.pool.stats() }
     }
 
-    fn next_batch(&mut self) -> Option<Result<Batch, Error>> {
+    fn next_batch(&mut self) -> Option<Result<Batch<T>, Error>> {
         // told one batch later, so that the list of bad images is complete
         if let Some(error) = self.too_many_bad.take() {
             return Some(Err(error));
@@ -225,8 +227,8 @@ impl Loader {
     }
 }
 
-impl Iterator for Loader {
-    type Item = Result<Batch, Error>;
+impl<T: Element> Iterator for Loader<T> {
+    type Item = Result<Batch<T>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -243,7 +245,7 @@ impl Iterator for Loader {
     }
 }
 
-impl Drop for Loader {
+impl<T: Element> Drop for Loader<T> {
     fn drop(&mut self) {
         self.pool.stop();
         for thread in self.threads.drain(..) {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use half::bf16;
 use multicrop::dataset::Sample;
 use multicrop::decode::Options;
 use multicrop::loader::{Batch, Loader, LoaderConfig, batch_at, steps_per_epoch};
@@ -67,6 +68,22 @@ fn batches(data: &Arc<dyn Dataset>, workers: usize, first: u64, last: u64) -> Ve
 }
 
 #[test]
+fn batches_of_bf16_are_those_of_f32_rounded() {
+    let data = colors(12, &[5]);
+    let config = config(4, 2);
+    let rounded = Loader::<bf16>::start(Arc::clone(&data), recipe(), config.clone(), 0, 6).unwrap();
+    for (batch, rounded) in start(&data, config, 0, 6).zip(rounded) {
+        let (batch, rounded) = (batch.unwrap(), rounded.unwrap());
+        assert_eq!(batch.indices, rounded.indices);
+        let pairs = [(&batch.globals, &rounded.globals), (&batch.locals, &rounded.locals)];
+        for (single, half) in pairs {
+            let expected: Vec<bf16> = single.data.iter().map(|&x| bf16::from_f32(x)).collect();
+            assert_eq!(*half.data, *expected);
+        }
+    }
+}
+
+#[test]
 fn batches_do_not_depend_on_workers_or_on_where_a_run_started() {
     // 4 steps in an epoch, 2 images left over; image 3 is bad
     let data = colors(18, &[3]);
@@ -101,7 +118,7 @@ fn recycled_memory_changes_nothing() {
 fn crops_lie_crop_by_crop_and_come_from_the_stream_of_their_sample() {
     use streams::{Key, Purpose};
     let (data, recipe) = (colors(9, &[]), recipe());
-    let batch = batch_at(&*data, &recipe, &config(4, 1), 3).unwrap();
+    let batch = batch_at::<f32>(&*data, &recipe, &config(4, 1), 3).unwrap();
     assert_eq!((batch.epoch, batch.globals.crops, batch.locals.crops), (1, 2, 3));
     for (place, &index) in batch.indices.iter().enumerate() {
         for crop in 0..5 {
@@ -130,7 +147,7 @@ fn an_epoch_visits_no_image_twice() {
 #[test]
 fn a_recipe_without_local_crops_is_served() {
     let recipe = Arc::new(Recipe::dino(12, 8, 0));
-    let mut loader = Loader::start(colors(8, &[]), recipe, config(4, 2), 0, 1).unwrap();
+    let mut loader = Loader::<f32>::start(colors(8, &[]), recipe, config(4, 2), 0, 1).unwrap();
     let batch = loader.next().unwrap().unwrap();
     assert!(batch.locals.data.is_empty() && batch.locals.crops == 0);
     assert_eq!(batch.globals.data.len(), 2 * 4 * 3 * 12 * 12);
@@ -209,7 +226,7 @@ fn dropping_a_loader_stops_it_at_once() {
     let recipe = Arc::new(Recipe::dino(224, 96, 8));
     let config = LoaderConfig { batch_size: 2000, workers: 2, ..LoaderConfig::default() };
     let begin = Instant::now();
-    drop(Loader::start(data, recipe, config, 0, 1000).unwrap());
+    drop(Loader::<f32>::start(data, recipe, config, 0, 1000).unwrap());
     assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
 }
 
@@ -248,7 +265,7 @@ fn ranks_share_the_batch_of_one_process() {
         }
     }
     let config = LoaderConfig { rank: 1, ranks: 4, ..config(10, 1) };
-    let error = batch_at(&*data, &recipe(), &config, 0).unwrap_err();
+    let error = batch_at::<f32>(&*data, &recipe(), &config, 0).unwrap_err();
     assert!(matches!(error, Error::TooFewImages { images: 39, batch_size: 40, .. }), "{error}");
 }
 

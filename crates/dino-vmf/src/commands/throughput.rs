@@ -37,7 +37,7 @@ impl Throughput {
     ) -> Result<Self> {
         let (workers, batch) = (config.workers.max(1), config.batch_size as u64);
         // without an end, so that all workers are busy until the clock stops
-        let mut loader = Loader::start(dataset, Arc::new(recipe), config, 0, u64::MAX)?;
+        let mut loader = Loader::<f32>::start(dataset, Arc::new(recipe), config, 0, u64::MAX)?;
         for _ in 0..WARMUP {
             let Some(next) = loader.next() else { break };
             loader.recycle(next?);

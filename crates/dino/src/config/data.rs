@@ -63,6 +63,9 @@ pub struct Data {
     pub std: Vec<f64>,
     /// Turn images as their EXIF tag says, which the reference does not.
     pub orientation: bool,
+    /// Decode JPEGs at a half, a quarter or an eighth of their size as long as the shorter side keeps
+    /// this many pixels; none: at full size, as the reference does.
+    pub reduced_for: Option<u32>,
     /// Stop at the first unreadable image, which is otherwise counted and replaced.
     pub strict: bool,
 }
@@ -94,6 +97,7 @@ impl Default for Data {
             mean: Self::normalization(3).0,
             std: Self::normalization(3).1,
             orientation: true,
+            reduced_for: None,
             strict: false,
         }
     }
@@ -126,6 +130,9 @@ impl Data {
             check.range(key, scale)?;
             let found = format!("{scale:?}");
             check.require(scale[1] <= 1.0, key, found, "be at most 1, the whole image")?;
+        }
+        if let Some(pixels) = self.reduced_for {
+            check.at_least_one("data.reduced_for", pixels as usize)?;
         }
         check.range("data.aspect", self.aspect)?;
         check.range("data.blur_radius", self.blur_radius)?;

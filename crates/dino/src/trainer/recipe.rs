@@ -50,7 +50,7 @@ impl Data {
 
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
-        let Self { channels, orientation, .. } = *self;
-        decode::Options { channels, orientation, ..decode::Options::default() }
+        let Self { channels, orientation, reduced_for, .. } = *self;
+        decode::Options { channels, orientation, reduced_for }
     }
 }

@@ -1,6 +1,9 @@
 //! From bytes to the numbers that a model sees.
 
 use dispatch::kernel;
+use std::fmt::Debug;
+
+use bytemuck::Pod;
 use half::bf16;
 
 use crate::image::{Image8, RGB};
@@ -21,7 +24,7 @@ pub fn default_for(channels: usize) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// A number that a model computes with: single precision, or its upper half.
-pub trait Element: Copy + Default + PartialEq + Send + Sync + 'static {
+pub trait Element: Pod + Default + PartialEq + Debug + Send + Sync {
     /// Standardizes one channel: see [`apply`].
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]);
 }

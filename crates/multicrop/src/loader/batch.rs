@@ -2,14 +2,15 @@
 
 use super::sample::{Made, Task};
 use super::values::Values;
+use crate::augment::normalize::Element;
 use crate::error::Error;
 use crate::recipe::{GLOBAL_CROPS, Recipe};
 
 /// Crops of one size of all images of a batch, `[crops, images, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CropBuffer {
+pub struct CropBuffer<T: Element = f32> {
     /// Normalized values, crop by crop as in the reference: all images' crop 0 first.
-    pub data: Values,
+    pub data: Values<T>,
     /// Crops of each image.
     pub crops: usize,
     /// Images in the batch.
@@ -19,7 +20,7 @@ pub struct CropBuffer {
     crop_len: usize,
 }
 
-impl CropBuffer {
+impl<T: Element> CropBuffer<T> {
     /// Room for crops `first..first + crops` of the recipe, which are of one kind.
     fn new(recipe: &Recipe, first: usize, crops: usize, images: usize) -> Self {
         let kind = (crops > 0).then(|| (recipe.kind(first).size as usize, recipe.crop_len(first)));
@@ -36,7 +37,7 @@ impl CropBuffer {
     ///
     /// # Panics
     /// If there is no such crop or image.
-    pub fn crop(&self, crop: usize, image: usize) -> &[f32] {
+    pub fn crop(&self, crop: usize, image: usize) -> &[T] {
         assert!(crop < self.crops && image < self.images, "crop {crop} of image {image}");
         &self.data[(crop * self.images + image) * self.crop_len..][..self.crop_len]
     }
@@ -46,14 +47,14 @@ impl CropBuffer {
     ///
     /// # Panics
     /// If the range ends behind the last image.
-    pub fn part(&self, range: std::ops::Range<usize>) -> Vec<f32> {
+    pub fn part(&self, range: std::ops::Range<usize>) -> Vec<T> {
         let first = |crop: usize| (crop * self.images + range.start) * self.crop_len;
         let len = range.len() * self.crop_len;
         (0..self.crops).flat_map(|crop| &self.data[first(crop)..][..len]).copied().collect()
     }
 
     /// Gives the memory of each image away, behind what is in `by_image`.
-    fn lend(&mut self, by_image: &mut [Vec<Values>]) {
+    fn lend(&mut self, by_image: &mut [Vec<Values<T>>]) {
         for _ in 0..self.crops {
             for crops in &mut *by_image {
                 crops.push(self.data.split_to(self.crop_len));
@@ -62,8 +63,8 @@ impl CropBuffer {
     }
 
     /// Takes back what [`lend`](Self::lend) gave: the next crops of each image.
-    fn take_back(&mut self, by_image: &mut [impl Iterator<Item = Values>]) {
-        let mut whole: Option<Values> = None;
+    fn take_back(&mut self, by_image: &mut [impl Iterator<Item = Values<T>>]) {
+        let mut whole: Option<Values<T>> = None;
         for _ in 0..self.crops {
             for part in by_image.iter_mut().filter_map(Iterator::next) {
                 match &mut whole {
@@ -97,7 +98,7 @@ pub struct BadImage {
 
 /// What one optimizer step sees; of one rank, if there are several.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct Batch<T: Element = f32> {
     /// The step, counted from 0 over all epochs.
     pub step: u64,
     /// The epoch that it lies in.
@@ -105,14 +106,14 @@ pub struct Batch {
     /// Index of each image in the data set; where one was bad, that of its replacement.
     pub indices: Vec<usize>,
     /// The two global crops.
-    pub globals: CropBuffer,
+    pub globals: CropBuffer<T>,
     /// The local crops.
-    pub locals: CropBuffer,
+    pub locals: CropBuffer<T>,
     /// Images that should have been in the batch but are bad; listed each time they are met.
     pub bad: Vec<BadImage>,
 }
 
-impl Batch {
+impl<T: Element> Batch<T> {
     /// Memory for a batch.
     pub(super) fn empty(recipe: &Recipe, images: usize) -> Self {
         let locals = recipe.locals.count as usize;
@@ -137,7 +138,7 @@ impl Batch {
     }
 
     /// Sets what the batch is, and gives its memory to one task for each image.
-    pub(super) fn begin(&mut self, step: u64, epoch: u64, indices: Vec<usize>) -> Vec<Task> {
+    pub(super) fn begin(&mut self, step: u64, epoch: u64, indices: Vec<usize>) -> Vec<Task<T>> {
         (self.step, self.epoch) = (step, epoch);
         self.indices = indices;
         self.bad.clear();
@@ -153,7 +154,7 @@ impl Batch {
     ///
     /// # Errors
     /// The first in that order, so that it does not depend on which thread was faster.
-    pub(super) fn finish(mut self, made: Vec<Made>) -> Result<Self, Error> {
+    pub(super) fn finish(mut self, made: Vec<Made<T>>) -> Result<Self, Error> {
         let mut crops = Vec::with_capacity(made.len());
         for (place, made) in made.into_iter().enumerate() {
             let (index, bad) = made.outcome?;

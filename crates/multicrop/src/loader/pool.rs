@@ -14,33 +14,34 @@ use super::sample::{Made, Maker, Task};
 use super::stats::LoaderStats;
 use super::{Batch, LoaderConfig};
 use crate::augment::Scratch;
+use crate::augment::normalize::Element;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::order;
 use crate::recipe::Recipe;
 
 /// What the workers and whoever takes batches share.
-pub(super) struct Pool {
+pub(super) struct Pool<T: Element> {
     pub(super) dataset: Arc<dyn Dataset>,
     pub(super) recipe: Arc<Recipe>,
     pub(super) config: LoaderConfig,
     pub(super) steps_per_epoch: u64,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
     /// A batch is finished, or will never be.
     finished: Condvar,
     /// There may be tasks, or it is time to stop.
     wanted: Condvar,
 }
 
-struct State {
+struct State<T: Element> {
     /// Steps whose batches are not begun.
     steps: Range<u64>,
     /// An epoch and the order of its samples.
     order: Option<(u64, Vec<u32>)>,
     /// Batches that are being made or wait to be taken, in the order of the steps.
-    flights: VecDeque<Flight>,
+    flights: VecDeque<Flight<T>>,
     /// Memory of batches that were given back.
-    free: Vec<Batch>,
+    free: Vec<Batch<T>>,
     stats: LoaderStats,
     stop: bool,
     /// A worker ended by a panic.
@@ -48,16 +49,16 @@ struct State {
 }
 
 /// A batch whose memory is with its tasks.
-struct Flight {
-    batch: Batch,
+struct Flight<T: Element> {
+    batch: Batch<T>,
     /// Not yet taken, the last one first.
-    tasks: Vec<Task>,
+    tasks: Vec<Task<T>>,
     /// What became of each image.
-    made: Vec<Option<Made>>,
+    made: Vec<Option<Made<T>>>,
     missing: usize,
 }
 
-impl Pool {
+impl<T: Element> Pool<T> {
     pub(super) fn new(
         dataset: Arc<dyn Dataset>,
         recipe: Arc<Recipe>,
@@ -78,7 +79,7 @@ impl Pool {
         Self { dataset, recipe, config, steps_per_epoch, state, finished, wanted }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         // nothing that can panic is done under the lock
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +97,7 @@ impl Pool {
     }
 
     /// The next task; waits until there is room for one; nothing if there will be none.
-    fn take(&self) -> Option<Task> {
+    fn take(&self) -> Option<Task<T>> {
         let mut state = self.lock();
         loop {
             if state.stop {
@@ -120,7 +121,7 @@ impl Pool {
     }
 
     /// Begins the batch of the next step.
-    fn begin(&self, state: &mut State) {
+    fn begin(&self, state: &mut State<T>) {
         let Some(step) = state.steps.next() else { return };
         let (epoch, images) = (step / self.steps_per_epoch, self.config.batch_size);
         if state.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
@@ -138,7 +139,7 @@ impl Pool {
     }
 
     /// Stores what became of a task.
-    fn put(&self, step: u64, place: usize, made: Made) {
+    fn put(&self, step: u64, place: usize, made: Made<T>) {
         let mut state = self.lock();
         state.stats += made.stats;
         // batches are taken only when they are finished, so the flight is there
@@ -152,7 +153,7 @@ impl Pool {
     }
 
     /// The batch of the next step, when it is finished; nothing after the last one.
-    pub(super) fn next(&self) -> Option<Result<Batch, Error>> {
+    pub(super) fn next(&self) -> Option<Result<Batch<T>, Error>> {
         let mut state = self.lock();
         let flight = loop {
             let finished = state.flights.front().is_some_and(|flight| flight.missing == 0);
@@ -173,7 +174,7 @@ impl Pool {
         Some(flight.batch.finish(flight.made.into_iter().flatten().collect()))
     }
 
-    pub(super) fn recycle(&self, batch: Batch) {
+    pub(super) fn recycle(&self, batch: Batch<T>) {
         self.lock().free.push(batch);
     }
 
@@ -189,9 +190,9 @@ impl Pool {
 }
 
 /// Tells of a panic, when the worker that has it ends.
-struct End<'a>(&'a Pool);
+struct End<'a, T: Element>(&'a Pool<T>);
 
-impl Drop for End<'_> {
+impl<T: Element> Drop for End<'_, T> {
     fn drop(&mut self) {
         if thread::panicking() {
             let mut state = self.0.lock();

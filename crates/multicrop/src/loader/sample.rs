@@ -6,6 +6,7 @@ use super::stats::LoaderStats;
 use super::values::Values;
 use super::{BadImage, LoaderConfig, crop_stream};
 use crate::augment::Scratch;
+use crate::augment::normalize::Element;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
@@ -15,17 +16,17 @@ use crate::recipe::Recipe;
 const MAX_TRIES: usize = 100;
 
 /// One image of a batch to be made: its place, its index in the data set, the memory of its crops.
-pub(super) struct Task {
+pub(super) struct Task<T> {
     pub(super) step: u64,
     pub(super) epoch: u64,
     pub(super) place: usize,
     pub(super) index: usize,
-    pub(super) crops: Vec<Values>,
+    pub(super) crops: Vec<Values<T>>,
 }
 
 /// What became of a task.
-pub(super) struct Made {
-    pub(super) crops: Vec<Values>,
+pub(super) struct Made<T> {
+    pub(super) crops: Vec<Values<T>>,
     /// The index that was used in the end, and the bad ones before it.
     pub(super) outcome: Result<(usize, Vec<BadImage>), Error>,
     /// What it took.
@@ -43,13 +44,13 @@ pub(super) struct Maker<'a> {
 
 impl Maker<'_> {
     /// Makes the crops of a task.
-    pub(super) fn make(&mut self, task: Task) -> Made {
+    pub(super) fn make<T: Element>(&mut self, task: Task<T>) -> Made<T> {
         let Task { epoch, index, mut crops, .. } = task;
         let mut stats = LoaderStats::default();
         let outcome = self.load(index, &mut stats).map(|(image, index, bad)| {
             let start = Instant::now();
             let stream = |crop| crop_stream(self.config.seed, epoch, index, crop);
-            let mut outs: Vec<&mut [f32]> = crops.iter_mut().map(|values| &mut **values).collect();
+            let mut outs: Vec<&mut [T]> = crops.iter_mut().map(|values| &mut **values).collect();
             self.recipe.augment(&image, stream, &mut outs, &mut self.scratch);
             stats.augment = start.elapsed();
             stats.images = 1;

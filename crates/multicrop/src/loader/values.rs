@@ -1,30 +1,30 @@
 //! The memory of a batch: one block, of which parts are lent to the workers and come back.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use bytes::BytesMut;
 
+use crate::augment::normalize::Element;
+
 /// Alignment in bytes: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
-/// Bytes of a value.
-const BYTES: usize = size_of::<f32>();
 
-/// Normalized values of crops, a slice of `f32` to whoever reads them.
+/// Normalized values of crops, a slice of numbers to whoever reads them.
 ///
 /// The block starts at a multiple of 64 bytes. It can be cut into parts that are owned, and thus
 /// written by any thread, and put together again without a copy: so every crop is written once, to
 /// where the model reads it.
-#[derive(Default)]
-pub struct Values(BytesMut);
+pub struct Values<T = f32>(BytesMut, PhantomData<T>);
 
-impl Values {
+impl<T: Element> Values<T> {
     /// `len` zeros.
     pub(super) fn zeros(len: usize) -> Self {
-        let mut bytes = BytesMut::zeroed(len * BYTES + ALIGN);
+        let mut bytes = BytesMut::zeroed(len * size_of::<T>() + ALIGN);
         drop(bytes.split_to(bytes.as_ptr().align_offset(ALIGN)));
-        bytes.truncate(len * BYTES);
-        Self(bytes)
+        bytes.truncate(len * size_of::<T>());
+        Self(bytes, PhantomData)
     }
 
     /// Cuts off the first `len` values.
@@ -32,7 +32,7 @@ impl Values {
     /// # Panics
     /// If there are fewer.
     pub(super) fn split_to(&mut self, len: usize) -> Self {
-        Self(self.0.split_to(len * BYTES))
+        Self(self.0.split_to(len * size_of::<T>()), PhantomData)
     }
 
     /// Puts `next` behind these values: without a copy if it was cut off there.
@@ -41,22 +41,28 @@ impl Values {
     }
 }
 
-impl Deref for Values {
-    type Target = [f32];
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self(BytesMut::new(), PhantomData)
+    }
+}
 
-    fn deref(&self) -> &[f32] {
+impl<T: Element> Deref for Values<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
         // no values have no place, and so no alignment
         if self.0.is_empty() { &[] } else { bytemuck::cast_slice(&self.0) }
     }
 }
 
-impl DerefMut for Values {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T: Element> DerefMut for Values<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         if self.0.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(&mut self.0) }
     }
 }
 
-impl Clone for Values {
+impl<T: Element> Clone for Values<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len());
         copy.copy_from_slice(self);
@@ -64,13 +70,13 @@ impl Clone for Values {
     }
 }
 
-impl PartialEq for Values {
+impl<T: Element> PartialEq for Values<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl fmt::Debug for Values {
+impl<T: Element> fmt::Debug for Values<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -83,7 +89,7 @@ mod tests {
     #[test]
     fn parts_come_back_to_their_places_without_a_copy() {
         for part in [1, 3, 64] {
-            let mut values = Values::zeros(4 * part);
+            let mut values = Values::<f32>::zeros(4 * part);
             let start = values.as_ptr();
             assert!(start.addr().is_multiple_of(ALIGN));
             let mut parts: Vec<_> = (0..4).map(|_| values.split_to(part)).collect();
@@ -103,6 +109,6 @@ mod tests {
 
     #[test]
     fn there_may_be_none() {
-        assert!(Values::zeros(0).is_empty() && Values::default().clone().is_empty());
+        assert!(Values::<f32>::zeros(0).is_empty() && Values::<f32>::default().clone().is_empty());
     }
 }

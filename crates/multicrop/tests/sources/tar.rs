@@ -139,7 +139,7 @@ fn packed_shards_are_visited_near_each_other_and_plain_ones_in_any_order() {
     let batches = |workers, first| -> Vec<_> {
         let config = LoaderConfig { batch_size: 5, workers, seed: 3, ..LoaderConfig::default() };
         let recipe = Arc::new(Recipe::dino(8, 4, 1));
-        let loader = Loader::start(Arc::clone(&packed), recipe, config, first, 20).unwrap();
+        let loader = Loader::<f32>::start(Arc::clone(&packed), recipe, config, first, 20).unwrap();
         loader.map(Result::unwrap).collect()
     };
     let all = batches(1, 0);

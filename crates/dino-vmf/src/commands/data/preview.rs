@@ -111,7 +111,7 @@ impl Preview {
             decode: config.data.decode_options(),
             ..LoaderConfig::default()
         };
-        let batch = batch_at(dataset.as_ref(), &recipe, &loader, 0)?;
+        let batch = batch_at::<f32>(dataset.as_ref(), &recipe, &loader, 0)?;
         for bad in &batch.bad {
             console.warn(format!("image `{}` is left out: {}", bad.name, bad.reason));
         }
