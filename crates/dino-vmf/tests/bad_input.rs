@@ -43,6 +43,27 @@ fn impossible_sizes_are_refused() {
 }
 
 #[test]
+fn masks_and_balances_that_cannot_be_are_refused() {
+    let ibot = |more: &[&str]| {
+        let sets = more.iter().flat_map(|set| ["--set", set]);
+        refused(&sets.chain(["--method", "ibot"]).collect::<Vec<_>>()).code(2)
+    };
+    let message = "`masking.ratios` is [1.5] in `--set`, but must hold numbers from 0 to below 1";
+    ibot(&["masking.ratios=[1.5]", "masking.spreads=[0.0]"]).says(message);
+    let message =
+        "`masking.spreads` is [0.1] in `--set`, but must have one number for each of the 2";
+    ibot(&["masking.spreads=[0.1]"]).says(message);
+    ibot(&["masking.spreads=[0.0, 0.9]"]).says("must keep the ratio 0.3 within 0 and 1");
+    ibot(&["data.global_size=16", "data.local_size=8", "model.image_size=16"])
+        .says("must be 3 or more patches of 8 pixels wide for masks of blocks");
+    let sinkhorn = ["--set", "objective.centering=sinkhorn", "--set", "optim.accumulate=2"];
+    let message = "`optim.accumulate` is 2 in `--set`, but must be 1 with `objective.centering`";
+    refused(&sinkhorn).code(2).says(message);
+    let koleo = ["--set", "objective.lambda_koleo=0.1", "--set", "model.prototypes=1"];
+    refused(&koleo).code(2).says("`model.prototypes` is 1 in `--set`, but must be 2 or more");
+}
+
+#[test]
 fn a_negative_flag_is_answered_by_us() {
     refused(&["--steps", "-1"]).code(2).says("`optim.steps` is -1 in `--steps`, but must be");
     refused(&["--epochs", "-1"]).code(2).says("`optim.epochs` is -1 in `--epochs`, but must be");

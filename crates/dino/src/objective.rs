@@ -7,7 +7,7 @@
 //!
 //! student   log P_s = log_softmax(l / τₛ + b(τₛ))
 //! teacher   P_t = softmax((l + τₜ b − c) / τₜ)            centering of logits
-//!           P_t = softmax(l / τₜ + b(τₜ) − c)             centering of probabilities
+//!           P_t = softmax(l / τₜ + b(τₜ) − c)             centering of probabilities, Sinkhorn
 //! ```
 //!
 //! `l` are the raw scores of unit vectors and prototypes, `r` is the bottleneck's width. The
@@ -20,7 +20,9 @@
 
 mod center;
 
-use engine::ops::mixture_cross_entropy::{self as mixture, Gradients, Inputs, Outcome, Prototypes};
+use engine::ops::mixture_cross_entropy::{
+    self as mixture, Gradients, Inputs, Outcome, Prototypes, sinkhorn,
+};
 use engine::{Params, Tensor};
 use vmf::Normalizer;
 
@@ -36,6 +38,7 @@ use crate::model::head;
 pub struct Objective {
     normalizer: Option<Normalizer>,
     centering: Centering,
+    sinkhorn_iterations: usize,
     student_temp: f64,
     gradient_through_normalizer: bool,
     /// Whether the norms of the prototypes are learned.
@@ -84,6 +87,7 @@ impl Objective {
         Self {
             normalizer: vmf.then(|| Normalizer::new(bottleneck_dim, terms)),
             centering: settings.centering,
+            sinkhorn_iterations: settings.sinkhorn_iterations,
             student_temp: settings.student_temp,
             gradient_through_normalizer: settings.gradient_through_normalizer,
             learns_norms: settings.prototype_norm != PrototypeNorm::L2,
@@ -158,7 +162,12 @@ impl Objective {
         scale: f64,
         (grads, center): (&mut Params, &mut Center),
     ) -> (Outcome, Option<Tensor>) {
-        let inputs = self.inputs(networks, rows, terms);
+        let mut inputs = self.inputs(networks, rows, terms);
+        let balanced;
+        if self.centering == Centering::Sinkhorn {
+            balanced = sinkhorn::center(rows.teacher, &inputs.teacher, self.sinkhorn_iterations);
+            inputs.center = &balanced;
+        }
         let (outcome, saved) = mixture::forward(&inputs);
         if !outcome.loss.is_finite() {
             return (outcome, None);

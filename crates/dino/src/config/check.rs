@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::Config;
+use super::{Centering, Config};
 use crate::error::{Error, Result};
 
 /// Checks keys of one configuration, and knows who wrote them.
@@ -70,6 +70,9 @@ impl Config {
         self.data.check(&check, self.model.patch_size)?;
         self.model.check_image_size(&check)?;
         self.objective.check(&check)?;
+        let whole = self.objective.centering != Centering::Sinkhorn || self.optim.accumulate == 1;
+        let needed = "be 1 with `objective.centering` = `sinkhorn`, which balances a whole batch";
+        check.require(whole, "optim.accumulate", self.optim.accumulate, needed)?;
         let enough = self.objective.lambda_koleo == 0.0 || self.model.prototypes >= 2;
         let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
         check.require(enough, "model.prototypes", self.model.prototypes, needed)?;

@@ -18,7 +18,8 @@ pub struct Objective {
     /// (learned, with the normalizer of the von Mises-Fisher density in the logits).
     pub prototype_norm: PrototypeNorm,
     /// What the teacher's center is: `logit` (mean of the logits), `prob-a` (running mean of the
-    /// logarithm of mean probabilities) or `prob-b` (logarithm of their running mean).
+    /// logarithm of mean probabilities), `prob-b` (logarithm of their running mean), or `sinkhorn`
+    /// (of each batch, so that all prototypes get the same share of it).
     pub centering: Centering,
     /// Correction terms of the normalizer's expansion, 0 to 3, or `"exact"`.
     pub debye_terms: DebyeTerms,
@@ -32,6 +33,8 @@ pub struct Objective {
     pub teacher_temp_warmup_epochs: f64,
     /// Momentum of the center: center ← m · center + (1 − m) · mean of the batch.
     pub center_momentum: f64,
+    /// Iterations of `sinkhorn`.
+    pub sinkhorn_iterations: usize,
     /// Temperature of the teacher for masked patches in the first epoch (iBOT).
     pub patch_temp_start: f64,
     /// Temperature of the teacher for masked patches after the same warm-up.
@@ -102,6 +105,8 @@ pub enum Centering {
     ProbA,
     /// The batch's mean probabilities; the center is the logarithm.
     ProbB,
+    /// Nothing: each batch is balanced on its own.
+    Sinkhorn,
 }
 
 /// Accuracy of the normalizer used in training.
@@ -163,6 +168,7 @@ impl Default for Objective {
             teacher_temp: 0.04,
             teacher_temp_warmup_epochs: 0.0,
             center_momentum: 0.9,
+            sinkhorn_iterations: 3,
             patch_temp_start: 0.04,
             patch_temp: 0.07,
             patch_center_momentum: 0.9,
@@ -183,6 +189,7 @@ impl Objective {
         check.not_negative("objective.teacher_temp_warmup_epochs", epochs)?;
         check.positive("objective.patch_temp_start", self.patch_temp_start)?;
         check.positive("objective.patch_temp", self.patch_temp)?;
+        check.at_least_one("objective.sinkhorn_iterations", self.sinkhorn_iterations)?;
         check.not_negative("objective.lambda_cls", self.lambda_cls)?;
         check.not_negative("objective.lambda_patch", self.lambda_patch)?;
         check.not_negative("objective.lambda_koleo", self.lambda_koleo)?;

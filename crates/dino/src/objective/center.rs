@@ -4,6 +4,7 @@
 //! logit    c ← m c + (1 − m) mean(l + τₜ b)
 //! prob-a   c ← m c + (1 − m) log mean softmax(l / τₜ + b)             a mean of logarithms
 //! prob-b   c ← log(m eᶜ + (1 − m) mean softmax(l / τₜ + b))           the logarithm of a mean
+//! sinkhorn nothing: the center of a batch is its own ([`engine::ops::mixture_cross_entropy::sinkhorn`])
 //! ```
 //!
 //! Means run over all global crops of all images of a step; a step uses the center that the previous
@@ -28,7 +29,7 @@ impl Center {
     /// Before the first step.
     pub fn new(centering: Centering, momentum: f64, prototypes: usize) -> Self {
         let start = match centering {
-            Centering::Logit | Centering::ProbA => 0.0,
+            Centering::Logit | Centering::ProbA | Centering::Sinkhorn => 0.0,
             Centering::ProbB => -(prototypes as f64).ln(),
         };
         let (values, seen) = (vec![start as f32; prototypes], vec![0.0; prototypes]);
@@ -60,7 +61,7 @@ impl Center {
 
     pub(super) fn statistic(&self) -> Statistic {
         match self.centering {
-            Centering::Logit => Statistic::SumOfScores,
+            Centering::Logit | Centering::Sinkhorn => Statistic::SumOfScores,
             Centering::ProbA | Centering::ProbB => Statistic::LogSumOfProbs,
         }
     }
@@ -77,13 +78,14 @@ impl Center {
             Centering::Logit => {
                 self.values.iter().map(|&c| (f64::from(c) / teacher_temp) as f32).collect()
             }
-            Centering::ProbA | Centering::ProbB => self.values.clone(),
+            Centering::ProbA | Centering::ProbB | Centering::Sinkhorn => self.values.clone(),
         }
     }
 
     /// Moves by what was seen since the last update; stays where it is if that was nothing.
     pub fn update(&mut self, teacher_temp: f64) {
-        if self.rows == 0 {
+        if self.rows == 0 || self.centering == Centering::Sinkhorn {
+            self.forget();
             return;
         }
         let (momentum, rows) = (self.momentum, self.rows as f64);
@@ -92,6 +94,7 @@ impl Center {
             let new = match self.centering {
                 Centering::Logit => momentum * old + (1.0 - momentum) * teacher_temp * seen / rows,
                 Centering::ProbA => momentum * old + (1.0 - momentum) * (seen - rows.ln()),
+                Centering::Sinkhorn => old,
                 Centering::ProbB => {
                     log_add(old + momentum.ln(), seen - rows.ln() + (-momentum).ln_1p())
                 }

@@ -28,6 +28,7 @@
 mod backward;
 mod forward;
 mod pairs;
+pub mod sinkhorn;
 mod tile;
 
 #[cfg(test)]

@@ -12,17 +12,17 @@ use dispatch::kernel;
 
 /// A sum of exponentials relative to its largest exponent: `total = sum · e^top`.
 #[derive(Debug, Clone, Copy)]
-struct LogSum {
-    top: f32,
-    sum: f32,
+pub(super) struct LogSum {
+    pub(super) top: f32,
+    pub(super) sum: f32,
 }
 
 impl LogSum {
-    const EMPTY: Self = Self { top: f32::NEG_INFINITY, sum: 0.0 };
+    pub(super) const EMPTY: Self = Self { top: f32::NEG_INFINITY, sum: 0.0 };
 
     /// Moves the reference to at least `top`; returns the factor by which sums shrink.
     #[inline(always)]
-    fn raise(&mut self, top: f32) -> f32 {
+    pub(super) fn raise(&mut self, top: f32) -> f32 {
         if top <= self.top {
             return 1.0;
         }
@@ -32,7 +32,13 @@ impl LogSum {
         factor
     }
 
-    fn value(self) -> f32 {
+    /// Adds another sum.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.raise(other.top);
+        self.sum += other.sum * (other.top - self.top).exp();
+    }
+
+    pub(super) fn value(self) -> f32 {
         self.top + self.sum.ln()
     }
 }
@@ -211,10 +217,7 @@ impl Lane {
             (&mut self.teacher_totals, &other.teacher_totals),
         ];
         for (mine, theirs) in pairs {
-            for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                mine.raise(theirs.top);
-                mine.sum += theirs.sum * (theirs.top - mine.top).exp();
-            }
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(*theirs));
         }
     }
 
