@@ -128,7 +128,8 @@ fn wrong_types_are_one_sentence() {
         (&["model=3"], "`model` is 3 in `--set`, but must be a section, such as `[model]`"),
         (
             &["objective.centering=mean"],
-            "`objective.centering` is \"mean\" in `--set`, but must be one of `logit`, `prob-a`, `prob-b`",
+            "`objective.centering` is \"mean\" in `--set`, but must be one of `logit`, `prob-a`, \
+             `prob-b`, `sinkhorn`",
         ),
     ];
     for (sets, expected) in cases {
