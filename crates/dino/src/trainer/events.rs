@@ -77,7 +77,7 @@ pub struct StepRecord {
     pub loss: f64,
     /// Mean entropy of the teacher's assignments, nats.
     pub teacher_entropy: f64,
-    /// Loss minus entropy: mean divergence of student from teacher, nats.
+    /// Mean divergence of student from teacher, nats: their cross-entropy minus the entropy.
     pub kl: f64,
     /// Different prototypes that the teacher's crops of this batch prefer.
     pub prototypes_in_use: usize,

@@ -48,8 +48,10 @@ pub(super) struct Sums {
     pub(super) loss: f64,
     /// The part of masked patches.
     pub(super) patch_loss: f64,
-    /// Of the assignments of \[CLS\] tokens.
+    /// Mean entropy of the teacher's assignments of \[CLS\] tokens.
     pub(super) teacher_entropy: f64,
+    /// Mean divergence of the student's from them.
+    pub(super) kl: f64,
     assigned: Vec<u32>,
 }
 
@@ -101,8 +103,9 @@ impl<'a> Losses<'a> {
         let pairs = Pairs::Views { teacher_crops: GLOBALS, student_crops: self.crops };
         let rows = Rows { student: &student.cls, teacher: &teacher.cls, pairs };
         let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
-        sums.loss += scale * outcome.loss;
+        sums.loss += scale * self.cls.lambda * outcome.loss;
         sums.teacher_entropy += scale * outcome.teacher_entropy;
+        sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
         sums.assigned.extend(&outcome.assigned);
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
@@ -111,15 +114,16 @@ impl<'a> Losses<'a> {
         let (partners, weights) = partners(batch.masks, GLOBALS * batch.images);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
         let rows = Rows { student: &student.patches, teacher: &teacher.patches, pairs };
-        let (outcome, patches) = patches.forward_backward(self.objective, &rows, scale, grads);
-        sums.loss += scale * outcome.loss;
-        sums.patch_loss += scale * outcome.loss;
-        Some(Vectors { cls, patches: patches? })
+        let (outcome, dy) = patches.forward_backward(self.objective, &rows, scale, grads);
+        let loss = scale * patches.lambda * outcome.loss;
+        sums.loss += loss;
+        sums.patch_loss += loss;
+        Some(Vectors { cls, patches: dy? })
     }
 }
 
 impl Loss<'_> {
-    /// The weighted loss, and its gradients.
+    /// The loss without its weight, and its gradients with it.
     fn forward_backward(
         &mut self,
         objective: &Objective,
@@ -129,9 +133,7 @@ impl Loss<'_> {
     ) -> (Outcome, Option<Tensor>) {
         let (networks, terms, scale) = (&self.networks, &self.terms, scale * self.lambda);
         let buffers = (grads, &mut *self.center);
-        let (mut outcome, dy) = objective.forward_backward(networks, rows, terms, scale, buffers);
-        outcome.loss *= self.lambda;
-        (outcome, dy)
+        objective.forward_backward(networks, rows, terms, scale, buffers)
     }
 }
 

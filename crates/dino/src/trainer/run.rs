@@ -260,7 +260,7 @@ impl<'a> Run<'a> {
             epoch: values.epoch,
             loss: result.loss,
             teacher_entropy: result.teacher_entropy,
-            kl: result.loss - result.teacher_entropy,
+            kl: result.kl,
             prototypes_in_use: result.prototypes_in_use,
             kappa_mean: result.kappa.mean,
             kappa_max: result.kappa.max,

@@ -67,8 +67,10 @@ pub struct Report {
     pub loss: f64,
     /// The part of it that masked patches have; nothing for methods that do not mask.
     pub patch_loss: Option<f64>,
-    /// Mean entropy of the teacher's assignments, in nats.
+    /// Mean entropy of the teacher's assignments of \[CLS\] tokens, in nats.
     pub teacher_entropy: f64,
+    /// Mean divergence of the student's assignments from them, in nats.
+    pub kl: f64,
     /// Number of different prototypes that the teacher's crops prefer.
     pub prototypes_in_use: usize,
     /// Concentrations of the student's prototypes.
@@ -195,6 +197,7 @@ impl Step {
             loss: sums.loss,
             patch_loss: self.config.objective.method.masks().then_some(sums.patch_loss),
             teacher_entropy: sums.teacher_entropy,
+            kl: sums.kl,
             prototypes_in_use: sums.in_use(),
             kappa: self.objective.kappa(state.student.get(self.network.head.prototypes.g)),
             grad_norms,
