@@ -14,15 +14,28 @@
 //!
 //! Source: Zhou et al., *iBOT*, arXiv:2111.07832, and the block masks of BEiT, arXiv:2106.08254.
 
+use multicrop::recipe::GLOBAL_CROPS;
 use rand::{Rng, RngExt};
 use streams::{Key, Purpose};
 
-use crate::config::{MaskShape, Masking};
+use crate::config::{Config, MaskShape, Masking};
 
 /// Smallest height / width of a block; the largest is its inverse.
 const ASPECT: f64 = 0.3;
 /// Tries for a block before a mask is given up as it is.
 const TRIES: usize = 10;
+
+impl Config {
+    /// Masks of the global crops of these images, `[crops, images, patches]`; none for methods that
+    /// do not mask.
+    pub fn draw_masks(&self, epoch: u64, images: &[usize]) -> Vec<bool> {
+        if !self.objective.method.masks() {
+            return Vec::new();
+        }
+        let side = self.data.global_size / self.model.patch_size;
+        self.masking.draw((self.seed, epoch), images, GLOBAL_CROPS, (side, side))
+    }
+}
 
 impl Masking {
     /// The masks of the first `crops` crops of these images, `[crops, images, h · w]`.

@@ -4,38 +4,25 @@
 mod fixtures;
 mod golden;
 
-use dino::config::{
-    Centering, DebyeTerms, MaskShape, Masking, Objective as Settings, PrototypeNorm,
-};
+use dino::config::{MaskShape, Masking, Objective as Settings, PrototypeNorm};
 use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
 use dino::objective::{Center, Networks, Objective, Pairs, Rows};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
-use golden::{assert_near, size};
+use golden::{assert_near, number, size};
 
 /// "loss 1e-5, centres 2e-6 + 1e-5 relative, gradients 1e-4 of the largest entry"
 const LOSS: f64 = 1e-5;
 const CENTER: (f64, f64) = (2e-6, 1e-5);
 const GRADIENTS: f64 = 1e-4;
 
-fn number(value: &serde_json::Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
-}
-
 fn settings(case: &serde_json::Value) -> Settings {
     let vmf = case["vmf"].as_bool().expect("a flag");
     Settings {
         prototype_norm: if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free },
-        centering: match case["centering"].as_str().expect("a name") {
-            "logit" => Centering::Logit,
-            "prob_a" => Centering::ProbA,
-            "prob_b" => Centering::ProbB,
-            other => panic!("centering `{other}`"),
-        },
-        debye_terms: case["terms"]
-            .as_u64()
-            .map_or(DebyeTerms::Exact, |terms| DebyeTerms::Terms(terms as u8)),
+        centering: golden::centering(&case["centering"]),
+        debye_terms: golden::debye_terms(&case["terms"]),
         student_temp: number(&case["tau_s"]),
         ..Settings::default()
     }

@@ -5,12 +5,12 @@ mod golden;
 
 use std::ops::Range;
 
-use dino::config::{Arch, Centering, Config, DebyeTerms, Method, PrototypeNorm};
+use dino::config::{Arch, Config, Method, PrototypeNorm};
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Step};
 use engine::Params;
 use fixtures::{Fixture, fixture};
-use golden::{assert_within, size};
+use golden::{assert_within, number, size};
 
 /// "loss rtol 2e-5"
 const LOSS: f64 = 2e-5;
@@ -20,10 +20,6 @@ const WEIGHTS: f64 = 2e-4;
 const GRAD_NORMS: (f64, f64) = (1e-3, 1e-6);
 /// The fixture states none for f32: 1e-5 of the center's scale.
 const CENTER: f64 = 1e-5;
-
-fn number(value: &serde_json::Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
-}
 
 /// The configuration that the fixtures describe.
 fn config(common: &Fixture, run: &Fixture) -> Config {
@@ -56,14 +52,8 @@ fn config(common: &Fixture, run: &Fixture) -> Config {
         (false, true) => PrototypeNorm::Vmf,
         (false, false) => PrototypeNorm::Free,
     };
-    config.objective.centering = match method["centering"].as_str().expect("a name") {
-        "logit" => Centering::Logit,
-        "prob_a" => Centering::ProbA,
-        "prob_b" => Centering::ProbB,
-        other => panic!("centering `{other}`"),
-    };
-    config.objective.debye_terms =
-        method["terms"].as_u64().map_or(DebyeTerms::Exact, |terms| DebyeTerms::Terms(terms as u8));
+    config.objective.centering = golden::centering(&method["centering"]);
+    config.objective.debye_terms = golden::debye_terms(&method["terms"]);
     config.objective.student_temp = number(&method["tau_s"]);
     config.objective.center_momentum = number(&method["momentum"]);
     config.objective.patch_center_momentum = number(&method["momentum_patch"]);

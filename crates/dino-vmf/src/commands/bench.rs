@@ -182,7 +182,15 @@ impl Step {
             flag("--threads", "run.threads", self.threads.into()),
             flag("--seed", "seed", self.seed.into()),
         ];
-        Ok(Config::resolve(None, None, &[], &flags)?)
+        let mut config = Config::resolve(None, None, &[], &flags)?;
+        // half of the global crops lose 30 % of their patches, as in the peer's bench
+        config.masking = Masking {
+            shape: MaskShape::Random,
+            ratios: vec![0.0, 0.3],
+            spreads: vec![0.0, 0.0],
+            start_epoch: 0,
+        };
+        Ok(config)
     }
 
     /// Refuses what this version cannot do.
@@ -249,8 +257,7 @@ const VALUES: StepValues = StepValues {
     freeze_last_layer: false,
 };
 
-/// Standard normal numbers in place of a batch's crops; where the method masks, half of the global
-/// crops lose 30 % of their patches, as in the peer's bench.
+/// Standard normal numbers in place of a batch's crops, and masks where the method has them.
 fn random_crops(config: &Config, batch: u64) -> Batch {
     let (data, images) = (&config.data, config.optim.batch_size);
     let draw = |crops: usize, size: usize, part| {
@@ -260,22 +267,10 @@ fn random_crops(config: &Config, batch: u64) -> Batch {
             .map(|_| normal.sample(&mut stream))
             .collect()
     };
-    let side = data.global_size / config.model.patch_size;
-    let masking = Masking {
-        shape: MaskShape::Random,
-        ratios: vec![0.0, 0.3],
-        spreads: vec![0.0, 0.0],
-        start_epoch: 0,
-    };
-    let masks = if config.objective.method.masks() {
-        let images: Vec<usize> = (0..images).collect();
-        masking.draw((config.seed, batch), &images, 2, (side, side))
-    } else {
-        Vec::new()
-    };
+    let indices: Vec<usize> = (0..images).collect();
     Batch {
         globals: draw(2, data.global_size, 0),
         locals: draw(data.local_crops, data.local_size, 1),
-        masks,
+        masks: config.draw_masks(batch, &indices),
     }
 }

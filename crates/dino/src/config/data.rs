@@ -1,5 +1,6 @@
 //! Images and how they are cropped: the recipe of DINO by default.
 
+use multicrop::recipe::GLOBAL_CROPS;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
@@ -114,7 +115,7 @@ impl Data {
 
     /// Crops of one image: two global ones and the local ones.
     pub fn crops(&self) -> usize {
-        2 + self.local_crops
+        GLOBAL_CROPS + self.local_crops
     }
 
     pub(super) fn check(&self, check: &Check<'_>, patch_size: usize) -> Result<()> {

@@ -84,8 +84,7 @@ impl Center {
 
     /// Moves by what was seen since the last update; stays where it is if that was nothing.
     pub fn update(&mut self, teacher_temp: f64) {
-        if self.rows == 0 || self.centering == Centering::Sinkhorn {
-            self.forget();
+        if self.rows == 0 {
             return;
         }
         let (momentum, rows) = (self.momentum, self.rows as f64);

@@ -15,14 +15,12 @@
 use engine::ops::koleo::{self, Form};
 use engine::ops::mixture_cross_entropy::Outcome;
 use engine::{Params, Tensor};
+use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
 use crate::model::Vectors;
 use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
 use crate::schedule::StepValues;
-
-/// Global crops of an image.
-const GLOBALS: usize = 2;
 
 /// All terms of the loss of one step.
 pub(super) struct Losses<'a> {
@@ -100,7 +98,7 @@ impl<'a> Losses<'a> {
         grads: &mut Params,
         sums: &mut Sums,
     ) -> Option<Vectors> {
-        let pairs = Pairs::Views { teacher_crops: GLOBALS, student_crops: self.crops };
+        let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops: self.crops };
         let rows = Rows { student: &student.cls, teacher: &teacher.cls, pairs };
         let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
         sums.loss += scale * self.cls.lambda * outcome.loss;
@@ -111,7 +109,7 @@ impl<'a> Losses<'a> {
         let Some(patches) = &mut self.patches else {
             return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });
         };
-        let (partners, weights) = partners(batch.masks, GLOBALS * batch.images);
+        let (partners, weights) = partners(batch.masks, GLOBAL_CROPS * batch.images);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
         let rows = Rows { student: &student.patches, teacher: &teacher.patches, pairs };
         let (outcome, dy) = patches.forward_backward(self.objective, &rows, scale, grads);

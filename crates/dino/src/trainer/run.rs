@@ -218,14 +218,14 @@ impl<'a> Run<'a> {
         let images = batch.globals.images / count;
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
-            let masks = &self.masks(batch.epoch, &batch.indices)[..];
+            let masks = &self.config().draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
             return self.step.take(&mut self.state, &mut self.grads, &whole, values);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
                 let range = i * images..(i + 1) * images;
-                let masks = self.masks(batch.epoch, &batch.indices[range.clone()]);
+                let masks = self.config().draw_masks(batch.epoch, &batch.indices[range.clone()]);
                 (batch.globals.part(range.clone()), batch.locals.part(range), masks)
             })
             .collect();
@@ -234,16 +234,6 @@ impl<'a> Run<'a> {
             .map(|(globals, locals, masks)| CropBatch { globals, locals, masks, images })
             .collect();
         self.step.take(&mut self.state, &mut self.grads, &batches, values)
-    }
-
-    /// Masks of the global crops of these images; none for methods that do not mask.
-    fn masks(&self, epoch: u64, images: &[usize]) -> Vec<bool> {
-        let Config { seed, objective, masking, data, model, .. } = self.config();
-        if !objective.method.masks() {
-            return Vec::new();
-        }
-        let side = data.global_size / model.patch_size;
-        masking.draw((*seed, epoch), images, 2, (side, side))
     }
 
     /// Reports a step and writes it down.

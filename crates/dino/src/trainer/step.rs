@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use engine::Params;
 use engine::ops::patch_embed::Images;
+use multicrop::recipe::GLOBAL_CROPS;
 use streams::{Key, Purpose};
 
 use super::losses::{Losses, Sums};
@@ -257,7 +258,7 @@ impl Step {
             let channels = data.channels;
             Crops::new(pixels, Images { count, channels, height: size, width: size })
         };
-        let globals = group(batch.globals, 2, data.global_size);
+        let globals = group(batch.globals, GLOBAL_CROPS, data.global_size);
         let mask = (!batch.masks.is_empty()).then_some(batch.masks);
         let mut groups = vec![Crops { mask, ..globals }];
         if data.local_crops > 0 {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use dino::config::{Centering, DebyeTerms};
 use engine::{ParamTable, Params};
 
 use crate::fixtures::Fixture;
@@ -37,6 +38,26 @@ pub fn load(fixture: &Fixture, prefix: &str, table: ParamTable) -> Params {
 /// A whole number of the JSON.
 pub fn size(value: &serde_json::Value) -> usize {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no size")) as usize
+}
+
+/// A number of the JSON.
+pub fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// A centering, as fixtures spell it.
+pub fn centering(value: &serde_json::Value) -> Centering {
+    match value.as_str().expect("a name") {
+        "logit" => Centering::Logit,
+        "prob_a" => Centering::ProbA,
+        "prob_b" => Centering::ProbB,
+        other => panic!("centering `{other}`"),
+    }
+}
+
+/// A number of Debye terms; none is the exact normalizer.
+pub fn debye_terms(value: &serde_json::Value) -> DebyeTerms {
+    value.as_u64().map_or(DebyeTerms::Exact, |terms| DebyeTerms::Terms(terms as u8))
 }
 
 /// Keys of an object.

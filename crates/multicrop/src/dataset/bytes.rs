@@ -1,12 +1,13 @@
 //! Bytes that are read at any offset by many threads: a file, or what was unpacked from one.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::Sample;
 use crate::error::{Error, SampleError};
 
 /// What unpacks to less stays in memory, the rest goes to a temporary file.
@@ -166,7 +167,12 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
     |source| Error::Unreadable { path, source }
 }
 
-pub(super) fn sample_unreadable(error: io::Error) -> SampleError {
+/// An image that is a file of its own.
+pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
+    Ok(Sample::Encoded(fs::read(path).map_err(sample_unreadable)?.into()))
+}
+
+fn sample_unreadable(error: io::Error) -> SampleError {
     SampleError::Unreadable { reason: error.to_string() }
 }
 

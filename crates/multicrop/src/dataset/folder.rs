@@ -1,9 +1,8 @@
 //! A folder of images, searched recursively.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::bytes::{sample_unreadable, unreadable};
+use super::bytes::{read_file, unreadable};
 use super::cache::Cache;
 use super::labels::{Labels, choose_part};
 use super::names::{Names, to_path};
@@ -63,13 +62,11 @@ impl Dataset for Folder {
     }
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        let bytes = fs::read(self.path(index)).map_err(sample_unreadable)?;
-        Ok(Sample::Encoded(bytes.into()))
+        read_file(&self.path(index))
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        assert!(index < self.len(), "image {index} of {}", self.len());
-        self.labels.of.get(index).copied()
+        self.labels.get(index, self.len())
     }
 
     fn classes(&self) -> &[String] {
@@ -107,7 +104,7 @@ fn find_images(root: &Path, cache: &Cache) -> Result<Names, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::time::{Duration, SystemTime};
 
     /// Makes a folder look as if it had been changed so many seconds after a day in 2001.

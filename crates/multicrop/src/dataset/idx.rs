@@ -162,8 +162,7 @@ impl Dataset for Idx {
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        assert!(index < self.count, "image {index} of {}", self.count);
-        self.labels.of.get(index).copied()
+        self.labels.get(index, self.count)
     }
 
     fn classes(&self) -> &[String] {

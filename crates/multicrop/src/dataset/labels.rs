@@ -17,6 +17,15 @@ pub(super) struct Labels {
 }
 
 impl Labels {
+    /// The class of image `index` of `len`.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub(super) fn get(&self, index: usize, len: usize) -> Option<u32> {
+        assert!(index < len, "image {index} of {len}");
+        self.of.get(index).copied()
+    }
+
     /// Labels that are first folders, if every name has one; classes are sorted.
     pub(super) fn from_folders<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
         let first =

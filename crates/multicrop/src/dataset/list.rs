@@ -1,11 +1,11 @@
 //! A text file that lists images: a path in each line, or `path,label`.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-use super::bytes::{malformed, sample_unreadable, unreadable};
+use super::bytes::{malformed, read_file, unreadable};
 use super::folder::walk::named_like_an_image;
 use super::labels::{Labels, MAX_CLASSES};
 use super::names::{Names, to_path};
@@ -223,13 +223,11 @@ impl Dataset for List {
     }
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        let bytes = fs::read(self.file(index)).map_err(sample_unreadable)?;
-        Ok(Sample::Encoded(bytes.into()))
+        read_file(&self.file(index))
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        assert!(index < self.len(), "image {index} of {}", self.len());
-        self.labels.of.get(index).copied()
+        self.labels.get(index, self.len())
     }
 
     fn classes(&self) -> &[String] {

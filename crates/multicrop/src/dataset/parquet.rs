@@ -213,8 +213,7 @@ impl Dataset for Parquet {
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        assert!(index < self.len(), "image {index} of {}", self.len());
-        self.labels.of.get(index).copied()
+        self.labels.get(index, self.len())
     }
 
     fn classes(&self) -> &[String] {
