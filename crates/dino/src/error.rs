@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint;
 use crate::config::Origin;
+use crate::monitor::Alarm;
 
 /// The result of whatever can fail in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -186,6 +187,17 @@ pub enum Error {
         /// Where the run stands.
         step: u64,
     },
+    /// An alarm, where `run.on_collapse` is `stop`.
+    #[error(
+        "{} at step {}: {}; {}; {}; saved as `{}`",
+        alarm.kind.name(), alarm.step, alarm.found, alarm.cause, alarm.remedy, path.display()
+    )]
+    Alarm {
+        /// What went wrong.
+        alarm: Box<Alarm>,
+        /// The checkpoint of that step.
+        path: PathBuf,
+    },
     /// A recipe that no crop can be made with.
     #[error("data section: {0}")]
     Recipe(#[from] multicrop::recipe::InvalidRecipe),
@@ -233,6 +245,7 @@ impl Error {
                 "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
                     .to_owned(),
             ),
+            Self::Alarm { .. } => Some("`--resume --on-collapse warn` goes on all the same".to_owned()),
             Self::NoLabels { .. }
             | Self::EvalImage { .. }
             | Self::NoCheckpoint { .. }

@@ -9,6 +9,7 @@ pub mod eval;
 pub mod masking;
 pub mod metrics;
 pub mod model;
+pub mod monitor;
 pub mod objective;
 pub mod optim;
 pub mod preset;

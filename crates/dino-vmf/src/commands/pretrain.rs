@@ -69,6 +69,12 @@ pub(crate) struct Pretrain {
     /// Where to compute: `cpu`
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// What an alarm does: `warn` names it and goes on, `stop` saves and ends with exit code 1
+    ///
+    /// Alarms name collapses (uniform, one-hot, partial, or features that do not depend on the image),
+    /// a teacher that is the student, and exploding norms, each with its cause and what to try.
+    #[arg(long, value_name = "WHAT")]
+    on_collapse: Option<String>,
     /// Go on with the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
     ///
     /// The run's own settings are taken unless `--preset` or `--config` is given. With `--out`, a

@@ -26,6 +26,22 @@ pub struct Run {
     pub keep_every_epochs: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every_steps: u64,
+    /// Steps between measurements of all weights and prototypes (norms, copies, distance of teacher
+    /// and student), which some alarms need; 0 for none.
+    pub diagnose_every_steps: u64,
+    /// What an alarm does (collapse, exploding norms, a teacher that is the student): `warn` names it
+    /// and goes on, `stop` saves the run and ends it with exit code 1.
+    pub on_collapse: OnCollapse,
+}
+
+/// What an alarm does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCollapse {
+    /// It is reported.
+    Warn,
+    /// The run is saved and ends.
+    Stop,
 }
 
 impl Default for Run {
@@ -39,13 +55,16 @@ impl Default for Run {
             checkpoint_every_steps: 0,
             keep_every_epochs: 0,
             log_every_steps: 1,
+            diagnose_every_steps: 100,
+            on_collapse: OnCollapse::Warn,
         }
     }
 }
 
 impl Run {
     /// Keys that may differ when a run goes on.
-    pub const MAY_CHANGE: [&str; 3] = ["run.threads", "run.workers", "run.out"];
+    pub const MAY_CHANGE: [&str; 5] =
+        ["run.threads", "run.workers", "run.out", "run.diagnose_every_steps", "run.on_collapse"];
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);

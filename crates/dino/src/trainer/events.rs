@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::eval::knn::Score;
+use crate::monitor::{Alarm, Diagnostics};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -23,6 +24,10 @@ pub enum Event {
         /// Which number, in words.
         reason: String,
     },
+    /// Something goes wrong, or does so no longer.
+    Alarm(Alarm),
+    /// What is measured every `run.diagnose_every_steps`.
+    Diagnostics(Diagnostics),
     /// An evaluation goes on: images done, of all.
     Evaluating {
         /// `raw pixels`, `untrained` or `trained`.
@@ -81,6 +86,14 @@ pub struct StepRecord {
     pub kl: f64,
     /// Different prototypes that the teacher's crops of this batch prefer.
     pub prototypes_in_use: usize,
+    /// Entropy of the histogram of these preferences, nats.
+    pub assignment_entropy: f64,
+    /// Spread of the teacher's \[CLS\] vectors, in [0, 1]; 0: all the same.
+    pub feature_std: f64,
+    /// How much more alike the crops of one image are than those of different images, at most 1; 0:
+    /// the image does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_agreement: Option<f64>,
     /// Mean concentration of the student's prototypes.
     pub kappa_mean: f64,
     /// Largest concentration.

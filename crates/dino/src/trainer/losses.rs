@@ -19,6 +19,7 @@ use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
 use crate::model::Vectors;
+use crate::monitor::features::Features;
 use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
 use crate::schedule::StepValues;
 
@@ -50,6 +51,8 @@ pub(super) struct Sums {
     pub(super) teacher_entropy: f64,
     /// Mean divergence of the student's from them.
     pub(super) kl: f64,
+    /// The teacher's \[CLS\] vectors.
+    pub(super) features: Features,
     assigned: Vec<u32>,
 }
 
@@ -105,6 +108,7 @@ impl<'a> Losses<'a> {
         sums.teacher_entropy += scale * outcome.teacher_entropy;
         sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
         sums.assigned.extend(&outcome.assigned);
+        sums.features.add(&teacher.cls, GLOBAL_CROPS);
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
             return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });
@@ -151,12 +155,14 @@ fn partners(masks: &[bool], crops: usize) -> (Vec<u32>, Vec<f32>) {
 }
 
 impl Sums {
-    /// Number of different prototypes that the teacher's \[CLS\] tokens prefer.
-    pub(super) fn in_use(&self) -> usize {
+    /// Number of different prototypes that the teacher's \[CLS\] tokens prefer, and the entropy of
+    /// their histogram, in nats.
+    pub(super) fn assignments(&self) -> (usize, f64) {
         let mut assigned = self.assigned.clone();
         assigned.sort_unstable();
-        assigned.dedup();
-        assigned.len()
+        let rows = assigned.len() as f64;
+        let shares = assigned.chunk_by(|a, b| a == b).map(|same| same.len() as f64 / rows);
+        shares.fold((0, 0.0), |(count, entropy), p| (count + 1, entropy - p * p.ln()))
     }
 }
 
@@ -170,5 +176,14 @@ mod tests {
         let (partners, weights) = partners(&masks, 3);
         assert_eq!(partners, [1, 2, 6, 7, 8]);
         assert_eq!(weights, [1.0 / 6.0, 1.0 / 6.0, 1.0 / 9.0, 1.0 / 9.0, 1.0 / 9.0]);
+    }
+
+    #[test]
+    fn assignments_are_counted_and_weighed() {
+        let of = |assigned: &[u32]| Sums { assigned: assigned.to_vec(), ..Sums::default() };
+        let (count, entropy) = of(&[7, 2, 7, 2]).assignments();
+        assert_eq!(count, 2);
+        assert!((entropy - 2f64.ln()).abs() < 1e-12);
+        assert_eq!(of(&[3, 3, 3]).assignments(), (1, 0.0));
     }
 }

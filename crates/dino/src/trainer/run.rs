@@ -1,5 +1,7 @@
 //! The loop: batches in, steps, checkpoints, evaluations, and a clean end on a signal.
 
+mod watch;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use crate::metrics::{JsonLines, Metrics};
 use crate::model::init;
 use crate::run_folder::RunFolder;
 use crate::schedule::{Schedules, StepValues};
+use watch::Watch;
 
 /// Steps in a row without a finite number after which a run stops.
 const PATIENCE: u32 = 5;
@@ -82,6 +85,7 @@ struct Run<'a> {
     dataset: Arc<dyn Dataset>,
     knn: Option<KnnData>,
     pace: Pace,
+    watch: Watch,
     bad: BTreeSet<usize>, // images that are listed already
 }
 
@@ -117,10 +121,12 @@ impl<'a> Run<'a> {
             Some(loaded) => saved::restore(&step, loaded)?,
             None => step.initial_state(),
         };
+        let schedules = Schedules::new(&step.config, horizon);
         let run = Self {
             stop,
             grads: Params::zeros(step.network.table().clone()),
-            schedules: Schedules::new(&step.config, horizon),
+            watch: Watch::new(&step, &state, &schedules),
+            schedules,
             metrics: folder.metrics(state.step)?,
             quarantine: folder.quarantine()?,
             pace: Pace::new(step.config.optim.batch_size),
@@ -252,6 +258,9 @@ impl<'a> Run<'a> {
             teacher_entropy: result.teacher_entropy,
             kl: result.kl,
             prototypes_in_use: result.prototypes_in_use,
+            assignment_entropy: result.assignment_entropy,
+            feature_std: result.feature_std,
+            image_agreement: result.image_agreement,
             kappa_mean: result.kappa.mean,
             kappa_max: result.kappa.max,
             grad_norm: result.grad_norm(),
@@ -268,8 +277,8 @@ impl<'a> Run<'a> {
         if record.step.is_multiple_of(every) || record.step == self.horizon().total_steps {
             self.metrics.write(record.step, &record)?;
         }
-        report(Event::Step(record));
-        Ok(())
+        report(Event::Step(record.clone()));
+        self.watch(&record, report)
     }
 
     /// Leaves out a step whose numbers are not finite, and gives up after too many.
@@ -325,12 +334,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn save(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
+    fn save(&mut self, report: &mut dyn FnMut(Event)) -> Result<PathBuf> {
         let every_steps = self.config().run.keep_every_epochs * self.horizon().steps_per_epoch;
         let retention = Retention { every_steps, ..Retention::default() };
         let path = saved::save(self.folder.path(), &self.step, &self.state, retention)?;
-        report(Event::Checkpoint { path, step: self.state.step });
-        Ok(())
+        report(Event::Checkpoint { path: path.clone(), step: self.state.step });
+        Ok(path)
     }
 
     /// Raw pixels and the untrained backbone: what training has to beat.

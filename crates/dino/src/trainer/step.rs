@@ -74,6 +74,13 @@ pub struct Report {
     pub kl: f64,
     /// Number of different prototypes that the teacher's crops prefer.
     pub prototypes_in_use: usize,
+    /// Entropy of the histogram of these preferences, in nats.
+    pub assignment_entropy: f64,
+    /// Spread of the teacher's \[CLS\] vectors, in [0, 1]; 0: all the same.
+    pub feature_std: f64,
+    /// How much more alike the crops of one image are than those of different images, at most 1; 0:
+    /// the image does not matter. Nothing for a single image. The formula: `monitor/features.rs`.
+    pub image_agreement: Option<f64>,
     /// Concentrations of the student's prototypes.
     pub kappa: Kappa,
     /// Norms of the gradients before clipping, in the order of the parameter table.
@@ -194,12 +201,16 @@ impl Step {
         }
         times.teacher_update = clock.lap();
         state.step += 1;
+        let (prototypes_in_use, assignment_entropy) = sums.assignments();
         Ok(Report {
             loss: sums.loss,
             patch_loss: self.config.objective.method.masks().then_some(sums.patch_loss),
             teacher_entropy: sums.teacher_entropy,
             kl: sums.kl,
-            prototypes_in_use: sums.in_use(),
+            prototypes_in_use,
+            assignment_entropy,
+            feature_std: sums.features.std(),
+            image_agreement: sums.features.agreement(),
             kappa: self.objective.kappa(state.student.get(self.network.head.prototypes.g)),
             grad_norms,
             times,

@@ -1,6 +1,7 @@
 //! The events of a run as lines of JSON, progress and notes.
 
 use dino::eval::knn;
+use dino::monitor::Alarm;
 use dino::trainer::{Event, KnnRecord, Started, StepRecord, Summary};
 use serde_json::json;
 
@@ -15,11 +16,12 @@ pub(super) struct View<'a> {
     batch_size: usize,
     total_steps: u64,
     first_step: bool,
+    alarms: Vec<&'static str>, // that are on
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
-        Self { console, batch_size, total_steps: 0, first_step: true }
+        Self { console, batch_size, total_steps: 0, first_step: true, alarms: Vec::new() }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -34,6 +36,8 @@ impl<'a> View<'a> {
                 self.console.event("skipped", &json!({ "step": step, "reason": reason }));
                 self.console.warn(format!("step {step} is left out: {reason}"));
             }
+            Event::Alarm(alarm) => self.show_alarm(alarm),
+            Event::Diagnostics(found) => self.console.event("diagnostics", found),
             Event::Evaluating { what, done, total } => {
                 let text = format!(" images, {}", in_words(what));
                 let (done, total) = (*done as u64, *total as u64);
@@ -73,8 +77,9 @@ impl<'a> View<'a> {
             share if share < SLOW_DATA => String::new(),
             share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
         };
+        let alarms = self.alarms.iter().map(|name| format!("  {name}!")).collect::<String>();
         let text = format!(
-            "  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
+            "{alarms}  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
             record.epoch + 1,
             record.loss,
             record.teacher_entropy,
@@ -82,6 +87,19 @@ impl<'a> View<'a> {
         );
         let (done, total) = (record.step, self.total_steps);
         self.console.progress(&Progress { what: "step", done, total, text }, always);
+    }
+
+    fn show_alarm(&mut self, alarm: &Alarm) {
+        self.console.event("alarm", alarm);
+        let Alarm { step, found, cause, remedy, .. } = alarm;
+        let name = alarm.kind.name();
+        if alarm.raised {
+            self.alarms.push(name);
+            self.console.warn(format!("{name} at step {step}: {found}; {cause}; {remedy}"));
+        } else {
+            self.alarms.retain(|other| *other != name);
+            self.console.note(format!("{name} is over at step {step}: {found}"));
+        }
     }
 
     fn show_knn(&mut self, record: &KnnRecord) {

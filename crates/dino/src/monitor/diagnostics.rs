@@ -1,0 +1,219 @@
+//! What is measured every some steps: passes over all weights, and distances between prototypes.
+//!
+//! ```text
+//! κ         |gₖ| / τₛ of the student's prototypes
+//! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
+//! distance  ‖student − teacher‖ / ‖student‖, over all weights
+//! unique    representatives of a greedy cover of the teacher's μₖ = sign(gₖ) vₖ / ‖vₖ‖ ([`unique`])
+//! ```
+//!
+//! Where there are many prototypes, [`COMPARED`] of them are compared, evenly spread over the rows:
+//! rows are drawn alike, so any choice does. Copies of a prototype that were not chosen are not seen,
+//! which makes a part look less collapsed than the whole, never more.
+
+use engine::Params;
+use engine::simd::dot;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::unique;
+use crate::objective::Networks;
+
+/// Prototypes that are compared at most: 4096 · 4096 · 256 multiplications take a tenth of a second.
+const COMPARED: usize = 4096;
+/// Weights that are summed at a time.
+const CHUNK: usize = 1 << 14;
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnostics {
+    /// Steps done.
+    pub step: u64,
+    /// Concentrations of the student's prototypes.
+    pub kappa: Quantiles,
+    /// How far the center has moved since the diagnosis before, in its own units (logits, or nats);
+    /// nothing at the first of a process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center_drift: Option<f64>,
+    /// Prototypes that were compared with each other.
+    pub prototypes_compared: usize,
+    /// How many of them are left if near-duplicates count once.
+    pub unique: Unique,
+    /// Distance of the teacher from the student, relative to the student's norm.
+    pub teacher_distance: f64,
+    /// Euclidean norm of all the student's weights.
+    pub weight_norm: f64,
+}
+
+/// Of a set of numbers; quantiles are members of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// The least.
+    pub min: f64,
+    /// A quarter is below.
+    pub q25: f64,
+    /// Half is below.
+    pub median: f64,
+    /// Three quarters are below.
+    pub q75: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Prototypes that differ, at three thresholds of the cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Unique {
+    /// At a cosine of 0.9.
+    pub at_0_9: usize,
+    /// At 0.95.
+    pub at_0_95: usize,
+    /// At 0.975, the threshold of the paper on partial prototype collapse.
+    pub at_0_975: usize,
+}
+
+/// What a diagnosis looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    /// Steps done.
+    pub step: u64,
+    /// The two networks, and their prototypes of \[CLS\] tokens.
+    pub networks: Networks<'a>,
+    /// The student's temperature.
+    pub student_temp: f64,
+    /// The center, `[k]`.
+    pub center: &'a [f32],
+    /// The center at the diagnosis before.
+    pub center_before: Option<&'a [f32]>,
+}
+
+impl Diagnostics {
+    /// Measures all of it.
+    pub fn measure(sight: &Sight<'_>) -> Self {
+        let Networks { prototypes, student, teacher } = sight.networks;
+        let kappas = student.get(prototypes.g).iter();
+        let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
+        let (g, v) = (teacher.get(prototypes.g), teacher.get(prototypes.v));
+        let (directions, width) = (directions(g, v), v.len() / g.len());
+        let unique = |cosine| unique(&directions, width, cosine);
+        let weight_norm = norm(student);
+        Self {
+            step: sight.step,
+            kappa: Quantiles::of(kappas),
+            center_drift: sight.center_before.map(|before| drift(sight.center, before)),
+            prototypes_compared: directions.len() / width,
+            unique: Unique { at_0_9: unique(0.9), at_0_95: unique(0.95), at_0_975: unique(0.975) },
+            teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
+            weight_norm,
+        }
+    }
+}
+
+impl Quantiles {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let at = |quarters: usize| values[last * quarters / 4];
+        Self { min: at(0), q25: at(1), median: at(2), q75: at(3), max: at(4) }
+    }
+}
+
+/// Euclidean norm of all weights.
+pub(crate) fn norm(params: &Params) -> f64 {
+    sum_over_chunks(params, params, |a, _| f64::from(dot(a, a))).sqrt()
+}
+
+/// Euclidean distance of all weights.
+fn distance(a: &Params, b: &Params) -> f64 {
+    let squares = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).map(f64::from).sum::<f64>()
+    };
+    sum_over_chunks(a, b, squares).sqrt()
+}
+
+/// Sums over chunks of a fixed size, added in order: the same for any number of threads.
+fn sum_over_chunks(a: &Params, b: &Params, sum: impl Fn(&[f32], &[f32]) -> f64 + Sync) -> f64 {
+    let chunks = a.all().par_chunks(CHUNK).zip(b.all().par_chunks(CHUNK));
+    chunks.map(|(a, b)| sum(a, b)).collect::<Vec<f64>>().iter().sum()
+}
+
+fn drift(center: &[f32], before: &[f32]) -> f64 {
+    let squares =
+        center.iter().zip(before).map(|(&c, &old)| (f64::from(c) - f64::from(old)).powi(2));
+    (squares.sum::<f64>() / center.len().max(1) as f64).sqrt()
+}
+
+/// `μ` of the prototypes that are compared, `[at most COMPARED, r]`.
+fn directions(g: &[f32], v: &[f32]) -> Vec<f32> {
+    let (k, r) = (g.len(), v.len() / g.len());
+    let count = k.min(COMPARED);
+    let mut directions = vec![0.0; count * r];
+    for (i, direction) in directions.chunks_exact_mut(r).enumerate() {
+        let row = i * k / count;
+        let v = &v[row * r..][..r];
+        let scale = 1f32.copysign(g[row]) / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
+        direction.iter_mut().zip(v).for_each(|(direction, v)| *direction = scale * v);
+    }
+    directions
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine::ParamTable;
+
+    use super::*;
+    use crate::model::head::{Head, HeadShape};
+
+    /// A head of `k` prototypes of width 2 and its weights.
+    fn head(k: usize) -> (Head, Params) {
+        let mut table = ParamTable::default();
+        let shape = HeadShape {
+            embed_dim: 1,
+            hidden_dim: 1,
+            bottleneck_dim: 2,
+            prototypes: k,
+            patch_prototypes: None,
+        };
+        let head = Head::new(&shape, "", &mut table);
+        (head, Params::zeros(Arc::new(table)))
+    }
+
+    #[test]
+    fn a_diagnosis_has_the_values_of_its_formulas() {
+        let (head, mut student) = head(5);
+        let prototypes = head.prototypes;
+        student.get_mut(prototypes.g).copy_from_slice(&[1.0, -2.0, 3.0, 0.5, 4.0]);
+        let v = [1.0, 0.0, -3.0, 0.0, 2.0, 0.1, 0.0, 1.0, 1.0, 1.0];
+        student.get_mut(prototypes.v).copy_from_slice(&v);
+        let mut teacher = student.clone();
+        teacher.get_mut(prototypes.v)[9] += 0.5;
+        let networks = Networks { prototypes, student: &student, teacher: &teacher };
+        let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
+        let mut sight = Sight {
+            step: 7,
+            networks,
+            student_temp: 0.1,
+            center: &center,
+            center_before: Some(&before),
+        };
+        let found = Diagnostics::measure(&sight);
+        let Quantiles { min, q25, median, q75, max } = found.kappa;
+        assert_eq!([min, q25, median, q75, max].map(f64::round), [5.0, 10.0, 20.0, 30.0, 40.0]);
+        // −(−3, 0) is (1, 0) again, and (2, 0.1) is near it.
+        assert_eq!(found.unique, Unique { at_0_9: 3, at_0_95: 3, at_0_975: 3 });
+        assert_eq!(found.prototypes_compared, 5);
+        let norm = student.all().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+        assert!((found.weight_norm - norm).abs() < 1e-5);
+        assert!((found.teacher_distance - 0.5 / norm).abs() < 1e-6);
+        assert!((found.center_drift.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
+        sight.center_before = None;
+        assert_eq!(Diagnostics::measure(&sight).center_drift, None);
+    }
+
+    #[test]
+    fn of_many_prototypes_some_are_compared() {
+        let (g, v) = (vec![1.0; 3 * COMPARED + 1], vec![1.0; 2 * (3 * COMPARED + 1)]);
+        assert_eq!(directions(&g, &v).len(), 2 * COMPARED);
+    }
+}
