@@ -94,6 +94,12 @@ fn an_unknown_method_comes_with_the_choices() {
 }
 
 #[test]
+fn an_unknown_answer_to_collapse_comes_with_the_choices() {
+    let message = "`run.on_collapse` is \"abort\" in `--on-collapse`, but must be `warn` or `stop`";
+    refused(&["--on-collapse", "abort"]).code(2).says(message);
+}
+
+#[test]
 fn another_device_is_refused() {
     refused(&["--device", "cuda"]).code(2).says("`run.device` is \"cuda\" in `--device`");
 }

@@ -245,7 +245,9 @@ impl Error {
                 "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
                     .to_owned(),
             ),
-            Self::Alarm { .. } => Some("`--resume --on-collapse warn` goes on all the same".to_owned()),
+            Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
+                format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
+            }),
             Self::NoLabels { .. }
             | Self::EvalImage { .. }
             | Self::NoCheckpoint { .. }

@@ -2,16 +2,17 @@
 //!
 //! | alarm | condition | for |
 //! | --- | --- | --- |
-//! | `feature-collapse` | agreement of an image's crops below 0.05, or spread below 1e-3 ([`features`]) | 30 steps |
+//! | `feature-collapse` | agreement of an image's crops below 0.03, or spread below 0.01 ([`features`]) | 20 steps |
 //! | `uniform-collapse` | entropy and cross-entropy of \[CLS\] within 1 % of ln K, after the plateau | 50 steps |
 //! | `one-hot-collapse` | fewer than 1.5 prototypes assigned (e^entropy), teacher's entropy below 0.1 ln K | 50 steps |
 //! | `partial-collapse` | less than half of the prototypes unique at a cosine of 0.975 | 2 diagnoses |
-//! | `aliased-teacher` | teacher closer to the student than 1e-6 of its norm | 2 diagnoses |
-//! | `exploding-norms` | largest κ above 20 times its start, 1 / τₛ | 1 step |
+//! | `aliased-teacher` | momentum below 0.5, or teacher closer to the student than 1e-6 of its norm | 2 diagnoses |
+//! | `exploding-norms` | largest κ above 10 times its start, 1 / τₛ | 1 step |
 //! | `exploding-gradients` | norm above 10 and above 100 times its running median | 10 steps |
 //! | `exploding-weights` | norm of all weights above 10 times its start | 2 diagnoses |
 //!
-//! Conditions on steps look at running means over about 20 of them. The reasons for the numbers stand
+//! Conditions on collapses look at running means over about 20 steps, that on the agreement over 100;
+//! none is judged before step 40 of a process. The reasons for the numbers stand
 //! beside the constants. An alarm is reported when it starts and when it ends, and it ends when its
 //! condition has not held for as long as it takes to start it.
 //!
@@ -33,17 +34,21 @@ pub use unique::unique;
 
 use history::{Mean, Median, Switch};
 
-/// Steps of a process before running means are judged: as many as they are over.
-const START: u64 = Mean::WINDOW;
+/// Steps that a running mean is over.
+const WINDOW: u64 = 20;
+/// The same for the agreement, which scatters: by 0.1 from batch to batch of 64 images, by 0.3 of 8.
+const AGREEMENT_WINDOW: u64 = 100;
+/// Steps of a process before running means are judged: as soon as they mean something.
+const START: u64 = 40;
 
-/// Agreement of the crops of an image below which the image does not matter. Healthy runs have more
-/// than 0.15 from the first step on, because a random network sees colors too (docs/LOG.md); where it
-/// is 0, the mean over 20 batches of 8 images scatters by 0.02.
-const AGREEMENT: f64 = 0.05;
-/// Spread of unit vectors below which the network is dead. A network whose weights start far too small
-/// for its width has 0.01.
-const SPREAD: f64 = 1e-3;
-const FEATURE_PATIENCE: u32 = 30;
+/// Agreement of the crops of an image below which the image does not matter. A healthy run has more
+/// than 0.1 from the first step on, because a random network sees colors and shapes too, and 0.9
+/// later (docs/LOG.md); where the image does not matter it is 0 but for what is left of the scatter.
+const AGREEMENT: f64 = 0.03;
+/// Spread of unit vectors below which the network is dead. Random networks have 0.7, healthy runs
+/// more than 0.15 even where they rest at ln K.
+const SPREAD: f64 = 0.01;
+const FEATURE_PATIENCE: u32 = 20;
 
 /// Part of ln K by which entropy and cross-entropy may miss it. In a healthy run the teacher is
 /// sharper by more than a tenth.
@@ -60,12 +65,14 @@ const SHARP: f64 = 0.1;
 
 /// Part of the prototypes that must be unique. Published runs have fewer, and say so.
 const UNIQUE: f64 = 0.5;
-/// Relative distance of teacher and student: some units of rounding of f32. With a momentum of 0.996
-/// it is above 1e-3.
+/// Relative distance of teacher and student: some units of rounding of f32. Healthy runs have 1e-2.
 const ALIASED: f64 = 1e-6;
-/// Growth of the largest κ: a factor that learned norms of published networks stay far below.
-const KAPPA_GROWTH: f64 = 20.0;
-/// Growth of the norm of all weights: at the end of a healthy run it is below 3.
+/// Momentum below which the teacher is less than a step behind: a student that moves by Δ in each step
+/// is m / (1 − m) Δ ahead.
+const MOMENTUM: f64 = 0.5;
+/// Growth of the largest κ: in healthy runs it is a few percent in thousands of steps.
+const KAPPA_GROWTH: f64 = 10.0;
+/// Growth of the norm of all weights: in healthy runs it is a few percent in thousands of steps.
 const WEIGHT_GROWTH: f64 = 10.0;
 /// A norm of gradients above this multiple of its median, and above the second number, is more than a
 /// hard batch.
@@ -92,6 +99,8 @@ pub struct Reading {
     pub kappa_max: f64,
     /// Norm of the whole gradient before clipping.
     pub grad_norm: f64,
+    /// The teacher's momentum.
+    pub momentum: f64,
 }
 
 /// What stays the same during a run.
@@ -125,6 +134,7 @@ impl Limits {
 pub struct Monitor {
     limits: Limits,
     seen: u64,
+    momentum: f64,
     teacher_entropy: Mean,
     kl: Mean,
     assignment_entropy: Mean,
@@ -140,11 +150,12 @@ impl Monitor {
         Self {
             limits,
             seen: 0,
-            teacher_entropy: Mean::default(),
-            kl: Mean::default(),
-            assignment_entropy: Mean::default(),
-            feature_std: Mean::default(),
-            image_agreement: Mean::default(),
+            momentum: 1.0,
+            teacher_entropy: Mean::over(WINDOW),
+            kl: Mean::over(WINDOW),
+            assignment_entropy: Mean::over(WINDOW),
+            feature_std: Mean::over(WINDOW),
+            image_agreement: Mean::over(AGREEMENT_WINDOW),
             gradients: Median::default(),
             switches: Default::default(),
         }
@@ -158,6 +169,7 @@ impl Monitor {
     /// Takes in a step; the alarms that start or end with it.
     pub fn step(&mut self, reading: &Reading) -> Vec<Alarm> {
         self.seen += 1;
+        self.momentum = reading.momentum;
         self.teacher_entropy.add(reading.teacher_entropy);
         self.kl.add(reading.kl);
         self.assignment_entropy.add(reading.assignment_entropy);
@@ -183,10 +195,14 @@ impl Monitor {
         let holds = (unique as f64) < UNIQUE * all as f64;
         alarms.extend(self.judge(step, Kind::Partial, DIAGNOSES, holds, text));
 
-        let distance = found.teacher_distance;
-        let text =
-            || format!("the teacher is {distance:.1e} of the weights' norm from the student");
-        let holds = distance <= ALIASED && self.seen >= START;
+        let (distance, momentum) = (found.teacher_distance, self.momentum);
+        let text = || {
+            format!(
+                "the teacher's momentum is {momentum:.3}, and it is {distance:.1e} of the weights' \
+                 norm from the student"
+            )
+        };
+        let holds = (distance <= ALIASED || momentum < MOMENTUM) && self.seen >= START;
         alarms.extend(self.judge(step, Kind::Aliased, DIAGNOSES, holds, text));
 
         let (norm, start) = (found.weight_norm, self.limits.weight_norm);

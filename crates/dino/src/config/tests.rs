@@ -109,7 +109,7 @@ fn unknown_keys_come_with_the_nearest_and_the_line() {
 
 #[test]
 fn wrong_types_are_one_sentence() {
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (
             &["model.heads=six"],
             "`model.heads` is \"six\" in `--set`, but must be a whole number, 0 or more",
@@ -130,6 +130,14 @@ fn wrong_types_are_one_sentence() {
             &["objective.centering=mean"],
             "`objective.centering` is \"mean\" in `--set`, but must be one of `logit`, `prob-a`, \
              `prob-b`, `sinkhorn`",
+        ),
+        (
+            &["run.on_collapse=halt"],
+            "`run.on_collapse` is \"halt\" in `--set`, but must be `warn` or `stop`",
+        ),
+        (
+            &["run.diagnose_every_steps=-1"],
+            "`run.diagnose_every_steps` is -1 in `--set`, but must be 0 or more",
         ),
     ];
     for (sets, expected) in cases {
@@ -200,9 +208,12 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn threads_workers_and_folder_may_change_and_nothing_else() {
+fn what_does_not_change_results_may_change_and_nothing_else() {
     let config = set(&[]).unwrap();
     let other = set(&["run.threads=3", "run.workers=2", "run.out=elsewhere"]).unwrap();
+    assert_eq!(config.same_run(&other), Ok(()));
+    assert_eq!(config.fingerprint(), other.fingerprint());
+    let other = set(&["run.on_collapse=stop", "run.diagnose_every_steps=7"]).unwrap();
     assert_eq!(config.same_run(&other), Ok(()));
     assert_eq!(config.fingerprint(), other.fingerprint());
     let other = set(&["optim.lr=1e-3"]).unwrap();

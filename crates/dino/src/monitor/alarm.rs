@@ -67,7 +67,8 @@ impl Kind {
             }
             Self::Partial => "most prototypes are copies of others, which fill the mixture in vain",
             Self::Aliased => {
-                "the teacher is the student, because its momentum is 0 or the learning rate is"
+                "the teacher is the student of the step before or of this one, because its momentum is too low \
+                 or nothing is learned"
             }
             Self::Norms => {
                 "nothing holds the prototypes' norms: without a normalizer longer ones win, or steps \

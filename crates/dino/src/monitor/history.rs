@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 
-/// A running mean: of all values at first, later over about [`Mean::WINDOW`] of them.
-#[derive(Debug, Clone, Copy, Default)]
+/// A running mean: of all values at first, later over about `window` of them.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Mean {
-    value: f64,
+    window: u64,
     count: u64,
+    value: f64,
 }
 
 impl Mean {
-    /// Long enough that the agreement of batches of 8 images is told from 0, and as long as a person
-    /// waits for the first word about a run.
-    pub(super) const WINDOW: u64 = 20;
+    pub(super) fn over(window: u64) -> Self {
+        Self { window, count: 0, value: 0.0 }
+    }
 
     pub(super) fn add(&mut self, value: f64) {
-        self.count = (self.count + 1).min(Self::WINDOW);
+        self.count = (self.count + 1).min(self.window);
         self.value += (value - self.value) / self.count as f64;
     }
 

@@ -20,6 +20,7 @@ fn healthy(step: u64) -> Reading {
         image_agreement: Some(0.5),
         kappa_max: 10.2,
         grad_norm: 0.8,
+        momentum: 0.98,
     }
 }
 
@@ -79,7 +80,7 @@ fn a_healthy_run_raises_nothing() {
             assignment_entropy: 1.0 + noise,
             feature_std: 0.2,
             image_agreement: Some(0.1 + 0.3 * noise),
-            kappa_max: 10.0 + 60.0 * sharp,
+            kappa_max: 10.0 + 50.0 * sharp,
             grad_norm: if step % 90 < 5 { 300.0 } else { 0.4 + noise },
             ..healthy(step)
         }
@@ -97,10 +98,10 @@ fn images_that_do_not_matter_are_a_collapse() {
     assert!(alarm.cause.starts_with("collapsed: ") && alarm.found.contains("agree by 0.0"));
     let alarm = only_alarm(|healthy| Reading { feature_std: 1e-6, ..healthy });
     assert_eq!(alarm.kind, Kind::Feature);
-    // From the first step on, this is known after 20 + 29 of them.
+    // From the first step on, this is known after 40 + 19 of them.
     let constant = |step| Reading { feature_std: 0.0, image_agreement: Some(0.0), ..healthy(step) };
     let alarms = feed(&mut monitor(), 1..200, constant);
-    assert_eq!(names(&alarms), [(49, "feature-collapse", true)]);
+    assert_eq!(names(&alarms), [(59, "feature-collapse", true)]);
 }
 
 #[test]
@@ -134,9 +135,9 @@ fn a_single_prototype_is_a_collapse_and_sharp_assignments_are_not() {
 
 #[test]
 fn prototypes_that_grow_explode_at_once() {
-    let alarm = only_alarm(|healthy| Reading { kappa_max: 201.0, ..healthy });
+    let alarm = only_alarm(|healthy| Reading { kappa_max: 101.0, ..healthy });
     assert_eq!((alarm.kind, alarm.step), (Kind::Norms, 600));
-    assert_eq!(alarm.found, "the largest κ is 201.0, 10.0 at the start");
+    assert_eq!(alarm.found, "the largest κ is 101.0, 10.0 at the start");
 }
 
 #[test]
@@ -171,6 +172,14 @@ fn diagnoses_name_copies_an_aliased_teacher_and_grown_weights() {
         assert_eq!(monitor.diagnose(&at(600, &good)), []);
         assert_eq!(names(&monitor.diagnose(&at(700, &good))), [(700, kind.name(), false)]);
     }
+}
+
+#[test]
+fn a_teacher_less_than_a_step_behind_is_the_student() {
+    let mut monitor = monitor();
+    feed(&mut monitor, 1..100, |step| Reading { momentum: 0.1, ..healthy(step) });
+    assert_eq!(monitor.diagnose(&diagnosis(100)), []);
+    assert_eq!(names(&monitor.diagnose(&diagnosis(200))), [(200, "aliased-teacher", true)]);
 }
 
 #[test]

@@ -88,5 +88,6 @@ fn reading(record: &StepRecord) -> Reading {
         image_agreement: record.image_agreement,
         kappa_max: record.kappa_max,
         grad_norm: record.grad_norm,
+        momentum: record.momentum,
     }
 }

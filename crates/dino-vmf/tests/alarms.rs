@@ -1,0 +1,130 @@
+//! Each alarm, provoked: named on stderr, in the JSON lines and in `metrics.jsonl`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fixtures;
+
+use std::fs;
+
+use fixtures::{Ended, Tiny};
+use serde_json::Value;
+
+/// Names of the alarms that started, in the order in which they did.
+fn raised(ended: &Ended) -> Vec<String> {
+    let events = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let alarms = events.filter(|event| event["event"] == "alarm" && event["raised"] == true);
+    alarms.map(|alarm| alarm["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Trains on `shapes` with these settings; the end of the run, and the alarms that started.
+fn train(steps: &str, sets: &[&str]) -> (Ended, Vec<String>) {
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let more = ["--steps", steps, "--out", "run", "--json", "--method", "dino"];
+    let ended = Tiny::new().pretrain(&more.into_iter().chain(sets).collect::<Vec<_>>()).code(0);
+    let raised = raised(&ended);
+    (ended, raised)
+}
+
+/// 64 copies of one picture.
+fn copies(tiny: &Tiny) {
+    fs::create_dir(tiny.path("same")).unwrap();
+    let picture = image::RgbImage::from_fn(48, 48, |x, y| {
+        let hash = (x * 7919 + y * 104_729 + x * y * 31) % 256;
+        image::Rgb([hash as u8, (x * 5) as u8, (y * 5) as u8])
+    });
+    for i in 0..64 {
+        picture.save(tiny.path(&format!("same/{i:02}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn a_constant_batch_is_called_collapsed() {
+    for method in ["dino", "dino-vmf", "ibot"] {
+        let tiny = Tiny::new();
+        copies(&tiny);
+        let more = ["--data", "same", "--steps", "150", "--out", "run", "--json"];
+        let batch = ["--method", method, "--set", "optim.batch_size=32"];
+        let ended = tiny.pretrain(&[&more[..], &batch].concat()).code(0);
+        assert_eq!(raised(&ended), ["feature-collapse"], "{method}");
+        let ended = ended.says("warning: feature-collapse at step ").says("; collapsed: ");
+        let ended = ended.says("dino-vmf data preview SOURCE");
+        ended.says("step 150/150  feature-collapse!");
+        let lines = fs::read_to_string(tiny.path("run/metrics.jsonl")).unwrap();
+        let alarms: Vec<&str> = lines.lines().filter(|line| line.contains("alarm")).collect();
+        assert_eq!(alarms.len(), 1, "{alarms:?}");
+        let alarm: Value = serde_json::from_str(alarms[0]).unwrap();
+        assert_eq!(alarm["alarm"]["name"], "feature-collapse");
+        assert_eq!(alarm["alarm"]["step"], alarm["step"]);
+    }
+}
+
+#[test]
+fn stop_saves_the_run_and_ends_it_and_a_resumed_one_may_go_on() {
+    let tiny = Tiny::new();
+    copies(&tiny);
+    let more = ["--data", "same", "--steps", "150", "--out", "run", "--on-collapse", "stop"];
+    let ended = tiny.pretrain(&[&more[..], &["--set", "optim.batch_size=32"]].concat()).code(1);
+    let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).unwrap().to_owned();
+    assert!(error.starts_with("error: feature-collapse at step "), "{error}");
+    assert!(error.contains("; collapsed: ") && error.contains("or start anew with"), "{error}");
+    let (_, path) = error.rsplit_once("; saved as `").unwrap();
+    assert!(tiny.path(path.trim_end_matches('`')).join("model.safetensors").is_file(), "{error}");
+    let ended = ended.says("hint: `--resume run --on-collapse warn` goes on");
+    assert!(!ended.stderr.contains("step 150/150"), "{}", ended.stderr);
+    tiny.run(&["pretrain", "--resume", "run", "--on-collapse", "warn"])
+        .code(0)
+        .says("going on after step ")
+        .says("step 150/150");
+}
+
+#[test]
+fn a_teacher_that_is_too_warm_is_uniform() {
+    let hot = ["objective.teacher_temp=20", "objective.teacher_temp_start=20"];
+    let (ended, alarms) = train("300", &[&hot[..], &["objective.student_temp=1"]].concat());
+    assert_eq!(alarms, ["uniform-collapse"]);
+    ended.says("of ln K = 3.466 nats").says("objective.teacher_temp=…");
+}
+
+#[test]
+fn a_center_that_stands_still_ends_in_one_prototype() {
+    let (ended, alarms) = train("150", &["objective.center_momentum=1"]);
+    assert_eq!(alarms, ["one-hot-collapse"]);
+    ended.says("objective.center_momentum=0.5").says("one-hot-collapse!");
+}
+
+#[test]
+fn a_teacher_without_momentum_is_the_student() {
+    let (ended, alarms) = train("60", &["optim.teacher_momentum=0", "run.diagnose_every_steps=10"]);
+    assert_eq!(alarms, ["aliased-teacher"]);
+    ended.says("optim.teacher_momentum=0.996");
+}
+
+#[test]
+fn free_norms_and_weights_explode_where_steps_are_too_long() {
+    let free = ["objective.prototype_norm=free", "objective.method=dino"];
+    let long = ["optim.lr=1000", "optim.clip_grad=0", "objective.student_temp=1"];
+    let sets = [&free[..], &long, &["run.diagnose_every_steps=5"]].concat();
+    let sets: Vec<_> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let more = ["--steps", "30", "--out", "run", "--json"];
+    let ended = Tiny::new().pretrain(&[&more[..], &sets].concat()).code(0);
+    let alarms = raised(&ended);
+    for name in ["exploding-norms", "exploding-weights"] {
+        assert!(alarms.iter().any(|alarm| alarm == name), "{alarms:?}");
+    }
+    ended.says("objective.prototype_norm=vmf").says("optim.clip_grad=0.3");
+}
+
+/// On a circle, 256 prototypes lie within a cosine distance of 0.025 of 28 at most.
+#[test]
+fn prototypes_in_too_little_room_are_copies() {
+    let sets = ["model.bottleneck_dim=2", "model.prototypes=256", "run.diagnose_every_steps=10"];
+    let (ended, alarms) = train("20", &sets);
+    assert_eq!(alarms, ["partial-collapse"]);
+    let diagnoses = ended.stdout.lines().filter(|line| line.contains("\"event\":\"diagnostics\""));
+    let diagnoses: Vec<Value> = diagnoses.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(diagnoses.len(), 2);
+    let unique = diagnoses[1]["unique"]["at_0_975"].as_u64().unwrap();
+    assert!((14..=28).contains(&unique), "{unique}");
+    assert_eq!(diagnoses[1]["prototypes_compared"], 256);
+    ended.says("objective.lambda_koleo=0.1");
+}
