@@ -6,7 +6,7 @@
 //! | `uniform-collapse` | entropy and cross-entropy of \[CLS\] within 1 % of ln K, after the plateau | 50 steps |
 //! | `one-hot-collapse` | fewer than 1.5 prototypes assigned (e^entropy), teacher's entropy below 0.1 ln K | 50 steps |
 //! | `partial-collapse` | less than half of the prototypes unique at a cosine of 0.975 | 2 diagnoses |
-//! | `aliased-teacher` | momentum below 0.5, or teacher closer to the student than 1e-6 of its norm | 2 diagnoses |
+//! | `aliased-teacher` | momentum below 0.5, or teacher closer to the student than 1e-6 of its norm | 20 steps |
 //! | `exploding-norms` | largest κ above 10 times its start, 1 / τₛ | 1 step |
 //! | `exploding-gradients` | norm above 10 and above 100 times its running median | 10 steps |
 //! | `exploding-weights` | norm of all weights above 10 times its start | 2 diagnoses |
@@ -70,6 +70,7 @@ const ALIASED: f64 = 1e-6;
 /// Momentum below which the teacher is less than a step behind: a student that moves by Δ in each step
 /// is m / (1 − m) Δ ahead.
 const MOMENTUM: f64 = 0.5;
+const ALIASED_PATIENCE: u32 = 20;
 /// Growth of the largest κ: in healthy runs it is a few percent in thousands of steps.
 const KAPPA_GROWTH: f64 = 10.0;
 /// Growth of the norm of all weights: in healthy runs it is a few percent in thousands of steps.
@@ -134,7 +135,7 @@ impl Limits {
 pub struct Monitor {
     limits: Limits,
     seen: u64,
-    momentum: f64,
+    teacher_distance: Option<f64>, // at the last diagnosis
     teacher_entropy: Mean,
     kl: Mean,
     assignment_entropy: Mean,
@@ -150,7 +151,7 @@ impl Monitor {
         Self {
             limits,
             seen: 0,
-            momentum: 1.0,
+            teacher_distance: None,
             teacher_entropy: Mean::over(WINDOW),
             kl: Mean::over(WINDOW),
             assignment_entropy: Mean::over(WINDOW),
@@ -169,7 +170,6 @@ impl Monitor {
     /// Takes in a step; the alarms that start or end with it.
     pub fn step(&mut self, reading: &Reading) -> Vec<Alarm> {
         self.seen += 1;
-        self.momentum = reading.momentum;
         self.teacher_entropy.add(reading.teacher_entropy);
         self.kl.add(reading.kl);
         self.assignment_entropy.add(reading.assignment_entropy);
@@ -181,6 +181,7 @@ impl Monitor {
             alarms.extend(self.judge_uniform(reading.step));
             alarms.extend(self.judge_one_hot(reading.step));
         }
+        alarms.extend(self.judge_teacher(reading));
         alarms.extend(self.judge_kappa(reading));
         alarms.extend(self.judge_gradient(reading));
         alarms
@@ -188,22 +189,13 @@ impl Monitor {
 
     /// Takes in a diagnosis; the alarms that start or end with it.
     pub fn diagnose(&mut self, found: &Diagnostics) -> Vec<Alarm> {
+        self.teacher_distance = Some(found.teacher_distance);
         let mut alarms = Vec::new();
         let (step, all) = (found.step, found.prototypes_compared);
         let unique = found.unique.at_0_975;
         let text = || format!("{unique} of {all} prototypes differ by a cosine distance of 0.025");
         let holds = (unique as f64) < UNIQUE * all as f64;
         alarms.extend(self.judge(step, Kind::Partial, DIAGNOSES, holds, text));
-
-        let (distance, momentum) = (found.teacher_distance, self.momentum);
-        let text = || {
-            format!(
-                "the teacher's momentum is {momentum:.3}, and it is {distance:.1e} of the weights' \
-                 norm from the student"
-            )
-        };
-        let holds = (distance <= ALIASED || momentum < MOMENTUM) && self.seen >= START;
-        alarms.extend(self.judge(step, Kind::Aliased, DIAGNOSES, holds, text));
 
         let (norm, start) = (found.weight_norm, self.limits.weight_norm);
         let text = || format!("the weights' norm is {norm:.3}, {start:.3} at the start");
@@ -246,6 +238,20 @@ impl Monitor {
         };
         let holds = in_use < ONE_HOT && entropy < SHARP * self.limits.log_prototypes;
         self.judge(step, Kind::OneHot, ASSIGNMENT_PATIENCE, holds, found)
+    }
+
+    fn judge_teacher(&mut self, reading: &Reading) -> Option<Alarm> {
+        let (momentum, distance) = (reading.momentum, self.teacher_distance);
+        let found = || match distance {
+            Some(distance) => format!(
+                "the teacher's momentum is {momentum:.3}, and it is {distance:.1e} of the weights' norm \
+                 from the student"
+            ),
+            None => format!("the teacher's momentum is {momentum:.3}"),
+        };
+        let equal = distance.is_some_and(|distance| distance <= ALIASED) && self.seen >= START;
+        let holds = momentum < MOMENTUM || equal;
+        self.judge(reading.step, Kind::Aliased, ALIASED_PATIENCE, holds, found)
     }
 
     fn judge_kappa(&mut self, reading: &Reading) -> Option<Alarm> {

@@ -149,14 +149,13 @@ fn gradients_explode_beside_their_median_and_one_bad_batch_does_not() {
 }
 
 #[test]
-fn diagnoses_name_copies_an_aliased_teacher_and_grown_weights() {
+fn diagnoses_name_copies_and_grown_weights() {
     let good = diagnosis(0);
     let bad = [
         (
             Kind::Partial,
             Diagnostics { unique: Unique { at_0_975: 255, ..good.unique }, ..good.clone() },
         ),
-        (Kind::Aliased, Diagnostics { teacher_distance: 0.0, ..good.clone() }),
         (Kind::Weights, Diagnostics { weight_norm: 1201.0, ..good.clone() }),
     ];
     for (kind, bad) in bad {
@@ -176,10 +175,21 @@ fn diagnoses_name_copies_an_aliased_teacher_and_grown_weights() {
 
 #[test]
 fn a_teacher_less_than_a_step_behind_is_the_student() {
+    let alarm = only_alarm(|healthy| Reading { momentum: 0.1, ..healthy });
+    assert_eq!((alarm.kind, alarm.step), (Kind::Aliased, 619));
+    assert_eq!(alarm.found, "the teacher's momentum is 0.100");
+}
+
+#[test]
+fn a_teacher_with_the_weights_of_the_student_is_the_student() {
     let mut monitor = monitor();
-    feed(&mut monitor, 1..100, |step| Reading { momentum: 0.1, ..healthy(step) });
-    assert_eq!(monitor.diagnose(&diagnosis(100)), []);
-    assert_eq!(names(&monitor.diagnose(&diagnosis(200))), [(200, "aliased-teacher", true)]);
+    assert_eq!(feed(&mut monitor, 1..101, healthy), []);
+    assert_eq!(monitor.diagnose(&Diagnostics { teacher_distance: 1e-9, ..diagnosis(100) }), []);
+    let alarms = feed(&mut monitor, 101..201, healthy);
+    assert_eq!(names(&alarms), [(120, "aliased-teacher", true)]);
+    assert!(alarms[0].found.contains("it is 1.0e-9 of"), "{}", alarms[0].found);
+    monitor.diagnose(&diagnosis(200));
+    assert_eq!(names(&feed(&mut monitor, 201..301, healthy)), [(220, "aliased-teacher", false)]);
 }
 
 #[test]
