@@ -108,7 +108,7 @@ fn a_teacher_without_momentum_is_the_student() {
 
 #[test]
 fn free_norms_and_weights_explode_where_steps_are_too_long() {
-    let free = ["objective.prototype_norm=free", "objective.method=dino"];
+    let free = ["objective.method=dino", "objective.prototype_norm=free"];
     let long = ["optim.lr=200", "optim.clip_grad=0", "run.diagnose_every_steps=5"];
     // A student that has to be much sharper than it can be with norms of 1.
     let sharp = ["student_temp=1", "teacher_temp=0.001", "teacher_temp_start=0.001"];
