@@ -2,7 +2,7 @@
 //!
 //! | alarm | condition | for |
 //! | --- | --- | --- |
-//! | `feature-collapse` | agreement of an image's crops below 0.03, or spread below 0.01 ([`features`]) | 20 steps |
+//! | `feature-collapse` | agreement of an image's crops below 0.03, or spread below 0.01 (`monitor/features.rs`) | 20 steps |
 //! | `uniform-collapse` | entropy and cross-entropy of \[CLS\] within 1 % of ln K, after the plateau | 50 steps |
 //! | `one-hot-collapse` | fewer than 1.5 prototypes assigned (e^entropy), teacher's entropy below 0.1 ln K | 50 steps |
 //! | `partial-collapse` | less than half of the prototypes unique at a cosine of 0.975 | 2 diagnoses |
@@ -12,9 +12,9 @@
 //! | `exploding-weights` | norm of all weights above 10 times its start | 2 diagnoses |
 //!
 //! Conditions on collapses look at running means over about 20 steps, that on the agreement over 100;
-//! none is judged before step 40 of a process. The reasons for the numbers stand
-//! beside the constants. An alarm is reported when it starts and when it ends, and it ends when its
-//! condition has not held for as long as it takes to start it.
+//! none is judged before step 40 of a process. The reasons for the numbers stand beside the constants.
+//! An alarm is reported when it starts and when it ends, and it ends when its condition has not held
+//! for as long as it takes to start it.
 //!
 //! A pure function of what it was fed: it reads no clock and writes nothing. It is not part of a
 //! checkpoint: a run that goes on is watched anew, and what still is wrong is named again.
@@ -50,8 +50,8 @@ const AGREEMENT: f64 = 0.03;
 const SPREAD: f64 = 0.01;
 const FEATURE_PATIENCE: u32 = 20;
 
-/// Part of ln K by which entropy and cross-entropy may miss it. In a healthy run the teacher is
-/// sharper by more than a tenth.
+/// Part of ln K by which entropy and cross-entropy may miss it. On the plateau of a healthy run the
+/// entropy is 0.96 ln K.
 const UNIFORM: f64 = 0.01;
 /// Steps after the learning rate's warm-up in which a run may rest at ln K: healthy runs leave that
 /// plateau after some hundred steps. A short run has half of its steps.
@@ -63,7 +63,8 @@ const ONE_HOT: f64 = 1.5;
 /// Part of ln K: a teacher that prefers one prototype by a hair is not one-hot, but uniform.
 const SHARP: f64 = 0.1;
 
-/// Part of the prototypes that must be unique. Published runs have fewer, and say so.
+/// Part of the prototypes that must be unique. By the paper's definition any copy is a partial
+/// collapse; from half of them on, most of the objective's work is wasted.
 const UNIQUE: f64 = 0.5;
 /// Relative distance of teacher and student: some units of rounding of f32. Healthy runs have 1e-2.
 const ALIASED: f64 = 1e-6;

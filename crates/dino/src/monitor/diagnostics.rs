@@ -7,7 +7,7 @@
 //! unique    representatives of a greedy cover of the teacher's μₖ = sign(gₖ) vₖ / ‖vₖ‖ ([`unique`])
 //! ```
 //!
-//! Where there are many prototypes, [`COMPARED`] of them are compared, evenly spread over the rows:
+//! Where there are many prototypes, 4096 of them are compared, evenly spread over the rows:
 //! rows are drawn alike, so any choice does. Copies of a prototype that were not chosen are not seen,
 //! which makes a part look less collapsed than the whole, never more.
 
