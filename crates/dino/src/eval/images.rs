@@ -113,12 +113,12 @@ impl Selection {
         self.indices.iter().map(|&index| self.dataset.label(index).unwrap_or(0)).collect()
     }
 
-    /// The chosen image number `place`.
+    /// Image `index` of the source.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn load(&self, place: usize, decode: &decode::Options) -> Result<Image8> {
-        load(self.dataset.as_ref(), self.indices[place], decode)
+    pub fn load(&self, index: usize, decode: &decode::Options) -> Result<Image8> {
+        load(self.dataset.as_ref(), index, decode)
     }
 
     /// Calls `make(index, image, numbers)` for each image, from many threads, and `visit(images,
