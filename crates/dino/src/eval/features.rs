@@ -164,16 +164,17 @@ impl Trained {
         let config = Config::load(&run.join("config.toml"))?;
         let (vit, head) = config.shapes();
         let network = Network::new(&vit, &head);
-        let [teacher, student] = ["teacher.", "student."].map(|prefix| {
+        let read = |prefix| {
             let mut params = Params::zeros(network.table().clone());
             read_params(&loaded.tensors, prefix, &mut params).map(|()| params)
-        });
+        };
+        let (teacher, student) = (read("teacher.")?, read("student.")?);
         let untrained = init::draw(&network, config.seed, config.model.init_std);
         let objective = Objective::new(&config.objective, head.bottleneck_dim);
         let momentum = config.objective.center_momentum;
         let mut center = objective.initial_center(momentum, head.prototypes);
         center.set_values(&loaded.tensors.get("center", &[head.prototypes])?);
-        let (step, teacher, student) = (loaded.state.step, teacher?, student?);
+        let step = loaded.state.step;
         Ok(Self { config, step, network, teacher, student, untrained, objective, center })
     }
 }

@@ -1,7 +1,9 @@
 //! `dino-vmf analyze mixture`: what the prototypes have become.
 
+mod browser;
 mod gallery;
 mod html;
+mod plots;
 mod text;
 
 use std::path::PathBuf;
@@ -10,11 +12,12 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::analysis::assignment::Components;
 use dino::analysis::mixture::{self, Labels};
-use dino::analysis::vectors::{Networks, Rows};
+use dino::analysis::vectors::{Networks, Rows, Vectors};
 use dino::error::Error;
 use dino::eval::features::open_labelled;
 use dino::eval::images::Selection;
 use dino::eval::knn::{self, Labelled};
+use dino::objective::Center;
 use serde::Serialize;
 
 use super::{Opened, Subject, Which, counted, write_page};
@@ -96,26 +99,9 @@ impl Mixture {
     }
 
     fn find<'a>(&'a self, opened: &'a Opened, console: &mut Console) -> Result<Found<'a>> {
-        let Opened { trained, images, viewer, which } = opened;
-        let voters = self.voters(images)?;
-        let total = images.len() + voters.as_ref().map_or(0, Selection::len);
-        let networks = Networks { network: &trained.network, params: &[opened.params()] };
-        let mut progress = counted(console, "assigning", total);
-        let mut see = |images: &Selection| -> Result<_> {
-            let vectors = networks.see(images, viewer, &mut progress)?;
-            Ok(vectors.into_iter().next().unwrap_or_default())
-        };
-        let vectors = see(images)?;
-        let votes = voters.as_ref().map(&mut see).transpose()?;
-        drop(progress);
-        console.end_progress();
-        let objective = &trained.config.objective;
-        let own = match which {
-            Which::Teacher => objective.teacher_temp,
-            Which::Student => objective.student_temp,
-        };
-        let temperature = self.temperature.unwrap_or(own);
-        let center = Some(&trained.center).filter(|_| *which == Which::Teacher && !self.no_center);
+        let Opened { trained, images, which, .. } = opened;
+        let (vectors, voters) = self.see(opened, console)?;
+        let (temperature, center) = self.assigning(opened);
         let components = Components::new(
             &trained.objective,
             trained.network.head.prototypes,
@@ -129,8 +115,7 @@ impl Mixture {
         }
         let dataset = images.dataset();
         let labelled = !dataset.classes().is_empty();
-        let voting = votes.zip(voters.as_ref()).map(|(rows, voters)| (rows.features, voters));
-        let labels = labelled.then(|| labels(vectors.features, images, voting));
+        let labels = labelled.then(|| labels(bank(vectors.features, images), voters));
         Ok(Found {
             checkpoint: self.subject.checkpoint.display().to_string(),
             step: trained.step,
@@ -145,6 +130,37 @@ impl Mixture {
         })
     }
 
+    /// Vectors of the images, and the features that vote if there is `--train`.
+    fn see(&self, opened: &Opened, console: &mut Console) -> Result<(Vectors, Option<Labelled>)> {
+        let Opened { trained, images, viewer, .. } = opened;
+        let voters = self.voters(images)?;
+        let total = images.len() + voters.as_ref().map_or(0, Selection::len);
+        let networks = Networks { network: &trained.network, params: &[opened.params()] };
+        let mut progress = counted(console, "assigning", total);
+        let mut see = |images: &Selection| -> Result<Vectors> {
+            let vectors = networks.see(images, viewer, &mut progress)?;
+            Ok(vectors.into_iter().next().unwrap_or_default())
+        };
+        let vectors = see(images)?;
+        let voters = match &voters {
+            Some(voters) => Some(bank(see(voters)?.features, voters)),
+            None => None,
+        };
+        drop(progress);
+        console.end_progress();
+        Ok((vectors, voters))
+    }
+
+    /// Temperature and center of the assignments.
+    fn assigning<'a>(&self, opened: &'a Opened) -> (f64, Option<&'a Center>) {
+        let settings = &opened.trained.config.objective;
+        let (own, center) = match opened.which {
+            Which::Teacher => (settings.teacher_temp, Some(&opened.trained.center)),
+            Which::Student => (settings.student_temp, None),
+        };
+        (self.temperature.unwrap_or(own), center.filter(|_| !self.no_center))
+    }
+
     /// The images of `--train`.
     fn voters(&self, images: &Selection) -> Result<Option<Selection>> {
         let Some(train) = &self.train else { return Ok(None) };
@@ -157,19 +173,18 @@ impl Mixture {
     }
 }
 
+/// Features with labels, ready for k-NN.
+fn bank(features: Rows, images: &Selection) -> Labelled {
+    let Rows { values, width } = features;
+    let mut bank = Labelled { rows: values, width, labels: images.labels() };
+    bank.normalize();
+    bank
+}
+
 /// Labels of images, and whether k-NN finds them: among voters, or else among the other images.
-fn labels(features: Rows, images: &Selection, voters: Option<(Rows, &Selection)>) -> Labels {
-    let bank = |features: Rows, images: &Selection| {
-        let Rows { values, width } = features;
-        let mut bank = Labelled { rows: values, width, labels: images.labels() };
-        bank.normalize();
-        bank
-    };
-    let images = bank(features, images);
+fn labels(images: Labelled, voters: Option<Labelled>) -> Labels {
     let right = match voters {
-        Some((features, voters)) => {
-            knn::right(&bank(features, voters), &images, NEIGHBORS, VOTE_TEMPERATURE)
-        }
+        Some(voters) => knn::right(&voters, &images, NEIGHBORS, VOTE_TEMPERATURE),
         None => knn::leave_one_out(&images, NEIGHBORS, VOTE_TEMPERATURE),
     };
     Labels { labels: images.labels, right }

@@ -44,14 +44,14 @@ impl<'a> Axis<'a> {
         place.clamp(0.0, 1.0)
     }
 
-    /// Round values to name: about five, or powers of ten.
+    /// Round values to name: about six, or powers of ten.
     fn ticks(&self) -> Vec<f64> {
         if self.logarithmic {
             let (first, last) = (self.low.log10().round() as i32, self.high.log10().floor() as i32);
             let every = ((last - first) / 5).max(1) as usize;
             return (first..=last).step_by(every).map(|power| 10f64.powi(power)).collect();
         }
-        let rough = (self.high - self.low) / 5.0;
+        let rough = (self.high - self.low) / 6.0;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
         let step = step.into_iter().find(|step| *step >= rough).unwrap_or(rough);
@@ -151,11 +151,14 @@ impl<'a> Plot<'a> {
         }
     }
 
-    /// Values written above bars.
+    /// Values written into the upper ends of bars, where no line can cross them.
     pub(super) fn values(&mut self, bars: &[Bar], text: impl Fn(&Bar) -> String) {
         for bar in bars {
-            let middle = (self.at_x(bar.from) + self.at_x(bar.to)) / 2.0;
-            self.text((middle, self.at_y(bar.value) - 5.0), "middle", &text(bar));
+            let (x, y) = ((self.at_x(bar.from) + self.at_x(bar.to)) / 2.0, self.at_y(bar.value));
+            let (y, text) = (y + 16.0, super::page::escape(&text(bar)));
+            self.add(format_args!(
+                "<text class='inside' x='{x:.1}' y='{y:.1}' text-anchor='middle'>{text}</text>"
+            ));
         }
     }
 
@@ -183,7 +186,7 @@ impl<'a> Plot<'a> {
 /// A number with at most three digits that matter, for people.
 pub(super) fn short(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && !(1e-4..1e6).contains(&size) {
+    if size != 0.0 && !(1e-3..1e6).contains(&size) {
         return format!("{value:.0e}");
     }
     let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 7) };
@@ -201,15 +204,15 @@ mod tests {
 
     #[test]
     fn numbers_are_as_short_as_three_digits_allow() {
-        let shown = [0.0, 0.00125, 0.25, 1.0, 12.345, 512.0, 65536.0, 1e-7, 2e9].map(short);
-        let expected = ["0", "0.00125", "0.25", "1", "12.3", "512", "65536", "1e-7", "2e9"];
+        let shown = [0.0, 0.00125, 1e-4, 0.25, 1.0, 12.345, 512.0, 65536.0, 1e-7, 2e9].map(short);
+        let expected = ["0", "0.00125", "1e-4", "0.25", "1", "12.3", "512", "65536", "1e-7", "2e9"];
         assert_eq!(shown, expected);
     }
 
     #[test]
     fn ticks_are_round_and_inside() {
-        let found = Axis::linear(31.2, 48.9, "").ticks();
-        assert_eq!(found, [35.0, 40.0, 45.0]);
+        assert_eq!(Axis::linear(31.2, 48.9, "").ticks(), [35.0, 40.0, 45.0]);
+        assert_eq!(Axis::linear(28.8, 39.3, "").ticks(), [30.0, 32.0, 34.0, 36.0, 38.0]);
         assert_eq!(Axis::linear(2.0, 2.0, "").ticks().len(), 6);
         assert_eq!(Axis::logarithmic(0.02, 30.0, "").ticks(), [0.01, 0.1, 1.0, 10.0]);
     }

@@ -57,7 +57,7 @@ impl Gallery {
             let data = STANDARD.encode(bytes);
             // Writing to a `String` cannot fail.
             let _ =
-                write!(style, ".i{index}{{background-image:url(data:image/jpeg;base64,{data})}}\n");
+                writeln!(style, ".i{index}{{background-image:url(data:image/jpeg;base64,{data})}}");
             let label = dataset.label(index as usize).map(|label| label as usize);
             let class = label.and_then(|label| found.classes.get(label)).cloned();
             let name = dataset.name(index as usize);

@@ -1,6 +1,5 @@
 //! The mixture as tables on a terminal.
 
-use dino::analysis::distribution::Summary;
 use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
 
 use super::super::plot::short;
@@ -39,15 +38,9 @@ fn prototypes(mixture: &Mixture, console: &mut Console) {
     }
     let Kappa { all, in_use, .. } = &mixture.kappa;
     let range = |low, high| format!("{} to {}", short(low), short(high));
-    let quantiles: [(&str, fn(&Summary) -> (f64, f64)); 3] = [
-        ("kappa, all of them", |of| (of.min, of.max)),
-        ("kappa, 5 to 95 %", |of| (of.p5, of.p95)),
-        ("kappa, middle half", |of| (of.p25, of.p75)),
-    ];
-    for (name, ends) in quantiles {
-        let [all, in_use] = [all, in_use].map(ends).map(|(low, high)| range(low, high));
-        row(name, all, in_use);
-    }
+    row("kappa, all of them", range(all.min, all.max), range(in_use.min, in_use.max));
+    row("kappa, 5 to 95 %", range(all.p5, all.p95), range(in_use.p5, in_use.p95));
+    row("kappa, middle half", range(all.p25, all.p75), range(in_use.p25, in_use.p75));
     row("kappa, median", short(all.median), short(in_use.median));
     console.text("");
 }
