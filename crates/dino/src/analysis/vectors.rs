@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use engine::Params;
 use engine::ops::patch_embed::Images;
+use engine::{Params, Tensor};
 use multicrop::image::Image8;
 use multicrop::loader::crop_stream;
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
@@ -30,6 +30,12 @@ impl Rows {
     /// True if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Adds the first `count` rows of a tensor.
+    fn extend(&mut self, tensor: &Tensor, count: usize) {
+        self.width = tensor.width();
+        self.values.extend_from_slice(&tensor[..count * tensor.width()]);
     }
 
     /// The rows in order.
@@ -105,27 +111,20 @@ impl Networks<'_> {
     ) -> Result<Vec<Vectors>> {
         let Images { channels, height, width, .. } = extents;
         let mut all = vec![Vectors::default(); self.params.len()];
-        // The images are known: the loop below always runs to its end.
-        let _whole = images.for_each_batch(
-            viewer,
-            views * channels * height * width,
-            make,
-            &mut |count, pixels| {
-                for (params, vectors) in self.params.iter().zip(&mut all) {
-                    let crops = [Crops::new(pixels, extents)];
-                    let features = self.network.backbone.infer(params, &crops, Tokens::Cls);
-                    let bottleneck = self.network.head.infer(params, &features);
-                    for (rows, made) in
-                        [(&mut vectors.features, features), (&mut vectors.bottleneck, bottleneck)]
-                    {
-                        rows.width = made.width();
-                        rows.values.extend_from_slice(&made[..count * views * made.width()]);
-                    }
-                }
-                progress(count);
-                ControlFlow::Continue(())
-            },
-        )?;
+        let mut visit = |count: usize, pixels: &[f32]| {
+            for (params, vectors) in self.params.iter().zip(&mut all) {
+                let crops = [Crops::new(pixels, extents)];
+                let features = self.network.backbone.infer(params, &crops, Tokens::Cls);
+                let bottleneck = self.network.head.infer(params, &features);
+                vectors.features.extend(&features, count * views);
+                vectors.bottleneck.extend(&bottleneck, count * views);
+            }
+            progress(count);
+            ControlFlow::Continue(())
+        };
+        let len = views * channels * height * width;
+        // nothing breaks this off
+        let _: ControlFlow<()> = images.for_each_batch(viewer, len, make, &mut visit)?;
         all.iter().try_for_each(|vectors| check(vectors, views))?;
         Ok(all)
     }

@@ -15,7 +15,7 @@ use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
 ///
-/// Of the [CLS] token of the backbone and of the head's vector, each beside what the same network
+/// Of the backbone's class token and of the head's vector, each beside what the same network
 /// makes of the images before training, so that numbers can be judged. Alignment compares two
 /// augmented global crops of each image, drawn as the run draws them in its first epoch.
 ///
