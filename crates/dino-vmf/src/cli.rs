@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, data, eval, presets, pretrain};
+use crate::commands::{analyze, bench, data, eval, presets, pretrain};
 
 /// Pre-train vision transformers by self-distillation: DINO and DINO-vMF
 ///
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Pretrain(Box<pretrain::Pretrain>),
     #[command(subcommand)]
     Eval(eval::Eval),
+    #[command(subcommand)]
+    Analyze(analyze::Analyze),
     Presets(presets::Presets),
     #[command(subcommand)]
     Data(data::Data),

@@ -1,5 +1,6 @@
 //! The subcommands, and what several of them share.
 
+pub(crate) mod analyze;
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod eval;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
     match command {
         Command::Pretrain(pretrain) => return pretrain.run(console),
         Command::Eval(eval) => eval.run(console)?,
+        Command::Analyze(analyze) => analyze.run(console)?,
         Command::Presets(presets) => presets.run(console)?,
         Command::Data(data) => data.run(console)?,
         Command::Bench(bench) => bench.run(console)?,

@@ -169,6 +169,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A network gives numbers with which nothing can be computed.
+    #[error("the network's features are not finite for {bad} of {all} images")]
+    NonFiniteFeatures {
+        /// Images with a number that is not finite.
+        bad: usize,
+        /// All images.
+        all: usize,
+    },
     /// There is no checkpoint where one was looked for.
     #[error("`{}` holds no checkpoint: expected a run folder, a folder `step-…`, or its `model.safetensors`", path.display())]
     NoCheckpoint {
@@ -250,6 +258,7 @@ impl Error {
             }),
             Self::NoLabels { .. }
             | Self::EvalImage { .. }
+            | Self::NonFiniteFeatures { .. }
             | Self::NoCheckpoint { .. }
             | Self::Recipe(_)
             | Self::Data(_) => None,

@@ -1,4 +1,5 @@
 //! Evaluations of frozen features.
 
 pub mod features;
+pub mod images;
 pub mod knn;

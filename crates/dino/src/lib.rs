@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod checkpoint;
 pub mod config;
 pub mod error;

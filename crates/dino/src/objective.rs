@@ -112,6 +112,16 @@ impl Objective {
         Terms { student_bias, student_slope, teacher_bias, center, teacher_temp }
     }
 
+    /// What is added to `l / τ` for prototypes of norms `g`, `[k]`: `b − c`, and `b` without a center.
+    pub fn offsets(&self, g: &[f32], center: Option<&Center>, temperature: f64) -> Vec<f32> {
+        let (mut offsets, _) = self.bias(g, temperature);
+        if let Some(center) = center {
+            let center = center.in_units_of_scores(temperature);
+            offsets.iter_mut().zip(&center).for_each(|(offset, c)| *offset -= c);
+        }
+        offsets
+    }
+
     /// `b` and `∂b/∂g`.
     fn bias(&self, g: &[f32], temperature: f64) -> (Vec<f32>, Vec<f32>) {
         let (mut bias, mut slope) = (vec![0.0; g.len()], vec![0.0; g.len()]);

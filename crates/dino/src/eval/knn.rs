@@ -57,18 +57,34 @@ pub fn votes(
     temperature: f64,
     classes: usize,
 ) -> Vec<Vec<f64>> {
+    votes_of(train, test, ks, temperature, classes, false)
+}
+
+/// The same; with `own`, test row `i` is training row `i` and has no vote for itself.
+fn votes_of(
+    train: &Labelled,
+    test: &[f32],
+    ks: &[usize],
+    temperature: f64,
+    classes: usize,
+    own: bool,
+) -> Vec<Vec<f64>> {
     let (n, d) = (train.labels.len(), train.width);
-    let most = ks.iter().copied().max().unwrap_or(0).min(n);
+    let most = ks.iter().copied().max().unwrap_or(0).min(n - usize::from(own).min(n));
     let bank = Mat::new(&train.rows, n, d);
     let chunks: Vec<Vec<Vec<f64>>> = test
         .par_chunks(CHUNK * d)
-        .map(|queries| {
+        .enumerate()
+        .map(|(chunk, queries)| {
             let count = queries.len() / d;
             let mut similarities = Buffer::take(count * n);
             let out = MatMut::new(&mut similarities, count, n);
             matmul(out, Write::Over, 1.0, Mat::new(queries, count, d), bank.t(), Threads::One);
             let mut votes = vec![vec![0.0; count * classes]; ks.len()];
-            for (i, row) in similarities.chunks_exact(n).enumerate() {
+            for (i, row) in similarities.chunks_exact_mut(n).enumerate() {
+                if own {
+                    row[chunk * CHUNK + i] = f32::NEG_INFINITY;
+                }
                 let near = nearest(row, most);
                 for (votes, &k) in votes.iter_mut().zip(ks) {
                     for &j in &near[..k.min(most)] {
@@ -123,7 +139,43 @@ pub fn classify(train: &Labelled, test: &Labelled, ks: &[usize], temperature: f6
     ks.iter().zip(votes).map(score).collect()
 }
 
+/// Whether each row is classified rightly by its `k` nearest other rows.
+pub fn leave_one_out(rows: &Labelled, k: usize, temperature: f64) -> Vec<bool> {
+    let classes = rows.labels.iter().max().map_or(0, |&label| label as usize + 1);
+    hits(&votes_of(rows, &rows.rows, &[k], temperature, classes, true)[0], &rows.labels, classes)
+}
+
+/// Whether each test row is classified rightly by its `k` nearest training rows.
+pub fn right(train: &Labelled, test: &Labelled, k: usize, temperature: f64) -> Vec<bool> {
+    let labels = train.labels.iter().chain(&test.labels);
+    let classes = labels.max().map_or(0, |&label| label as usize + 1);
+    hits(&votes(train, &test.rows, &[k], temperature, classes)[0], &test.labels, classes)
+}
+
+fn hits(votes: &[f64], labels: &[u32], classes: usize) -> Vec<bool> {
+    let hit = |(votes, &label): (&[f64], &u32)| {
+        let label = label as usize;
+        ranking(votes).first() == Some(&label) && votes[label] > 0.0
+    };
+    votes.chunks_exact(classes.max(1)).zip(labels).map(hit).collect()
+}
+
 /// The score that a summary shows: k = 20, else the largest k.
 pub fn headline(scores: &[Score]) -> Option<&Score> {
     scores.iter().find(|score| score.k == 20).or_else(|| scores.iter().max_by_key(|s| s.k))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_votes_for_itself() {
+        let rows = vec![1.0, 0.0, 0.8, 0.6, 0.6, 0.8, 0.0, 1.0];
+        let rows = Labelled { rows, width: 2, labels: vec![0, 1, 1, 1] };
+        assert_eq!(leave_one_out(&rows, 1, 0.07), [false, true, true, true]);
+        assert_eq!(right(&rows, &rows, 1, 0.07), [true; 4]);
+        let alone = Labelled { rows: vec![1.0, 0.0], width: 2, labels: vec![0] };
+        assert_eq!(leave_one_out(&alone, 20, 0.07), [false]);
+    }
 }

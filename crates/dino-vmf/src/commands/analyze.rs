@@ -1,0 +1,143 @@
+//! `dino-vmf analyze`: what a checkpoint has learned, in numbers and pictures.
+
+mod features;
+mod mixture;
+mod page;
+mod plot;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use dino::eval::features::Trained;
+use dino::eval::images::{Selection, Viewer};
+use engine::Params;
+use serde::Serialize;
+
+use super::use_threads;
+use crate::console::{Console, Progress};
+
+/// Look into a checkpoint: its prototypes, its features
+#[derive(Debug, Subcommand)]
+pub(crate) enum Analyze {
+    Mixture(Box<mixture::Mixture>),
+    Features(features::Features),
+}
+
+impl Analyze {
+    pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
+        match self {
+            Self::Mixture(mixture) => mixture.run(console),
+            Self::Features(features) => features.run(console),
+        }
+    }
+}
+
+/// Which network of a checkpoint, on which images.
+#[derive(Debug, Args)]
+struct Subject {
+    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    checkpoint: PathBuf,
+    /// Images to look at, with labels or without
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    data: String,
+    /// The network to look into
+    #[arg(long, value_name = "WHICH", default_value = "teacher")]
+    network: Which,
+    /// At most this many images, the first ones of a fixed order
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    max_images: u64,
+    /// Length of the shorter side after resizing; as in the run if not given
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<usize>,
+    /// Side of the central crop; as in the run if not given
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<usize>,
+    /// Threads that compute, 0 for all cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+/// The networks that a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Which {
+    Teacher,
+    Student,
+}
+
+impl Which {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Student => "student",
+        }
+    }
+}
+
+/// A network and images, opened.
+struct Opened {
+    trained: Trained,
+    which: Which,
+    images: Selection,
+    viewer: Viewer,
+}
+
+impl Subject {
+    fn open(&self) -> Result<Opened> {
+        use_threads(self.threads)?;
+        let mut trained = Trained::read(&self.checkpoint)?;
+        let eval = &mut trained.config.eval;
+        eval.resize = self.resize.or(eval.resize);
+        eval.crop = self.crop.or(eval.crop);
+        trained.config.validate()?;
+        let dataset = multicrop::open(&self.data)?;
+        let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
+        let images = Selection::new(dataset, Some(self.most()), 0);
+        Ok(Opened { trained, which: self.network, images, viewer })
+    }
+
+    fn most(&self) -> usize {
+        usize::try_from(self.max_images).unwrap_or(usize::MAX)
+    }
+
+    /// The network and the images in one line.
+    fn describe(&self, opened: &Opened) -> String {
+        let (step, count) = (opened.trained.step, opened.images.len());
+        let (which, data) = (self.network.name(), opened.images.dataset().describe());
+        format!("{which} of `{}` at step {step}, {count} images: {data}", self.checkpoint.display())
+    }
+}
+
+impl Opened {
+    fn params(&self) -> &Params {
+        match self.which {
+            Which::Teacher => &self.trained.teacher,
+            Which::Student => &self.trained.student,
+        }
+    }
+}
+
+/// Tells the console how many of `total` images are done; `what` is done with them.
+fn counted<'a>(
+    console: &'a mut Console,
+    what: &'a str,
+    total: usize,
+) -> impl FnMut(usize) + use<'a> {
+    let mut done = 0;
+    move |count| {
+        done += count as u64;
+        let (total, text) = (total as u64, format!(" images, {what}"));
+        console.progress(&Progress { what: "analysis", done, total, text }, false);
+    }
+}
+
+/// Writes a page and says where.
+fn write_page(path: &Path, page: &str, console: &mut Console) -> Result<()> {
+    fs::write(path, page).with_context(|| format!("cannot write `{}`", path.display()))?;
+    console.note(format!("page: {} ({:.1} MB)", path.display(), page.len() as f64 / 1e6));
+    Ok(())
+}

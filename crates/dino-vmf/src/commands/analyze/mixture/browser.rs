@@ -1,0 +1,104 @@
+//! The table of prototypes with their nearest images.
+
+use std::fmt::Write as _;
+
+use dino::analysis::mixture::{Component, Mixture};
+
+use super::super::page::{Page, escape};
+use super::super::plot::short;
+use super::Found;
+use super::gallery::Gallery;
+use super::html::percent;
+
+/// Sorts and searches the table and shows a prototype's images beside it.
+const SCRIPT: &str = include_str!("browser.js");
+/// Most rows of the table: a browser is slow with more.
+const ROWS: usize = 10_000;
+
+/// The table of prototypes; below it, or with a script beside it, the nearest images.
+pub(super) fn browser(found: &Found<'_>, gallery: &Gallery, page: &mut Page) {
+    let components = &found.mixture.components;
+    let rows = table(found, gallery.components);
+    let listed = found.mixture.prototypes.min(ROWS);
+    let more = match found.mixture.prototypes - listed {
+        0 => String::new(),
+        more => format!(" {more} prototypes without images are not listed."),
+    };
+    page.add(&format!(
+        "<p class='note'>Choose a prototype to see the images nearest to its direction, assigned to it or \
+         not; the {} in use with the largest mass have some.{more}</p><div class='browser'><div class='scroll' id='list'>{rows}</div>\
+         <div id='gallery'>",
+        gallery.components
+    ));
+    for (place, component) in components[..gallery.components].iter().enumerate() {
+        let open = if place == 0 { " open" } else { "" };
+        page.add(&format!(
+            "<details id='p{}'{open}><summary>{}</summary><div class='strip'>{}</div></details>",
+            component.prototype,
+            escape(&caption(component, found.classes)),
+            gallery.strip(component)
+        ));
+    }
+    page.add(&format!("</div></div><style>{}</style><script>{SCRIPT}</script>", gallery.style));
+}
+
+fn caption(component: &Component, classes: &[String]) -> String {
+    let Component { prototype, images, kappa, .. } = component;
+    let mut text = format!("Prototype {prototype}: {images} images, kappa {}", short(*kappa));
+    if let (Some(label), Some(purity)) = (class(component, classes), component.purity) {
+        let _ = write!(text, ", {:.0} % {label}", 100.0 * purity);
+    }
+    text
+}
+
+fn class<'a>(component: &Component, classes: &'a [String]) -> Option<&'a str> {
+    classes.get(component.label? as usize).map(String::as_str)
+}
+
+/// Rows of the prototypes in use, the largest mass first, then of the others as far as there is room.
+fn table(found: &Found<'_>, shown: usize) -> String {
+    let mixture = &found.mixture;
+    let labelled = mixture.labels.is_some();
+    let more = if labelled { "<th>label</th><th>purity</th><th>k-NN</th>" } else { "" };
+    let mut rows = format!(
+        "<table><thead><tr><th>prototype</th><th>mass</th><th>kappa</th><th>images</th>{more}\
+         </tr></thead><tbody>"
+    );
+    for (place, component) in mixture.components.iter().enumerate().take(ROWS) {
+        let link = (place < shown).then(|| format!(" data-p='{}'", component.prototype));
+        let numbers = numbers(component.prototype as usize, component.images, mixture);
+        let labels = labels(component, found.classes);
+        let _ = write!(rows, "<tr{}>{numbers}{labels}</tr>", link.unwrap_or_default());
+    }
+    let empty = if labelled { "<td></td><td></td><td></td>" } else { "" };
+    for prototype in unused(mixture).take(ROWS.saturating_sub(mixture.components.len())) {
+        let _ = write!(rows, "<tr>{}{empty}</tr>", numbers(prototype, 0, mixture));
+    }
+    rows + "</tbody></table>"
+}
+
+/// Cells that every prototype has.
+fn numbers(prototype: usize, images: usize, mixture: &Mixture) -> String {
+    let mass = percent(mixture.mass.shares[prototype]);
+    let kappa = short(mixture.kappa.values[prototype]);
+    format!("<td>{prototype}</td><td>{mass}</td><td>{kappa}</td><td>{images}</td>")
+}
+
+/// Cells about labels, if there are any.
+fn labels(component: &Component, classes: &[String]) -> String {
+    let Component { purity: Some(purity), accuracy: Some(accuracy), .. } = component else {
+        return String::new();
+    };
+    let (label, purity) = (escape(class(component, classes).unwrap_or("")), 100.0 * purity);
+    format!("<td>{label}</td><td>{purity:.0} %</td><td>{accuracy:.0} %</td>")
+}
+
+/// Prototypes without an image, the largest mass first.
+fn unused(mixture: &Mixture) -> impl Iterator<Item = usize> {
+    let mut used = vec![false; mixture.prototypes];
+    mixture.components.iter().for_each(|component| used[component.prototype as usize] = true);
+    let mut others: Vec<usize> = (0..used.len()).filter(|&prototype| !used[prototype]).collect();
+    let shares = &mixture.mass.shares;
+    others.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]));
+    others.into_iter()
+}

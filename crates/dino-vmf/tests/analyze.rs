@@ -1,0 +1,149 @@
+//! `analyze mixture` and `analyze features` on a run of a moment.
+
+mod fixtures;
+
+use std::fs;
+
+use fixtures::{Ended, Tiny};
+use image::{ImageFormat, RgbImage};
+
+/// A folder with a small run.
+fn trained(more: &[&str]) -> Tiny {
+    let tiny = Tiny::new();
+    let steps = ["--steps", "3", "--quiet", "--out", "run"];
+    tiny.pretrain(&[&steps[..], more].concat()).code(0);
+    tiny
+}
+
+fn analyze(tiny: &Tiny, what: &str, more: &[&str]) -> Ended {
+    let subject = ["analyze", what, "--checkpoint", "run", "--data", "shapes:test"];
+    tiny.run(&[&subject[..], &["--max-images", "120"], more].concat())
+}
+
+#[test]
+fn a_mixture_is_told_as_tables_json_and_a_page() {
+    let tiny = trained(&["--method", "dino-vmf"]);
+    let table = analyze(&tiny, "mixture", &[]).code(0).stdout;
+    let words =
+        ["teacher of `run` at step 3, 120 images", "with the center", "unique at cosine 0.975"];
+    assert!(words.iter().all(|word| table.contains(word)), "{table}");
+    assert!(table.contains("labels: 10 classes, NMI 0."), "{table}");
+    let ended = analyze(&tiny, "mixture", &["--json", "--html", "page.html"]).code(0);
+    assert_eq!(ended.stdout.lines().count(), 1);
+    let found = ended.last_event();
+    assert_eq!((&found["event"], &found["images"]), (&"mixture".into(), &120.into()));
+    let components = found["components"].as_array().unwrap();
+    assert_eq!(found["in_use"], components.len());
+    let images: u64 = components.iter().map(|of| of["images"].as_u64().unwrap()).sum();
+    assert_eq!(images, 120);
+    let shares = found["mass"]["shares"].as_array().unwrap();
+    let total: f64 = shares.iter().map(|share| share.as_f64().unwrap()).sum();
+    assert!(shares.len() == 32 && (total - 1.0).abs() < 1e-6, "{total}");
+    assert_eq!(components[0]["nearest"].as_array().unwrap().len(), 8);
+    let page = fs::read_to_string(tiny.path("page.html")).unwrap();
+    for part in ["<svg", "data:image/jpeg;base64,", "id='p", "A mixture of 32 components"] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+    assert!(!page.contains("http"), "the page needs nothing from elsewhere");
+}
+
+#[test]
+fn flags_choose_network_temperature_center_and_voters() {
+    let tiny = trained(&["--method", "dino-vmf"]);
+    let json = |more: &[&str]| {
+        analyze(&tiny, "mixture", &[more, &["--json"]].concat()).code(0).last_event()
+    };
+    let found = json(&[]);
+    assert_eq!((&found["network"], &found["centered"]), (&"teacher".into(), &true.into()));
+    assert_eq!((&found["temperature"], &found["voters"]), (&0.03.into(), &"leave one out".into()));
+    let sharp = json(&["--temperature", "0.01", "--no-center"]);
+    assert_eq!((&sharp["temperature"], &sharp["centered"]), (&0.01.into(), &false.into()));
+    let entropy = |found: &serde_json::Value| found["entropy"]["conditional"].as_f64().unwrap();
+    assert!(entropy(&sharp) < entropy(&found));
+    let student = json(&["--network", "student", "--train", "shapes:train"]);
+    assert_eq!((&student["temperature"], &student["centered"]), (&0.1.into(), &false.into()));
+    assert_eq!(student["voters"], "shapes:train");
+    let refused = analyze(&tiny, "mixture", &["--temperature", "-1"]).code(2);
+    refused.says("must be a number above 0");
+}
+
+#[test]
+fn fixed_norms_order_nothing() {
+    let tiny = trained(&["--method", "dino"]);
+    let table = analyze(&tiny, "mixture", &["--html", "page.html"]).code(0).stdout;
+    assert!(table.contains("kappa is the same for all prototypes"), "{table}");
+    assert!(
+        fs::read_to_string(tiny.path("page.html"))
+            .unwrap()
+            .contains("norms of the prototypes are fixed")
+    );
+}
+
+#[test]
+fn one_image_without_a_label_is_enough() {
+    let tiny = trained(&["--method", "ibot-vmf", "--set", "model.prototypes=1"]);
+    fs::create_dir(tiny.path("one")).unwrap();
+    let image = RgbImage::from_fn(40, 50, |x, y| image::Rgb([x as u8, y as u8, 90]));
+    image.save_with_format(tiny.path("one/a.png"), ImageFormat::Png).unwrap();
+    let of_one = |what: &str, more: &[&str]| {
+        let subject =
+            ["analyze", what, "--checkpoint", "run", "--data", "one", "--html", "one.html"];
+        tiny.run(&[&subject[..], more].concat())
+    };
+    let found = of_one("mixture", &["--json"]).code(0).last_event();
+    assert_eq!((&found["in_use"], &found["labels"]), (&1.into(), &serde_json::Value::Null));
+    let found = of_one("features", &["--json"]).code(0).last_event();
+    assert_eq!(found["backbone"]["trained"]["uniformity"], serde_json::Value::Null);
+    of_one("mixture", &["--train", "shapes"]).code(1).says("`one` has no labels");
+    fs::remove_file(tiny.path("one/a.png")).unwrap();
+    of_one("mixture", &[]).code(1).says("error: ");
+}
+
+#[test]
+fn features_stand_beside_those_of_the_untrained_network() {
+    let tiny = trained(&[]);
+    let table = analyze(&tiny, "features", &[]).code(0).stdout;
+    for word in ["untrained", "RankMe", "uniformity", "alignment", "participation ratio"] {
+        assert!(table.contains(word), "no `{word}` in {table}");
+    }
+    let ended = analyze(&tiny, "features", &["--json", "--html", "page.html"]).code(0);
+    assert_eq!(ended.stdout.lines().count(), 1);
+    let found = ended.last_event();
+    assert_eq!(found["event"], "features");
+    for (kind, dimensions) in [("backbone", 16), ("bottleneck", 8)] {
+        for network in ["trained", "untrained"] {
+            let of = &found[kind][network];
+            assert_eq!(of["dimensions"], dimensions);
+            let rank = of["rankme"].as_f64().unwrap();
+            assert!((1.0..=f64::from(dimensions) + 0.01).contains(&rank), "{rank}");
+            assert!(
+                of["alignment"].as_f64().unwrap() >= 0.0
+                    && of["uniformity"].as_f64().unwrap() <= 0.0
+            );
+        }
+    }
+    assert!(fs::read_to_string(tiny.path("page.html")).unwrap().contains("<polyline"));
+}
+
+#[test]
+fn threads_change_no_number() {
+    let tiny = trained(&["--method", "dino-vmf"]);
+    for what in ["mixture", "features"] {
+        let json = |threads| analyze(&tiny, what, &["--json", "--threads", threads]).code(0).stdout;
+        assert!(json("1") == json("3"), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_analyzed_is_told_in_one_sentence() {
+    let tiny = Tiny::new();
+    let subject = ["analyze", "mixture", "--data", "shapes:test", "--checkpoint", "nowhere"];
+    tiny.run(&subject).code(1).says("error: `nowhere` holds no checkpoint");
+    let tiny = trained(&[]);
+    let nowhere = ["analyze", "features", "--checkpoint", "run", "--data", "nowhere"];
+    tiny.run(&nowhere).code(1).says("error: no data set `nowhere`");
+    let config = tiny.path("run/config.toml");
+    let other = fs::read_to_string(&config).unwrap().replace("prototypes = 32", "prototypes = 33");
+    fs::write(&config, other).unwrap();
+    analyze(&tiny, "mixture", &[]).code(1).says("but [33, 1] in this model");
+}

@@ -1,0 +1,201 @@
+//! Which components of the mixture images belong to, streamed: never more than a block of images
+//! times all components is held.
+//!
+//! ```text
+//! μₖ = sign(gₖ) vₖ / ‖vₖ‖        κₖ = |gₖ| / τ
+//! p(k | y) = softmaxₖ(κₖ ⟨μₖ, y⟩ + bₖ − cₖ)
+//! ```
+//!
+//! with the normalizer `b` (vmf; else 0) and the center `c` of [`crate::objective`].
+
+use engine::Params;
+use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::pool::Buffer;
+use rayon::prelude::*;
+
+use super::vectors::Rows;
+use crate::model::head::Prototypes;
+use crate::objective::{Center, Objective};
+
+/// Images whose scores are held at once: 16 MiB at 65,536 components.
+const ROWS: usize = 64;
+/// Components that one thread walks over at a time.
+const COLUMNS: usize = 512;
+
+/// The mixture of a network at one temperature.
+#[derive(Debug, Clone)]
+pub struct Components {
+    /// Mean directions μ, `[k, r]`.
+    pub directions: Rows,
+    /// Concentrations κ, `[k]`.
+    pub kappas: Vec<f64>,
+    offsets: Vec<f32>, // b − c, [k]
+}
+
+/// What a mixture says about images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignments {
+    /// The most probable component of each image, the lowest of several.
+    pub assigned: Vec<u32>,
+    /// Entropy of each image's p(k | y), in nats.
+    pub entropies: Vec<f64>,
+    /// Mean of p(k | y) over all images, `[k]`.
+    pub mass: Vec<f64>,
+    /// Places of the images most similar to each component's direction, the most similar first.
+    pub nearest: Vec<Vec<u32>>,
+}
+
+impl Components {
+    /// The components of prototypes under an objective, with its center or without any.
+    pub fn new(
+        objective: &Objective,
+        prototypes: Prototypes,
+        params: &Params,
+        temperature: f64,
+        center: Option<&Center>,
+    ) -> Self {
+        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
+        let width = v.len().checked_div(g.len()).unwrap_or(0);
+        let mut values = v.to_vec();
+        for (direction, g) in values.chunks_exact_mut(width).zip(g) {
+            let norm = direction.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+            let scale = f64::from(1f32.copysign(*g)) / norm.max(f64::MIN_POSITIVE);
+            direction.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
+        }
+        Self {
+            directions: Rows { values, width },
+            kappas: g.iter().map(|g| f64::from(g.abs()) / temperature).collect(),
+            offsets: objective.offsets(g, center, temperature),
+        }
+    }
+
+    /// Number of components.
+    pub fn len(&self) -> usize {
+        self.kappas.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.kappas.is_empty()
+    }
+
+    /// Assigns unit vectors `y`, `[images, r]`, and finds the `near` images nearest to each
+    /// component.
+    pub fn assign(&self, y: &Rows, near: usize) -> Assignments {
+        let (k, r) = (self.len(), self.directions.width);
+        let mut mass = vec![0.0; k];
+        let mut nearest = vec![Vec::with_capacity(near); k];
+        let mut rows = Vec::with_capacity(y.len());
+        let mut scores = Buffer::take(ROWS * k);
+        for (block, y) in y.values.chunks(ROWS * r).enumerate() {
+            let count = y.len() / r;
+            let scores = &mut scores[..count * k];
+            let to = MatMut::new(scores, count, k);
+            let directions = Mat::new(&self.directions.values, k, r);
+            matmul(to, Write::Over, 1.0, Mat::new(y, count, r), directions.t(), Threads::All);
+            nearest.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, nearest)| {
+                for (row, cosines) in scores.chunks_exact(k).enumerate() {
+                    let image = (block * ROWS + row) as u32;
+                    for (near_to, &cosine) in nearest.iter_mut().zip(&cosines[chunk * COLUMNS..]) {
+                        offer(near_to, near, (cosine, image));
+                    }
+                }
+            });
+            rows.par_extend(scores.par_chunks_exact_mut(k).map(|row| self.posterior(row)));
+            mass.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, mass)| {
+                for p in scores.chunks_exact(k) {
+                    let p = &p[chunk * COLUMNS..];
+                    mass.iter_mut().zip(p).for_each(|(mass, p)| *mass += f64::from(*p));
+                }
+            });
+        }
+        mass.iter_mut().for_each(|mass| *mass /= y.len().max(1) as f64);
+        let images = |near: Vec<(f32, u32)>| near.into_iter().map(|(_, image)| image).collect();
+        let (assigned, entropies) = rows.into_iter().unzip();
+        let nearest = nearest.into_iter().map(images).collect();
+        Assignments { assigned, entropies, mass, nearest }
+    }
+
+    /// Turns cosines into probabilities, in place; returns the most probable component and the
+    /// entropy, which is `log Σ eˢ − Σ p s` with scores relative to the largest.
+    fn posterior(&self, row: &mut [f32]) -> (u32, f64) {
+        let (mut best, mut top) = (0, f32::NEG_INFINITY);
+        let factors = self.kappas.iter().zip(&self.offsets);
+        for (k, (score, (kappa, offset))) in row.iter_mut().zip(factors).enumerate() {
+            *score = (kappa * f64::from(*score) + f64::from(*offset)) as f32;
+            if *score > top {
+                (best, top) = (k as u32, *score);
+            }
+        }
+        let (mut total, mut weighted) = (0.0, 0.0);
+        for score in row.iter_mut() {
+            let relative = f64::from(*score - top);
+            let p = relative.exp();
+            total += p;
+            weighted += p * relative;
+            *score = p as f32;
+        }
+        row.iter_mut().for_each(|p| *p = (f64::from(*p) / total) as f32);
+        (best, (total.ln() - weighted / total).max(0.0))
+    }
+}
+
+/// Keeps the `most` largest cosines, the largest first, and of equal ones the earlier image.
+fn offer(near: &mut Vec<(f32, u32)>, most: usize, (cosine, image): (f32, u32)) {
+    let full = near.len() >= most;
+    if full && near.last().is_none_or(|&(worst, _)| cosine <= worst) {
+        return;
+    }
+    if full {
+        near.pop();
+    }
+    near.insert(near.partition_point(|&(other, _)| other >= cosine), (cosine, image));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Components along the axes.
+    fn axes(kappas: &[f64], offsets: &[f32]) -> Components {
+        let k = kappas.len();
+        let values = (0..k * k).map(|i| if i / k == i % k { 1.0 } else { 0.0 }).collect();
+        let directions = Rows { values, width: k };
+        Components { directions, kappas: kappas.to_vec(), offsets: offsets.to_vec() }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_formula() {
+        let y = Rows { values: vec![1.0, 0.0, 0.6, 0.8], width: 2 };
+        let found = axes(&[2.0, 3.0], &[0.5, -0.5]).assign(&y, 1);
+        let mut mass = [0.0; 2];
+        for (i, (s0, s1)) in [(2.5f64, -0.5f64), (1.7, 1.9)].into_iter().enumerate() {
+            let total = s0.exp() + s1.exp();
+            let p = [s0.exp() / total, s1.exp() / total];
+            let entropy = -(p[0] * p[0].ln() + p[1] * p[1].ln());
+            assert!((found.entropies[i] - entropy).abs() < 1e-6, "{}", found.entropies[i]);
+            mass = [mass[0] + p[0] / 2.0, mass[1] + p[1] / 2.0];
+        }
+        assert_eq!(found.assigned, [0, 1]);
+        assert!((found.mass[0] - mass[0]).abs() < 1e-6 && (found.mass[1] - mass[1]).abs() < 1e-6);
+        assert_eq!(found.nearest, [[0], [1]]);
+    }
+
+    #[test]
+    fn one_component_has_everything() {
+        let found = axes(&[10.0], &[-3.0]).assign(&Rows { values: vec![1.0; 70], width: 1 }, 3);
+        assert_eq!((found.mass[0], found.entropies[69], found.assigned[69]), (1.0, 0.0, 0));
+        assert_eq!(found.nearest, [[0, 1, 2]]);
+    }
+
+    #[test]
+    fn the_largest_cosines_are_kept_in_order() {
+        let mut near = Vec::new();
+        for (image, cosine) in [0.1, 0.5, 0.3, 0.5, 0.9, 0.2].into_iter().enumerate() {
+            offer(&mut near, 3, (cosine, image as u32));
+        }
+        assert_eq!(near, [(0.9, 4), (0.5, 1), (0.5, 3)]);
+        offer(&mut near, 0, (1.0, 7));
+        assert!(near.len() <= 3);
+    }
+}

@@ -1,0 +1,155 @@
+//! How features lie on the sphere, without any label.
+//!
+//! ```text
+//! std        = √d · mean over dimensions of std(x / ‖x‖)      0 collapsed, 1 isotropic
+//! uniformity = log mean over pairs i < j of exp(−2 ‖xᵢ − xⱼ‖²)  0 collapsed, about −4 isotropic
+//! alignment  = mean of ‖x − x'‖² over two crops of one image   0 invariant, 2 independent
+//! ```
+//!
+//! of vectors scaled to unit length; standard deviations divide by `n`.
+//!
+//! Source: Chen and He, arXiv:2011.10566, for the standard deviation; Wang and Isola,
+//! arXiv:2005.10242, for uniformity (t = 2) and alignment (α = 2). Within 1e-6 of numpy
+//! (`tests/golden_analysis.rs`).
+
+use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::spectrum::Spectrum;
+use super::vectors::Rows;
+use crate::eval::knn::Labelled;
+
+/// Rows whose distances one thread computes at a time.
+const BLOCK: usize = 128;
+
+/// What is said about vectors of one kind of one network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Features {
+    /// Their width.
+    pub dimensions: usize,
+    /// Standard deviation times √d.
+    pub std: f64,
+    /// Uniformity; nothing for a single image.
+    pub uniformity: Option<f64>,
+    /// Alignment.
+    pub alignment: f64,
+    /// Singular values and effective dimensions.
+    #[serde(flatten)]
+    pub spectrum: Spectrum,
+}
+
+impl Features {
+    /// Of evaluation views, one row for each image, and of crops, two.
+    pub fn of(views: &Rows, crops: &Rows) -> Self {
+        let unit = unit(views);
+        Self {
+            dimensions: views.width,
+            std: std(&unit),
+            uniformity: uniformity(&unit),
+            alignment: alignment(&self::unit(crops)),
+            spectrum: Spectrum::of(views),
+        }
+    }
+}
+
+/// Rows of unit length.
+fn unit(rows: &Rows) -> Rows {
+    let mut unit =
+        Labelled { rows: rows.values.clone(), width: rows.width.max(1), labels: Vec::new() };
+    unit.normalize();
+    Rows { values: unit.rows, width: rows.width }
+}
+
+/// Mean standard deviation of unit vectors' coordinates, times √d.
+pub fn std(unit: &Rows) -> f64 {
+    let (n, d) = (unit.len() as f64, unit.width);
+    let (mut mean, mut deviation) = (vec![0.0; d], vec![0.0; d]);
+    for row in unit.iter() {
+        mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
+    }
+    for row in unit.iter() {
+        for ((deviation, mean), &x) in deviation.iter_mut().zip(&mean).zip(row) {
+            *deviation += (f64::from(x) - mean).powi(2);
+        }
+    }
+    let deviations = deviation.iter().map(|sum| (sum / n).sqrt());
+    (d as f64).sqrt() * deviations.sum::<f64>() / d.max(1) as f64
+}
+
+/// Uniformity of unit vectors, over all pairs.
+pub fn uniformity(unit: &Rows) -> Option<f64> {
+    let (n, d) = (unit.len(), unit.width);
+    let blocks = (0..n).into_par_iter().step_by(BLOCK).map(|first| {
+        let rows = BLOCK.min(n - first);
+        let block = Mat::new(&unit.values[first * d..(first + rows) * d], rows, d);
+        let mut products = vec![0.0; rows * BLOCK];
+        let mut sum = 0.0;
+        for start in (first..n).step_by(BLOCK) {
+            let count = BLOCK.min(n - start);
+            let others = Mat::new(&unit.values[start * d..(start + count) * d], count, d);
+            let to = MatMut::new(&mut products, rows, count);
+            matmul(to, Write::Over, 1.0, block, others.t(), Threads::One);
+            for (i, row) in products.chunks_exact(count).take(rows).enumerate() {
+                // of pairs i < j each is counted once
+                let after = (first + i + 1).saturating_sub(start).min(count);
+                let distances = row[after..].iter().map(|&cosine| 2.0 - 2.0 * f64::from(cosine));
+                sum += distances.map(|square| (-2.0 * square.max(0.0)).exp()).sum::<f64>();
+            }
+        }
+        sum
+    });
+    let sum: f64 = blocks.collect::<Vec<f64>>().iter().sum();
+    let pairs = n as f64 * (n as f64 - 1.0) / 2.0;
+    (n > 1).then(|| (sum / pairs).ln())
+}
+
+/// Mean squared distance of rows 2i and 2i + 1.
+pub fn alignment(unit: &Rows) -> f64 {
+    let pairs = unit.values.chunks_exact(2 * unit.width.max(1)).map(|pair| {
+        let (a, b) = pair.split_at(unit.width);
+        let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
+        differences.map(|difference| difference * difference).sum::<f64>()
+    });
+    2.0 * pairs.sum::<f64>() / unit.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opposite_vectors_are_as_far_apart_as_can_be() {
+        let pair = unit(&Rows { values: vec![3.0, 0.0, -2.0, 0.0], width: 2 });
+        assert!((uniformity(&pair).unwrap() + 8.0).abs() < 1e-6);
+        assert!((alignment(&pair) - 4.0).abs() < 1e-6);
+        assert!((std(&pair) - 0.5 * 2f64.sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn collapsed_vectors_are_zero_in_everything() {
+        let same = Rows { values: [0.6, 0.8].repeat(300), width: 2 };
+        let found = Features::of(&same, &same);
+        assert!(found.std < 1e-6 && found.alignment == 0.0, "{found:?}");
+        assert!(found.uniformity.unwrap().abs() < 1e-6);
+        let one = Rows { values: vec![0.6, 0.8], width: 2 };
+        assert_eq!(uniformity(&one), None);
+        assert_eq!(std(&one), 0.0);
+    }
+
+    #[test]
+    fn pairs_of_several_blocks_are_counted_once() {
+        let angle = |i: usize| (i as f32 * 0.7).sin_cos();
+        let values: Vec<f32> = (0..300).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
+        let rows = Rows { values, width: 2 };
+        let mut sum = 0.0;
+        for (i, a) in rows.iter().enumerate() {
+            for b in rows.iter().skip(i + 1) {
+                let square: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+                sum += f64::from(-2.0 * square).exp();
+            }
+        }
+        let expected = (sum / (300.0 * 299.0 / 2.0)).ln();
+        assert!((uniformity(&rows).unwrap() - expected).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,293 @@
+//! The report on a mixture: what its components are, who belongs to them, and what that says about
+//! labels.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::agreement::Contingency;
+use super::assignment::{Assignments, Components};
+use super::distribution::{Histogram, Summary, entropy, gini, top_percent_share};
+use super::ease::{Group, groups, spearman};
+use super::unique::unique;
+
+/// Cosines at which two prototypes count as one.
+const COSINES: [f32; 3] = [0.9, 0.95, 0.975];
+
+/// Labels of the images, and what k-NN makes of them.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// A label for each image.
+    pub labels: Vec<u32>,
+    /// Whether k-NN is right, for each image.
+    pub right: Vec<bool>,
+}
+
+/// All there is to say about a mixture on some images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mixture {
+    /// Images that were assigned.
+    pub images: usize,
+    /// Number of components.
+    pub prototypes: usize,
+    /// Components that at least one image is assigned to.
+    pub in_use: usize,
+    /// Prototypes that are no copies of others.
+    pub unique: Vec<Unique>,
+    /// Entropies of assignments.
+    pub entropy: Entropy,
+    /// How the images' probability is shared out.
+    pub mass: Mass,
+    /// Concentrations.
+    pub kappa: Kappa,
+    /// Agreement with labels, if there are any.
+    pub labels: Option<Agreement>,
+    /// k-NN by κ, if there are labels.
+    pub ease: Option<Ease>,
+    /// The components in use, those with the largest mass first.
+    pub components: Vec<Component>,
+}
+
+/// Representatives at one cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Unique {
+    /// The threshold.
+    pub cosine: f32,
+    /// Of all prototypes.
+    pub all: usize,
+    /// Of those in use.
+    pub in_use: usize,
+}
+
+/// Entropies of assignments, in nats.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entropy {
+    /// Of the mean assignment, `H(E p)`: how evenly components are used; at most `log k`.
+    pub marginal: f64,
+    /// Mean over images, `E H(p)`: how undecided a single assignment is.
+    pub conditional: f64,
+    /// Their difference: what a component says about an image.
+    pub mutual_information: f64,
+    /// `exp(marginal)`: as many equally used components would have the same entropy.
+    pub perplexity: f64,
+    /// `log k`.
+    pub largest: f64,
+    /// Images by the entropy of their assignment.
+    pub histogram: Histogram,
+}
+
+/// How the images' probability is shared out among components.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mass {
+    /// The largest share of one component.
+    pub largest: f64,
+    /// Share of the largest hundredth of the components.
+    pub top_percent: f64,
+    /// Gini coefficient.
+    pub gini: f64,
+    /// Share of components that no image is assigned to.
+    pub unused: f64,
+    /// Share of each component.
+    pub shares: Vec<f64>,
+}
+
+/// Concentrations κ = ‖w‖ / τ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kappa {
+    /// True if all are equal, as where norms are fixed: then κ orders nothing.
+    pub fixed: bool,
+    /// Of all components.
+    pub all: Summary,
+    /// Of those in use.
+    pub in_use: Summary,
+    /// All components by κ.
+    pub histogram: Histogram,
+    /// Those in use, in the same bins.
+    pub histogram_in_use: Histogram,
+    /// κ of each component.
+    pub values: Vec<f64>,
+}
+
+/// Agreement of components with labels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Labels that occur.
+    pub classes: usize,
+    /// Normalized mutual information.
+    pub nmi: f64,
+    /// Adjusted Rand index.
+    pub ari: f64,
+    /// Share of images with the most frequent label of their component.
+    pub purity: f64,
+}
+
+/// Whether images of concentrated components are easier.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ease {
+    /// Percent that k-NN classifies rightly.
+    pub accuracy: f64,
+    /// Rank correlation of κ and being right, over images.
+    pub spearman: Option<f64>,
+    /// Fifths of images by κ.
+    pub groups: Vec<Group>,
+}
+
+/// A component in use.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Component {
+    /// Its number.
+    pub prototype: u32,
+    /// Its share of the images' probability.
+    pub mass: f64,
+    /// Its concentration.
+    pub kappa: f64,
+    /// Images assigned to it.
+    pub images: usize,
+    /// Their most frequent label.
+    pub label: Option<u32>,
+    /// Share of them that have it.
+    pub purity: Option<f64>,
+    /// Percent of them that k-NN classifies rightly.
+    pub accuracy: Option<f64>,
+    /// Places of the images nearest to its direction.
+    pub nearest: Vec<u32>,
+}
+
+impl Mixture {
+    /// The report; `labels` go with the assigned images.
+    pub fn new(
+        components: &Components,
+        assignments: &Assignments,
+        labels: Option<&Labels>,
+    ) -> Self {
+        let table = table(components, assignments, labels);
+        let in_use: Vec<u32> = table.iter().map(|component| component.prototype).collect();
+        let unused = 1.0 - table.iter().map(|component| component.mass).sum::<f64>();
+        let shares = assignments.mass.clone();
+        Self {
+            images: assignments.assigned.len(),
+            prototypes: components.len(),
+            in_use: in_use.len(),
+            unique: count_unique(components, &in_use),
+            entropy: Entropy::new(assignments),
+            mass: Mass {
+                largest: shares.iter().copied().fold(0.0, f64::max),
+                top_percent: top_percent_share(&shares),
+                gini: gini(&shares),
+                unused: unused.max(0.0),
+                shares,
+            },
+            kappa: Kappa::new(components, &in_use),
+            labels: labels.map(|labels| Agreement::new(assignments, labels)),
+            ease: labels.map(|labels| Ease::new(components, assignments, labels)),
+            components: table,
+        }
+    }
+}
+
+/// Components in use, the largest mass first.
+fn table(
+    components: &Components,
+    assignments: &Assignments,
+    labels: Option<&Labels>,
+) -> Vec<Component> {
+    let majorities =
+        labels.map(|labels| Contingency::new(&assignments.assigned, &labels.labels).majorities());
+    let mut members: BTreeMap<u32, (usize, usize)> = BTreeMap::new(); // images, of them right
+    for (image, &prototype) in assignments.assigned.iter().enumerate() {
+        let (images, right) = members.entry(prototype).or_default();
+        *images += 1;
+        *right += usize::from(labels.is_some_and(|labels| labels.right[image]));
+    }
+    let component = |(prototype, (images, right)): (u32, (usize, usize))| {
+        let majority = majorities.as_ref().and_then(|majorities| majorities.get(&prototype));
+        Component {
+            prototype,
+            mass: assignments.mass[prototype as usize],
+            kappa: components.kappas[prototype as usize],
+            images,
+            label: majority.map(|(label, _)| *label),
+            purity: majority.map(|(_, count)| *count as f64 / images as f64),
+            accuracy: labels.map(|_| 100.0 * right as f64 / images as f64),
+            nearest: assignments.nearest[prototype as usize].clone(),
+        }
+    };
+    let mut table: Vec<Component> = members.into_iter().map(component).collect();
+    table.sort_by(|a, b| b.mass.total_cmp(&a.mass)); // stable: of equal ones the lower number first
+    table
+}
+
+fn count_unique(components: &Components, in_use: &[u32]) -> Vec<Unique> {
+    let width = components.directions.width;
+    let mut in_use = in_use.to_vec();
+    in_use.sort_unstable();
+    let row =
+        |&prototype: &u32| &components.directions.values[prototype as usize * width..][..width];
+    let used: Vec<f32> = in_use.iter().flat_map(row).copied().collect();
+    let count = |cosine| Unique {
+        cosine,
+        all: unique(&components.directions.values, width, cosine).len(),
+        in_use: unique(&used, width, cosine).len(),
+    };
+    COSINES.map(count).to_vec()
+}
+
+impl Entropy {
+    fn new(assignments: &Assignments) -> Self {
+        let marginal = entropy(&assignments.mass);
+        let Summary { mean: conditional, max, .. } = Summary::of(&assignments.entropies);
+        Self {
+            marginal,
+            conditional,
+            mutual_information: (marginal - conditional).max(0.0),
+            perplexity: marginal.exp(),
+            largest: (assignments.mass.len() as f64).ln(),
+            histogram: Histogram::between(0.0, max, &assignments.entropies),
+        }
+    }
+}
+
+impl Kappa {
+    fn new(components: &Components, in_use: &[u32]) -> Self {
+        let all = Summary::of(&components.kappas);
+        let used: Vec<f64> =
+            in_use.iter().map(|&prototype| components.kappas[prototype as usize]).collect();
+        Self {
+            // norms that are fixed differ by rounding alone, if at all
+            fixed: all.max - all.min <= 1e-6 * all.max,
+            in_use: Summary::of(&used),
+            histogram: Histogram::between(all.min, all.max, &components.kappas),
+            histogram_in_use: Histogram::between(all.min, all.max, &used),
+            all,
+            values: components.kappas.clone(),
+        }
+    }
+}
+
+impl Agreement {
+    fn new(assignments: &Assignments, labels: &Labels) -> Self {
+        let counts = Contingency::new(&assignments.assigned, &labels.labels);
+        let mut classes = labels.labels.clone();
+        classes.sort_unstable();
+        classes.dedup();
+        let (nmi, ari, purity) = (counts.nmi(), counts.ari(), counts.purity());
+        Self { classes: classes.len(), nmi, ari, purity }
+    }
+}
+
+impl Ease {
+    fn new(components: &Components, assignments: &Assignments, labels: &Labels) -> Self {
+        let kappa = |&prototype: &u32| components.kappas[prototype as usize];
+        let kappas: Vec<f64> = assignments.assigned.iter().map(kappa).collect();
+        let right: Vec<f64> =
+            labels.right.iter().map(|&right| f64::from(u8::from(right))).collect();
+        Self {
+            accuracy: 100.0 * right.iter().sum::<f64>() / right.len().max(1) as f64,
+            spearman: spearman(&kappas, &right),
+            groups: groups(&kappas, &labels.right),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
