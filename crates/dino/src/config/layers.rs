@@ -93,17 +93,19 @@ pub(super) struct Layers {
     origins: Origins,
 }
 
-/// A key that, written anew, takes back what lower layers said about others.
-const RESETS: [(&str, &[&str]); 5] = [
+/// A key that, written anew, takes back what lower layers said about others; not what the command line
+/// says about them, in whatever order.
+const RESETS: [(&str, &[&str]); 3] = [
     ("model.arch", &["model.embed_dim", "model.depth", "model.heads"]),
     (
         "objective.method",
         &["objective.prototype_norm", "objective.centering", "objective.debye_terms"],
     ),
     ("data.channels", &["data.mean", "data.std"]),
-    ("optim.epochs", &["optim.steps"]),
-    ("optim.steps", &["optim.epochs"]),
 ];
+
+/// Two keys of which the one that is written last holds.
+const LENGTHS: [&str; 2] = ["optim.epochs", "optim.steps"];
 
 impl Layers {
     /// Adds TOML text; `origin` gets the line of a key.
@@ -157,13 +159,17 @@ impl Layers {
             check_key(key, value, origin)?;
         }
         let of = |name: &str| layer.iter().find(|(key, ..)| key == name);
-        if let (Some(_), Some((.., origin))) = (of("optim.epochs"), of("optim.steps")) {
-            let (first, second) = ("optim.epochs", "optim.steps");
+        let lengths = LENGTHS.map(|key| of(key).is_some());
+        if let (true, Some((.., origin))) = (lengths[0], of(LENGTHS[1])) {
+            let [first, second] = LENGTHS;
             return Err(Error::Exclusive { first, second, origin: origin.clone() });
         }
-        for (key, dependents) in RESETS {
-            if of(key).is_some() {
-                for dependent in dependents {
+        if lengths.contains(&true) {
+            LENGTHS.iter().for_each(|key| self.remove(key));
+        }
+        for (_, dependents) in RESETS.iter().filter(|(key, _)| of(key).is_some()) {
+            for dependent in *dependents {
+                if !matches!(self.origins.keys.get(*dependent), Some(Origin::Set)) {
                     self.remove(dependent);
                 }
             }

@@ -43,6 +43,19 @@ fn a_new_method_takes_back_the_norm_of_the_preset() {
 }
 
 #[test]
+fn a_new_method_leaves_what_the_command_line_sets() {
+    let flag = Flag { name: "--method", key: "objective.method", value: "dino".into() };
+    let norm = "objective.prototype_norm=free".to_owned();
+    let config =
+        Config::resolve(Some("shapes-tiny"), None, std::slice::from_ref(&norm), &[flag]).unwrap();
+    assert_eq!(config.objective.prototype_norm, PrototypeNorm::Free);
+    assert_eq!(config.objective.centering, Centering::Logit);
+    let sets = [norm, "objective.method=dino".to_owned()];
+    let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
+    assert_eq!(config.objective.prototype_norm, PrototypeNorm::Free);
+}
+
+#[test]
 fn later_layers_win() {
     let (_folder, path) = write("seed = 3\n[optim]\nlr = 1\nepochs = 5\n");
     let sets = ["optim.lr=2".to_owned(), "optim.steps=7".to_owned()];
