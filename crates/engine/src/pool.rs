@@ -4,7 +4,7 @@
 //! takes nothing from the system and touches no fresh page. Buffers keep their old contents; debug
 //! builds fill them with NaN, so that an output that was never written is seen.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ type Memory = AVec<f32, ConstAlign<64>>;
 
 #[derive(Default)]
 struct Pool {
-    free: HashMap<usize, Vec<Memory>>,
+    free: BTreeMap<usize, Vec<Memory>>,
     usage: Usage,
 }
 
@@ -59,11 +59,15 @@ impl Buffer {
         let class = size_class(len);
         let reused = {
             let mut pool = pool();
-            let reused = pool.free.get_mut(&class).and_then(Vec::pop);
-            pool.usage.in_use += class * size_of::<f32>();
+            // Up to a quarter more will do: drop path asks for ever other sizes, and the system would
+            // have to give new pages for each of them.
+            let fitting = pool.free.range_mut(class..=class + class / 4);
+            let reused = fitting.flat_map(|(_, memories)| memories.pop()).next();
+            let taken = reused.as_ref().map_or(class, |memory| memory.len()) * size_of::<f32>();
+            pool.usage.in_use += taken;
             pool.usage.peak = pool.usage.peak.max(pool.usage.in_use);
             if reused.is_none() {
-                pool.usage.reserved += class * size_of::<f32>();
+                pool.usage.reserved += taken;
             }
             reused
         };
