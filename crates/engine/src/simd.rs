@@ -73,14 +73,18 @@ pub fn max(a: &[f32]) -> f32 {
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding 1.5 · 2²³ rounds to an integer, which then stands in the lowest bits. A cast would not do:
+    // it saturates, for which the compiler takes one lane at a time.
+    const SHIFT: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.3);
-    let n = (clamped * std::f32::consts::LOG2_E).round_ties_even();
+    let shifted = clamped * std::f32::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
     let mut p = 1.0 / 5040.0;
     for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = r.mul_add(p, coefficient);
     }
-    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    let power = f32::from_bits((shifted.to_bits() + 127) << 23);
     if x < -87.3 { 0.0 } else { p * power }
 }
 
