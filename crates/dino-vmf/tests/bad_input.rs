@@ -188,7 +188,7 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
 fn bench_refuses_what_it_cannot_do() {
     let tiny = Tiny::new();
     let bench = |more: &[&str]| tiny.run(&[&["bench", "step"], more].concat()).code(2);
-    bench(&["--precision", "bf16"]).says("`--precision` is bf16, but must be `fp32`");
+    bench(&["--precision", "fp8"]).says("possible values: fp32, bf16");
     bench(&["--batch", "-1"]).says("`optim.batch_size` is -1 in `--batch`");
     bench(&["--global", "3x224"]).says("`--global` is 3, but must be `2`");
     bench(&["--local", "8*96"]).says("such as `8x96`");

@@ -27,7 +27,7 @@ pub use data::Data;
 pub use eval::Eval;
 pub use layers::{Flag, Origin};
 pub use masking::{MaskShape, Masking};
-pub use model::{Arch, Model, PositionOffset};
+pub use model::{Arch, Model, PositionOffset, Precision};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
 pub(crate) use optim::to_steps;
 pub use optim::{Horizon, Optim};

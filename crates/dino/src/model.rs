@@ -187,6 +187,7 @@ impl crate::config::Config {
             position_offset: model.position_offset.value(),
             layer_scale: model.layer_scale,
             masked: self.objective.method.masks(),
+            precision: model.precision.of_products(),
         };
         let head = HeadShape {
             embed_dim: model.embed_dim,
@@ -194,6 +195,7 @@ impl crate::config::Config {
             bottleneck_dim: model.bottleneck_dim,
             prototypes: model.prototypes,
             patch_prototypes: model.patch_prototypes.filter(|_| self.objective.method.masks()),
+            precision: model.precision.of_products(),
         };
         (vit, head)
     }

@@ -23,14 +23,12 @@ mod alarm;
 pub mod diagnostics;
 pub(crate) mod features;
 mod history;
-mod unique;
 
 use crate::config::Config;
 use crate::schedule::Schedules;
 
 pub use alarm::{Alarm, Kind};
 pub use diagnostics::Diagnostics;
-pub use unique::unique;
 
 use history::{Mean, Median, Switch};
 

@@ -23,6 +23,7 @@ fn shape(fixture: &Fixture, split: bool) -> HeadShape {
         bottleneck_dim: size(&dims["bottleneck"]),
         prototypes: size(&dims["out_dim"]),
         patch_prototypes: split.then(|| size(&fixture.json["patch_out_dim_split"])),
+        precision: engine::matmul::Precision::F32,
     }
 }
 

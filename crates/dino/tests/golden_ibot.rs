@@ -47,6 +47,7 @@ impl<'a> World<'a> {
             bottleneck_dim: size(&dims["p"]),
             prototypes: size(&dims["k"]),
             patch_prototypes: (!shared).then(|| size(&dims["k_patch_split"])),
+            precision: engine::matmul::Precision::F32,
         };
         let mut table = ParamTable::default();
         let head = Head::new(&shape, "", &mut table);

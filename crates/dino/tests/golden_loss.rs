@@ -66,6 +66,7 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
         bottleneck_dim: p,
         prototypes: k,
         patch_prototypes: None,
+        precision: engine::matmul::Precision::F32,
     };
     let head = Head::new(&shape, "", &mut table);
     let table = std::sync::Arc::new(table);

@@ -5,7 +5,7 @@ mod golden;
 
 use std::ops::Range;
 
-use dino::config::{Arch, Config, Method, PrototypeNorm};
+use dino::config::{Arch, Config, Method, Precision, PrototypeNorm};
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Step};
 use engine::Params;
@@ -14,6 +14,11 @@ use golden::{assert_within, number, size};
 
 /// "loss rtol 2e-5"
 const LOSS: f64 = 2e-5;
+/// Of bf16 products, ours to choose, for the first step and for the others: factors have 8 bits, so a
+/// layer's numbers are off by about 2^-9 of their scale; then AdamW has made steps of the learning rate
+/// of gradients whose signs rounding can change. Seen: at most 1.7e-3, then 2.1e-2 (free norms; 9e-3
+/// for the others).
+const LOSS_BF16: [f64; 2] = [3e-3, 3e-2];
 /// "weights max(2e-4, 10 x fp32_pytorch.weights_without_key_bias) absolute"; the teacher as the weights.
 const WEIGHTS: f64 = 2e-4;
 /// "grad norms rtol 1e-3 (+1e-6)"
@@ -137,9 +142,11 @@ fn check_norms(run: &Fixture, index: usize, step: &Step, norms: &[f64]) {
     }
 }
 
-fn check(name: &str, micro_batches: usize) {
+fn check(name: &str, micro_batches: usize, precision: Precision) {
     let (Some(common), Some(run)) = (fixture("traj_common"), fixture(name)) else { return };
-    let step = Step::new(config(&common, &run));
+    let mut config = config(&common, &run);
+    config.model.precision = precision;
+    let step = Step::new(config);
     let mut state = start(&step, &common);
     let mut grads = Params::zeros(step.network.table().clone());
     let (globals_shape, globals) = common.f32("crops/global");
@@ -177,13 +184,22 @@ fn check(name: &str, micro_batches: usize) {
         let values = schedules.at(index as u64);
         let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
         let loss = run.f64("f64/loss").1[index];
+        let allowed = match precision {
+            Precision::F32 => LOSS,
+            Precision::Bf16 => LOSS_BF16[index.min(1)],
+        };
         assert!(
-            (report.loss - loss).abs() <= LOSS * loss,
+            (report.loss - loss).abs() <= allowed * loss,
             "step {index}: {} for {loss}",
             report.loss
         );
         patch_losses.extend(report.patch_loss);
-        check_norms(&run, index, &step, &report.grad_norms);
+        if precision == Precision::F32 {
+            check_norms(&run, index, &step, &report.grad_norms);
+        }
+    }
+    if precision == Precision::Bf16 {
+        return;
     }
     check_weights(&run, "student", &state.student);
     check_weights(&run, "teacher", &state.teacher);
@@ -204,43 +220,53 @@ fn check(name: &str, micro_batches: usize) {
 
 #[test]
 fn golden_trajectory_of_dino_with_fixed_norms() {
-    check("traj_dino_norm", 1);
+    check("traj_dino_norm", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_dino_with_free_norms() {
-    check("traj_dino_free", 1);
+    check("traj_dino_free", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_dino_vmf() {
-    check("traj_dino_vmf", 1);
+    check("traj_dino_vmf", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_dino_vmf_with_form_b_and_two_debye_terms() {
-    check("traj_dino_vmf_b", 1);
+    check("traj_dino_vmf_b", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_dino_vmf_with_spread_prototypes() {
-    check("traj_dino_vmf_kp", 1);
-    check("traj_dino_vmf_kp", 2);
+    check("traj_dino_vmf_kp", 1, Precision::F32);
+    check("traj_dino_vmf_kp", 2, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_ibot() {
-    check("traj_ibot", 1);
+    check("traj_ibot", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_of_ibot_vmf() {
-    check("traj_ibot_vmf", 1);
+    check("traj_ibot_vmf", 1, Precision::F32);
 }
 
 #[test]
 fn golden_trajectory_is_the_same_in_two_micro_batches() {
-    check("traj_dino_norm", 2);
-    check("traj_dino_vmf", 2);
-    check("traj_ibot", 2);
+    check("traj_dino_norm", 2, Precision::F32);
+    check("traj_dino_vmf", 2, Precision::F32);
+    check("traj_ibot", 2, Precision::F32);
+}
+
+/// Losses alone: AdamW makes steps of the learning rate of the signs of gradients, which rounding
+/// changes where gradients are small.
+#[test]
+fn golden_trajectory_of_bf16_products() {
+    for name in ["traj_dino_norm", "traj_dino_free", "traj_dino_vmf", "traj_ibot", "traj_ibot_vmf"]
+    {
+        check(name, 1, Precision::Bf16);
+    }
 }

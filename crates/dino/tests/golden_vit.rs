@@ -36,6 +36,7 @@ fn world(name: &str) -> Option<World> {
         position_offset: arch["offset"].as_f64().expect("an offset"),
         layer_scale: arch.get("layerscale").map(|_| 1.0),
         masked: arch.get("mask_token").is_some(),
+        precision: engine::matmul::Precision::F32,
     };
     let mut table = ParamTable::default();
     let vit = Vit::new(&shape, "", &mut table);

@@ -21,6 +21,9 @@
 //! assert_eq!(numbers, [1.5, 2.5]);
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 use std::sync::OnceLock;
 
 /// Defines a function whose loops are compiled three times: for AVX-512, for AVX2 with FMA, and for
@@ -47,7 +50,7 @@ macro_rules! kernel {
                 }
                 match $crate::level() {
                     // SAFETY: `level` found all features that `avx512` is compiled for.
-                    $crate::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::Level::Avx512 | $crate::Level::Amx => return unsafe { avx512($($arg),*) },
                     // SAFETY: `level` found all features that `avx2` is compiled for.
                     $crate::Level::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::Level::Baseline => {}
@@ -67,9 +70,12 @@ pub enum Level {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// These, AVX512-BF16, and the tile unit for bf16 (AMX), which the system lets us use. Loops are
+    /// compiled as for AVX-512.
+    Amx,
 }
 
-/// The variable that lowers the level, for tests and comparisons: `baseline` or `avx2`.
+/// The variable that lowers the level, for tests and comparisons: `baseline`, `avx2` or `avx512`.
 pub const VARIABLE: &str = "DINO_VMF_SIMD";
 
 /// The level that kernels run at: the machine's best, or what [`VARIABLE`] says if that is lower.
@@ -82,7 +88,8 @@ pub fn level() -> Level {
         let wanted = match std::env::var(VARIABLE).as_deref() {
             Ok("baseline") => Level::Baseline,
             Ok("avx2") => Level::Avx2,
-            _ => Level::Avx512,
+            Ok("avx512") => Level::Avx512,
+            _ => Level::Amx,
         };
         machine().min(wanted)
     })
@@ -97,6 +104,7 @@ fn machine() -> Level {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     match (avx2, avx512) {
+        (true, true) if amx::is_usable() => Level::Amx,
         (true, true) => Level::Avx512,
         (true, false) => Level::Avx2,
         (false, _) => Level::Baseline,

@@ -51,7 +51,8 @@ fn linears(c: &mut Criterion) {
         let mut table = ParamTable::default();
         let weight = table.add("weight", &[output, input]);
         let bias = table.add("bias", &[output]);
-        let layer = Linear { weight, bias, input, output };
+        let precision = engine::matmul::Precision::F32;
+        let layer = Linear { weight, bias, input, output, precision };
         let (params, mut grads) = parameters(table);
         let (x, dy) = (random(&[ROWS, input]), random(&[ROWS, output]));
         let shape = format!("{ROWS}x{input}x{output}");

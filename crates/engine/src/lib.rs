@@ -20,6 +20,7 @@ pub mod matmul;
 pub mod ops;
 pub mod params;
 pub mod pool;
+pub mod profile;
 pub mod rows;
 pub mod simd;
 mod tensor;

@@ -1,10 +1,30 @@
-//! Matrix products: the only place that calls `gemm`.
+//! Matrix products: the only place that multiplies large matrices.
+//!
+//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`] and by its
+//! inner extent and columns, never by the number of threads or of rows:
+//!
+//! | | f32 | bf16 |
+//! | --- | --- | --- |
+//! | tile unit (AMX) | `gemm` | `tiles` |
+//! | AVX512-BF16 | `gemm` | `dots` |
+//! | others, and thin products | `gemm` | `gemm`, of rounded factors |
 //!
 //! `gemm` 0.19.0 never splits the inner dimension among threads, so the number of threads does not
 //! change a bit of the result (a sweep in the tests holds it to that; the version is pinned). One
-//! row's bits may depend on how many rows the product has.
+//! row's bits may depend on how many rows its product has.
+
+#[cfg(target_arch = "x86_64")]
+mod dots;
+#[cfg(target_arch = "x86_64")]
+mod pack;
+#[cfg(target_arch = "x86_64")]
+mod packed;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use gemm::Parallelism;
+
+use crate::pool::Buffer;
 
 /// A matrix seen through strides: rows, columns and where they lie in a slice.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +82,14 @@ impl<'a> MatMut<'a> {
     }
 }
 
+impl MatMut<'_> {
+    fn fill_rows(&mut self, row: &[f32]) {
+        for i in 0..self.rows {
+            self.data[i * self.row_stride..][..self.cols].copy_from_slice(row);
+        }
+    }
+}
+
 fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
     assert!(
         cols <= row_stride || rows <= 1,
@@ -72,10 +100,12 @@ fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
 }
 
 /// What happens to the old contents of the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Write<'a> {
     /// They are replaced.
     Over,
+    /// They are replaced, and these numbers added to every row.
+    OverBias(&'a [f32]),
     /// The product is added to them.
     Add,
 }
@@ -89,24 +119,110 @@ pub enum Threads {
     All,
 }
 
-/// `dst = scale · a b`, or `dst += scale · a b`.
+/// What the factors of a product are rounded to. Sums are f32 in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 24 bits: not at all.
+    #[default]
+    F32,
+    /// 8 bits, with the range of f32.
+    Bf16,
+}
+
+/// How a product is computed and where it goes: `dst = scale · a b` and what `write` adds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Product<'a> {
+    /// What happens to the old contents.
+    pub write: Write<'a>,
+    /// Multiplies the product.
+    pub scale: f32,
+    /// Of the factors.
+    pub precision: Precision,
+    /// Who computes.
+    pub threads: Threads,
+}
+
+impl<'a> Product<'a> {
+    /// `dst = a b` in f32 on the calling thread.
+    pub const ONE: Self =
+        Self { write: Write::Over, scale: 1.0, precision: Precision::F32, threads: Threads::One };
+    /// `dst = a b` in f32 on all threads.
+    pub const ALL: Self = Self { threads: Threads::All, ..Self::ONE };
+
+    /// The same with factors of this precision.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The same, multiplied.
+    pub fn times(self, scale: f32) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// The same, added to the old contents.
+    pub fn added(self) -> Self {
+        Self { write: Write::Add, ..self }
+    }
+
+    /// The same, with these numbers added to every row.
+    pub fn with_bias(self, bias: &'a [f32]) -> Self {
+        Self { write: Write::OverBias(bias), ..self }
+    }
+}
+
+/// The product of `a` and `b`.
 ///
 /// # Shapes
-/// `a` is `[m, k]`, `b` is `[k, n]`, `dst` is `[m, n]`.
+/// `a` is `[m, k]`, `b` is `[k, n]`, `dst` is `[m, n]`, a bias is `[n]`.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn matmul(dst: MatMut<'_>, write: Write, scale: f32, a: Mat<'_>, b: Mat<'_>, threads: Threads) {
+pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
     assert_eq!(a.cols, b.rows, "inner extents differ");
     assert_eq!((dst.rows, dst.cols), (a.rows, b.cols), "the destination has another shape");
+    if let Write::OverBias(bias) = product.write {
+        assert_eq!(bias.len(), dst.cols, "numbers of a bias");
+    }
     if dst.rows == 0 || dst.cols == 0 {
         return;
     }
-    let parallelism = match threads {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(method) = packed_method(a.cols, dst.cols, product.precision) {
+        // SAFETY: `packed_method` chose what the machine has.
+        return unsafe { packed::multiply(method, dst, &a, &b, product) };
+    }
+    match product.precision {
+        Precision::F32 => multiply_by_gemm(dst, &a, &b, product),
+        Precision::Bf16 => {
+            let (a, b) = (Rounded::of(&a), Rounded::of(&b));
+            multiply_by_gemm(dst, &a.mat(), &b.mat(), product);
+        }
+    }
+}
+
+/// How to multiply packed panels, if that is worth it and the machine can.
+#[cfg(target_arch = "x86_64")]
+fn packed_method(inner: usize, columns: usize, precision: Precision) -> Option<packed::Method> {
+    use dispatch::Level;
+    if precision == Precision::F32 || inner < 16 || columns < 16 {
+        return None;
+    }
+    match dispatch::level() {
+        Level::Amx => Some(packed::Method::Tiles),
+        Level::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(packed::Method::Dots),
+        _ => None,
+    }
+}
+
+fn multiply_by_gemm(mut dst: MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, product: Product<'_>) {
+    let parallelism = match product.threads {
         Threads::One => Parallelism::None,
         Threads::All => Parallelism::Rayon(0),
     };
-    let add = write == Write::Add;
+    if let Write::OverBias(bias) = product.write {
+        dst.fill_rows(bias);
+    }
+    let add = product.write != Write::Over;
     // SAFETY: `check_extent` proved for all three matrices that the last element of the last row lies
     // inside its slice, and strides are not negative; `dst` is borrowed mutably and its rows do not
     // overlap; with `read_dst` false the old contents are not read.
@@ -126,12 +242,37 @@ pub fn matmul(dst: MatMut<'_>, write: Write, scale: f32, a: Mat<'_>, b: Mat<'_>,
             b.col_stride as isize,
             b.row_stride as isize,
             if add { 1.0 } else { 0.0 },
-            scale,
+            product.scale,
             false,
             false,
             false,
             parallelism,
         );
+    }
+}
+
+/// A dense copy of a factor, rounded to bf16: for machines without instructions for it.
+struct Rounded {
+    numbers: Buffer,
+    rows: usize,
+    cols: usize,
+}
+
+impl Rounded {
+    fn of(mat: &Mat<'_>) -> Self {
+        let (rows, cols) = (mat.rows, mat.cols);
+        let mut numbers = Buffer::take(rows * cols);
+        for (i, row) in numbers.chunks_exact_mut(cols.max(1)).enumerate() {
+            for (j, number) in row.iter_mut().enumerate() {
+                let exact = mat.data[i * mat.row_stride + j * mat.col_stride];
+                *number = half::bf16::from_f32(exact).to_f32();
+            }
+        }
+        Self { numbers, rows, cols }
+    }
+
+    fn mat(&self) -> Mat<'_> {
+        Mat::new(&self.numbers, self.rows, self.cols)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dino-vmf bench`: the time of one training step on random crops in memory, and of the loader.
 
 mod loader;
+mod profile;
 mod record;
 
 use std::env::consts::ARCH;
@@ -73,9 +74,9 @@ pub(crate) struct Step {
     /// Objective
     #[arg(long, value_enum, default_value_t = Method::Dino)]
     method: Method,
-    /// Numbers that are multiplied: `fp32` (or `f32`)
-    #[arg(long, default_value = "fp32")]
-    precision: String,
+    /// Numbers that linear layers multiply
+    #[arg(long, value_enum, default_value_t = Precision::Fp32)]
+    precision: Precision,
     /// Where to compute: `cpu`
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -96,6 +97,9 @@ pub(crate) struct Step {
     #[arg(long, value_name = "N", default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     batches: u32,
+    /// Also tell the time, the rate and the share of the machine's peak of each operation
+    #[arg(long)]
+    profile: bool,
     /// Seed of weights and crops
     #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
     seed: i64,
@@ -119,6 +123,31 @@ impl Method {
             Self::DinoVmf => "dino-vmf",
             Self::Ibot => "ibot",
             Self::IbotVmf => "ibot-vmf",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Precision {
+    #[value(alias = "f32")]
+    Fp32,
+    Bf16,
+}
+
+impl Precision {
+    /// As settings spell it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Fp32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// As the PyTorch script spells it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
         }
     }
 }
@@ -162,7 +191,6 @@ impl Step {
     }
 
     fn settings(&self) -> Result<Config> {
-        self.refuse("--precision", &self.precision, &["fp32", "f32"])?;
         self.refuse("--device", &self.device, &["cpu"])?;
         self.refuse("--global", &format!("{}", self.global.count), &["2"])?;
         let flag = |name, key, value: toml::Value| Flag { name, key, value };
@@ -171,6 +199,7 @@ impl Step {
             flag("--arch", "model.arch", self.arch.clone().into()),
             flag("--patch", "model.patch_size", self.patch.into()),
             flag("--drop-path", "model.drop_path", self.drop_path.into()),
+            flag("--precision", "model.precision", self.precision.key().into()),
             flag("--hidden", "model.head_hidden_dim", self.hidden.into()),
             flag("--bottleneck", "model.bottleneck_dim", self.bottleneck.into()),
             flag("--k", "model.prototypes", self.k.into()),
@@ -212,6 +241,9 @@ impl Step {
         let (mut losses, mut times) = (Vec::new(), Vec::new());
         let total = self.warmup + self.steps;
         for (i, Batch { globals, locals, masks }) in (0..total).zip(batches.iter().cycle()) {
+            if i == self.warmup && self.profile {
+                engine::profile::start();
+            }
             let start = Instant::now();
             let batch = [CropBatch { globals, locals, masks, images }];
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
@@ -224,6 +256,11 @@ impl Step {
             console.progress(&Progress { what: "step", done, total: total.into(), text }, false);
         }
         console.end_progress();
+        if self.profile {
+            let elapsed = times.iter().map(|(time, _)| *time).sum();
+            let totals = engine::profile::stop();
+            profile::show(console, totals, engine::profile::peaks(), (self.steps, elapsed));
+        }
         Ok(Speed::of(images, &times, &losses))
     }
 
@@ -240,7 +277,7 @@ impl Step {
             batch: self.batch,
             crops: format!("{}+{}", crops(self.global), crops(self.local)),
             k: self.k,
-            precision: "fp32",
+            precision: self.precision.name(),
             drop_path: self.drop_path,
         }
     }

@@ -39,6 +39,9 @@ pub(crate) struct Pretrain {
     /// Objective: `dino`, `dino-vmf`, `ibot` or `ibot-vmf`
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
+    /// Numbers that linear layers multiply: `f32`, or `bf16`, faster where the processor knows it
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<String>,
     /// Passes over the images, the horizon of all schedules
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<f64>,

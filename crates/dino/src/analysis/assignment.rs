@@ -9,7 +9,7 @@
 //! with the normalizer `b` (vmf; else 0) and the center `c` of [`crate::objective`].
 
 use engine::Params;
-use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
@@ -92,7 +92,7 @@ impl Components {
             let scores = &mut scores[..count * k];
             let to = MatMut::new(scores, count, k);
             let directions = Mat::new(&self.directions.values, k, r);
-            matmul(to, Write::Over, 1.0, Mat::new(y, count, r), directions.t(), Threads::All);
+            matmul(to, Mat::new(y, count, r), directions.t(), Product::ALL);
             nearest.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, nearest)| {
                 for (row, cosines) in scores.chunks_exact(k).enumerate() {
                     let image = (block * ROWS + row) as u32;

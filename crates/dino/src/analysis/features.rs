@@ -12,7 +12,7 @@
 //! arXiv:2005.10242, for uniformity (t = 2) and alignment (α = 2). Within 1e-6 of numpy
 //! (`tests/golden_analysis.rs`).
 
-use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::matmul::{Mat, MatMut, Product, matmul};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ pub fn uniformity(unit: &Rows) -> Option<f64> {
             let count = BLOCK.min(n - start);
             let others = Mat::new(&unit.values[start * d..(start + count) * d], count, d);
             let to = MatMut::new(&mut products, rows, count);
-            matmul(to, Write::Over, 1.0, block, others.t(), Threads::One);
+            matmul(to, block, others.t(), Product::ONE);
             for (i, row) in products.chunks_exact(count).take(rows).enumerate() {
                 // of pairs i < j each is counted once
                 let after = (first + i + 1).saturating_sub(start).min(count);

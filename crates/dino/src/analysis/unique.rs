@@ -1,10 +1,13 @@
 //! How many prototypes are no copies of others: a greedy cover of the sphere.
 
-use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::matmul::{Mat, MatMut, Product, matmul};
+use engine::pool::Buffer;
 use rayon::prelude::*;
 
-/// Directions of a block.
+/// Directions that are compared with all representatives at a time.
 const BLOCK: usize = 256;
+/// Representatives that one thread compares them with at a time.
+const TILE: usize = 512;
 
 /// Numbers of the directions that stand for all: each direction that no earlier representative is
 /// nearer to than `cosine` becomes one itself.
@@ -18,19 +21,24 @@ const BLOCK: usize = 256;
 /// # Shapes
 /// `directions` are unit vectors, `[k, width]`.
 ///
+/// # Cost
+/// Up to k² · width multiplications; memory beside the representatives does not grow with k. Products
+/// are computed in tiles of a fixed size, so the number of threads changes nothing.
+///
+/// # Panics
+/// If `width` is 0 or does not divide the number of values.
+///
 /// # Source
 /// Govindarajan et al., *On Partial Prototype Collapse in the DINO Family of Self-Supervised
 /// Methods*, arXiv:2410.14060, for the definition by a distance to representatives; the order in
 /// which these are chosen is ours.
 pub fn unique(directions: &[f32], width: usize, cosine: f32) -> Vec<usize> {
+    assert!(directions.len().is_multiple_of(width), "directions of width {width}");
     let (mut chosen, mut vectors) = (Vec::new(), Vec::new());
-    for (block, rows) in directions.chunks(BLOCK * width.max(1)).enumerate() {
-        let count = rows.len() / width.max(1);
-        let mut covered = covered_by(&vectors, rows, width, cosine);
-        let mut products = vec![0.0; count * count];
-        let to = MatMut::new(&mut products, count, count);
-        let rows_matrix = Mat::new(rows, count, width);
-        matmul(to, Write::Over, 1.0, rows_matrix, rows_matrix.t(), Threads::All);
+    for (block, rows) in directions.chunks(BLOCK * width).enumerate() {
+        let mut covered = covered(rows, &vectors, width, cosine);
+        let count = covered.len();
+        let products = products(rows, rows, width);
         for k in 0..count {
             if covered[k] {
                 continue;
@@ -44,28 +52,93 @@ pub fn unique(directions: &[f32], width: usize, cosine: f32) -> Vec<usize> {
     chosen
 }
 
-/// Which of the `rows` are nearer to one of the `vectors` than `cosine`.
-fn covered_by(vectors: &[f32], rows: &[f32], width: usize, cosine: f32) -> Vec<bool> {
-    let count = rows.len() / width.max(1);
-    let tiles = vectors.par_chunks(BLOCK * width.max(1)).map(|tile| {
-        let n = tile.len() / width;
-        let mut products = vec![0.0; count * n];
-        let to = MatMut::new(&mut products, count, n);
-        let (rows, tile) = (Mat::new(rows, count, width), Mat::new(tile, n, width));
-        matmul(to, Write::Over, 1.0, rows, tile.t(), Threads::One);
-        let near = |products: &[f32]| products.iter().any(|&product| product > cosine);
-        products.chunks_exact(n).map(near).collect::<Vec<bool>>()
+/// Which rows of `block` a representative covers.
+fn covered(block: &[f32], representatives: &[f32], width: usize, cosine: f32) -> Vec<bool> {
+    let rows = block.len() / width;
+    let tiles = representatives.par_chunks(TILE * width).map(|tile| {
+        let products = products(block, tile, width);
+        let rows = products.chunks_exact(tile.len() / width);
+        rows.map(|row| row.iter().any(|&product| product > cosine)).collect::<Vec<bool>>()
     });
-    let mut covered = vec![false; count];
-    for tile in tiles.collect::<Vec<_>>() {
-        covered.iter_mut().zip(tile).for_each(|(covered, near)| *covered |= near);
+    let mut either = vec![false; rows];
+    for covered in tiles.collect::<Vec<_>>() {
+        either.iter_mut().zip(covered).for_each(|(either, covered)| *either |= covered);
     }
-    covered
+    either
+}
+
+/// `⟨aᵢ, bⱼ⟩`, `[rows of a, rows of b]`.
+fn products(a: &[f32], b: &[f32], width: usize) -> Buffer {
+    let (m, n) = (a.len() / width, b.len() / width);
+    let mut products = Buffer::take(m * n);
+    let (a, b) = (Mat::new(a, m, width), Mat::new(b, n, width));
+    matmul(MatMut::new(&mut products, m, n), a, b.t(), Product::ONE);
+    products
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+    use streams::{Key, Purpose};
+
     use super::*;
+
+    /// Unit vectors, `copies` noisy ones around each of `groups` directions.
+    fn grouped(groups: usize, copies: usize, width: usize, noise: f32) -> Vec<f32> {
+        let mut rng = Key::new(3, Purpose::Bench).open();
+        let mut draw = |scale: f32| -> Vec<f32> {
+            (0..width).map(|_| scale * rng.random_range(-1.0f32..1.0)).collect()
+        };
+        let centers: Vec<_> = (0..groups).map(|_| draw(1.0)).collect();
+        let mut all = Vec::new();
+        for _ in 0..copies {
+            for center in &centers {
+                let near: Vec<f32> = center.iter().zip(draw(noise)).map(|(a, b)| a + b).collect();
+                let norm = near.iter().map(|x| x * x).sum::<f32>().sqrt();
+                all.extend(near.iter().map(|x| x / norm));
+            }
+        }
+        all
+    }
+
+    /// The definition, in f64, one row after the other.
+    fn naive(directions: &[f32], width: usize, cosine: f64) -> usize {
+        let mut representatives: Vec<&[f32]> = Vec::new();
+        let cos = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        for row in directions.chunks_exact(width) {
+            if representatives.iter().all(|other| cos(row, other) <= cosine) {
+                representatives.push(row);
+            }
+        }
+        representatives.len()
+    }
+
+    #[test]
+    fn opposite_directions_are_different() {
+        assert_eq!(unique(&[1.0, 0.0, -1.0, 0.0, 0.0, 1.0], 2, 0.975).len(), 3);
+    }
+
+    #[test]
+    fn tiles_count_as_the_definition_does() {
+        // Several blocks, several tiles of representatives, groups that overlap.
+        let directions = grouped(700, 3, 12, 0.5);
+        for cosine in [0.8, 0.9, 0.95, 0.975] {
+            let expected = naive(&directions, 12, f64::from(cosine));
+            assert_eq!(unique(&directions, 12, cosine).len(), expected, "{cosine}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let directions = grouped(900, 2, 8, 0.4);
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| unique(&directions, 8, 0.95))
+        };
+        assert_eq!(on(1), on(3));
+    }
 
     fn at(degrees: f32) -> [f32; 2] {
         [degrees.to_radians().cos(), degrees.to_radians().sin()]

@@ -8,7 +8,7 @@
 //! the lower class. Top-1 and top-min(5, k) in percent: a class without a vote is no answer.
 //! Source: `eval_knn.py` of DINO; Wu et al., arXiv:1805.01978.
 
-use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -79,7 +79,7 @@ fn votes_of(
             let count = queries.len() / d;
             let mut similarities = Buffer::take(count * n);
             let out = MatMut::new(&mut similarities, count, n);
-            matmul(out, Write::Over, 1.0, Mat::new(queries, count, d), bank.t(), Threads::One);
+            matmul(out, Mat::new(queries, count, d), bank.t(), Product::ONE);
             let mut votes = vec![vec![0.0; count * classes]; ks.len()];
             for (i, row) in similarities.chunks_exact_mut(n).enumerate() {
                 if own {

@@ -10,6 +10,7 @@
 //! kept row, the branch's input, `qkv`, the attention's output and the hidden layer before GELU:
 //! outputs of norms and GELU are recomputed.
 
+use engine::matmul::Precision;
 use engine::ops::attention;
 use engine::ops::gelu;
 use engine::ops::layer_norm::{self, LayerNorm};
@@ -73,8 +74,14 @@ pub(super) fn layer_norm(table: &mut ParamTable, name: &str, d: usize) -> LayerN
 }
 
 /// Adds the two tensors of a linear layer to the table.
-pub(super) fn linear(table: &mut ParamTable, name: &str, input: usize, output: usize) -> Linear {
+pub(super) fn linear(
+    table: &mut ParamTable,
+    name: &str,
+    (input, output): (usize, usize),
+    precision: Precision,
+) -> Linear {
     Linear {
+        precision,
         weight: table.add(format!("{name}.weight"), &[output, input]),
         bias: table.add(format!("{name}.bias"), &[output]),
         input,
@@ -91,11 +98,11 @@ impl Block {
         let gamma2 = scaled.then(|| table.add(format!("{name}gamma_2"), &[d]));
         Self {
             norm1: layer_norm(table, &format!("{name}norm1"), d),
-            qkv: linear(table, &format!("{name}attn.qkv"), d, 3 * d),
-            proj: linear(table, &format!("{name}attn.proj"), d, d),
+            qkv: linear(table, &format!("{name}attn.qkv"), (d, 3 * d), shape.precision),
+            proj: linear(table, &format!("{name}attn.proj"), (d, d), shape.precision),
             norm2: layer_norm(table, &format!("{name}norm2"), d),
-            fc1: linear(table, &format!("{name}mlp.fc1"), d, hidden),
-            fc2: linear(table, &format!("{name}mlp.fc2"), hidden, d),
+            fc1: linear(table, &format!("{name}mlp.fc1"), (d, hidden), shape.precision),
+            fc2: linear(table, &format!("{name}mlp.fc2"), (hidden, d), shape.precision),
             gamma1,
             gamma2,
             heads: shape.heads,

@@ -75,7 +75,8 @@ impl Embedding {
             shape.masked.then(|| table.add(format!("{prefix}masked_embed"), &[1, d]));
         let weight = table.add(format!("{prefix}patch_embed.proj.weight"), &[d, channels, p, p]);
         let bias = table.add(format!("{prefix}patch_embed.proj.bias"), &[d]);
-        let patch_embed = Linear { weight, bias, input: channels * p * p, output: d };
+        let precision = shape.precision;
+        let patch_embed = Linear { weight, bias, input: channels * p * p, output: d, precision };
         let position_offset = shape.position_offset;
         Self {
             d,

@@ -9,7 +9,7 @@
 //! iBOT without a shared head. The prototypes are multiplied inside the objective, tile by tile;
 //! [`Head::logits`] is for inspection and tests.
 
-use engine::matmul::{Mat, MatMut, Threads, Write, matmul};
+use engine::matmul::{Mat, MatMut, Precision, Product, matmul};
 use engine::ops::gelu;
 use engine::ops::l2_normalize;
 use engine::ops::linear::{self, Linear};
@@ -30,6 +30,8 @@ pub struct HeadShape {
     pub prototypes: usize,
     /// Number of prototypes for patches alone; none if they have those of the \[CLS\] tokens.
     pub patch_prototypes: Option<usize>,
+    /// Of the factors of the MLP's products; those with the prototypes are f32.
+    pub precision: Precision,
 }
 
 /// Where a set of prototypes lies.
@@ -77,9 +79,9 @@ impl Head {
         let (d, hidden) = (shape.embed_dim, shape.hidden_dim);
         let r = shape.bottleneck_dim;
         let mlp = [
-            linear(table, &format!("{prefix}mlp.0"), d, hidden),
-            linear(table, &format!("{prefix}mlp.2"), hidden, hidden),
-            linear(table, &format!("{prefix}mlp.4"), hidden, r),
+            linear(table, &format!("{prefix}mlp.0"), (d, hidden), shape.precision),
+            linear(table, &format!("{prefix}mlp.2"), (hidden, hidden), shape.precision),
+            linear(table, &format!("{prefix}mlp.4"), (hidden, r), shape.precision),
         ];
         let prototypes =
             Prototypes::new(table, &format!("{prefix}last_layer"), shape.prototypes, r);
@@ -136,7 +138,7 @@ impl Head {
         let mut logits = Tensor::uninit(&[y.rows(), k]);
         let to = MatMut::new(&mut logits, y.rows(), k);
         let (y, directions) = (Mat::new(y, y.rows(), r), Mat::new(v, k, r));
-        matmul(to, Write::Over, 1.0, y, directions.t(), Threads::All);
+        matmul(to, y, directions.t(), Product::ALL);
         for row in logits.chunks_exact_mut(k) {
             for ((l, g), v) in row.iter_mut().zip(g).zip(v.chunks_exact(r)) {
                 *l *= g / engine::simd::dot(v, v).sqrt();

@@ -4,6 +4,7 @@
 //! them. Where only \[CLS\] tokens are wanted, the last MLP and the final norm run on those rows alone:
 //! the other rows reach no output, so their gradients are zero and nothing changes.
 
+use engine::matmul::Precision;
 use engine::ops::attention;
 use engine::ops::layer_norm::{self, LayerNorm};
 use engine::ops::patch_embed::Images;
@@ -37,6 +38,8 @@ pub struct VitShape {
     pub layer_scale: Option<f64>,
     /// Whether there is a vector that stands for masked patches (`masked_embed`).
     pub masked: bool,
+    /// Of the factors of its linear layers' products.
+    pub precision: Precision,
 }
 
 /// Which tokens a caller wants.

@@ -16,7 +16,7 @@ use engine::simd::dot;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::unique;
+use crate::analysis::unique::unique;
 use crate::objective::Networks;
 
 /// Prototypes that are compared at most: 4096 of width 256, at three thresholds, take half a second on
@@ -95,7 +95,7 @@ impl Diagnostics {
         let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
         let (g, v) = (teacher.get(prototypes.g), teacher.get(prototypes.v));
         let (directions, width) = (directions(g, v), v.len() / g.len());
-        let unique = |cosine| unique(&directions, width, cosine);
+        let unique = |cosine| unique(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
             step: sight.step,
@@ -175,6 +175,7 @@ mod tests {
             bottleneck_dim: 2,
             prototypes: k,
             patch_prototypes: None,
+            precision: engine::matmul::Precision::F32,
         };
         let head = Head::new(&shape, "", &mut table);
         (head, Params::zeros(Arc::new(table)))

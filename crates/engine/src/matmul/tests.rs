@@ -55,9 +55,9 @@ proptest! {
         let before = randoms(3, m * (n + gap));
         let mut out = before.clone();
         let dst = MatMut::strided(&mut out, m, n, n + gap);
-        let write = if add { Write::Add } else { Write::Over };
-        let threads = if all { Threads::All } else { Threads::One };
-        matmul(dst, write, 0.5, view(&a, m, k, a_layout), view(&b, k, n, b_layout), threads);
+        let product = if all { Product::ALL } else { Product::ONE }.times(0.5);
+        let product = if add { product.added() } else { product };
+        matmul(dst, view(&a, m, k, a_layout), view(&b, k, n, b_layout), product);
         let product = definition(&a_value, &b_value, (m, k, n));
         let mut expected = doubles(&before);
         for (at, product) in product.iter().enumerate() {
@@ -69,13 +69,116 @@ proptest! {
     }
 }
 
+/// Numbers rounded to bf16, by the definition: to nearest, ties to even, of the upper 16 bits.
+fn rounded(values: &[f64]) -> Vec<f64> {
+    let round = |x: &f64| {
+        let bits = (*x as f32).to_bits();
+        let up = 0x7fff + (bits >> 16 & 1);
+        f64::from(f32::from_bits((bits + up) & 0xffff_0000))
+    };
+    values.iter().map(round).collect()
+}
+
+/// What multiplies bf16 factors: what the machine chooses, and all that it could.
+fn bf16_products() -> Vec<(&'static str, Bf16Product)> {
+    let mut products: Vec<(&'static str, Bf16Product)> = vec![
+        ("the machine's choice", |dst, a, b, product| matmul(dst, a, b, product)),
+        ("rounded factors", |dst, a, b, product| {
+            multiply_by_gemm(dst, &Rounded::of(&a).mat(), &Rounded::of(&b).mat(), product);
+        }),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw") {
+        products.push(("dot products of pairs", |dst, a, b, product| {
+            // SAFETY: the instructions are there.
+            unsafe { packed::multiply(packed::Method::Dots, dst, &a, &b, product) };
+        }));
+    }
+    products
+}
+
+type Bf16Product = fn(MatMut<'_>, Mat<'_>, Mat<'_>, Product<'_>);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Products of rounded factors are exact in f32; at most 600 of them are added, in f32.
+    #[test]
+    fn bf16_products_are_the_definition_of_rounded_factors(
+        (m, k, n) in (1usize..80, 1usize..600, 1usize..80),
+        a_layout in layouts(), b_layout in layouts(), gap in 0usize..4, write in 0usize..3, all: bool,
+    ) {
+        let (a, a_value) = factor(1, m, k, a_layout);
+        let (b, b_value) = factor(2, k, n, b_layout);
+        let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
+        let value = definition(&rounded(&a_value), &rounded(&b_value), (m, k, n));
+        let mut expected = doubles(&before);
+        for (at, value) in value.iter().enumerate() {
+            let old = &mut expected[at / n * (n + gap) + at % n];
+            *old = 0.5 * value + [0.0, f64::from(bias[at % n]), *old][write];
+        }
+        let product = if all { Product::ALL } else { Product::ONE }.in_precision(Precision::Bf16);
+        let product = Product { write: [Write::Over, Write::OverBias(&bias), Write::Add][write], ..product };
+        for (name, multiply) in bf16_products() {
+            let mut out = before.clone();
+            let dst = MatMut::strided(&mut out, m, n, n + gap);
+            let (a, b) = (view(&a, m, k, a_layout), view(&b, k, n, b_layout));
+            multiply(dst, a, b, product.times(0.5));
+            println!("{name}");
+            assert_close(&out, &expected, 1e-5, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn infinities_and_nan_come_out_of_bf16_products() {
+    for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let (mut a, b) = (vec![1.0; 40 * 40], vec![1.0; 40 * 40]);
+        a[3 * 40 + 5] = special;
+        for (name, multiply) in bf16_products() {
+            let mut out = vec![0.0; 40 * 40];
+            let product = Product::ONE.in_precision(Precision::Bf16);
+            let (a, b) = (Mat::new(&a, 40, 40), Mat::new(&b, 40, 40));
+            multiply(MatMut::new(&mut out, 40, 40), a, b, product);
+            let rows = out.chunks_exact(40).enumerate();
+            for (i, row) in rows {
+                let same =
+                    |x: &f32| x.to_bits() == special.to_bits() || x.is_nan() && special.is_nan();
+                assert!(row.iter().all(|x| if i == 3 { same(x) } else { *x == 40.0 }), "{name}");
+            }
+        }
+    }
+}
+
+/// What `gemm` does not promise.
+#[test]
+fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
+    let (k, n) = (700, 50);
+    let (a, b) = (randoms(1, 100 * k), randoms(2, k * n));
+    let product = |rows: usize| {
+        let mut out = vec![0.0; rows * n];
+        let (a, b) = (Mat::new(&a[..rows * k], rows, k), Mat::new(&b, k, n));
+        let how = Product::ALL.in_precision(Precision::Bf16);
+        matmul(MatMut::new(&mut out, rows, n), a, b, how);
+        out
+    };
+    if packed_method(k, n, Precision::Bf16).is_none() {
+        eprintln!("skipped: this machine has no instructions for bf16");
+        return;
+    }
+    let all = product(100);
+    for rows in [1, 31, 33, 64] {
+        assert_eq!(bits(&product(rows)), bits(&all[..rows * n]), "{rows} rows");
+    }
+}
+
 #[test]
 fn old_contents_that_are_replaced_may_be_nan() {
     for k in [0, 1, 5] {
         let mut out = [f32::NAN; 6];
         let (a, b) = (vec![1.0; 2 * k], vec![2.0; k * 3]);
         let (a, b) = (Mat::new(&a, 2, k), Mat::new(&b, k, 3));
-        matmul(MatMut::new(&mut out, 2, 3), Write::Over, 1.0, a, b, Threads::One);
+        matmul(MatMut::new(&mut out, 2, 3), a, b, Product::ONE);
         assert_eq!(out, [2.0 * k as f32; 6]);
     }
 }
@@ -85,13 +188,16 @@ fn product((m, k, n): (usize, usize, usize), seed: u64) -> Vec<u32> {
     let layout = |bit: u64| Layout { transposed: seed & bit != 0, gap: 0 };
     let (a, b) = (randoms(1, m * k), randoms(2, k * n));
     let mut out = randoms(3, m * n);
-    let write = if seed & 4 != 0 { Write::Add } else { Write::Over };
+    let scaled = Product::ALL.times(0.7);
+    let product = if seed & 4 != 0 { scaled.added() } else { scaled };
     let (a, b) = (view(&a, m, k, layout(1)), view(&b, k, n, layout(2)));
-    matmul(MatMut::new(&mut out, m, n), write, 0.7, a, b, Threads::All);
+    let product = if seed & 8 != 0 { product.in_precision(Precision::Bf16) } else { product };
+    matmul(MatMut::new(&mut out, m, n), a, b, product);
     bits(&out)
 }
 
-/// Holds the pinned `gemm` to what the crate promises; sizes up to those that it gives to threads.
+/// Holds the pinned `gemm` and packed products to what the crate promises; sizes up to those that are
+/// given to threads.
 #[test]
 fn the_number_of_threads_never_changes_a_bit() {
     let mut stream = Key::new(1, Purpose::Bench).open();
@@ -117,7 +223,7 @@ fn factors_that_do_not_fit_are_refused() {
     let (a, b) = ([0.0; 6], [0.0; 8]);
     let dst = &mut [0.0; 8];
     let (a, b) = (Mat::new(&a, 2, 3), Mat::new(&b, 2, 4));
-    matmul(MatMut::new(dst, 2, 4), Write::Over, 1.0, a, b, Threads::One);
+    matmul(MatMut::new(dst, 2, 4), a, b, Product::ONE);
 }
 
 #[test]
@@ -126,7 +232,7 @@ fn a_destination_of_another_shape_is_refused() {
     let (a, b) = ([0.0; 6], [0.0; 12]);
     let dst = &mut [0.0; 8];
     let (a, b) = (Mat::new(&a, 2, 3), Mat::new(&b, 3, 4));
-    matmul(MatMut::new(dst, 4, 2), Write::Over, 1.0, a, b, Threads::One);
+    matmul(MatMut::new(dst, 4, 2), a, b, Product::ONE);
 }
 
 #[test]

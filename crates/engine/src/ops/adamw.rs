@@ -10,6 +10,7 @@
 
 use rayon::prelude::*;
 
+use crate::profile;
 use dispatch::kernel;
 
 /// The numbers of one update of one tensor.
@@ -40,6 +41,7 @@ const CHUNK: usize = 1 << 14;
 
 /// Updates weights and moments; all slices have one length.
 pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Moments<'_>) {
+    let _timer = profile::time("AdamW", 0, 7 * weights.len());
     assert_eq!(weights.len(), grads.len(), "numbers of weights and gradients");
     let numbers = (moments.first.len(), moments.second.len());
     assert_eq!(numbers, (weights.len(), weights.len()), "numbers of weights and moments");

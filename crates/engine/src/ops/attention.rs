@@ -14,8 +14,9 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
-use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
+use crate::profile;
 use crate::simd::{dot, exp, max, sum};
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -84,6 +85,7 @@ pub fn infer(qkv: &Tensor, sequences: &Sequences, heads: usize) -> Tensor {
 }
 
 fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Tensor) {
+    let _timer = timer("attention", 2, qkv, sequences);
     let width = check(qkv, sequences, head_count);
     let rows = qkv.rows();
     let mut out = Tensor::uninit(&[rows, width]);
@@ -99,11 +101,18 @@ fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Te
                 softmax_rows(&mut probs, &head, head_count, log_sums);
                 let p = Mat::new(&probs, tokens, tokens);
                 let o = head.columns_mut(out);
-                matmul(o, Write::Over, 1.0, p, head.part(rows, 2), Threads::One);
+                matmul(o, p, head.part(rows, 2), Product::ONE);
             }
         },
     );
     (out, log_sums)
+}
+
+/// Measures so many products of `[tokens, e]` and `[e, tokens]` for each head.
+fn timer(name: &'static str, products: usize, qkv: &Tensor, on: &Sequences) -> profile::Timer {
+    let width = qkv.width() / 3;
+    let squares: usize = on.spans().iter().map(|(_, tokens)| tokens * tokens).sum();
+    profile::time(name, 2 * products * squares * width, products * qkv.len() * 2 / 3)
 }
 
 fn check(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> usize {
@@ -118,7 +127,7 @@ fn check(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> usize {
 fn scores(head: &Head, rows: &[f32], out: &mut [f32]) {
     let out = MatMut::new(out, head.tokens, head.tokens);
     let (q, k) = (head.part(rows, 0), head.part(rows, 1));
-    matmul(out, Write::Over, head.scale(), q, k.t(), Threads::One);
+    matmul(out, q, k.t(), Product::ONE.times(head.scale()));
 }
 
 /// Softmax in place; returns the log-sum-exp.
@@ -156,6 +165,7 @@ pub fn probabilities(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> 
 
 /// `dqkv`, `[rows, 3 d]`.
 pub fn backward(saved: Saved, dout: &Tensor) -> Tensor {
+    let _timer = timer("attention, backward", 5, &saved.qkv, &saved.sequences);
     let (width, head_count) = (dout.width(), saved.heads);
     assert_eq!(dout.shape(), saved.out.shape(), "gradient of attention");
     let mut dqkv = Tensor::uninit(saved.qkv.shape());
@@ -199,16 +209,17 @@ impl Scratch {
         dout: &[f32],
         dqkv: &mut [f32],
     ) {
-        let (n, one) = (head.tokens, Threads::One);
+        let n = head.tokens;
         let (q, k, v) = (head.part(qkv, 0), head.part(qkv, 1), head.part(qkv, 2));
         let p = Mat::new(&self.probs, n, n);
-        matmul(head.part_mut(dqkv, 2), Write::Over, 1.0, p.t(), head.columns(dout), one);
+        matmul(head.part_mut(dqkv, 2), p.t(), head.columns(dout), Product::ONE);
         let dp = MatMut::new(&mut self.dscores, n, n);
-        matmul(dp, Write::Over, 1.0, head.columns(dout), v.t(), one);
+        matmul(dp, head.columns(dout), v.t(), Product::ONE);
         score_gradient_rows(&mut self.dscores, &self.probs, head, out, dout);
         let ds = Mat::new(&self.dscores, n, n);
-        matmul(head.part_mut(dqkv, 0), Write::Over, head.scale(), ds, k, one);
-        matmul(head.part_mut(dqkv, 1), Write::Over, head.scale(), ds.t(), q, one);
+        let scaled = Product::ONE.times(head.scale());
+        matmul(head.part_mut(dqkv, 0), ds, k, scaled);
+        matmul(head.part_mut(dqkv, 1), ds.t(), q, scaled);
     }
 }
 

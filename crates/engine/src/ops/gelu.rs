@@ -9,6 +9,7 @@
 
 use rayon::prelude::*;
 
+use crate::profile;
 use crate::rows::{BLOCK, for_each_block};
 use crate::simd::normal;
 use crate::tensor::Tensor;
@@ -29,6 +30,7 @@ pub fn forward(x: Tensor) -> (Tensor, Saved) {
 
 /// `y` alone.
 pub fn infer(x: &Tensor) -> Tensor {
+    let _timer = profile::time("gelu", 0, 2 * x.len());
     let mut y = Tensor::uninit(x.shape());
     let width = x.width();
     for_each_block(
@@ -45,6 +47,7 @@ pub fn infer(x: &Tensor) -> Tensor {
 /// `y` and `dy/dx · dy` in one pass: what a layer needs that did not save `y`. Overwrites `dy` with
 /// `dx` and returns `y`.
 pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
+    let _timer = profile::time("gelu, again and backward", 0, 4 * dy.len());
     let mut y = Tensor::uninit(saved.x.shape());
     let width = saved.x.width();
     assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");

@@ -8,6 +8,7 @@
 
 use rayon::prelude::*;
 
+use crate::profile;
 use crate::simd::dot;
 use dispatch::kernel;
 
@@ -15,6 +16,7 @@ const CHUNK: usize = 1 << 14;
 
 /// `‖g‖`; infinite or NaN if an entry is.
 pub fn norm(grads: &[f32]) -> f64 {
+    let _timer = profile::time("gradient norms", 0, grads.len());
     let squares: Vec<f64> = grads.par_chunks(CHUNK).map(|g| f64::from(square(g))).collect();
     squares.iter().sum::<f64>().sqrt()
 }

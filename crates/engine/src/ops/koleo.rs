@@ -22,7 +22,7 @@
 
 use rayon::prelude::*;
 
-use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
 use crate::simd::dot;
 use crate::tensor::Tensor;
@@ -127,7 +127,7 @@ fn nearest(directions: &Tensor) -> Vec<u32> {
             let n = TILE.min(k - start);
             let tile = Mat::new(&directions[start * r..(start + n) * r], n, r);
             let out = MatMut::new(&mut products, count, n);
-            matmul(out, Write::Over, 1.0, rows, tile.t(), Threads::One);
+            matmul(out, rows, tile.t(), Product::ONE);
             for (i, products) in products.chunks_exact(n).take(count).enumerate() {
                 for (j, &product) in products.iter().enumerate() {
                     if product > best[i] && start + j != first + i {

@@ -13,6 +13,7 @@
 use rayon::prelude::*;
 
 use crate::params::{Params, Range};
+use crate::profile;
 use crate::rows::{BLOCK, add_column_sums, add_rows, for_each_block};
 use crate::simd::{dot_about, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
@@ -38,6 +39,7 @@ pub struct Saved {
 
 /// `y` and the statistics of the rows.
 pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved) {
+    let timer = profile::time("layer norm, statistics", 0, x.len());
     let (rows, d) = (x.rows(), x.width());
     let mut stats = Tensor::uninit(&[rows, 2]);
     for_each_block(
@@ -48,6 +50,7 @@ pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved
             measure_rows(&x[first * d..], d, layer.eps, block);
         },
     );
+    drop(timer);
     let saved = Saved { stats };
     (apply(layer, params, x, &saved), saved)
 }
@@ -59,6 +62,7 @@ pub fn infer(layer: &LayerNorm, params: &Params, x: &Tensor) -> Tensor {
 
 /// `y` again, from the statistics of the forward pass.
 pub fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, saved: &Saved) -> Tensor {
+    let _timer = profile::time("layer norm", 0, 2 * x.len());
     let d = x.width();
     let (gamma, beta) = (params.get(layer.weight), params.get(layer.bias));
     assert_eq!(gamma.len(), d, "width of the input of a layer norm");
@@ -83,6 +87,7 @@ pub fn backward(
     mut dy: Tensor,
     grads: &mut Params,
 ) -> Tensor {
+    let _timer = profile::time("layer norm, backward", 0, 3 * x.len());
     let (rows, d) = (x.rows(), x.width());
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of a layer norm");
     add_column_sums(

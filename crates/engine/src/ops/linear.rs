@@ -6,9 +6,10 @@
 //!
 //! `x` is `[rows, in]`, `W` is `[out, in]` as in PyTorch, `b` is `[out]`, `y` is `[rows, out]`.
 
-use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::matmul::{Mat, MatMut, Precision, Product, matmul};
 use crate::params::{Params, Range};
-use crate::rows::{add_column_sums, add_rows, for_each_block};
+use crate::profile;
+use crate::rows::{add_column_sums, add_rows};
 use crate::tensor::Tensor;
 
 /// Where weight and bias lie.
@@ -22,6 +23,16 @@ pub struct Linear {
     pub input: usize,
     /// Width of `y`.
     pub output: usize,
+    /// What the factors of the three products are rounded to; results are f32 in any case.
+    pub precision: Precision,
+}
+
+impl Linear {
+    fn timer(&self, name: &'static str, rows: usize) -> profile::Timer {
+        let Self { input, output, .. } = *self;
+        let numbers = rows * (input + output) + input * output;
+        profile::time(name, 2 * rows * input * output, numbers)
+    }
 }
 
 /// What backward needs: the input. A layer that can recompute its input cheaply calls [`infer`] and,
@@ -40,23 +51,16 @@ pub fn forward(layer: &Linear, params: &Params, x: Tensor) -> (Tensor, Saved) {
 
 /// `y` alone.
 pub fn infer(layer: &Linear, params: &Params, x: &Tensor) -> Tensor {
+    let _timer = layer.timer("linear", x.rows());
     let (rows, bias) = (x.rows(), params.get(layer.bias));
     assert_eq!(x.width(), layer.input, "width of the input of a linear layer");
     assert_eq!(bias.len(), layer.output, "bias of a linear layer");
     let mut y = Tensor::uninit(&[rows, layer.output]);
-    for_each_block(
-        &mut y,
-        layer.output,
-        #[inline(always)]
-        |_, block| {
-            for y in block.chunks_exact_mut(bias.len()) {
-                y.copy_from_slice(bias);
-            }
-        },
-    );
     let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
     let x = Mat::new(x, rows, layer.input);
-    matmul(MatMut::new(&mut y, rows, layer.output), Write::Add, 1.0, x, weight.t(), Threads::All);
+    let to = MatMut::new(&mut y, rows, layer.output);
+    let product = Product::ALL.in_precision(layer.precision);
+    matmul(to, x, weight.t(), product.with_bias(bias));
     y
 }
 
@@ -74,24 +78,28 @@ pub fn backward(
 
 /// The half of [`backward`] that needs no input: `dx`.
 pub fn backward_input(layer: &Linear, params: &Params, dy: &Tensor) -> Tensor {
+    let _timer = layer.timer("linear, gradient of input", dy.rows());
     let rows = dy.rows();
     assert_eq!(dy.width(), layer.output, "width of the gradient of a linear layer");
     let mut dx = Tensor::uninit(&[rows, layer.input]);
     let weight = Mat::new(params.get(layer.weight), layer.output, layer.input);
     let dy = Mat::new(dy, rows, layer.output);
-    matmul(MatMut::new(&mut dx, rows, layer.input), Write::Over, 1.0, dy, weight, Threads::All);
+    let product = Product::ALL.in_precision(layer.precision);
+    matmul(MatMut::new(&mut dx, rows, layer.input), dy, weight, product);
     dx
 }
 
 /// The half of [`backward`] that needs the input: adds to the gradients of weight and bias.
 pub fn backward_params(layer: &Linear, x: &Tensor, dy: &Tensor, grads: &mut Params) {
+    let _timer = layer.timer("linear, gradients of weight and bias", dy.rows());
     let rows = dy.rows();
     assert_eq!(dy.width(), layer.output, "width of the gradient of a linear layer");
     assert_eq!(x.shape(), [rows, layer.input], "input of a linear layer");
     let x = Mat::new(x, rows, layer.input);
     let dweight = MatMut::new(grads.get_mut(layer.weight), layer.output, layer.input);
     let dy_matrix = Mat::new(dy, rows, layer.output);
-    matmul(dweight, Write::Add, 1.0, dy_matrix.t(), x, Threads::All);
+    let product = Product::ALL.in_precision(layer.precision);
+    matmul(dweight, dy_matrix.t(), x, product.added());
     add_column_sums(
         grads.get_mut(layer.bias),
         rows,

@@ -38,6 +38,7 @@ pub use backward::{Gradients, backward};
 pub use forward::forward;
 pub use pairs::Pairs;
 
+use crate::profile;
 use crate::tensor::Tensor;
 
 /// Prototypes of one network at one temperature.
@@ -71,6 +72,13 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    /// Measures so many products of all prototypes with the student's and the teacher's rows.
+    fn timer(&self, name: &'static str, [student, teacher]: [usize; 2]) -> profile::Timer {
+        let (rows, k) = (self.student_y.rows() * student, self.student.g.len());
+        let products = (rows + self.teacher_y.rows() * teacher) * self.student_y.width();
+        profile::time(name, 2 * products * k, self.student.v.len() * (student + teacher))
+    }
+
     /// # Panics
     /// If extents do not fit: a caller's mistake.
     fn check(&self) {

@@ -10,6 +10,7 @@
 
 use rayon::prelude::*;
 
+use crate::profile;
 use crate::tensor::Tensor;
 
 /// The extents of a group of equally large images.
@@ -38,6 +39,7 @@ impl Images {
 
 /// `patches`; there is nothing to save.
 pub fn forward(pixels: &[f32], images: Images, patch_size: usize) -> Tensor {
+    let _timer = profile::time("cut patches", 0, 2 * pixels.len());
     let (gh, gw) = images.grid(patch_size);
     let width = images.channels * patch_size * patch_size;
     assert_eq!(pixels.len(), images.count * images.numbers(), "pixels of {images:?}");

@@ -14,12 +14,14 @@
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
+use crate::profile;
 use crate::rows::add_column_sums;
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
 /// Adds the branch to the kept sequences of the stream.
 pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma: Option<&[f32]>) {
+    let _timer = profile::time("residual", 0, 3 * y.len());
     let d = stream.width();
     assert_eq!(y.shape(), [kept.rows(), d], "output of a residual branch");
     assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
@@ -36,6 +38,7 @@ pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma:
 
 /// `dy` on the kept sequences: `[kept.rows(), d]`.
 pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[f32]>) -> Tensor {
+    let _timer = profile::time("residual, backward", 0, 2 * kept.rows() * dstream.width());
     let d = dstream.width();
     assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
     let mut dy = Tensor::uninit(&[kept.rows(), d]);

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use crate::profile;
 use crate::tensor::Tensor;
 
 /// Sequences of rows: `(first row, number of rows)` each, ascending, not overlapping.
@@ -98,6 +99,7 @@ impl Sequences {
 
 /// The rows of the sequences, moved together: `[sequences.rows(), width]`.
 pub fn gather(matrix: &Tensor, sequences: &Sequences) -> Tensor {
+    let _timer = profile::time("gather rows", 0, 2 * sequences.rows() * matrix.width());
     let width = matrix.width();
     let mut out = Tensor::uninit(&[sequences.rows(), width]);
     let pieces = sequences.compact().split_mut(&mut out, width);
@@ -109,6 +111,7 @@ pub fn gather(matrix: &Tensor, sequences: &Sequences) -> Tensor {
 
 /// Adds compact rows back to where [`gather`] took them: its transpose, and so its backward.
 pub fn scatter_add(compact: &Tensor, sequences: &Sequences, matrix: &mut Tensor) {
+    let _timer = profile::time("scatter rows", 0, 3 * compact.len());
     let width = matrix.width();
     assert_eq!(compact.shape(), [sequences.rows(), width], "rows to scatter");
     let sources = sequences.compact();

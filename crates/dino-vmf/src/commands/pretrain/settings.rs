@@ -63,6 +63,7 @@ impl Pretrain {
         };
         add("--data", "data.source", self.data.clone().map(Into::into));
         add("--method", "objective.method", self.method.clone().map(Into::into));
+        add("--precision", "model.precision", self.precision.clone().map(Into::into));
         add("--epochs", "optim.epochs", self.epochs.map(Into::into));
         add("--steps", "optim.steps", self.steps.map(Into::into));
         add("--channels", "data.channels", self.channels.map(Into::into));

@@ -22,6 +22,7 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
         position_offset: 0.0,
         layer_scale: None,
         masked: false,
+        precision: engine::matmul::Precision::F32,
     };
     let head = HeadShape {
         embed_dim: 4,
@@ -29,6 +30,7 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
         bottleneck_dim: 2,
         prototypes: norms.len(),
         patch_prototypes: None,
+        precision: engine::matmul::Precision::F32,
     };
     let network = Network::new(&vit, &head);
     let prototypes = network.head.prototypes;

@@ -13,7 +13,8 @@ fn definition(x: &[f64], w: &[f64], b: &[f64], input: usize) -> Vec<f64> {
 
 fn layer(seed: u64, input: usize, output: usize) -> (Linear, Params, Params) {
     let (params, grads, ranges) = random_params(seed, &[&[output, input], &[output]]);
-    (Linear { weight: ranges[0], bias: ranges[1], input, output }, params, grads)
+    let (weight, bias, precision) = (ranges[0], ranges[1], Precision::F32);
+    (Linear { weight, bias, input, output, precision }, params, grads)
 }
 
 proptest! {
@@ -87,4 +88,35 @@ fn an_input_of_another_width_is_refused() {
 fn a_gradient_with_another_number_of_rows_is_refused() {
     let (layer, _, mut grads) = layer(13, 5, 3);
     backward_params(&layer, &Tensor::zeros(&[2, 5]), &Tensor::zeros(&[3, 3]), &mut grads);
+}
+
+/// The three products of factors that bf16 holds exactly are those of f32.
+#[test]
+fn bf16_layers_are_exact_where_factors_need_no_rounding() {
+    let (rows, input, output) = (70, 48, 40);
+    let (layer, mut params, grads) = layer(1, input, output);
+    let coarse = |numbers: &mut [f32]| numbers.iter_mut().for_each(|x| *x = (*x * 16.0).round());
+    coarse(params.all_mut());
+    let (mut x, mut dy) = (random_tensor(2, &[rows, input]), random_tensor(3, &[rows, output]));
+    coarse(&mut x);
+    coarse(&mut dy);
+    let results = |precision| {
+        let (layer, mut grads) = (Linear { precision, ..layer }, grads.clone());
+        let y = infer(&layer, &params, &x);
+        let saved = Saved { x: x.clone() };
+        let dx = backward(&layer, &params, saved, &dy, &mut grads);
+        [bits(&y), bits(&dx), bits(grads.all())]
+    };
+    assert_eq!(results(Precision::Bf16), results(Precision::F32));
+}
+
+#[test]
+fn bf16_layers_round_their_factors() {
+    let (layer, params, _) = layer(1, 64, 64);
+    let x = random_tensor(2, &[32, 64]);
+    let exact = infer(&layer, &params, &x);
+    let rounded = infer(&Linear { precision: Precision::Bf16, ..layer }, &params, &x);
+    assert_ne!(bits(&rounded), bits(&exact));
+    // 64 products below 1, each off by at most 2^-8 of itself.
+    assert_close(&rounded, &doubles(&exact), 64.0 / 256.0, 0.0);
 }

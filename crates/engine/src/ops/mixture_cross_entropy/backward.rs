@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::tile::{TILE, Tile, lanes, tiles};
 use super::{Inputs, Saved, Statistic};
-use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
 use crate::simd::exp;
 use crate::tensor::Tensor;
@@ -53,6 +53,7 @@ pub fn backward(
     gradients: Gradients<'_>,
 ) -> Tensor {
     inputs.check();
+    let _timer = inputs.timer("objective, backward", [3, 1]);
     gradients.check(inputs.student.g.len(), inputs.student_y.width());
     assert_eq!(saved.rows(), (inputs.student_y.rows(), inputs.teacher_y.rows()), "rows of forward");
     let mut dy = Tensor::zeros(inputs.student_y.shape());
@@ -243,13 +244,13 @@ impl Walk<'_> {
         dy: &mut [f32],
         dv: &mut [f32],
     ) {
-        let (n, one) = (range.len(), Threads::One);
+        let n = range.len();
         let (rows, r) = (self.inputs.student_y.rows(), self.inputs.student_y.width());
         let v = &self.inputs.student.v[range.start * r..range.end * r];
         let ds = Mat::new(&tile.products, rows, n);
-        matmul(MatMut::new(dy, rows, r), Write::Add, 1.0, ds, Mat::new(v, n, r), one);
+        matmul(MatMut::new(dy, rows, r), ds, Mat::new(v, n, r), Product::ONE.added());
         let y = Mat::new(self.inputs.student_y, rows, r);
-        matmul(MatMut::new(dv, n, r), Write::Add, 1.0, ds.t(), y, one);
+        matmul(MatMut::new(dv, n, r), ds.t(), y, Product::ONE.added());
         remove_along(tile, columns, v, dv);
     }
 }

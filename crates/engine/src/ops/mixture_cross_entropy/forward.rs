@@ -56,6 +56,7 @@ struct Lane {
 /// The loss and what backward needs.
 pub fn forward(inputs: &Inputs<'_>) -> (Outcome, Saved) {
     inputs.check();
+    let _timer = inputs.timer("objective", [1, 1]);
     let lanes: Vec<Lane> =
         lanes(inputs.student.g.len()).into_par_iter().map(|lane| walk(inputs, lane)).collect();
     let mut lanes = lanes.into_iter();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Prototypes;
-use crate::matmul::{Mat, MatMut, Threads, Write, matmul};
+use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
 use crate::simd::dot;
 use dispatch::kernel;
@@ -48,14 +48,7 @@ impl Tile {
         let (n, rows) = (range.len(), y.len() / r);
         let v = &p.v[range.start * r..range.end * r];
         let products = MatMut::new(&mut self.products, rows, n);
-        matmul(
-            products,
-            Write::Over,
-            1.0,
-            Mat::new(y, rows, r),
-            Mat::new(v, n, r).t(),
-            Threads::One,
-        );
+        matmul(products, Mat::new(y, rows, r), Mat::new(v, n, r).t(), Product::ONE);
         self.inverse_norms.clear();
         self.scales.clear();
         self.inverse_norms.resize(n, 0.0);

@@ -1,0 +1,188 @@
+//! Factors of a product, rewritten as tiles of bf16.
+//!
+//! A panel holds 32 rows of the left factor, or 32 columns of the right one, over a block of the
+//! inner extent: for each step of 32 inner numbers two tiles of 16 rows of 64 bytes.
+//!
+//! ```text
+//! left   tile[i][l]  = a[i, l]                         i < 16, l < 32
+//! right  tile[l][2 j + s] = b[2 l + s, j]              l < 16, j < 16, s < 2
+//! ```
+//!
+//! which is what both `tdpbf16ps` and `vdpbf16ps` multiply. In each, a pair of numbers that are
+//! neighbors along the inner extent is a word of 32 bits; so the tile of one layout in memory is
+//! that of the other with rows and columns of words exchanged. Beyond the edges stand zeros.
+
+use std::arch::x86_64::*;
+
+use super::Mat;
+
+/// Rows of the left factor, or columns of the right one, in a panel.
+pub(super) const PANEL: usize = 32;
+/// Inner numbers of a tile.
+pub(super) const STEP: usize = 32;
+/// Numbers of a tile.
+const TILE: usize = 16 * STEP;
+
+/// Numbers of a panel of so many steps.
+pub(super) fn panel_len(steps: usize) -> usize {
+    steps * 2 * TILE
+}
+
+/// Which factor a panel belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Rows of the left factor.
+    Left,
+    /// Columns of the right one.
+    Right,
+}
+
+/// The lines of a factor, rows of the left or columns of the right one, seen as
+/// `numbers[line * line_stride + inner * inner_stride]`; one of the strides is 1.
+#[derive(Clone, Copy)]
+pub(super) struct Lines<'a> {
+    data: &'a [f32],
+    count: usize,
+    inner: usize,
+    line_stride: usize,
+    inner_stride: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(mat: &Mat<'a>, side: Side) -> Self {
+        let data = mat.data;
+        match side {
+            Side::Left => Self {
+                data,
+                count: mat.rows,
+                inner: mat.cols,
+                line_stride: mat.row_stride,
+                inner_stride: mat.col_stride,
+            },
+            Side::Right => Self {
+                data,
+                count: mat.cols,
+                inner: mat.rows,
+                line_stride: mat.col_stride,
+                inner_stride: mat.row_stride,
+            },
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// `n` numbers from `[line, inner]` on along the extent that is contiguous in memory; none
+    /// beyond the edges.
+    #[inline]
+    fn run(&self, line: usize, inner: usize, n: usize) -> &[f32] {
+        if line >= self.count || inner >= self.inner {
+            return &[];
+        }
+        let left = if self.inner_stride == 1 { self.inner - inner } else { self.count - line };
+        &self.data[line * self.line_stride + inner * self.inner_stride..][..left.min(n)]
+    }
+}
+
+/// Writes the panel of lines `first..first + 32` over the inner numbers `inner..`, as many steps as
+/// `out` has room for.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+pub(super) fn pack(lines: &Lines<'_>, side: Side, first: usize, inner: usize, out: &mut [u16]) {
+    let along = lines.inner_stride == 1;
+    for (step, out) in out.chunks_exact_mut(2 * TILE).enumerate() {
+        for (half, tile) in out.chunks_exact_mut(TILE).enumerate() {
+            let (line, inner) = (first + 16 * half, inner + step * STEP);
+            for (i, row) in tile.chunks_exact_mut(STEP).enumerate() {
+                let words = if along {
+                    words_along(lines.run(line + i, inner, STEP))
+                } else {
+                    let pair = inner + 2 * i;
+                    words_across(lines.run(line, pair, 16), lines.run(line, pair + 1, 16))
+                };
+                store(row, words);
+            }
+            // Words came line by line if inner numbers are contiguous, as the left factor wants them.
+            if along != (side == Side::Left) {
+                transpose(tile);
+            }
+        }
+    }
+}
+
+/// The pairs of at most 32 inner numbers of a line.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn words_along(run: &[f32]) -> __m512i {
+    let (low, high) = (load(run), load(run.get(16..).unwrap_or(&[])));
+    // SAFETY: both types are 512 bits without invalid patterns.
+    unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) }
+}
+
+/// The pairs of two neighboring inner numbers of at most 16 lines.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn words_across(even: &[f32], odd: &[f32]) -> __m512i {
+    let rounded = |numbers: &[f32]| -> __m256i {
+        // SAFETY: both types are 256 bits without invalid patterns.
+        unsafe { std::mem::transmute(_mm512_cvtneps_pbh(load(numbers))) }
+    };
+    let (even, odd) = (_mm512_cvtepu16_epi32(rounded(even)), _mm512_cvtepu16_epi32(rounded(odd)));
+    _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(out: &mut [u16], words: __m512i) {
+    let out = &mut out[..STEP];
+    // SAFETY: `out` has the 64 bytes that are written.
+    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) };
+}
+
+/// At most 16 numbers, zeros behind them.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(numbers: &[f32]) -> __m512 {
+    let mask = if numbers.len() >= 16 { u16::MAX } else { (1 << numbers.len()) - 1 };
+    // SAFETY: only the first `numbers.len()` numbers are read.
+    unsafe { _mm512_maskz_loadu_ps(mask, numbers.as_ptr()) }
+}
+
+/// Exchanges rows and columns of the words of a tile.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose(tile: &mut [u16]) {
+    let tile = &mut tile[..TILE];
+    let mut w = [_mm512_setzero_si512(); 16];
+    for (w, row) in w.iter_mut().zip(tile.chunks_exact(STEP)) {
+        // SAFETY: a row has the 64 bytes that are read.
+        *w = unsafe { _mm512_loadu_si512(row.as_ptr().cast()) };
+    }
+    let mut pairs = w; // 2 x 2 blocks exchanged
+    for i in 0..8 {
+        pairs[2 * i] = _mm512_unpacklo_epi32(w[2 * i], w[2 * i + 1]);
+        pairs[2 * i + 1] = _mm512_unpackhi_epi32(w[2 * i], w[2 * i + 1]);
+    }
+    let mut fours = w; // fours[4 i + c] holds columns c, c + 4, c + 8, c + 12 of rows 4 i..
+    for i in 0..4 {
+        let p = &pairs[4 * i..4 * i + 4];
+        fours[4 * i] = _mm512_unpacklo_epi64(p[0], p[2]);
+        fours[4 * i + 1] = _mm512_unpackhi_epi64(p[0], p[2]);
+        fours[4 * i + 2] = _mm512_unpacklo_epi64(p[1], p[3]);
+        fours[4 * i + 3] = _mm512_unpackhi_epi64(p[1], p[3]);
+    }
+    const EVEN: i32 = 0x88; // lanes 0 and 2 of both
+    const ODD: i32 = 0xdd; // lanes 1 and 3
+    for c in 0..4 {
+        let [a, b, d, e] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+        let even = (_mm512_shuffle_i32x4::<EVEN>(a, b), _mm512_shuffle_i32x4::<EVEN>(d, e));
+        let odd = (_mm512_shuffle_i32x4::<ODD>(a, b), _mm512_shuffle_i32x4::<ODD>(d, e));
+        w[c] = _mm512_shuffle_i32x4::<EVEN>(even.0, even.1);
+        w[4 + c] = _mm512_shuffle_i32x4::<EVEN>(odd.0, odd.1);
+        w[8 + c] = _mm512_shuffle_i32x4::<ODD>(even.0, even.1);
+        w[12 + c] = _mm512_shuffle_i32x4::<ODD>(odd.0, odd.1);
+    }
+    for (row, w) in tile.chunks_exact_mut(STEP).zip(w) {
+        store(row, w);
+    }
+}

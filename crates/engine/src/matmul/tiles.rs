@@ -1,0 +1,94 @@
+//! Products of panels on the tile unit of recent Intel processors (AMX).
+//!
+//! `tdpbf16ps` multiplies a tile of 16 x 32 bf16 numbers with one of 32 x 16 and adds the result to
+//! one of 16 x 16 f32 numbers. Four such sums are kept at once, so that every tile that is loaded is
+//! used twice.
+//!
+//! Instructions without names in stable Rust are written in assembly; the compiler uses no tile
+//! registers of its own.
+
+use std::arch::asm;
+use std::marker::PhantomData;
+
+use super::pack::{self, PANEL};
+
+/// A product of two panels, `[32, 32]`.
+pub(super) type Block = [f32; PANEL * PANEL];
+
+/// Tile registers of this thread, in use until dropped; bound to the thread, as a pointer is.
+pub(super) struct Unit(PhantomData<*const ()>);
+
+/// 64 bytes that describe eight tiles of 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct Shapes([u8; 64]);
+
+static SHAPES: Shapes = {
+    let mut bytes = [0; 64];
+    bytes[0] = 1; // the only palette
+    let mut tile = 0;
+    while tile < 8 {
+        bytes[16 + 2 * tile] = 64; // bytes of a row
+        bytes[48 + tile] = 16; // rows
+        tile += 1;
+    }
+    Shapes(bytes)
+};
+
+impl Unit {
+    /// Sets up the tile registers of this thread.
+    ///
+    /// # Safety
+    /// The machine has AMX and the process may use it: `dispatch::level()` is `Level::Amx`.
+    pub(super) unsafe fn open() -> Self {
+        // SAFETY: the caller knows that the instruction exists; it reads 64 bytes.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
+        Self(PhantomData)
+    }
+
+    /// `out = left · right` for two panels.
+    pub(super) fn multiply(&self, left: &[u16], right: &[u16], steps: usize, out: &mut Block) {
+        let numbers = pack::panel_len(steps);
+        assert!(steps > 0 && left.len() >= numbers && right.len() >= numbers, "two panels");
+        // SAFETY: `self` shows that the unit is set up; the loop reads `steps` times 2 KiB of both
+        // panels, which the assertion proved to be there, and writes 4 KiB to `out`.
+        unsafe {
+            asm!(
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "2:",
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm6, [{b} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b} + {row} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {row} + 1024]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {a}, 2048",
+                "add {b}, 2048",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{out} + {line}], tmm0",
+                "tilestored [{out} + {line} + 64], tmm1",
+                "tilestored [{out} + {line} + 2048], tmm2",
+                "tilestored [{out} + {line} + 2112], tmm3",
+                a = inout(reg) left.as_ptr() => _,
+                b = inout(reg) right.as_ptr() => _,
+                steps = inout(reg) steps => _,
+                out = in(reg) out.as_mut_ptr(),
+                row = in(reg) 64usize,
+                line = in(reg) 128usize,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        // SAFETY: the unit was set up, so the instruction exists. Without it every change of threads
+        // would save eight tiles.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
