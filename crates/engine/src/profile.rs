@@ -1,8 +1,8 @@
 //! Where a step's time goes: time, arithmetic and traffic of each operation.
 //!
-//! Off unless [`start`] was called; then every operation that is called from the thread that runs
-//! the step leaves its wall time and what it had to do. Operations do not nest. Measuring reads clocks only, so
-//! it changes no result.
+//! Off unless [`start`] was called; then every operation that the thread of the step calls leaves its
+//! wall time and what it had to do. Operations do not nest. Measuring reads clocks only, so it changes
+//! no result.
 //!
 //! [`peaks`] measures what the machine could do at most, so that a share of it can be told.
 
