@@ -31,7 +31,7 @@ pub use model::{Arch, Model, PositionOffset, Precision};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
 pub(crate) use optim::to_steps;
 pub use optim::{Horizon, Optim};
-pub use run::{OnCollapse, Run};
+pub use run::{OnCollapse, Recompute, Run};
 
 pub(crate) use layers::nearest;
 use layers::{Layers, Origins};

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
 use engine::{ParamTable, Params, Tensor};
 
+pub use block::Recompute;
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::{Head, HeadShape};
@@ -188,6 +189,7 @@ impl crate::config::Config {
             layer_scale: model.layer_scale,
             masked: self.objective.method.masks(),
             precision: model.precision.of_products(),
+            recompute: self.run.recompute.in_model(),
         };
         let head = HeadShape {
             embed_dim: model.embed_dim,

@@ -26,6 +26,7 @@ fn world(name: &str) -> Option<World> {
     let arch = &fixture.json["arch"];
     let dim = size(&arch["dim"]);
     let shape = VitShape {
+        recompute: dino::model::Recompute::None,
         channels: 3,
         embed_dim: dim,
         depth: size(&arch["depth"]),

@@ -3,19 +3,25 @@
 //! A steady training step asks for the same sizes again and again, so from the second step on it
 //! takes nothing from the system and touches no fresh page. Buffers keep their old contents; debug
 //! builds fill them with NaN, so that an output that was never written is seen.
+//!
+//! Not every step asks for the same: drop path draws ever other sizes. What is kept for reuse and fits
+//! nothing goes back to the system before more is taken, so that all memory together stays close to
+//! the most that was ever in use at once.
+
+mod memory;
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use aligned_vec::{AVec, ConstAlign};
-
-type Memory = AVec<f32, ConstAlign<64>>;
+use memory::Memory;
 
 #[derive(Default)]
 struct Pool {
     free: BTreeMap<usize, Vec<Memory>>,
     usage: Usage,
+    /// The most bytes that were lent at once, ever.
+    most: usize,
 }
 
 /// What the pool has lent and holds, in bytes.
@@ -25,7 +31,7 @@ pub struct Usage {
     pub in_use: usize,
     /// The most that was lent at once since the last [`reset_peak`].
     pub peak: usize,
-    /// Taken from the system so far: lent or kept for reuse.
+    /// Taken from the system: lent or kept for reuse.
     pub reserved: usize,
 }
 
@@ -35,6 +41,38 @@ fn pool() -> MutexGuard<'static, Pool> {
     // A panic elsewhere leaves the free lists whole: every change of them is a single push or pop.
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+impl Pool {
+    /// Kept memory of this class or up to a quarter more: drop path asks for ever other sizes, and the
+    /// system would have to give new pages for each of them.
+    fn reuse(&mut self, class: usize) -> Option<Memory> {
+        let fitting = self.free.range_mut(class..=class + class / 4);
+        fitting.flat_map(|(_, memories)| memories.pop()).next()
+    }
+
+    fn lend(&mut self, bytes: usize) {
+        self.usage.in_use += bytes;
+        self.usage.peak = self.usage.peak.max(self.usage.in_use);
+        self.most = self.most.max(self.usage.in_use);
+    }
+
+    /// Counts new memory, and takes out of the pool what has to go for it: the largest first, as few
+    /// pieces as will do.
+    fn make_room(&mut self, bytes: usize) -> Vec<Memory> {
+        self.usage.reserved += bytes;
+        let mut gone = Vec::new();
+        while self.usage.reserved > self.most + self.most / SPARE {
+            let largest = self.free.iter_mut().rev().find_map(|(_, memories)| memories.pop());
+            let Some(memory) = largest else { break };
+            self.usage.reserved -= memory.len() * size_of::<f32>();
+            gone.push(memory);
+        }
+        gone
+    }
+}
+
+/// The pool may hold one part in so many more than was ever in use at once.
+const SPARE: usize = 16;
 
 /// What the pool has lent and holds now.
 pub fn usage() -> Usage {
@@ -57,21 +95,16 @@ impl Buffer {
     /// A buffer of `len` numbers of unspecified value (NaN in debug builds).
     pub fn take(len: usize) -> Self {
         let class = size_class(len);
-        let reused = {
+        let (reused, gone) = {
             let mut pool = pool();
-            // Up to a quarter more will do: drop path asks for ever other sizes, and the system would
-            // have to give new pages for each of them.
-            let fitting = pool.free.range_mut(class..=class + class / 4);
-            let reused = fitting.flat_map(|(_, memories)| memories.pop()).next();
-            let taken = reused.as_ref().map_or(class, |memory| memory.len()) * size_of::<f32>();
-            pool.usage.in_use += taken;
-            pool.usage.peak = pool.usage.peak.max(pool.usage.in_use);
-            if reused.is_none() {
-                pool.usage.reserved += taken;
-            }
-            reused
+            let reused = pool.reuse(class);
+            let bytes = reused.as_ref().map_or(class, |memory| memory.len()) * size_of::<f32>();
+            pool.lend(bytes);
+            let gone = if reused.is_none() { pool.make_room(bytes) } else { Vec::new() };
+            (reused, gone)
         };
-        let memory = reused.unwrap_or_else(|| aligned_vec::avec!([64]| 0.0; class));
+        drop(gone); // while no one waits for the pool
+        let memory = reused.unwrap_or_else(|| Memory::new(class));
         let mut buffer = Self { memory, len };
         if cfg!(debug_assertions) {
             buffer.fill(f32::NAN);
@@ -89,7 +122,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let memory = std::mem::replace(&mut self.memory, Memory::new(64));
+        let memory = std::mem::replace(&mut self.memory, Memory::none());
         let class = memory.len();
         let mut pool = pool();
         pool.usage.in_use -= class * size_of::<f32>();
@@ -142,6 +175,19 @@ mod tests {
             assert!(class >= len && class.is_multiple_of(16));
             assert!(len < 256 || class - len <= len / 7, "{len} → {class}");
         }
+    }
+
+    #[test]
+    fn memory_that_fits_nothing_is_given_back() {
+        // Sizes that no other test asks for; other tests hold little beside them.
+        let mut held = 0;
+        for len in (0..24).map(|i| (40 << 20) + i * (6 << 20)) {
+            drop(Buffer::take(len));
+            held += size_class(len) * size_of::<f32>();
+        }
+        let Usage { in_use, reserved, .. } = usage();
+        let largest = size_class((40 << 20) + 23 * (6 << 20)) * size_of::<f32>();
+        assert!(reserved < in_use + 2 * largest && reserved < held / 4, "{reserved} bytes held");
     }
 
     #[test]

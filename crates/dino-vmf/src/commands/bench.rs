@@ -93,6 +93,9 @@ pub(crate) struct Step {
     /// Highest share of sequences that a block of the student drops
     #[arg(long, value_name = "P", default_value_t = 0.1, allow_negative_numbers = true)]
     drop_path: f64,
+    /// What the backward pass computes again to need less memory: `none`, `light` or `blocks`
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    recompute: String,
     /// Different batches that are kept in memory
     #[arg(long, value_name = "N", default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
@@ -209,6 +212,7 @@ impl Step {
             flag("--method", "objective.method", self.method.key().into()),
             flag("--batch", "optim.batch_size", self.batch.into()),
             flag("--threads", "run.threads", self.threads.into()),
+            flag("--recompute", "run.recompute", self.recompute.clone().into()),
             flag("--seed", "seed", self.seed.into()),
         ];
         let mut config = Config::resolve(None, None, &[], &flags)?;
@@ -260,6 +264,7 @@ impl Step {
             let elapsed = times.iter().map(|(time, _)| *time).sum();
             let totals = engine::profile::stop();
             profile::show(console, totals, engine::profile::peaks(), (self.steps, elapsed));
+            profile::show_memory(console, engine::pool::usage());
         }
         Ok(Speed::of(images, &times, &losses))
     }

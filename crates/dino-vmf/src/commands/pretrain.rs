@@ -78,6 +78,12 @@ pub(crate) struct Pretrain {
     /// a teacher that is the student, and exploding norms, each with its cause and what to try.
     #[arg(long, value_name = "WHAT")]
     on_collapse: Option<String>,
+    /// What the backward pass computes again to need less memory: `none`, `light` or `blocks`
+    ///
+    /// `light` computes the hidden layers of the MLPs again, a tenth of a step's arithmetic; `blocks` keeps
+    /// nothing but the inputs of the blocks and computes a quarter again. Results do not depend on it.
+    #[arg(long, value_name = "WHAT")]
+    recompute: Option<String>,
     /// Go on with the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
     ///
     /// The run's own settings are taken unless `--preset` or `--config` is given. With `--out`, a

@@ -32,6 +32,9 @@ pub struct Run {
     /// What an alarm does (collapse, exploding norms, a teacher that is the student): `warn` names it
     /// and goes on, `stop` saves the run and ends it with exit code 1.
     pub on_collapse: OnCollapse,
+    /// What the backward pass computes again to need less memory: `none`, `light` (the MLPs' hidden
+    /// layers) or `blocks` (everything between the inputs of two blocks).
+    pub recompute: Recompute,
 }
 
 /// What an alarm does.
@@ -42,6 +45,29 @@ pub enum OnCollapse {
     Warn,
     /// The run is saved and ends.
     Stop,
+}
+
+/// What the backward pass computes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    /// Only what is cheaper to compute than to keep.
+    None,
+    /// Also the hidden layers of the MLPs.
+    Light,
+    /// Everything between the inputs of two blocks.
+    Blocks,
+}
+
+impl Recompute {
+    /// As the model spells it.
+    pub fn in_model(self) -> crate::model::Recompute {
+        match self {
+            Self::None => crate::model::Recompute::None,
+            Self::Light => crate::model::Recompute::Light,
+            Self::Blocks => crate::model::Recompute::Blocks,
+        }
+    }
 }
 
 impl Default for Run {
@@ -57,14 +83,21 @@ impl Default for Run {
             log_every_steps: 1,
             diagnose_every_steps: 100,
             on_collapse: OnCollapse::Warn,
+            recompute: Recompute::None,
         }
     }
 }
 
 impl Run {
     /// Keys that may differ when a run goes on.
-    pub const MAY_CHANGE: [&str; 5] =
-        ["run.threads", "run.workers", "run.out", "run.diagnose_every_steps", "run.on_collapse"];
+    pub const MAY_CHANGE: [&str; 6] = [
+        "run.threads",
+        "run.workers",
+        "run.out",
+        "run.diagnose_every_steps",
+        "run.on_collapse",
+        "run.recompute",
+    ];
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);

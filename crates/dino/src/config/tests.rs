@@ -149,6 +149,10 @@ fn wrong_types_are_one_sentence() {
             "`run.on_collapse` is \"halt\" in `--set`, but must be `warn` or `stop`",
         ),
         (
+            &["run.recompute=all"],
+            "`run.recompute` is \"all\" in `--set`, but must be `none`, `light` or `blocks`",
+        ),
+        (
             &["run.diagnose_every_steps=-1"],
             "`run.diagnose_every_steps` is -1 in `--set`, but must be 0 or more",
         ),
@@ -226,7 +230,9 @@ fn what_does_not_change_results_may_change_and_nothing_else() {
     let other = set(&["run.threads=3", "run.workers=2", "run.out=elsewhere"]).unwrap();
     assert_eq!(config.same_run(&other), Ok(()));
     assert_eq!(config.fingerprint(), other.fingerprint());
-    let other = set(&["run.on_collapse=stop", "run.diagnose_every_steps=7"]).unwrap();
+    let other =
+        set(&["run.on_collapse=stop", "run.diagnose_every_steps=7", "run.recompute=blocks"])
+            .unwrap();
     assert_eq!(config.same_run(&other), Ok(()));
     assert_eq!(config.fingerprint(), other.fingerprint());
     let other = set(&["optim.lr=1e-3"]).unwrap();

@@ -8,7 +8,7 @@
 //! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
 //! gathers the sequences it keeps, works on those alone, and adds its result to them. Saved are, per
 //! kept row, the branch's input, `qkv`, the attention's output and the hidden layer before GELU:
-//! outputs of norms and GELU are recomputed.
+//! outputs of norms and GELU are recomputed. [`Recompute`] saves less and computes more again.
 
 use engine::matmul::Precision;
 use engine::ops::attention;
@@ -35,8 +35,38 @@ pub struct Block {
     heads: usize,
 }
 
-/// The sequences a branch works on.
+/// What the backward pass computes again instead of keeping it. Results are the same in every bit.
+///
+/// With `d` the width of the tokens and an MLP four times as wide, in numbers for each token and block:
+///
+/// | | kept | computed again |
+/// | --- | --- | --- |
+/// | `None` | 10 d | norms and GELU |
+/// | `Light` | 6 d | and the MLP's hidden layer, a tenth of a step's arithmetic |
+/// | `Blocks` | d | the whole block, a quarter of a step's arithmetic |
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Only what is cheaper to compute than to keep.
+    #[default]
+    None,
+    /// Also the hidden layer of the MLP.
+    Light,
+    /// Everything between the inputs of two blocks.
+    Blocks,
+}
+
+/// What a block leaves for backward.
+#[must_use]
 #[derive(Debug)]
+pub(super) enum Saved {
+    /// What its branches need, where they kept any sequence.
+    Branches(Option<SavedAttention>, Option<SavedMlp>),
+    /// Its input `[rows, d]`, and what its branches keep.
+    Input { stream: Tensor, attention: Kept, mlp: Kept },
+}
+
+/// The sequences a branch works on.
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) sequences: Sequences,
     pub(super) scale: f32,
@@ -60,7 +90,7 @@ pub(super) struct SavedMlp {
     kept: Kept,
     x: Tensor, // [kept rows, d]
     norm: layer_norm::Saved,
-    hidden: gelu::Saved, // [kept rows, mlp_hidden]
+    hidden: Option<gelu::Saved>, // [kept rows, mlp_hidden], unless it is computed again
     y: Option<Tensor>,
 }
 
@@ -109,8 +139,26 @@ impl Block {
         }
     }
 
+    /// Both branches, on the sequences that they keep.
+    pub(super) fn forward(
+        &self,
+        params: &Params,
+        stream: &mut Tensor,
+        (attention, mlp): (Kept, Kept),
+        recompute: Recompute,
+    ) -> Saved {
+        if recompute == Recompute::Blocks {
+            let input = stream.clone();
+            drop(self.forward_attention(params, stream, attention.clone()));
+            drop(self.forward_mlp(params, stream, mlp.clone(), Recompute::Light));
+            return Saved::Input { stream: input, attention, mlp };
+        }
+        let attention = self.forward_attention(params, stream, attention);
+        Saved::Branches(attention, self.forward_mlp(params, stream, mlp, recompute))
+    }
+
     /// The attention branch; `None` where every sequence is dropped.
-    pub(super) fn forward_attention(
+    fn forward_attention(
         &self,
         params: &Params,
         stream: &mut Tensor,
@@ -131,11 +179,12 @@ impl Block {
     }
 
     /// The MLP branch; `None` where every sequence is dropped.
-    pub(super) fn forward_mlp(
+    fn forward_mlp(
         &self,
         params: &Params,
         stream: &mut Tensor,
         kept: Kept,
+        recompute: Recompute,
     ) -> Option<SavedMlp> {
         if kept.sequences.is_empty() {
             return None;
@@ -145,6 +194,7 @@ impl Block {
         let hidden = linear::infer(&self.fc1, params, &normed);
         drop(normed);
         let (activated, hidden) = gelu::forward(hidden);
+        let hidden = (recompute == Recompute::None).then_some(hidden);
         let y = linear::infer(&self.fc2, params, &activated);
         let gamma = self.gamma2.map(|range| params.get(range));
         residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
@@ -181,8 +231,34 @@ impl Block {
         self.heads
     }
 
+    /// Turns the gradient of the block's output into that of its input; adds to those of its parameters.
+    pub(super) fn backward(
+        &self,
+        params: &Params,
+        saved: Saved,
+        dstream: &mut Tensor,
+        grads: &mut Params,
+    ) {
+        match saved {
+            Saved::Input { mut stream, attention, mlp } => {
+                let kept = (attention, mlp);
+                let saved = self.forward(params, &mut stream, kept, Recompute::None);
+                drop(stream);
+                self.backward(params, saved, dstream, grads);
+            }
+            Saved::Branches(attention, mlp) => {
+                if let Some(saved) = mlp {
+                    self.backward_mlp(params, saved, dstream, grads);
+                }
+                if let Some(saved) = attention {
+                    self.backward_attention(params, saved, dstream, grads);
+                }
+            }
+        }
+    }
+
     /// Adds the branch's part to the gradient of the stream, and to those of its parameters.
-    pub(super) fn backward_attention(
+    fn backward_attention(
         &self,
         params: &Params,
         saved: SavedAttention,
@@ -205,7 +281,7 @@ impl Block {
     }
 
     /// As [`backward_attention`](Self::backward_attention), of the other branch.
-    pub(super) fn backward_mlp(
+    fn backward_mlp(
         &self,
         params: &Params,
         saved: SavedMlp,
@@ -213,13 +289,15 @@ impl Block {
         grads: &mut Params,
     ) {
         let SavedMlp { kept, x, norm, hidden, y } = saved;
+        let normed = layer_norm::apply(&self.norm2, params, &x, &norm);
+        let hidden =
+            hidden.unwrap_or_else(|| gelu::Saved { x: linear::infer(&self.fc1, params, &normed) });
         let dy = branch_gradient(params, &kept, dstream, self.gamma2, y.as_ref(), grads);
         let mut dhidden = linear::backward_input(&self.fc2, params, &dy);
         let activated = gelu::recompute_and_backward(&hidden, &mut dhidden);
         drop(hidden);
         linear::backward_params(&self.fc2, &activated, &dy, grads);
         drop((activated, dy));
-        let normed = layer_norm::apply(&self.norm2, params, &x, &norm);
         linear::backward_params(&self.fc1, &normed, &dhidden, grads);
         drop(normed);
         let dnormed = linear::backward_input(&self.fc1, params, &dhidden);

@@ -11,7 +11,7 @@ use engine::ops::patch_embed::Images;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
 use engine::{ParamTable, Params, Tensor};
 
-use super::block::{self, Block, Kept, SavedAttention, SavedMlp};
+use super::block::{self, Block, Kept, Recompute};
 use super::drop_path::DropPlan;
 use super::embedding::{self, Crops, Embedding, EmbeddingGradient};
 
@@ -40,6 +40,8 @@ pub struct VitShape {
     pub masked: bool,
     /// Of the factors of its linear layers' products.
     pub precision: Precision,
+    /// What the backward pass computes again.
+    pub recompute: Recompute,
 }
 
 /// Which tokens a caller wants.
@@ -67,7 +69,7 @@ pub struct Vit {
 #[derive(Debug)]
 pub struct Saved {
     embedding: embedding::Saved,
-    blocks: Vec<(Option<SavedAttention>, Option<SavedMlp>)>,
+    blocks: Vec<block::Saved>,
     outputs: Sequences,
     x: Tensor, // [rows of outputs, d]
     norm: layer_norm::Saved,
@@ -107,11 +109,11 @@ impl Vit {
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
             let (kept, scale) = plan.kept(i, 0, &sequences);
-            let attention =
-                block.forward_attention(params, &mut stream, Kept { sequences: kept, scale });
+            let attention = Kept { sequences: kept, scale };
             let (kept, scale) = plan.kept(i, 1, &sequences);
-            let kept = Kept { sequences: self.mlp_rows(i, wanted, kept), scale };
-            blocks.push((attention, block.forward_mlp(params, &mut stream, kept)));
+            let mlp = Kept { sequences: self.mlp_rows(i, wanted, kept), scale };
+            let recompute = self.shape.recompute;
+            blocks.push(block.forward(params, &mut stream, (attention, mlp), recompute));
         }
         let outputs = wanted.rows(&sequences);
         let x = gather(&stream, &outputs);
@@ -145,13 +147,8 @@ impl Vit {
         let dx = layer_norm::backward(&self.norm, params, &x, norm, dy, grads);
         let mut dstream = Tensor::zeros(&[rows, self.shape.embed_dim]);
         scatter_add(&dx, &outputs, &mut dstream);
-        for (block, (attention, mlp)) in self.blocks.iter().zip(blocks).rev() {
-            if let Some(saved) = mlp {
-                block.backward_mlp(params, saved, &mut dstream, grads);
-            }
-            if let Some(saved) = attention {
-                block.backward_attention(params, saved, &mut dstream, grads);
-            }
+        for (block, saved) in self.blocks.iter().zip(blocks).rev() {
+            block.backward(params, saved, &mut dstream, grads);
         }
         self.embedding.backward(embedding, &dstream, grads)
     }

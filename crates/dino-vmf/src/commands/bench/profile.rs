@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use engine::pool::Usage;
 use engine::profile::{Peaks, Total};
 
 use crate::console::Console;
@@ -31,6 +32,13 @@ pub(super) fn show(
     }
     let rest = Total { time: elapsed.saturating_sub(measured), ..Total::default() };
     console.note(row("everything else", &rest, peaks, (steps, elapsed)));
+}
+
+/// Prints how much memory tensors took.
+pub(super) fn show_memory(console: &mut Console, usage: Usage) {
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let (peak, reserved) = (mib(usage.peak), mib(usage.reserved));
+    console.note(format!("tensors: {peak:.0} MiB at most at once, {reserved:.0} MiB held"));
 }
 
 fn row(name: &str, total: &Total, peaks: Peaks, (steps, elapsed): (u32, Duration)) -> String {

@@ -72,6 +72,7 @@ impl Pretrain {
         add("--workers", "run.workers", self.workers.map(Into::into));
         add("--device", "run.device", self.device.clone().map(Into::into));
         add("--on-collapse", "run.on_collapse", self.on_collapse.clone().map(Into::into));
+        add("--recompute", "run.recompute", self.recompute.clone().map(Into::into));
         let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
         add("--out", "run.out", folder.map(Into::into));
         flags

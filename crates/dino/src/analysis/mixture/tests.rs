@@ -12,6 +12,7 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
         ..config::Objective::default()
     };
     let vit = VitShape {
+        recompute: crate::model::Recompute::None,
         channels: 3,
         embed_dim: 4,
         depth: 1,
