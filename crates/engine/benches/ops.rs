@@ -6,6 +6,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use engine::matmul::Precision;
+use engine::ops::attention::Attention;
 use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::Linear;
 use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Pairs, Prototypes, Statistic};
@@ -15,6 +17,7 @@ use engine::ops::{
     adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
     mixture_cross_entropy, patch_embed, residual, tokens,
 };
+use engine::stored::Stored;
 use engine::{ParamTable, Params, Tensor};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -82,7 +85,7 @@ fn row_operations(c: &mut Criterion) {
     let hidden = random(&[ROWS, 4 * D]);
     let mut gelus = group(c, "gelu", hidden.len());
     gelus.bench_function("forward/5520x1536", |b| b.iter(|| gelu::infer(black_box(&hidden))));
-    let saved = gelu::Saved { x: hidden.clone() };
+    let saved = gelu::Saved { x: Stored::new(hidden.clone(), Precision::F32) };
     gelus.bench_function("recompute_and_backward/5520x1536", |b| {
         let mut dy = hidden.clone();
         b.iter(|| gelu::recompute_and_backward(&saved, black_box(&mut dy)));
@@ -117,13 +120,16 @@ fn layer_norms(c: &mut Criterion) {
 fn attentions(c: &mut Criterion) {
     let (qkv, dout, sequences) = (random(&[ROWS, 3 * D]), random(&[ROWS, D]), sequences());
     let mut group = group(c, "attention", ROWS * D);
-    group.bench_function("forward/16x197+64x37,384/6", |b| {
-        b.iter(|| attention::infer(black_box(&qkv), &sequences, HEADS));
-    });
-    group.bench_function("backward/16x197+64x37,384/6", |b| {
-        let setup = || attention::forward(qkv.clone(), &sequences, HEADS);
-        b.iter_batched(setup, |saved| attention::backward(saved, &dout), BatchSize::LargeInput);
-    });
+    for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {
+        let form = Attention { heads: HEADS, precision };
+        group.bench_function(format!("forward/16x197+64x37,384/6/{name}"), |b| {
+            b.iter(|| attention::infer(black_box(&qkv), &sequences, form));
+        });
+        group.bench_function(format!("backward/16x197+64x37,384/6/{name}"), |b| {
+            let setup = || attention::forward(qkv.clone(), &sequences, form).1;
+            b.iter_batched(setup, |saved| attention::backward(saved, &dout), BatchSize::LargeInput);
+        });
+    }
 }
 
 fn copies(c: &mut Criterion) {

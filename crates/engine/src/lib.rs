@@ -23,6 +23,7 @@ pub mod pool;
 pub mod profile;
 pub mod rows;
 pub mod simd;
+pub mod stored;
 mod tensor;
 #[cfg(test)]
 mod testing;

@@ -72,7 +72,7 @@ impl Pool {
 }
 
 /// The pool may hold one part in so many more than was ever in use at once.
-const SPARE: usize = 16;
+const SPARE: usize = 32;
 
 /// What the pool has lent and holds now.
 pub fn usage() -> Usage {

@@ -43,7 +43,7 @@ pub struct Model {
     /// Number of prototypes for patches alone (iBOT without a shared head); none: the same ones.
     pub patch_prototypes: Option<usize>,
     /// What the factors of the linear layers' products are rounded to: `f32`, or `bf16`, which is
-    /// faster on processors with AMX or AVX512-BF16. Weights, sums, norms, attention and the objective
+    /// faster on processors with AMX or AVX512-BF16. Weights, sums, norms, softmax and the objective
     /// are f32 in any case.
     pub precision: Precision,
 }

@@ -122,7 +122,7 @@ fn unknown_keys_come_with_the_nearest_and_the_line() {
 
 #[test]
 fn wrong_types_are_one_sentence() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &["model.heads=six"],
             "`model.heads` is \"six\" in `--set`, but must be a whole number, 0 or more",

@@ -7,16 +7,17 @@
 //!
 //! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
 //! gathers the sequences it keeps, works on those alone, and adds its result to them. Saved are, per
-//! kept row, the branch's input, `qkv`, the attention's output and the hidden layer before GELU:
-//! outputs of norms and GELU are recomputed. [`Recompute`] saves less and computes more again.
+//! kept row, the branch's input, `qkv` and the hidden layer before GELU (these two in the precision of
+//! the products): outputs of norms, attention and GELU are recomputed. [`Recompute`] saves less and computes more again.
 
 use engine::matmul::Precision;
-use engine::ops::attention;
+use engine::ops::attention::{self, Attention};
 use engine::ops::gelu;
 use engine::ops::layer_norm::{self, LayerNorm};
 use engine::ops::linear::{self, Linear};
 use engine::ops::residual;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
+use engine::stored::Stored;
 use engine::{ParamTable, Params, Range, Tensor};
 
 use super::vit::VitShape;
@@ -32,7 +33,7 @@ pub struct Block {
     fc1: Linear,
     fc2: Linear,
     gamma2: Option<Range>,
-    heads: usize,
+    attention: Attention,
 }
 
 /// What the backward pass computes again instead of keeping it. Results are the same in every bit.
@@ -41,8 +42,8 @@ pub struct Block {
 ///
 /// | | kept | computed again |
 /// | --- | --- | --- |
-/// | `None` | 10 d | norms and GELU |
-/// | `Light` | 6 d | and the MLP's hidden layer, a tenth of a step's arithmetic |
+/// | `None` | 9 d | norms, the attention's average, GELU |
+/// | `Light` | 5 d | and the MLP's hidden layer, a tenth of a step's arithmetic |
 /// | `Blocks` | d | the whole block, a quarter of a step's arithmetic |
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Recompute {
@@ -135,7 +136,7 @@ impl Block {
             fc2: linear(table, &format!("{name}mlp.fc2"), (hidden, d), shape.precision),
             gamma1,
             gamma2,
-            heads: shape.heads,
+            attention: Attention { heads: shape.heads, precision: shape.precision },
         }
     }
 
@@ -171,8 +172,10 @@ impl Block {
         let (normed, norm) = layer_norm::forward(&self.norm1, params, &x);
         let qkv = linear::infer(&self.qkv, params, &normed);
         drop(normed);
-        let attention = attention::forward(qkv, &kept.sequences.compact(), self.heads);
-        let y = linear::infer(&self.proj, params, &attention.out);
+        let compact = kept.sequences.compact();
+        let (out, attention) = attention::forward(qkv, &compact, self.attention);
+        let y = linear::infer(&self.proj, params, &out);
+        drop(out);
         let gamma = self.gamma1.map(|range| params.get(range));
         residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
         Some(SavedAttention { kept, x, norm, attention, y: gamma.map(|_| y) })
@@ -193,7 +196,7 @@ impl Block {
         let (normed, norm) = layer_norm::forward(&self.norm2, params, &x);
         let hidden = linear::infer(&self.fc1, params, &normed);
         drop(normed);
-        let (activated, hidden) = gelu::forward(hidden);
+        let (activated, hidden) = gelu::forward(hidden, self.fc1.precision);
         let hidden = (recompute == Recompute::None).then_some(hidden);
         let y = linear::infer(&self.fc2, params, &activated);
         let gamma = self.gamma2.map(|range| params.get(range));
@@ -210,7 +213,7 @@ impl Block {
         mlp_on: &Sequences,
     ) {
         let qkv = self.infer_qkv(params, stream);
-        let out = attention::infer(&qkv, sequences, self.heads);
+        let out = attention::infer(&qkv, sequences, self.attention);
         drop(qkv);
         let y = linear::infer(&self.proj, params, &out);
         residual::add(stream, sequences, &y, 1.0, self.gamma1.map(|range| params.get(range)));
@@ -226,9 +229,9 @@ impl Block {
         linear::infer(&self.qkv, params, &layer_norm::infer(&self.norm1, params, stream))
     }
 
-    /// Attention heads.
-    pub(super) fn heads(&self) -> usize {
-        self.heads
+    /// Heads and precision of its attention.
+    pub(super) fn attention(&self) -> Attention {
+        self.attention
     }
 
     /// Turns the gradient of the block's output into that of its input; adds to those of its parameters.
@@ -267,11 +270,11 @@ impl Block {
     ) {
         let SavedAttention { kept, x, norm, attention, y } = saved;
         let dy = branch_gradient(params, &kept, dstream, self.gamma1, y.as_ref(), grads);
-        linear::backward_params(&self.proj, &attention.out, &dy, grads);
         let dout = linear::backward_input(&self.proj, params, &dy);
-        drop(dy);
-        let dqkv = attention::backward(attention, &dout);
+        let (dqkv, out) = attention::backward(attention, &dout);
         drop(dout);
+        linear::backward_params(&self.proj, &out, &dy, grads);
+        drop((out, dy));
         let normed = layer_norm::apply(&self.norm1, params, &x, &norm);
         linear::backward_params(&self.qkv, &normed, &dqkv, grads);
         drop(normed);
@@ -290,8 +293,10 @@ impl Block {
     ) {
         let SavedMlp { kept, x, norm, hidden, y } = saved;
         let normed = layer_norm::apply(&self.norm2, params, &x, &norm);
-        let hidden =
-            hidden.unwrap_or_else(|| gelu::Saved { x: linear::infer(&self.fc1, params, &normed) });
+        let hidden = hidden.unwrap_or_else(|| {
+            let hidden = linear::infer(&self.fc1, params, &normed);
+            gelu::Saved { x: Stored::new(hidden, self.fc1.precision) }
+        });
         let dy = branch_gradient(params, &kept, dstream, self.gamma2, y.as_ref(), grads);
         let mut dhidden = linear::backward_input(&self.fc2, params, &dy);
         let activated = gelu::recompute_and_backward(&hidden, &mut dhidden);

@@ -98,8 +98,10 @@ impl Head {
 
     /// `y`, `[rows, r]`, of features `[rows, d]`.
     pub fn forward(&self, params: &Params, x: Tensor) -> (Tensor, Saved) {
-        let (a1, hidden1) = gelu::forward(linear::infer(&self.mlp[0], params, &x));
-        let (a2, hidden2) = gelu::forward(linear::infer(&self.mlp[1], params, &a1));
+        let (a1, hidden1) =
+            gelu::forward(linear::infer(&self.mlp[0], params, &x), self.mlp[0].precision);
+        let (a2, hidden2) =
+            gelu::forward(linear::infer(&self.mlp[1], params, &a1), self.mlp[1].precision);
         let (y, unit) = l2_normalize::forward(linear::infer(&self.mlp[2], params, &a2));
         (y, Saved { x, hidden: [hidden1, hidden2], unit })
     }

@@ -175,7 +175,7 @@ impl Vit {
         for block in rest {
             block.infer(params, &mut stream, &sequences, &sequences);
         }
-        attention::probabilities(&last.infer_qkv(params, &stream), &sequences, last.heads())
+        attention::probabilities(&last.infer_qkv(params, &stream), &sequences, last.attention())
     }
 
     /// The position table for images of this size, `[1 + patches, d]`: resampled unless both the

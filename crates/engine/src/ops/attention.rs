@@ -3,21 +3,22 @@
 //! ```text
 //! P = softmax(Q Kᵀ / √e)        O = P V
 //!
-//! dV = Pᵀ dO        dP = dO Vᵀ        dS = P ⊙ (dP − rowsum(dO ⊙ O))
+//! dV = Pᵀ dO        dP = dO Vᵀ        dS = P ⊙ (dP − rowsum(P ⊙ dP))
 //! dQ = dS K / √e        dK = dSᵀ Q / √e
 //! ```
 //!
 //! for each sequence and head, with `e = d / heads`. `qkv` is `[rows, 3 d]`, a row being
-//! `[q | k | v]`, each split by head; `O` is `[rows, d]`. Saved are `qkv`, `O` and one log-sum-exp for
-//! each row and head, from which `P` is recomputed.
+//! `[q | k | v]`, each split by head; `O` is `[rows, d]`. Saved are `qkv` and one log-sum-exp for each row
+//! and head, from which `P` and `O` are recomputed.
 
 use rayon::prelude::*;
 
 use super::tokens::Sequences;
-use crate::matmul::{Mat, MatMut, Product, matmul};
+use crate::matmul::{Mat, MatMut, Precision, Product, matmul};
 use crate::pool::Buffer;
 use crate::profile;
 use crate::simd::{dot, exp, max, sum};
+use crate::stored::Stored;
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
@@ -25,12 +26,19 @@ use dispatch::kernel;
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    qkv: Tensor,
-    /// The output, `[rows, d]`: the next layer's input, which that layer need not save again.
-    pub out: Tensor,
+    qkv: Stored,      // [rows, 3 d]
     log_sums: Tensor, // [rows, heads]
     sequences: Sequences,
-    heads: usize,
+    attention: Attention,
+}
+
+/// Heads, and what the factors of their products are rounded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attention {
+    /// Heads, which divide the width.
+    pub heads: usize,
+    /// Of the factors of its products; sums and softmax are f32 in any case.
+    pub precision: Precision,
 }
 
 /// One head of one sequence: where its parts lie in the sequence's rows.
@@ -40,6 +48,7 @@ struct Head {
     width: usize, // of a row of the output, d
     dim: usize,   // of the head, e
     index: usize,
+    precision: Precision,
 }
 
 impl Head {
@@ -66,28 +75,44 @@ impl Head {
     fn scale(&self) -> f32 {
         1.0 / (self.dim as f32).sqrt()
     }
+
+    fn product(&self) -> Product<'static> {
+        Product::ONE.in_precision(self.precision)
+    }
 }
 
-fn heads(tokens: usize, width: usize, heads: usize) -> impl Iterator<Item = Head> {
-    let dim = width / heads;
-    (0..heads).map(move |index| Head { tokens, width, dim, index })
+impl Attention {
+    /// The width `d` of tokens that these packed projections belong to.
+    fn check(self, qkv: &[usize], sequences: &Sequences) -> usize {
+        let [rows, width] = *qkv else { panic!("packed projections have rows and columns") };
+        assert_eq!(width % 3, 0, "q, k and v have one width");
+        assert_eq!(width / 3 % self.heads, 0, "heads divide the width");
+        assert_eq!(rows, sequences.rows(), "rows of attention");
+        width / 3
+    }
+
+    fn heads(self, tokens: usize, width: usize) -> impl Iterator<Item = Head> {
+        let (dim, precision) = (width / self.heads, self.precision);
+        (0..self.heads).map(move |index| Head { tokens, width, dim, index, precision })
+    }
 }
 
-/// `O`, kept inside `Saved` as [`Saved::out`].
-pub fn forward(qkv: Tensor, sequences: &Sequences, heads: usize) -> Saved {
-    let (out, log_sums) = attend(&qkv, sequences, heads);
-    Saved { qkv, out, log_sums, sequences: sequences.clone(), heads }
+/// `O`, and what backward needs.
+pub fn forward(qkv: Tensor, sequences: &Sequences, attention: Attention) -> (Tensor, Saved) {
+    let (out, log_sums) = attend(&qkv, sequences, attention);
+    let qkv = Stored::new(qkv, attention.precision);
+    (out, Saved { qkv, log_sums, sequences: sequences.clone(), attention })
 }
 
 /// `O` alone.
-pub fn infer(qkv: &Tensor, sequences: &Sequences, heads: usize) -> Tensor {
-    attend(qkv, sequences, heads).0
+pub fn infer(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> Tensor {
+    attend(qkv, sequences, attention).0
 }
 
-fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Tensor) {
-    let _timer = timer("attention", 2, qkv, sequences);
-    let width = check(qkv, sequences, head_count);
-    let rows = qkv.rows();
+fn attend(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> (Tensor, Tensor) {
+    let _timer = timer("attention", 2, qkv.shape(), sequences);
+    let width = attention.check(qkv.shape(), sequences);
+    let (rows, head_count) = (qkv.rows(), attention.heads);
     let mut out = Tensor::uninit(&[rows, width]);
     let mut log_sums = Tensor::uninit(&[rows, head_count]);
     let outs = sequences.split_mut(&mut out, width);
@@ -96,12 +121,10 @@ fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Te
         |((out, log_sums), &(first, tokens))| {
             let rows = &qkv[first * 3 * width..][..tokens * 3 * width];
             let mut probs = Buffer::take(tokens * tokens);
-            for head in heads(tokens, width, head_count) {
+            for head in attention.heads(tokens, width) {
                 scores(&head, rows, &mut probs);
                 softmax_rows(&mut probs, &head, head_count, log_sums);
-                let p = Mat::new(&probs, tokens, tokens);
-                let o = head.columns_mut(out);
-                matmul(o, p, head.part(rows, 2), Product::ONE);
+                average(&head, &probs, rows, out);
             }
         },
     );
@@ -109,25 +132,23 @@ fn attend(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> (Tensor, Te
 }
 
 /// Measures so many products of `[tokens, e]` and `[e, tokens]` for each head.
-fn timer(name: &'static str, products: usize, qkv: &Tensor, on: &Sequences) -> profile::Timer {
-    let width = qkv.width() / 3;
+fn timer(name: &'static str, products: usize, qkv: &[usize], on: &Sequences) -> profile::Timer {
+    let width = qkv[1] / 3;
     let squares: usize = on.spans().iter().map(|(_, tokens)| tokens * tokens).sum();
-    profile::time(name, 2 * products * squares * width, products * qkv.len() * 2 / 3)
-}
-
-fn check(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> usize {
-    let width = qkv.width() / 3;
-    assert_eq!(width * 3, qkv.width(), "q, k and v have one width");
-    assert_eq!(width % head_count, 0, "heads divide the width");
-    assert_eq!(qkv.rows(), sequences.rows(), "rows of attention");
-    width
+    profile::time(name, 2 * products * squares * width, products * qkv[0] * width * 2)
 }
 
 /// `Q Kᵀ / √e` into `out`, `[tokens, tokens]`.
 fn scores(head: &Head, rows: &[f32], out: &mut [f32]) {
     let out = MatMut::new(out, head.tokens, head.tokens);
     let (q, k) = (head.part(rows, 0), head.part(rows, 1));
-    matmul(out, q, k.t(), Product::ONE.times(head.scale()));
+    matmul(out, q, k.t(), head.product().times(head.scale()));
+}
+
+/// `P V` into the head's columns of `out`.
+fn average(head: &Head, probs: &[f32], rows: &[f32], out: &mut [f32]) {
+    let p = Mat::new(probs, head.tokens, head.tokens);
+    matmul(head.columns_mut(out), p, head.part(rows, 2), head.product());
 }
 
 /// Softmax in place; returns the log-sum-exp.
@@ -146,12 +167,12 @@ fn softmax(row: &mut [f32]) -> f32 {
 }
 
 /// The attention weights of every sequence, `[heads, tokens, tokens]` each: for maps and tests.
-pub fn probabilities(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> Vec<Tensor> {
-    let width = check(qkv, sequences, head_count);
+pub fn probabilities(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> Vec<Tensor> {
+    let width = attention.check(qkv.shape(), sequences);
     let each = sequences.spans().iter().map(|&(first, tokens)| {
         let rows = &qkv[first * 3 * width..][..tokens * 3 * width];
-        let mut probs = Tensor::uninit(&[head_count, tokens, tokens]);
-        for head in heads(tokens, width, head_count) {
+        let mut probs = Tensor::uninit(&[attention.heads, tokens, tokens]);
+        for head in attention.heads(tokens, width) {
             let probs = &mut probs[head.index * tokens * tokens..][..tokens * tokens];
             scores(&head, rows, probs);
             probs.chunks_exact_mut(tokens).for_each(|row| {
@@ -163,26 +184,29 @@ pub fn probabilities(qkv: &Tensor, sequences: &Sequences, head_count: usize) -> 
     each.collect()
 }
 
-/// `dqkv`, `[rows, 3 d]`.
-pub fn backward(saved: Saved, dout: &Tensor) -> Tensor {
-    let _timer = timer("attention, backward", 5, &saved.qkv, &saved.sequences);
-    let (width, head_count) = (dout.width(), saved.heads);
-    assert_eq!(dout.shape(), saved.out.shape(), "gradient of attention");
-    let mut dqkv = Tensor::uninit(saved.qkv.shape());
-    let pieces = saved.sequences.split_mut(&mut dqkv, 3 * width);
-    pieces.into_par_iter().zip(saved.sequences.spans()).for_each(|(dqkv, &(first, tokens))| {
-        let rows = first..first + tokens;
-        let qkv = &saved.qkv[rows.start * 3 * width..rows.end * 3 * width];
-        let out = &saved.out[rows.start * width..rows.end * width];
-        let dout = &dout[rows.start * width..rows.end * width];
-        let log_sums = &saved.log_sums[rows.start * head_count..rows.end * head_count];
+/// `dqkv`, `[rows, 3 d]`, and `O` once more, for the gradients of the layer that follows.
+pub fn backward(saved: Saved, dout: &Tensor) -> (Tensor, Tensor) {
+    let Saved { qkv, log_sums, sequences, attention } = saved;
+    let _timer = timer("attention, backward", 6, qkv.shape(), &sequences);
+    let (width, head_count) = (dout.width(), attention.heads);
+    assert_eq!(dout.shape(), [qkv.shape()[0], qkv.width() / 3], "gradient of attention");
+    let mut dqkv = Tensor::uninit(qkv.shape());
+    let mut out = Tensor::uninit(dout.shape());
+    let pieces = sequences.split_mut(&mut dqkv, 3 * width);
+    let pieces = pieces.into_par_iter().zip(sequences.split_mut(&mut out, width));
+    pieces.zip(sequences.spans()).for_each_init(Vec::new, |widened, (piece, &(first, tokens))| {
+        let (dqkv, out) = piece;
+        let qkv = qkv.read(first * 3 * width..(first + tokens) * 3 * width, widened);
+        let dout = &dout[first * width..][..tokens * width];
+        let log_sums = &log_sums[first * head_count..][..tokens * head_count];
         let mut scratch = Scratch::new(tokens);
-        for head in heads(tokens, width, head_count) {
+        for head in attention.heads(tokens, width) {
             scratch.probabilities(&head, qkv, log_sums, head_count);
-            scratch.backward_head(&head, qkv, out, dout, dqkv);
+            average(&head, &scratch.probs, qkv, out);
+            scratch.backward_head(&head, qkv, dout, dqkv);
         }
     });
-    dqkv
+    (dqkv, out)
 }
 
 /// `P` and `dS` of one head, `[tokens, tokens]`.
@@ -201,23 +225,16 @@ impl Scratch {
         probability_rows(&mut self.probs, head, head_count, log_sums);
     }
 
-    fn backward_head(
-        &mut self,
-        head: &Head,
-        qkv: &[f32],
-        out: &[f32],
-        dout: &[f32],
-        dqkv: &mut [f32],
-    ) {
+    fn backward_head(&mut self, head: &Head, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
         let n = head.tokens;
         let (q, k, v) = (head.part(qkv, 0), head.part(qkv, 1), head.part(qkv, 2));
         let p = Mat::new(&self.probs, n, n);
-        matmul(head.part_mut(dqkv, 2), p.t(), head.columns(dout), Product::ONE);
+        matmul(head.part_mut(dqkv, 2), p.t(), head.columns(dout), head.product());
         let dp = MatMut::new(&mut self.dscores, n, n);
-        matmul(dp, head.columns(dout), v.t(), Product::ONE);
-        score_gradient_rows(&mut self.dscores, &self.probs, head, out, dout);
+        matmul(dp, head.columns(dout), v.t(), head.product());
+        score_gradient_rows(&mut self.dscores, &self.probs, n);
         let ds = Mat::new(&self.dscores, n, n);
-        let scaled = Product::ONE.times(head.scale());
+        let scaled = head.product().times(head.scale());
         matmul(head.part_mut(dqkv, 0), ds, k, scaled);
         matmul(head.part_mut(dqkv, 1), ds.t(), q, scaled);
     }
@@ -248,18 +265,11 @@ kernel! {
 }
 
 kernel! {
-    /// `dS = P ⊙ (dP − rowsum(dO ⊙ O))`, in place of `dP`.
-    fn score_gradient_rows(
-        dprobs: &mut [f32],
-        probs: &[f32],
-        head: &Head,
-        out: &[f32],
-        dout: &[f32],
-    ) {
-        let rows = dprobs.chunks_exact_mut(head.tokens).zip(probs.chunks_exact(head.tokens));
-        for (i, (ds, p)) in rows.enumerate() {
-            let columns = i * head.width + head.index * head.dim..;
-            let along = dot(&dout[columns.clone()][..head.dim], &out[columns][..head.dim]);
+    /// `dS = P ⊙ (dP − rowsum(P ⊙ dP))`, in place of `dP`.
+    fn score_gradient_rows(dprobs: &mut [f32], probs: &[f32], tokens: usize) {
+        let rows = dprobs.chunks_exact_mut(tokens).zip(probs.chunks_exact(tokens));
+        for (ds, p) in rows {
+            let along = dot(ds, p);
             for (ds, p) in ds.iter_mut().zip(p) {
                 *ds = p * (*ds - along);
             }

@@ -9,9 +9,11 @@
 
 use rayon::prelude::*;
 
+use crate::matmul::Precision;
 use crate::profile;
 use crate::rows::{BLOCK, for_each_block};
 use crate::simd::normal;
+use crate::stored::Stored;
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
@@ -20,12 +22,12 @@ use dispatch::kernel;
 #[derive(Debug)]
 pub struct Saved {
     /// The input, any shape. The output is cheap to recompute from it: [`infer`].
-    pub x: Tensor,
+    pub x: Stored,
 }
 
-/// `y`, and `x` kept for backward.
-pub fn forward(x: Tensor) -> (Tensor, Saved) {
-    (infer(&x), Saved { x })
+/// `y`, and `x` kept for backward; `precision` is that of the layers around.
+pub fn forward(x: Tensor, precision: Precision) -> (Tensor, Saved) {
+    (infer(&x), Saved { x: Stored::new(x, precision) })
 }
 
 /// `y` alone.
@@ -52,7 +54,9 @@ pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
     let width = saved.x.width();
     assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
     let pairs = y.par_chunks_mut(BLOCK * width).zip(dy.par_chunks_mut(BLOCK * width));
-    pairs.zip(saved.x.par_chunks(BLOCK * width)).for_each(|((y, dy), x)| {
+    pairs.enumerate().for_each_init(Vec::new, |scratch, (block, (y, dy))| {
+        let first = block * BLOCK * width;
+        let x = saved.x.read(first..first + y.len(), scratch);
         activate_and_differentiate(x, y, dy);
     });
     y
@@ -62,12 +66,11 @@ pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
     let (x, width) = (&saved.x, saved.x.width());
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of GELU");
-    for_each_block(
-        &mut dy,
-        width,
-        #[inline(always)]
-        |first, block| {
-            differentiate(&x[first * width..][..block.len()], block);
+    dy.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each_init(
+        Vec::new,
+        |scratch, (block, dy)| {
+            let first = block * BLOCK * width;
+            differentiate(x.read(first..first + dy.len(), scratch), dy);
         },
     );
     dy

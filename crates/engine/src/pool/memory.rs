@@ -46,8 +46,12 @@ impl Mapped {
         let mut map = MmapMut::map_anon(len * size_of::<f32>() + HUGE_PAGE).ok()?;
         let start = map.as_mut_ptr().align_offset(HUGE_PAGE);
         #[cfg(target_os = "linux")]
-        // A wish: without huge pages the same memory comes in small ones.
-        let _ = map.advise(memmap2::Advice::HugePage);
+        {
+            // A wish: without huge pages the same memory comes in small ones. Not for the end, which
+            // would take a whole page for a part of it.
+            let whole = len * size_of::<f32>() / HUGE_PAGE * HUGE_PAGE;
+            let _ = map.advise_range(memmap2::Advice::HugePage, start, whole);
+        }
         Some(Self { map, start, len })
     }
 }

@@ -32,6 +32,11 @@ fn definition(qkv: &[f64], sequences: &Sequences, heads: usize) -> (Vec<f64>, Ve
     (if sequences.is_empty() { Vec::new() } else { out }, probs)
 }
 
+/// So many heads, in f32.
+fn of(heads: usize) -> Attention {
+    Attention { heads, precision: Precision::F32 }
+}
+
 fn input(seed: u64, sequences: &Sequences, width: usize, scale: f32) -> Tensor {
     let mut qkv = random_tensor(seed, &[sequences.rows(), 3 * width]);
     qkv.iter_mut().for_each(|x| *x *= scale);
@@ -50,10 +55,13 @@ proptest! {
         let sequences = Sequences::packed(&groups);
         let qkv = input(1, &sequences, heads * dim, 2.0);
         let (expected, probs) = definition(&doubles(&qkv), &sequences, heads);
-        let saved = forward(qkv.clone(), &sequences, heads);
-        assert_close(&saved.out, &expected, 1e-5, 1e-5);
-        assert_eq!(bits(&saved.out), bits(&infer(&qkv, &sequences, heads)));
-        let maps = probabilities(&qkv, &sequences, heads);
+        let (out, saved) = forward(qkv.clone(), &sequences, of(heads));
+        assert_close(&out, &expected, 1e-5, 1e-5);
+        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, of(heads))));
+        // Probabilities are computed again from their log-sum-exps.
+        let (_, again) = backward(saved, &out);
+        assert_close(&again, &expected, 1e-5, 1e-5);
+        let maps = probabilities(&qkv, &sequences, of(heads));
         let maps: Vec<f32> = maps.iter().flat_map(|map| map.to_vec()).collect();
         assert_close(&maps, &probs, 1e-6, 1e-5);
     }
@@ -70,7 +78,7 @@ proptest! {
         let doutd = doubles(&dout);
         let loss = |qkv: &[f64]| inner(&definition(qkv, &sequences, heads).0, &doutd);
         let expected = gradient(&doubles(&qkv), loss);
-        let dqkv = backward(forward(qkv, &sequences, heads), &dout);
+        let (dqkv, _) = backward(forward(qkv, &sequences, of(heads)).1, &dout);
         assert_close(&dqkv, &expected, 1e-5, 1e-5);
     }
 }
@@ -79,7 +87,7 @@ proptest! {
 fn a_single_token_attends_to_itself() {
     let sequences = Sequences::packed(&[(2, 1)]);
     let qkv = input(4, &sequences, 6, 3.0);
-    let out = infer(&qkv, &sequences, 2);
+    let out = infer(&qkv, &sequences, of(2));
     for row in 0..2 {
         assert_eq!(out[row * 6..][..6], qkv[row * 18 + 12..][..6]);
     }
@@ -90,9 +98,9 @@ fn a_single_token_attends_to_itself() {
 fn large_scores_stay_finite() {
     let sequences = Sequences::packed(&[(1, 9), (2, 4)]);
     let qkv = input(5, &sequences, 8, 100.0);
-    let saved = forward(qkv, &sequences, 2);
-    assert!(saved.out.iter().all(|x| x.is_finite()));
-    let dqkv = backward(saved, &random_tensor(6, &[17, 8]));
+    let (out, saved) = forward(qkv, &sequences, of(2));
+    assert!(out.iter().all(|x| x.is_finite()));
+    let (dqkv, _) = backward(saved, &random_tensor(6, &[17, 8]));
     assert!(dqkv.iter().all(|x| x.is_finite()));
 }
 
@@ -101,28 +109,50 @@ fn threads_give_equal_bits() {
     let sequences = Sequences::packed(&[(3, 37), (5, 10)]);
     let qkv = input(7, &sequences, 48, 1.0);
     let dout = random_tensor(8, &[sequences.rows(), 48]);
-    assert_threads_agree(|| {
-        let saved = forward(qkv.clone(), &sequences, 3);
-        let out = saved.out.clone();
-        [&out[..], &backward(saved, &dout)[..]].concat()
-    });
+    for precision in [Precision::F32, Precision::Bf16] {
+        assert_threads_agree(|| {
+            let attention = Attention { heads: 3, precision };
+            let (out, saved) = forward(qkv.clone(), &sequences, attention);
+            let (dqkv, again) = backward(saved, &dout);
+            [&out[..], &dqkv[..], &again[..]].concat()
+        });
+    }
+}
+
+/// Factors of 8 bits: each is wrong by up to 2⁻⁹ of itself, scores of up to 4 by 2⁻⁶, and weights and
+/// averages by as much of themselves. Had a product been left out, nothing would fit.
+#[test]
+fn bf16_is_close_to_f32_forward_and_backward() {
+    let sequences = Sequences::packed(&[(2, 33), (3, 10)]);
+    let qkv = input(9, &sequences, 64, 1.5);
+    let dout = random_tensor(10, &[sequences.rows(), 64]);
+    let run = |precision| {
+        let (out, saved) = forward(qkv.clone(), &sequences, Attention { heads: 2, precision });
+        let (dqkv, again) = backward(saved, &dout);
+        (out, dqkv, again)
+    };
+    let (exact, rounded) = (run(Precision::F32), run(Precision::Bf16));
+    assert_close(&rounded.0, &doubles(&exact.0), 1e-2, 1e-2);
+    assert_close(&rounded.1, &doubles(&exact.1), 2e-2, 2e-2);
+    assert_close(&rounded.2, &doubles(&rounded.0), 1e-2, 1e-2);
+    assert_ne!(bits(&rounded.0), bits(&exact.0));
 }
 
 #[test]
 #[should_panic(expected = "rows of attention")]
 fn rows_without_a_sequence_are_refused() {
-    infer(&Tensor::zeros(&[5, 6]), &Sequences::packed(&[(1, 4)]), 1);
+    infer(&Tensor::zeros(&[5, 6]), &Sequences::packed(&[(1, 4)]), of(1));
 }
 
 #[test]
 #[should_panic(expected = "heads divide the width")]
 fn a_width_that_heads_do_not_divide_is_refused() {
-    infer(&Tensor::zeros(&[4, 15]), &Sequences::packed(&[(1, 4)]), 2);
+    infer(&Tensor::zeros(&[4, 15]), &Sequences::packed(&[(1, 4)]), of(2));
 }
 
 #[test]
 #[should_panic(expected = "gradient of attention")]
 fn a_gradient_of_another_shape_is_refused() {
-    let saved = forward(Tensor::zeros(&[4, 6]), &Sequences::packed(&[(1, 4)]), 1);
+    let (_, saved) = forward(Tensor::zeros(&[4, 6]), &Sequences::packed(&[(1, 4)]), of(1));
     backward(saved, &Tensor::zeros(&[4, 3]));
 }

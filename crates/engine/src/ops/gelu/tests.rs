@@ -21,7 +21,7 @@ fn input(seed: u64, shape: &[usize]) -> Tensor {
 
 #[test]
 fn known_values() {
-    let (y, _) = forward(Tensor::from_slice(&[5], &[0.0, 1.0, -1.0, 40.0, -40.0]));
+    let (y, _) = forward(Tensor::from_slice(&[5], &[0.0, 1.0, -1.0, 40.0, -40.0]), Precision::F32);
     // Φ(1) = 0.8413447460685429
     assert_close(&y, &[0.0, 0.841_344_746, -0.158_655_254, 40.0, 0.0], 3e-7, 1e-6);
 }
@@ -39,7 +39,7 @@ proptest! {
         let dx_expected: Vec<f64> =
             x.iter().zip(dy.iter()).map(|(&x, &dy)| f64::from(dy) * slope(f64::from(x))).collect();
         let inferred = infer(&x);
-        let (y, saved) = forward(x);
+        let (y, saved) = forward(x, Precision::F32);
         assert_close(&y, &expected, 2e-6, 1e-6);
         assert_eq!(bits(&y), bits(&inferred));
 
@@ -56,7 +56,7 @@ proptest! {
 fn threads_give_equal_bits() {
     let (x, dy) = (input(3, &[301, 33]), random_tensor(4, &[301, 33]));
     assert_threads_agree(|| {
-        let (y, saved) = forward(x.clone());
+        let (y, saved) = forward(x.clone(), Precision::F32);
         let mut dx = dy.clone();
         let again = recompute_and_backward(&saved, &mut dx);
         [&y[..], &again[..], &dx[..], &backward(saved, dy.clone())[..]].concat()
@@ -66,13 +66,13 @@ fn threads_give_equal_bits() {
 #[test]
 #[should_panic(expected = "sizes of input and gradient of GELU")]
 fn a_gradient_of_another_size_is_refused() {
-    let (_, saved) = forward(Tensor::zeros(&[2, 3]));
+    let (_, saved) = forward(Tensor::zeros(&[2, 3]), Precision::F32);
     backward(saved, Tensor::zeros(&[2, 4]));
 }
 
 #[test]
 #[should_panic(expected = "sizes of input and gradient of GELU")]
 fn recomputing_refuses_a_gradient_of_another_size() {
-    let (_, saved) = forward(Tensor::zeros(&[2, 3]));
+    let (_, saved) = forward(Tensor::zeros(&[2, 3]), Precision::F32);
     recompute_and_backward(&saved, &mut Tensor::zeros(&[3, 3]));
 }

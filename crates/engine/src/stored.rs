@@ -1,0 +1,138 @@
+//! Activations that wait for the backward pass: whole, or rounded to bf16 in half of the memory.
+//!
+//! What reads them again rounds its factors to bf16 anyway where products are in bf16, so little is
+//! lost by keeping no more than that. Numbers are widened again piece by piece, in the cache.
+
+use std::ops::Range;
+
+use half::bf16;
+
+use crate::matmul::Precision;
+use crate::pool::Buffer;
+use crate::rows::BLOCK;
+use crate::tensor::Tensor;
+use dispatch::kernel;
+use rayon::prelude::*;
+
+/// A tensor kept for the backward pass.
+#[derive(Debug)]
+pub enum Stored {
+    /// As it was.
+    Whole(Tensor),
+    /// Rounded to bf16.
+    Rounded(Rounded),
+}
+
+/// Numbers of bf16.
+#[derive(Debug)]
+pub struct Rounded {
+    shape: Vec<usize>,
+    words: Buffer, // two numbers in each
+}
+
+impl Stored {
+    /// Keeps a tensor as products of this precision read it.
+    pub fn new(tensor: Tensor, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::Whole(tensor),
+            Precision::Bf16 => Self::Rounded(Rounded::of(&tensor)),
+        }
+    }
+
+    /// The tensor's extents.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Whole(tensor) => tensor.shape(),
+            Self::Rounded(rounded) => &rounded.shape,
+        }
+    }
+
+    /// Its last extent.
+    pub fn width(&self) -> usize {
+        self.shape().last().copied().unwrap_or(1)
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of the numbers; `scratch` holds them if they have to be widened.
+    pub fn read<'a>(&'a self, range: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        match self {
+            Self::Whole(tensor) => &tensor[range],
+            Self::Rounded(rounded) => {
+                scratch.resize(range.len(), 0.0);
+                widen(&rounded.numbers()[range], scratch);
+                scratch
+            }
+        }
+    }
+}
+
+impl Rounded {
+    fn of(tensor: &Tensor) -> Self {
+        let mut words = Buffer::take(tensor.len().div_ceil(2));
+        let numbers: &mut [bf16] = bytemuck::cast_slice_mut(&mut words);
+        let piece = (BLOCK * tensor.width()).max(1);
+        let pieces = numbers[..tensor.len()].par_chunks_mut(piece);
+        pieces.zip(tensor.par_chunks(piece)).for_each(|(to, from)| round(from, to));
+        Self { shape: tensor.shape().to_vec(), words }
+    }
+
+    fn numbers(&self) -> &[bf16] {
+        &bytemuck::cast_slice(&self.words)[..self.shape.iter().product()]
+    }
+}
+
+kernel! {
+    /// To the nearest number of bf16, ties to even, without a branch.
+    fn round(from: &[f32], to: &mut [bf16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            let bits = from.to_bits();
+            let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+            // Rounding would make an infinity of some numbers that are none.
+            let quiet = bits >> 16 | 0x40;
+            *to = bf16::from_bits(if from.is_nan() { quiet } else { nearest } as u16);
+        }
+    }
+}
+
+kernel! {
+    /// As f32, exactly.
+    fn widen(from: &[bf16], to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{bits, random_tensor};
+
+    #[test]
+    fn bf16_rounds_like_its_library_and_f32_not_at_all() {
+        let mut tensor = random_tensor(1, &[67, 33]);
+        let special = [f32::NAN, f32::INFINITY, -0.0, f32::MAX, 1e-40, 1.003_906_2, 1.011_718_8];
+        tensor[..special.len()].copy_from_slice(&special);
+        tensor[special.len()] = f32::from_bits(0x7f80_0001); // NaN in its last bit alone
+        let expected: Vec<f32> = tensor.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
+        let range = 0..tensor.len();
+
+        let stored = Stored::new(tensor.clone(), Precision::Bf16);
+        assert_eq!((stored.shape(), stored.width(), stored.len()), (&[67, 33][..], 33, 67 * 33));
+        let mut scratch = Vec::new();
+        assert_eq!(bits(stored.read(range.clone(), &mut scratch)), bits(&expected));
+        assert_eq!(bits(stored.read(40..77, &mut scratch)), bits(&expected[40..77]));
+
+        let whole = Stored::new(tensor.clone(), Precision::F32);
+        assert_eq!(bits(whole.read(range, &mut scratch)), bits(&tensor));
+    }
+}
