@@ -1,6 +1,8 @@
-//! `dino-vmf bench`: the time of one training step on random crops in memory, and of the loader.
+//! `dino-vmf bench`: the time of one training step on random crops in memory, of the objective and of the
+//! loader.
 
 mod loader;
+mod objective;
 mod profile;
 mod record;
 
@@ -27,6 +29,7 @@ use record::{Record, Setup, Speed};
 pub(crate) enum Bench {
     Step(Box<Step>),
     Loader(loader::Loader),
+    Objective(objective::Objective),
 }
 
 impl Bench {
@@ -34,6 +37,7 @@ impl Bench {
         match self {
             Self::Step(step) => step.run(console),
             Self::Loader(loader) => loader.run(console),
+            Self::Objective(objective) => objective.run(console),
         }
     }
 }

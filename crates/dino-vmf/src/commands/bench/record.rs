@@ -88,7 +88,7 @@ impl Breakdown {
 }
 
 /// The middle value, or the mean of the middle two.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = |i: usize| sorted.get(i).copied().unwrap_or(0.0);

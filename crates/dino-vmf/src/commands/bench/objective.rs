@@ -1,0 +1,188 @@
+//! `dino-vmf bench objective`: the objective alone, on random unit vectors.
+
+use std::thread;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use dino::config::{Config, Flag};
+use dino::model::{Head, HeadShape};
+use dino::objective::{Networks, Objective as Compare, Pairs, Rows};
+use engine::matmul::Precision;
+use engine::{ParamTable, Params, Tensor, pool};
+use multicrop::recipe::GLOBAL_CROPS;
+use rand_distr::{Distribution, StandardNormal};
+use serde::Serialize;
+use streams::{Key, Purpose};
+
+use super::record::{median, rounded};
+use crate::commands::use_threads;
+use crate::console::Console;
+
+/// Time the objective alone: from unit vectors to loss, gradients and center
+///
+/// Scores of teacher and student, targets, loss, and the gradients of the student's vectors and of the
+/// prototypes. `dino` keeps the prototypes' norms at 1 and centers logits; `dino-vmf` learns the norms
+/// and centers probabilities. Memory is what the objective takes beside its vectors, the prototypes
+/// and their gradient.
+///
+/// Example: dino-vmf bench objective --k 65536 --batch 8 --local 8
+#[derive(Debug, Args)]
+pub(super) struct Objective {
+    /// Objective
+    #[arg(long, value_enum, default_value = "dino")]
+    method: Method,
+    /// Images in a step
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    batch: u32,
+    /// Local crops of an image, beside two global ones
+    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
+    local: u32,
+    /// Number of prototypes
+    #[arg(long, value_name = "N", default_value_t = 65536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    k: u32,
+    /// Width of the vectors
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..), allow_negative_numbers = true)]
+    bottleneck: u32,
+    /// Steps that are timed
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    steps: u32,
+    /// Steps before those
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    warmup: u32,
+    /// Threads that compute, 0 for all cores
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    threads: i64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Method {
+    Dino,
+    #[value(alias = "dino_vmf")]
+    DinoVmf,
+}
+
+impl Method {
+    /// As settings spell it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Dino => "dino",
+            Self::DinoVmf => "dino-vmf",
+        }
+    }
+}
+
+/// Setup and result; fields that the PyTorch script has too are named as there.
+#[derive(Debug, Serialize)]
+struct Record {
+    peer: &'static str,
+    version: &'static str,
+    threads: usize,
+    method: &'static str,
+    teacher_rows: usize,
+    student_rows: usize,
+    k: u32,
+    bottleneck: u32,
+    ms_median: f64,
+    ms: Vec<f64>,
+    peak_mib: f64,
+    loss: f64,
+}
+
+impl Objective {
+    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        let flag = |name, key, value: toml::Value| Flag { name, key, value };
+        let flags = [
+            flag("--method", "objective.method", self.method.key().into()),
+            flag("--threads", "run.threads", self.threads.into()),
+        ];
+        let config = Config::resolve(None, None, &[], &flags)?;
+        use_threads(config.run.threads)?;
+        let record = self.measure(&config);
+        console.json_line(None, &record);
+        Ok(())
+    }
+
+    fn measure(&self, config: &Config) -> Record {
+        let (head, student) = self.prototypes();
+        let teacher = student.clone();
+        let mut grads = Params::zeros(student.table().clone());
+        let objective = Compare::new(&config.objective, self.bottleneck as usize);
+        let mut center = objective.initial_center(0.9, self.k as usize);
+        let student_crops = GLOBAL_CROPS + self.local as usize;
+        let (student_y, teacher_y) =
+            (self.vectors(student_crops, 0), self.vectors(GLOBAL_CROPS, 1));
+        let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops };
+        let rows = Rows { student: &student_y, teacher: &teacher_y, pairs };
+        let networks =
+            Networks { prototypes: head.prototypes, student: &student, teacher: &teacher };
+        let before = pool::usage().in_use;
+        pool::reset_peak();
+        let (mut ms, mut loss) = (Vec::new(), 0.0);
+        for i in 0..self.warmup + self.steps {
+            let start = Instant::now();
+            let terms = objective.terms(&networks, &center, 0.04);
+            let buffers = (&mut grads, &mut center);
+            loss = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers).0.loss;
+            center.update(0.04);
+            if i >= self.warmup {
+                ms.push(1e3 * start.elapsed().as_secs_f64());
+            }
+        }
+        // The vectors over prototypes do not come from the pool.
+        let vectors = 6 * size_of::<f32>() * self.k as usize;
+        let peak = (pool::usage().peak - before + vectors) as f64 / f64::from(1 << 20);
+        Record {
+            peer: "dino-vmf",
+            version: env!("CARGO_PKG_VERSION"),
+            threads: match config.run.threads {
+                0 => thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            },
+            method: self.method.key(),
+            teacher_rows: teacher_y.rows(),
+            student_rows: student_y.rows(),
+            k: self.k,
+            bottleneck: self.bottleneck,
+            ms_median: rounded(median(&ms), 2),
+            ms: ms.iter().map(|ms| rounded(*ms, 2)).collect(),
+            peak_mib: rounded(peak, 1),
+            loss: rounded(loss, 5),
+        }
+    }
+
+    /// Random prototypes under a head of no size.
+    fn prototypes(&self) -> (Head, Params) {
+        let mut table = ParamTable::default();
+        let shape = HeadShape {
+            embed_dim: 1,
+            hidden_dim: 1,
+            bottleneck_dim: self.bottleneck as usize,
+            prototypes: self.k as usize,
+            patch_prototypes: None,
+            precision: Precision::F32,
+        };
+        let head = Head::new(&shape, "", &mut table);
+        let mut params = Params::zeros(table.into());
+        fill(params.get_mut(head.prototypes.v), 2);
+        params.get_mut(head.prototypes.g).fill(1.0);
+        (head, params)
+    }
+
+    /// Random unit vectors of so many crops of each image.
+    fn vectors(&self, crops: usize, index: u64) -> Tensor {
+        let mut vectors = Tensor::zeros(&[crops * self.batch as usize, self.bottleneck as usize]);
+        fill(&mut vectors, index);
+        engine::ops::l2_normalize::forward(vectors).0
+    }
+}
+
+/// Standard normal numbers.
+fn fill(numbers: &mut [f32], index: u64) {
+    let mut stream = Key::new(0, Purpose::Bench).index(index).open();
+    numbers.iter_mut().for_each(|x| *x = StandardNormal.sample(&mut stream));
+}
