@@ -54,14 +54,9 @@ impl Components {
         temperature: f64,
         center: Option<&Center>,
     ) -> Self {
-        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
-        let width = v.len().checked_div(g.len()).unwrap_or(0);
-        let mut values = v.to_vec();
-        for (direction, g) in values.chunks_exact_mut(width).zip(g) {
-            let norm = direction.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-            let scale = f64::from(1f32.copysign(*g)) / norm.max(f64::MIN_POSITIVE);
-            direction.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
-        }
+        let g = params.get(prototypes.g);
+        let values = prototypes.directions(params, 0..prototypes.count);
+        let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {
             directions: Rows { values, width },
             kappas: g.iter().map(|g| f64::from(g.abs()) / temperature).collect(),

@@ -4,7 +4,7 @@
 //! κ         |gₖ| / τₛ of the student's prototypes
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
-//! unique    representatives of a greedy cover of the teacher's μₖ = sign(gₖ) vₖ / ‖vₖ‖ ([`unique`])
+//! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique`])
 //! ```
 //!
 //! Where there are many prototypes, 4096 of them are compared, evenly spread over the rows:
@@ -93,15 +93,17 @@ impl Diagnostics {
         let Networks { prototypes, student, teacher } = sight.networks;
         let kappas = student.get(prototypes.g).iter();
         let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
-        let (g, v) = (teacher.get(prototypes.g), teacher.get(prototypes.v));
-        let (directions, width) = (directions(g, v), v.len() / g.len());
+        let rows = compared(prototypes.count);
+        let count = rows.len();
+        let directions = prototypes.directions(teacher, rows);
+        let width = directions.len() / count;
         let unique = |cosine| unique(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
             step: sight.step,
             kappa: Quantiles::of(kappas),
             center_drift: sight.center_before.map(|before| drift(sight.center, before)),
-            prototypes_compared: directions.len() / width,
+            prototypes_compared: count,
             unique: Unique { at_0_9: unique(0.9), at_0_95: unique(0.95), at_0_975: unique(0.975) },
             teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
             weight_norm,
@@ -143,18 +145,10 @@ fn drift(center: &[f32], before: &[f32]) -> f64 {
     (squares.sum::<f64>() / center.len().max(1) as f64).sqrt()
 }
 
-/// `μ` of the prototypes that are compared, `[at most COMPARED, r]`.
-fn directions(g: &[f32], v: &[f32]) -> Vec<f32> {
-    let (k, r) = (g.len(), v.len() / g.len());
+/// Rows of the prototypes that are compared, at most `COMPARED`, evenly spread.
+fn compared(k: usize) -> impl ExactSizeIterator<Item = usize> {
     let count = k.min(COMPARED);
-    let mut directions = vec![0.0; count * r];
-    for (i, direction) in directions.chunks_exact_mut(r).enumerate() {
-        let row = i * k / count;
-        let v = &v[row * r..][..r];
-        let scale = 1f32.copysign(g[row]) / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
-        direction.iter_mut().zip(v).for_each(|(direction, v)| *direction = scale * v);
-    }
-    directions
+    (0..count).map(move |i| i * k / count)
 }
 
 #[cfg(test)]
@@ -215,7 +209,8 @@ mod tests {
 
     #[test]
     fn of_many_prototypes_some_are_compared() {
-        let (g, v) = (vec![1.0; 3 * COMPARED + 1], vec![1.0; 2 * (3 * COMPARED + 1)]);
-        assert_eq!(directions(&g, &v).len(), 2 * COMPARED);
+        let rows: Vec<usize> = compared(3 * COMPARED + 1).collect();
+        assert_eq!((rows.len(), rows[1], rows[COMPARED - 1]), (COMPARED, 3, 3 * (COMPARED - 1)));
+        assert_eq!(compared(3).collect::<Vec<_>>(), [0, 1, 2]);
     }
 }
