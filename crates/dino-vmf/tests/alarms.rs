@@ -137,5 +137,8 @@ fn prototypes_in_too_little_room_are_copies() {
     let unique = diagnoses[1]["unique"]["at_0_975"].as_u64().unwrap();
     assert!((14..=28).contains(&unique), "{unique}");
     assert_eq!(diagnoses[1]["prototypes_compared"], 256);
+    // 16 vectors of width 2
+    let rankme = diagnoses[1]["rankme"].as_f64().unwrap();
+    assert!((1.0..2.001).contains(&rankme) && diagnoses[1]["rankme_most"] == 2, "{rankme}");
     ended.says("objective.lambda_koleo=0.1");
 }

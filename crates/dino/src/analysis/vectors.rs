@@ -33,7 +33,7 @@ impl Rows {
     }
 
     /// Adds the first `count` rows of a tensor.
-    fn extend(&mut self, tensor: &Tensor, count: usize) {
+    pub(crate) fn extend(&mut self, tensor: &Tensor, count: usize) {
         self.width = tensor.width();
         self.values.extend_from_slice(&tensor[..count * tensor.width()]);
     }

@@ -5,7 +5,11 @@
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
 //! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique`])
+//! rankme    dimensions in effect of the teacher's [CLS] vectors of one batch ([`spectrum`])
 //! ```
+//!
+//! A batch has few vectors, so RankMe is at most their number: compare it with itself in the course of
+//! a run, and look at `dino-vmf analyze features` for that of a data set.
 //!
 //! Where there are many prototypes, 4096 of them are compared, evenly spread over the rows:
 //! rows are drawn alike, so any choice does. Copies of a prototype that were not chosen are not seen,
@@ -16,7 +20,9 @@ use engine::simd::dot;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::analysis::spectrum;
 use crate::analysis::unique::unique;
+use crate::analysis::vectors::Rows;
 use crate::objective::Networks;
 
 /// Prototypes that are compared at most: 4096 of width 256, at three thresholds, take half a second on
@@ -40,6 +46,11 @@ pub struct Diagnostics {
     pub prototypes_compared: usize,
     /// How many of them are left if near-duplicates count once.
     pub unique: Unique,
+    /// RankMe of the teacher's \[CLS\] vectors of the step's global crops, from 1 to `rankme_most`: low
+    /// where the vectors fill few dimensions.
+    pub rankme: f64,
+    /// The smaller of the number of these vectors and their width.
+    pub rankme_most: usize,
     /// Distance of the teacher from the student, relative to the student's norm.
     pub teacher_distance: f64,
     /// Euclidean norm of all the student's weights.
@@ -79,6 +90,8 @@ pub struct Sight<'a> {
     pub step: u64,
     /// The two networks, and their prototypes of \[CLS\] tokens.
     pub networks: Networks<'a>,
+    /// The teacher's \[CLS\] vectors of a batch, `[rows, r]`.
+    pub vectors: &'a Rows,
     /// The student's temperature.
     pub student_temp: f64,
     /// The center, `[k]`.
@@ -105,6 +118,8 @@ impl Diagnostics {
             center_drift: sight.center_before.map(|before| drift(sight.center, before)),
             prototypes_compared: count,
             unique: Unique { at_0_9: unique(0.9), at_0_95: unique(0.95), at_0_975: unique(0.975) },
+            rankme: spectrum::rankme(sight.vectors),
+            rankme_most: sight.vectors.len().min(sight.vectors.width),
             teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
             weight_norm,
         }
@@ -186,9 +201,12 @@ mod tests {
         teacher.get_mut(prototypes.v)[9] += 0.5;
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
+        // Two directions, of equal weight.
+        let vectors = Rows { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
         let mut sight = Sight {
             step: 7,
             networks,
+            vectors: &vectors,
             student_temp: 0.1,
             center: &center,
             center_before: Some(&before),
@@ -202,6 +220,7 @@ mod tests {
         let norm = student.all().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
         assert!((found.weight_norm - norm).abs() < 1e-5);
         assert!((found.teacher_distance - 0.5 / norm).abs() < 1e-6);
+        assert!((found.rankme - 2.0).abs() < 1e-5 && found.rankme_most == 2, "{}", found.rankme);
         assert!((found.center_drift.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
         sight.center_before = None;
         assert_eq!(Diagnostics::measure(&sight).center_drift, None);

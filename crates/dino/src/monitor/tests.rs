@@ -32,6 +32,8 @@ fn diagnosis(step: u64) -> Diagnostics {
         center_drift: Some(0.1),
         prototypes_compared: 512,
         unique: Unique { at_0_9: 500, at_0_95: 510, at_0_975: 512 },
+        rankme: 40.0,
+        rankme_most: 128,
         teacher_distance: 0.017,
         weight_norm: 121.0,
     }

@@ -278,7 +278,7 @@ impl<'a> Run<'a> {
             self.metrics.write(record.step, &record)?;
         }
         report(Event::Step(record.clone()));
-        self.watch(&record, report)
+        self.watch(&record, &result.teacher_vectors, report)
     }
 
     /// Leaves out a step whose numbers are not finite, and gives up after too many.
