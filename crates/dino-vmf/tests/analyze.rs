@@ -142,6 +142,12 @@ fn what_cannot_be_analyzed_is_told_in_one_sentence() {
     let tiny = trained(&[]);
     let nowhere = ["analyze", "features", "--checkpoint", "run", "--data", "nowhere"];
     tiny.run(&nowhere).code(1).says("error: no data set `nowhere`");
+    for what in ["mixture", "features"] {
+        let message = "error: cannot write `no/page.html`, because there is no folder `no`\n";
+        let ended = analyze(&tiny, what, &["--html", "no/page.html"]).code(1).says(message);
+        assert_eq!(ended.stdout, "", "nothing is computed before");
+        analyze(&tiny, what, &["--html", "run"]).code(1).says("error: cannot write `run`");
+    }
     let config = tiny.path("run/config.toml");
     let other = fs::read_to_string(&config).unwrap().replace("prototypes = 32", "prototypes = 33");
     fs::write(&config, other).unwrap();

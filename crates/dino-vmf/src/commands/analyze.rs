@@ -5,10 +5,9 @@ mod mixture;
 mod page;
 mod plot;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use dino::eval::features::Trained;
 use dino::eval::images::{Selection, Viewer};
@@ -133,11 +132,4 @@ fn counted<'a>(
         let (total, text) = (total as u64, format!(" images, {what}"));
         console.progress(&Progress { what: "analysis", done, total, text }, false);
     }
-}
-
-/// Writes a page and says where.
-fn write_page(path: &Path, page: &str, console: &mut Console) -> Result<()> {
-    fs::write(path, page).with_context(|| format!("cannot write `{}`", path.display()))?;
-    console.note(format!("page: {} ({:.1} MB)", path.display(), page.len() as f64 / 1e6));
-    Ok(())
 }

@@ -20,7 +20,8 @@ use dino::eval::knn::{self, Labelled};
 use dino::objective::Center;
 use serde::Serialize;
 
-use super::{Opened, Subject, Which, counted, write_page};
+use super::page::{check_file, write_file};
+use super::{Opened, Subject, Which, counted};
 use crate::console::Console;
 
 /// Images that are kept for each prototype.
@@ -82,18 +83,16 @@ struct Found<'a> {
 
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        self.html.as_deref().map_or(Ok(()), check_file)?;
         let opened = self.subject.open()?;
         let found = self.find(&opened, console)?;
-        text::show(&self.subject.describe(&opened), &found, console);
+        let subject = self.subject.describe(&opened);
+        text::show(&subject, &found, console);
         console.event("mixture", &found);
         if let Some(path) = &self.html {
             let shown = self.html_prototypes as usize;
             let gallery = gallery::Gallery::new(&found, &opened, shown)?;
-            write_page(
-                path,
-                &html::page(&self.subject.describe(&opened), &found, &gallery),
-                console,
-            )?;
+            write_file(path, &html::page(&subject, &found, &gallery), console)?;
         }
         Ok(())
     }
