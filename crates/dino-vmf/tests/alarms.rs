@@ -128,17 +128,22 @@ fn free_norms_and_weights_explode_where_steps_are_too_long() {
 /// On a circle, 256 prototypes lie within a cosine distance of 0.025 of 28 at most.
 #[test]
 fn prototypes_in_too_little_room_are_copies() {
-    let sets = ["model.bottleneck_dim=2", "model.prototypes=256", "run.diagnose_every_steps=10"];
-    let (ended, alarms) = train("20", &sets);
+    let sets = [
+        "model.bottleneck_dim=2",
+        "model.prototypes=256",
+        "run.diagnose_every_steps=10",
+        "run.on_collapse=stop", // not on this alarm
+    ];
+    let (ended, alarms) = train("30", &sets);
     assert_eq!(alarms, ["partial-collapse"]);
     let diagnoses = ended.stdout.lines().filter(|line| line.contains("\"event\":\"diagnostics\""));
     let diagnoses: Vec<Value> = diagnoses.map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(diagnoses.len(), 2);
+    assert_eq!(diagnoses.len(), 3);
     let unique = diagnoses[1]["unique"]["at_0_975"].as_u64().unwrap();
     assert!((14..=28).contains(&unique), "{unique}");
     assert_eq!(diagnoses[1]["prototypes_compared"], 256);
     // 16 vectors of width 2
     let rankme = diagnoses[1]["rankme"].as_f64().unwrap();
     assert!((1.0..2.001).contains(&rankme) && diagnoses[1]["rankme_most"] == 2, "{rankme}");
-    ended.says("objective.lambda_koleo=0.1");
+    ended.says("objective.lambda_koleo=0.1").says("step 30/30  partial-collapse!");
 }

@@ -198,6 +198,7 @@ fn a_teacher_with_the_weights_of_the_student_is_the_student() {
 fn every_alarm_has_a_name_of_its_own() {
     for (i, kind) in Kind::ALL.into_iter().enumerate() {
         assert_eq!(kind as usize, i);
+        assert_eq!(kind.ends_run(), kind != Kind::Partial);
         assert!(!kind.cause().is_empty() && !kind.remedy().is_empty());
         assert!(Kind::ALL.into_iter().filter(|other| other.name() == kind.name()).count() == 1);
     }

@@ -53,7 +53,7 @@ impl Run<'_> {
             self.metrics.write(alarm.step, &json!({ "alarm": alarm }))?;
             report(Event::Alarm(alarm.clone()));
         }
-        match alarms.into_iter().find(|alarm| alarm.raised) {
+        match alarms.into_iter().find(|alarm| alarm.raised && alarm.kind.ends_run()) {
             Some(alarm) if self.config().run.on_collapse == OnCollapse::Stop => {
                 self.stop_on(alarm, report)
             }
