@@ -7,6 +7,7 @@ pub(crate) mod eval;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
 mod throughput;
+mod viewing;
 
 use anyhow::{Context, Result};
 

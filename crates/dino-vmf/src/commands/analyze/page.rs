@@ -122,7 +122,11 @@ pub(super) fn escape(text: &str) -> String {
 pub(super) fn check_file(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        bail!("cannot write `{}`, because there is no folder `{}`", path.display(), folder.display());
+        bail!(
+            "cannot write `{}`, because there is no folder `{}`",
+            path.display(),
+            folder.display()
+        );
     }
     let is_new = fs::symlink_metadata(path).is_err();
     let opened = OpenOptions::new().append(true).create(true).open(path);
