@@ -2,6 +2,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod presets;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Presets(presets) => presets.run(console)?,
         Command::Data(data) => data.run(console)?,
         Command::Bench(bench) => bench.run(console)?,
+        Command::Completions(completions) => completions.run(console)?,
     }
     Ok(Outcome::Done)
 }
