@@ -125,6 +125,25 @@ fn free_norms_and_weights_explode_where_steps_are_too_long() {
     ended.says("objective.prototype_norm=vmf").says("optim.clip_grad=0.3");
 }
 
+/// For 27 epochs of 8 steps the teacher prefers nothing, and a student with free norms learns to do the
+/// same: its gradient becomes small. Then the teacher turns sharp from one step to the next.
+#[test]
+fn gradients_explode_where_the_teacher_turns_sharp() {
+    let tiny = Tiny::new();
+    copies(&tiny);
+    let teacher =
+        ["teacher_temp_start=10000", "teacher_temp=0.001", "teacher_temp_warmup_epochs=28"];
+    let student = ["method=dino", "prototype_norm=free", "student_temp=0.02"];
+    let objective = teacher.iter().chain(&student).map(|set| format!("objective.{set}"));
+    let optim = ["teacher_momentum=1", "weight_decay=0", "weight_decay_end=0", "lr=1"];
+    let sets: Vec<_> = objective.chain(optim.map(|set| format!("optim.{set}"))).collect();
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let more = ["--data", "same", "--steps", "230", "--out", "run", "--json", "--seed", "3"];
+    let ended = tiny.pretrain(&more.into_iter().chain(sets).collect::<Vec<_>>()).code(0);
+    assert!(raised(&ended).contains(&"exploding-gradients".to_owned()), "{:?}", raised(&ended));
+    ended.says("in the median before").says("optim.clip_grad=0.3").says("exploding-gradients!");
+}
+
 /// On a circle, 256 prototypes lie within a cosine distance of 0.025 of 28 at most.
 #[test]
 fn prototypes_in_too_little_room_are_copies() {
