@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{analyze, bench, data, eval, presets, pretrain};
+use crate::commands::{analyze, bench, completions, data, eval, presets, pretrain};
 
 /// Pre-train vision transformers by self-distillation: DINO and DINO-vMF
 ///
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Data(data::Data),
     #[command(subcommand)]
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 pub(crate) mod analyze;
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
 mod throughput;
+mod viewing;
 
 use anyhow::{Context, Result};
 
@@ -31,6 +33,7 @@ pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Presets(presets) => presets.run(console)?,
         Command::Data(data) => data.run(console)?,
         Command::Bench(bench) => bench.run(console)?,
+        Command::Completions(completions) => completions.run(console)?,
     }
     Ok(Outcome::Done)
 }

@@ -53,6 +53,11 @@ impl Console {
         }
     }
 
+    /// A result that is a program itself: stdout, whatever the flags say.
+    pub(crate) fn script(&mut self, text: &str) {
+        self.write_result(text);
+    }
+
     /// A result for programs; nothing without `--json`.
     pub(crate) fn event(&mut self, name: &str, record: &impl Serialize) {
         if self.json {

@@ -125,17 +125,44 @@ fn free_norms_and_weights_explode_where_steps_are_too_long() {
     ended.says("objective.prototype_norm=vmf").says("optim.clip_grad=0.3");
 }
 
+/// For 27 epochs of 8 steps the teacher prefers nothing, and a student with free norms learns to do the
+/// same: its gradient becomes small. Then the teacher turns sharp from one step to the next.
+#[test]
+fn gradients_explode_where_the_teacher_turns_sharp() {
+    let tiny = Tiny::new();
+    copies(&tiny);
+    let teacher =
+        ["teacher_temp_start=10000", "teacher_temp=0.001", "teacher_temp_warmup_epochs=28"];
+    let student = ["method=dino", "prototype_norm=free", "student_temp=0.02"];
+    let objective = teacher.iter().chain(&student).map(|set| format!("objective.{set}"));
+    let optim = ["teacher_momentum=1", "weight_decay=0", "weight_decay_end=0", "lr=1"];
+    let sets: Vec<_> = objective.chain(optim.map(|set| format!("optim.{set}"))).collect();
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let more = ["--data", "same", "--steps", "230", "--out", "run", "--json", "--seed", "3"];
+    let ended = tiny.pretrain(&more.into_iter().chain(sets).collect::<Vec<_>>()).code(0);
+    assert!(raised(&ended).contains(&"exploding-gradients".to_owned()), "{:?}", raised(&ended));
+    ended.says("in the median before").says("optim.clip_grad=0.3").says("exploding-gradients!");
+}
+
 /// On a circle, 256 prototypes lie within a cosine distance of 0.025 of 28 at most.
 #[test]
 fn prototypes_in_too_little_room_are_copies() {
-    let sets = ["model.bottleneck_dim=2", "model.prototypes=256", "run.diagnose_every_steps=10"];
-    let (ended, alarms) = train("20", &sets);
+    let sets = [
+        "model.bottleneck_dim=2",
+        "model.prototypes=256",
+        "run.diagnose_every_steps=10",
+        "run.on_collapse=stop", // not on this alarm
+    ];
+    let (ended, alarms) = train("30", &sets);
     assert_eq!(alarms, ["partial-collapse"]);
     let diagnoses = ended.stdout.lines().filter(|line| line.contains("\"event\":\"diagnostics\""));
     let diagnoses: Vec<Value> = diagnoses.map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(diagnoses.len(), 2);
+    assert_eq!(diagnoses.len(), 3);
     let unique = diagnoses[1]["unique"]["at_0_975"].as_u64().unwrap();
     assert!((14..=28).contains(&unique), "{unique}");
     assert_eq!(diagnoses[1]["prototypes_compared"], 256);
-    ended.says("objective.lambda_koleo=0.1");
+    // 16 vectors of width 2
+    let rankme = diagnoses[1]["rankme"].as_f64().unwrap();
+    assert!((1.0..2.001).contains(&rankme) && diagnoses[1]["rankme_most"] == 2, "{rankme}");
+    ended.says("objective.lambda_koleo=0.1").says("step 30/30  partial-collapse!");
 }

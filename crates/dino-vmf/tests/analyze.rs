@@ -79,6 +79,51 @@ fn fixed_norms_order_nothing() {
     );
 }
 
+/// 32 pixels of `shapes` are 4 x 4 patches of 8.
+#[test]
+fn patches_have_a_mixture_of_their_own() {
+    let tiny = trained(&["--method", "ibot-vmf", "--set", "model.patch_prototypes=24"]);
+    let patches =
+        |more: &[&str]| analyze(&tiny, "mixture", &[&["--patches"], more].concat()).code(0);
+    let table = patches(&[]).stdout;
+    for word in ["120 images", "1920 patches, 4 x 4 of each image", "labels: 10 classes"] {
+        assert!(table.contains(word), "no `{word}` in {table}");
+    }
+    assert!(!table.contains("k-NN"), "{table}");
+    let found = patches(&["--json", "--html", "page.html"]).last_event();
+    assert_eq!((&found["assigned"], &found["patch_grid"]), (&"patches".into(), &4.into()));
+    assert_eq!((&found["images"], &found["prototypes"]), (&1920.into(), &24.into()));
+    assert_eq!((&found["temperature"], &found["ease"]), (&0.07.into(), &serde_json::Value::Null));
+    let components = found["components"].as_array().unwrap();
+    let assigned: u64 = components.iter().map(|of| of["images"].as_u64().unwrap()).sum();
+    assert_eq!(assigned, 1920);
+    let list = |name: &str| components[0][name].as_array().unwrap().clone();
+    assert_eq!((list("nearest").len(), list("nearest_patches").len()), (8, 8));
+    assert!(list("nearest_patches").iter().all(|patch| patch.as_u64().unwrap() < 16));
+    let page = fs::read_to_string(tiny.path("page.html")).unwrap();
+    let frames = page.matches("<b style='top:").count();
+    assert_eq!(frames, 8 * page.matches("<details id='p").count());
+    for word in ["patch in row ", "<th>patches</th>", "entropy of a patch&#39;s assignment"] {
+        assert!(page.contains(word), "no `{word}`");
+    }
+    let of_images = analyze(&tiny, "mixture", &["--json"]).code(0).last_event();
+    assert_eq!((&of_images["assigned"], &of_images["prototypes"]), (&"images".into(), &32.into()));
+    assert!(of_images["components"][0]["nearest_patches"].is_null());
+    let student = patches(&["--network", "student", "--json"]).last_event();
+    assert_eq!((&student["temperature"], &student["centered"]), (&0.1.into(), &false.into()));
+}
+
+#[test]
+fn runs_without_a_loss_of_patches_have_no_mixture_of_them() {
+    let tiny = trained(&["--method", "dino-vmf"]);
+    let message = "error: `run` has no mixture of patches, because its method masks none\n";
+    analyze(&tiny, "mixture", &["--patches"]).code(1).says(message).says("hint: leave out");
+    let voters = ["--patches", "--train", "shapes"];
+    analyze(&tiny, "mixture", &voters).code(2).says("cannot be used with");
+    let tiny = trained(&["--method", "ibot", "--set", "objective.lambda_patch=0"]);
+    analyze(&tiny, "mixture", &["--patches"]).code(1).says("`objective.lambda_patch` is 0");
+}
+
 #[test]
 fn one_image_without_a_label_is_enough() {
     let tiny = trained(&["--method", "ibot-vmf", "--set", "model.prototypes=1"]);
@@ -127,10 +172,12 @@ fn features_stand_beside_those_of_the_untrained_network() {
 
 #[test]
 fn threads_change_no_number() {
-    let tiny = trained(&["--method", "dino-vmf"]);
-    for what in ["mixture", "features"] {
-        let json = |threads| analyze(&tiny, what, &["--json", "--threads", threads]).code(0).stdout;
-        assert!(json("1") == json("3"), "{what}");
+    let tiny = trained(&["--method", "ibot-vmf"]);
+    for (what, more) in [("mixture", "--quiet"), ("mixture", "--patches"), ("features", "--quiet")]
+    {
+        let told =
+            |threads| analyze(&tiny, what, &["--json", more, "--threads", threads]).code(0).stdout;
+        assert!(told("1") == told("3"), "{what} {more}");
     }
 }
 
@@ -142,6 +189,12 @@ fn what_cannot_be_analyzed_is_told_in_one_sentence() {
     let tiny = trained(&[]);
     let nowhere = ["analyze", "features", "--checkpoint", "run", "--data", "nowhere"];
     tiny.run(&nowhere).code(1).says("error: no data set `nowhere`");
+    for what in ["mixture", "features"] {
+        let message = "error: cannot write `no/page.html`, because there is no folder `no`\n";
+        let ended = analyze(&tiny, what, &["--html", "no/page.html"]).code(1).says(message);
+        assert_eq!(ended.stdout, "", "nothing is computed before");
+        analyze(&tiny, what, &["--html", "run"]).code(1).says("error: cannot write `run`");
+    }
     let config = tiny.path("run/config.toml");
     let other = fs::read_to_string(&config).unwrap().replace("prototypes = 32", "prototypes = 33");
     fs::write(&config, other).unwrap();

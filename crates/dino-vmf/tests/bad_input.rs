@@ -59,8 +59,22 @@ fn masks_and_balances_that_cannot_be_are_refused() {
     let sinkhorn = ["--set", "objective.centering=sinkhorn", "--set", "optim.accumulate=2"];
     let message = "`optim.accumulate` is 2 in `--set`, but must be 1 with `objective.centering`";
     refused(&sinkhorn).code(2).says(message);
+    let one = ["--set", "objective.centering=sinkhorn", "--set", "model.prototypes=1"];
+    let message =
+        "`model.prototypes` is 1 in `--set`, but must be 2 or more where `objective.centering`";
+    refused(&one).code(2).says(message);
+    let message = "`objective.lambda_cls` is 0 in `--set`, but must be above 0 where no other term";
+    refused(&["--set", "objective.lambda_cls=0"]).code(2).says(message);
     let koleo = ["--set", "objective.lambda_koleo=0.1", "--set", "model.prototypes=1"];
     refused(&koleo).code(2).says("`model.prototypes` is 1 in `--set`, but must be 2 or more");
+}
+
+#[test]
+fn a_key_that_changes_nothing_is_told() {
+    let sets = ["--method", "dino", "--set", "masking.ratios=[0.5]", "--steps", "1"];
+    Tiny::new().pretrain(&sets).code(0).says(
+        "warning: `masking.ratios` in `--set` changes nothing, because `objective.method` masks no",
+    );
 }
 
 #[test]

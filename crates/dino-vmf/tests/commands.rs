@@ -107,6 +107,33 @@ fn bench_prints_one_line_with_the_fields_of_its_peer() {
 }
 
 #[test]
+fn every_shell_gets_a_script_with_all_commands() {
+    let tiny = Tiny::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = tiny.run(&["completions", shell, "--quiet"]).code(0).stdout;
+        for word in ["pretrain", "analyze", "on-collapse", "completions"] {
+            assert!(script.contains(word), "no `{word}` for {shell}");
+        }
+        let json = tiny.run(&["completions", shell, "--json"]).code(0).stdout;
+        assert!(script == json, "{shell}");
+    }
+    tiny.run(&["completions", "csh"]).code(2).says("possible values: bash, elvish, fish");
+}
+
+/// Where there is a bash, its script is one that it understands.
+#[test]
+fn bash_completes_a_command() {
+    let script = Tiny::new().run(&["completions", "bash"]).code(0).stdout;
+    // the function that the script registers, called as bash does
+    let ask = "of=$(complete -p dino-vmf); of=${of#*-F }; COMP_WORDS=(dino-vmf anal); COMP_CWORD=1; \
+               ${of%% *} dino-vmf anal dino-vmf; echo ${COMPREPLY[@]}";
+    let Ok(bash) = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output() else {
+        return;
+    };
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "analyze\n");
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
         .args(["presets", "--json"])

@@ -6,6 +6,7 @@
 mod check;
 mod data;
 mod eval;
+mod idle;
 mod layers;
 mod masking;
 mod model;

@@ -159,6 +159,14 @@ pub enum Error {
         /// The source.
         data: String,
     },
+    /// A run whose patches met no prototypes.
+    #[error("`{}` has no mixture of patches, because {reason}", path.display())]
+    NoPatches {
+        /// The checkpoint, as given.
+        path: PathBuf,
+        /// What of its configuration says so.
+        reason: String,
+    },
     /// An image of an evaluation cannot be read: there, none is left out.
     #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
     EvalImage {
@@ -256,6 +264,9 @@ impl Error {
             Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
                 format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
             }),
+            Self::NoPatches { .. } => {
+                Some("leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture".to_owned())
+            }
             Self::NoLabels { .. }
             | Self::EvalImage { .. }
             | Self::NonFiniteFeatures { .. }

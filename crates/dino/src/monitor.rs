@@ -14,7 +14,8 @@
 //! Conditions on collapses look at running means over about 20 steps, that on the agreement over 100;
 //! none is judged before step 40 of a process. The reasons for the numbers stand beside the constants.
 //! An alarm is reported when it starts and when it ends, and it ends when its condition has not held
-//! for as long as it takes to start it.
+//! for as long as it takes to start it. All but `partial-collapse` end a run that shall stop on them
+//! ([`Kind::ends_run`]).
 //!
 //! A pure function of what it was fed: it reads no clock and writes nothing. It is not part of a
 //! checkpoint: a run that goes on is watched anew, and what still is wrong is named again.

@@ -1,9 +1,10 @@
-//! Every method with every treatment of the prototypes' norms and every centering trains.
+//! Every method with every treatment of the prototypes' norms and every centering trains, and its
+//! gradient is that of its loss.
 
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
-use dino::schedule::Schedules;
-use dino::trainer::step::{CropBatch, Step};
-use engine::Params;
+use dino::schedule::{Schedules, StepValues};
+use dino::trainer::step::{CropBatch, Report, State, Step};
+use engine::{Params, Range};
 use rand::RngExt;
 use streams::{Key, Purpose};
 
@@ -13,6 +14,12 @@ const METHODS: [Method; 4] = [Method::Dino, Method::DinoVmf, Method::Ibot, Metho
 const NORMS: [PrototypeNorm; 3] = [PrototypeNorm::L2, PrototypeNorm::Free, PrototypeNorm::Vmf];
 const CENTERINGS: [Centering; 4] =
     [Centering::Logit, Centering::ProbA, Centering::ProbB, Centering::Sinkhorn];
+
+/// Tensors whose gradients are checked: both of the prototypes, one at the end and one at the start of
+/// what leads to them.
+const CHECKED: [&str; 4] = ["weight_g", "weight_v", "mlp.4.weight", "patch_embed.proj.weight"];
+/// Length of a step along a gradient: losses are f32, so shorter ones would show their rounding.
+const STRIDE: f64 = 0.004;
 
 fn config(method: Method, norm: PrototypeNorm, centering: Centering) -> Config {
     let mut config = Config::default();
@@ -27,6 +34,7 @@ fn config(method: Method, norm: PrototypeNorm, centering: Centering) -> Config {
     config.objective.prototype_norm = norm;
     config.objective.centering = centering;
     config.objective.lambda_koleo = 0.1;
+    config.optim.clip_grad = 0.0; // gradients as they are
     config.optim.freeze_last_layer_epochs = 0.0;
     config.optim.warmup_epochs = 0.0;
     config
@@ -37,27 +45,70 @@ fn noise(len: usize, index: u64) -> Vec<f32> {
     (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
+/// Crops of noise, and the masks that the method has.
+struct World {
+    step: Step,
+    globals: Vec<f32>,
+    locals: Vec<f32>,
+    masks: Vec<bool>,
+    name: String,
+}
+
+impl World {
+    fn new(method: Method, norm: PrototypeNorm, centering: Centering) -> Self {
+        let config = config(method, norm, centering);
+        config.validate().expect("a configuration that can be trained");
+        let grid = SIDE / config.model.patch_size;
+        let masks = match method.masks() {
+            true => config.masking.draw((0, 0), &[0, 1, 2, 3], 2, (grid, grid)),
+            false => Vec::new(),
+        };
+        assert_eq!(masks.contains(&true), method.masks());
+        let (globals, locals) =
+            (noise(2 * IMAGES * 3 * SIDE * SIDE, 0), noise(IMAGES * 3 * 8 * 8, 1));
+        let name = format!("{method:?}, {norm:?}, {centering:?}");
+        Self { step: Step::new(config), globals, locals, masks, name }
+    }
+
+    /// One step; its report and its gradients.
+    fn take(&self, state: &mut State, values: &StepValues) -> (Report, Params) {
+        let Self { step, globals, locals, masks, name } = self;
+        let mut grads = Params::zeros(step.network.table().clone());
+        let batch = [CropBatch { globals, locals, masks, images: IMAGES }];
+        let report = step.take(state, &mut grads, &batch, values);
+        (report.unwrap_or_else(|error| panic!("{name}: {error}")), grads)
+    }
+
+    /// The loss is as steep along the gradient of these parameters as the gradient is long, by a
+    /// central difference.
+    fn check_gradient(&self, state: &State, values: &StepValues, (tensor, range): (&str, Range)) {
+        let still = StepValues { lr: 0.0, weight_decay: 0.0, momentum: 1.0, ..*values };
+        let (_, grads) = self.take(&mut state.clone(), &still);
+        let gradient = grads.get(range);
+        let norm = gradient.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let loss = |sign: f64| {
+            let mut moved = state.clone();
+            for (weight, &slope) in moved.student.get_mut(range).iter_mut().zip(gradient) {
+                *weight += (sign * STRIDE * f64::from(slope) / norm) as f32;
+            }
+            self.take(&mut moved, &still).0.loss
+        };
+        let slope = (loss(1.0) - loss(-1.0)) / (2.0 * STRIDE);
+        let close = (slope - norm).abs() <= 0.01 * norm + 5e-4;
+        let name = &self.name;
+        assert!(norm > 1e-2 && close, "{name}, `{tensor}`: {slope} for a gradient of {norm}");
+    }
+}
+
 fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
-    let config = config(method, norm, centering);
-    config.validate().expect("a configuration that can be trained");
-    let name = format!("{method:?}, {norm:?}, {centering:?}");
-    let step = Step::new(config);
+    let world = World::new(method, norm, centering);
+    let World { step, name, .. } = &world;
     let mut state = step.initial_state();
     let before = state.student.clone();
-    let mut grads = Params::zeros(step.network.table().clone());
-    let (globals, locals) = (noise(2 * IMAGES * 3 * SIDE * SIDE, 0), noise(IMAGES * 3 * 8 * 8, 1));
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
     let schedules = Schedules::new(&step.config, horizon);
     for index in 0..3 {
-        let grid = SIDE / step.config.model.patch_size;
-        let masks = match method.masks() {
-            true => step.config.masking.draw((0, index), &[0, 1, 2, 3], 2, (grid, grid)),
-            false => Vec::new(),
-        };
-        let batch =
-            [CropBatch { globals: &globals, locals: &locals, masks: &masks, images: IMAGES }];
-        let report = step.take(&mut state, &mut grads, &batch, &schedules.at(index));
-        let report = report.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (report, _) = world.take(&mut state, &schedules.at(index));
         assert!(report.loss.is_finite() && report.loss > 0.0, "{name}: {}", report.loss);
         assert_eq!(report.patch_loss.is_some(), method.masks(), "{name}");
     }
@@ -68,10 +119,18 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let centered = state.center.values().iter().any(|&c| c != 0.0);
     assert_eq!(centered, centering != Centering::Sinkhorn, "{name}: the center moves");
     assert_eq!(state.patch_center.is_some(), method.masks(), "{name}");
+    let values = schedules.at(3);
+    for entry in step.network.table().entries() {
+        let checked = CHECKED.iter().any(|end| entry.name.ends_with(end));
+        let fixed = norm == PrototypeNorm::L2 && entry.name.ends_with("weight_g");
+        if checked && !fixed {
+            world.check_gradient(&state, &values, (&entry.name, entry.range));
+        }
+    }
 }
 
 #[test]
-fn every_cell_of_the_grid_trains() {
+fn every_cell_of_the_grid_trains_by_its_gradient() {
     for method in METHODS {
         for norm in NORMS {
             for centering in CENTERINGS {

@@ -5,18 +5,17 @@ mod mixture;
 mod page;
 mod plot;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use dino::eval::features::Trained;
 use dino::eval::images::{Selection, Viewer};
 use engine::Params;
 use serde::Serialize;
 
-use super::use_threads;
-use crate::console::{Console, Progress};
+use super::viewing::{Viewing, show_images};
+use crate::console::Console;
 
 /// Look into a checkpoint: its prototypes, its features
 #[derive(Debug, Subcommand)]
@@ -50,15 +49,8 @@ struct Subject {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     max_images: u64,
-    /// Length of the shorter side after resizing; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
-    resize: Option<usize>,
-    /// Side of the central crop; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
-    crop: Option<usize>,
-    /// Threads that compute, 0 for all cores
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    viewing: Viewing,
 }
 
 /// The networks that a checkpoint holds.
@@ -88,12 +80,7 @@ struct Opened {
 
 impl Subject {
     fn open(&self) -> Result<Opened> {
-        use_threads(self.threads)?;
-        let mut trained = Trained::read(&self.checkpoint)?;
-        let eval = &mut trained.config.eval;
-        eval.resize = self.resize.or(eval.resize);
-        eval.crop = self.crop.or(eval.crop);
-        trained.config.validate()?;
+        let trained = self.viewing.read(&self.checkpoint, |_| ())?;
         let dataset = multicrop::open(&self.data)?;
         let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
         let images = Selection::new(dataset, Some(self.most()), 0);
@@ -129,15 +116,7 @@ fn counted<'a>(
 ) -> impl FnMut(usize) + use<'a> {
     let mut done = 0;
     move |count| {
-        done += count as u64;
-        let (total, text) = (total as u64, format!(" images, {what}"));
-        console.progress(&Progress { what: "analysis", done, total, text }, false);
+        done += count;
+        show_images(console, "analysis", (done, total), what);
     }
-}
-
-/// Writes a page and says where.
-fn write_page(path: &Path, page: &str, console: &mut Console) -> Result<()> {
-    fs::write(path, page).with_context(|| format!("cannot write `{}`", path.display()))?;
-    console.note(format!("page: {} ({:.1} MB)", path.display(), page.len() as f64 / 1e6));
-    Ok(())
 }

@@ -7,12 +7,12 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
 use dino::config::Origin;
 use dino::error::Error;
-use dino::eval::features::{Extractor, KnnData, Trained};
+use dino::eval::features::{Extractor, KnnData};
 use dino::eval::knn::Score;
 use serde_json::json;
 
-use super::use_threads;
-use crate::console::{Console, Progress};
+use super::viewing::{Viewing, show_images};
+use crate::console::Console;
 
 /// Judge a checkpoint
 #[derive(Debug, Subcommand)]
@@ -49,28 +49,17 @@ pub(crate) struct Knn {
     #[arg(long, value_name = "K,K", value_delimiter = ',', default_value = "10,20")]
     #[arg(allow_negative_numbers = true)]
     k: Vec<i64>,
-    /// Length of the shorter side after resizing; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
-    resize: Option<usize>,
-    /// Side of the central crop; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
-    crop: Option<usize>,
-    /// Threads that compute, 0 for all cores
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    viewing: Viewing,
 }
 
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        use_threads(self.threads)?;
-        let mut trained = Trained::read(&self.checkpoint)?;
-        let eval = &mut trained.config.eval;
-        (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
-        eval.k = k;
-        eval.resize = self.resize.or(eval.resize);
-        eval.crop = self.crop.or(eval.crop);
-        trained.config.validate()?;
+        let trained = self.viewing.read(&self.checkpoint, |eval| {
+            (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
+            eval.k = k;
+        })?;
         let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
         let network = &trained.network;
         let extractors = [
@@ -81,8 +70,7 @@ impl Knn {
         let mut columns = Vec::new();
         for (name, extractor) in extractors {
             let scores = data.evaluate(extractor, &mut |done, total| {
-                let (done, total, text) = (done as u64, total as u64, format!(" images, {name}"));
-                console.progress(&Progress { what: "k-NN", done, total, text }, false);
+                show_images(console, "k-NN", (done, total), name);
                 ControlFlow::Continue(())
             })?;
             columns.extend(scores);

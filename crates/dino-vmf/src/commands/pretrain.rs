@@ -75,7 +75,8 @@ pub(crate) struct Pretrain {
     /// What an alarm does: `warn` names it and goes on, `stop` saves and ends with exit code 1
     ///
     /// Alarms name collapses (uniform, one-hot, partial, or features that do not depend on the image),
-    /// a teacher that is the student, and exploding norms, each with its cause and what to try.
+    /// a teacher that is the student, and exploding norms, each with its cause and what to try. Partial
+    /// collapse never stops a run: large heads meet it although their features are good.
     #[arg(long, value_name = "WHAT")]
     on_collapse: Option<String>,
     /// What the backward pass computes again to need less memory: `none`, `light` or `blocks`

@@ -54,14 +54,9 @@ impl Components {
         temperature: f64,
         center: Option<&Center>,
     ) -> Self {
-        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
-        let width = v.len().checked_div(g.len()).unwrap_or(0);
-        let mut values = v.to_vec();
-        for (direction, g) in values.chunks_exact_mut(width).zip(g) {
-            let norm = direction.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-            let scale = f64::from(1f32.copysign(*g)) / norm.max(f64::MIN_POSITIVE);
-            direction.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
-        }
+        let g = params.get(prototypes.g);
+        let values = prototypes.directions(params, 0..prototypes.count);
+        let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {
             directions: Rows { values, width },
             kappas: g.iter().map(|g| f64::from(g.abs()) / temperature).collect(),
@@ -82,38 +77,9 @@ impl Components {
     /// Assigns unit vectors `y`, `[images, r]`, and finds the `near` images nearest to each
     /// component.
     pub fn assign(&self, y: &Rows, near: usize) -> Assignments {
-        let (k, r) = (self.len(), self.directions.width);
-        let mut mass = vec![0.0; k];
-        let mut nearest = vec![Vec::with_capacity(near); k];
-        let mut rows = Vec::with_capacity(y.len());
-        let mut scores = Buffer::take(ROWS * k);
-        for (block, y) in y.values.chunks(ROWS * r).enumerate() {
-            let count = y.len() / r;
-            let scores = &mut scores[..count * k];
-            let to = MatMut::new(scores, count, k);
-            let directions = Mat::new(&self.directions.values, k, r);
-            matmul(to, Mat::new(y, count, r), directions.t(), Product::ALL);
-            nearest.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, nearest)| {
-                for (row, cosines) in scores.chunks_exact(k).enumerate() {
-                    let image = (block * ROWS + row) as u32;
-                    for (near_to, &cosine) in nearest.iter_mut().zip(&cosines[chunk * COLUMNS..]) {
-                        offer(near_to, near, (cosine, image));
-                    }
-                }
-            });
-            rows.par_extend(scores.par_chunks_exact_mut(k).map(|row| self.posterior(row)));
-            mass.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, mass)| {
-                for p in scores.chunks_exact(k) {
-                    let p = &p[chunk * COLUMNS..];
-                    mass.iter_mut().zip(p).for_each(|(mass, p)| *mass += f64::from(*p));
-                }
-            });
-        }
-        mass.iter_mut().for_each(|mass| *mass /= y.len().max(1) as f64);
-        let images = |near: Vec<(f32, u32)>| near.into_iter().map(|(_, image)| image).collect();
-        let (assigned, entropies) = rows.into_iter().unzip();
-        let nearest = nearest.into_iter().map(images).collect();
-        Assignments { assigned, entropies, mass, nearest }
+        let mut assigner = Assigner::new(self, near);
+        assigner.add(&y.values);
+        assigner.finish()
     }
 
     /// Turns cosines into probabilities, in place; returns the most probable component and the
@@ -137,6 +103,72 @@ impl Components {
         }
         row.iter_mut().for_each(|p| *p = (f64::from(*p) / total) as f32);
         (best, (total.ln() - weighted / total).max(0.0))
+    }
+}
+
+/// Assigns vectors as they come, so that not all of them are held at once.
+#[derive(Debug)]
+pub struct Assigner<'a> {
+    components: &'a Components,
+    near: usize,
+    scores: Buffer,                // [ROWS, k]
+    rows: Vec<(u32, f64)>,         // the component and the entropy of each vector
+    mass: Vec<f64>,                // Σ p(k | y), [k]
+    nearest: Vec<Vec<(f32, u32)>>, // cosine and place, the largest first, [k]
+}
+
+impl<'a> Assigner<'a> {
+    /// Before the first vector; `near` are kept for each component.
+    pub fn new(components: &'a Components, near: usize) -> Self {
+        let k = components.len();
+        Self {
+            components,
+            near,
+            scores: Buffer::take(ROWS * k),
+            rows: Vec::new(),
+            mass: vec![0.0; k],
+            nearest: vec![Vec::with_capacity(near); k],
+        }
+    }
+
+    /// Assigns unit vectors, `[images, r]`.
+    pub fn add(&mut self, y: &[f32]) {
+        let (k, r) = (self.components.len(), self.components.directions.width);
+        y.chunks(ROWS * r).for_each(|y| self.add_block(y, y.len() / r, k));
+    }
+
+    fn add_block(&mut self, y: &[f32], count: usize, k: usize) {
+        let Self { components, near, scores, rows, mass, nearest } = self;
+        let (first, near) = (rows.len(), *near);
+        let scores = &mut scores[..count * k];
+        let Rows { values, width: r } = &components.directions;
+        let (to, directions) = (MatMut::new(scores, count, k), Mat::new(values, k, *r));
+        matmul(to, Mat::new(y, count, *r), directions.t(), Product::ALL);
+        nearest.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, nearest)| {
+            for (row, cosines) in scores.chunks_exact(k).enumerate() {
+                let image = (first + row) as u32;
+                for (near_to, &cosine) in nearest.iter_mut().zip(&cosines[chunk * COLUMNS..]) {
+                    offer(near_to, near, (cosine, image));
+                }
+            }
+        });
+        rows.par_extend(scores.par_chunks_exact_mut(k).map(|row| components.posterior(row)));
+        mass.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, mass)| {
+            for p in scores.chunks_exact(k) {
+                let p = &p[chunk * COLUMNS..];
+                mass.iter_mut().zip(p).for_each(|(mass, p)| *mass += f64::from(*p));
+            }
+        });
+    }
+
+    /// What all vectors together say.
+    pub fn finish(self) -> Assignments {
+        let Self { rows, mut mass, nearest, .. } = self;
+        mass.iter_mut().for_each(|mass| *mass /= rows.len().max(1) as f64);
+        let images = |near: Vec<(f32, u32)>| near.into_iter().map(|(_, image)| image).collect();
+        let (assigned, entropies) = rows.into_iter().unzip();
+        let nearest = nearest.into_iter().map(images).collect();
+        Assignments { assigned, entropies, mass, nearest }
     }
 }
 
@@ -179,6 +211,21 @@ mod tests {
         assert_eq!(found.assigned, [0, 1]);
         assert!((found.mass[0] - mass[0]).abs() < 1e-6 && (found.mass[1] - mass[1]).abs() < 1e-6);
         assert_eq!(found.nearest, [[0], [1]]);
+    }
+
+    #[test]
+    fn vectors_that_come_in_parts_are_assigned_as_all_at_once() {
+        let angle = |i: usize| (i as f32 * 0.7).sin_cos();
+        let values: Vec<f32> = (0..150).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
+        let components = axes(&[2.0, 3.0], &[0.5, -0.5]);
+        let mut parts = Assigner::new(&components, 4);
+        parts.add(&values[..60]);
+        parts.add(&[]);
+        parts.add(&values[60..]);
+        let (parts, all) = (parts.finish(), components.assign(&Rows { values, width: 2 }, 4));
+        assert_eq!((parts.assigned, parts.nearest), (all.assigned, all.nearest));
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(near(&parts.mass, &all.mass) && near(&parts.entropies, &all.entropies));
     }
 
     #[test]

@@ -19,11 +19,11 @@ const COSINES: [f32; 3] = [0.9, 0.95, 0.975];
 pub struct Labels {
     /// A label for each image.
     pub labels: Vec<u32>,
-    /// Whether k-NN is right, for each image.
-    pub right: Vec<bool>,
+    /// Whether k-NN is right, for each image, if that is asked.
+    pub right: Option<Vec<bool>>,
 }
 
-/// All there is to say about a mixture on some images.
+/// All there is to say about a mixture on some images, or on patches of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mixture {
     /// Images that were assigned.
@@ -42,7 +42,7 @@ pub struct Mixture {
     pub kappa: Kappa,
     /// Agreement with labels, if there are any.
     pub labels: Option<Agreement>,
-    /// k-NN by κ, if there are labels.
+    /// k-NN by κ, if it was asked.
     pub ease: Option<Ease>,
     /// The components in use, those with the largest mass first.
     pub components: Vec<Component>,
@@ -151,6 +151,9 @@ pub struct Component {
     pub accuracy: Option<f64>,
     /// Places of the images nearest to its direction.
     pub nearest: Vec<u32>,
+    /// Of a mixture of patches: which patch of each of these images, counted from 0, row by row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nearest_patches: Vec<u32>,
 }
 
 impl Mixture {
@@ -179,8 +182,27 @@ impl Mixture {
             },
             kappa: Kappa::new(components, &in_use),
             labels: labels.map(|labels| Agreement::new(assignments, labels)),
-            ease: labels.map(|labels| Ease::new(components, assignments, labels)),
+            ease: labels.and_then(|labels| {
+                let right = labels.right.as_ref()?;
+                Some(Ease::new(components, assignments, right))
+            }),
             components: table,
+        }
+    }
+
+    /// Turns numbers of assigned rows into places of images, and of patches in them if `patches` rows
+    /// are one image.
+    ///
+    /// # Panics
+    /// If there are fewer images than rows ask for.
+    pub fn locate(&mut self, images: &[usize], patches: Option<usize>) {
+        let of_image = patches.unwrap_or(1);
+        for Component { nearest, nearest_patches, .. } in &mut self.components {
+            for row in nearest.iter_mut() {
+                let (image, patch) = (*row as usize / of_image, *row as usize % of_image);
+                *row = images[image] as u32;
+                nearest_patches.extend(patches.map(|_| patch as u32));
+            }
         }
     }
 }
@@ -193,11 +215,12 @@ fn table(
 ) -> Vec<Component> {
     let majorities =
         labels.map(|labels| Contingency::new(&assignments.assigned, &labels.labels).majorities());
+    let answers = labels.and_then(|labels| labels.right.as_ref());
     let mut members: BTreeMap<u32, (usize, usize)> = BTreeMap::new(); // images, of them right
     for (image, &prototype) in assignments.assigned.iter().enumerate() {
         let (images, right) = members.entry(prototype).or_default();
         *images += 1;
-        *right += usize::from(labels.is_some_and(|labels| labels.right[image]));
+        *right += usize::from(answers.is_some_and(|answers| answers[image]));
     }
     let component = |(prototype, (images, right)): (u32, (usize, usize))| {
         let majority = majorities.as_ref().and_then(|majorities| majorities.get(&prototype));
@@ -208,8 +231,9 @@ fn table(
             images,
             label: majority.map(|(label, _)| *label),
             purity: majority.map(|(_, count)| *count as f64 / images as f64),
-            accuracy: labels.map(|_| 100.0 * right as f64 / images as f64),
+            accuracy: answers.map(|_| 100.0 * right as f64 / images as f64),
             nearest: assignments.nearest[prototype as usize].clone(),
+            nearest_patches: Vec::new(),
         }
     };
     let mut table: Vec<Component> = members.into_iter().map(component).collect();
@@ -276,15 +300,14 @@ impl Agreement {
 }
 
 impl Ease {
-    fn new(components: &Components, assignments: &Assignments, labels: &Labels) -> Self {
+    fn new(components: &Components, assignments: &Assignments, answers: &[bool]) -> Self {
         let kappa = |&prototype: &u32| components.kappas[prototype as usize];
         let kappas: Vec<f64> = assignments.assigned.iter().map(kappa).collect();
-        let right: Vec<f64> =
-            labels.right.iter().map(|&right| f64::from(u8::from(right))).collect();
+        let right: Vec<f64> = answers.iter().map(|&right| f64::from(u8::from(right))).collect();
         Self {
             accuracy: 100.0 * right.iter().sum::<f64>() / right.len().max(1) as f64,
             spearman: spearman(&kappas, &right),
-            groups: groups(&kappas, &labels.right),
+            groups: groups(&kappas, answers),
         }
     }
 }

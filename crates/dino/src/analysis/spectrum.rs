@@ -39,10 +39,8 @@ pub struct Spectrum {
 impl Spectrum {
     /// The spectrum of rows.
     pub fn of(rows: &Rows) -> Self {
-        // One column for each row of ours: the same numbers in the same order.
-        let numbers = rows.values.iter().map(|&x| f64::from(x));
-        let mut z = DMatrix::from_iterator(rows.width, rows.len(), numbers);
-        let singular_values: Vec<f64> = eigenvalues(&z).into_iter().map(f64::sqrt).collect();
+        let mut z = matrix(rows);
+        let singular_values = singular_values(&z);
         let mean = z.column_mean();
         z.column_iter_mut().for_each(|mut column| column -= &mean);
         let variances = eigenvalues(&z);
@@ -51,13 +49,33 @@ impl Spectrum {
         let shares = |total: f64| variances.iter().map(|variance| variance / total).collect();
         let explained: Vec<f64> = if total > 0.0 { shares(total) } else { Vec::new() };
         Self {
-            rankme: rankme(&singular_values),
+            rankme: effective_number(&singular_values),
             participation_ratio: (total > 0.0).then(|| total * total / squares),
             axes_of_90_percent: axes_of(0.9, &explained),
             singular_values,
             explained,
         }
     }
+}
+
+/// RankMe of rows, `[n, d]`, alone: from 1 to `min(n, d)`, 0 where all of them are 0.
+///
+/// # Panics
+/// If a number is not finite.
+pub fn rankme(rows: &Rows) -> f64 {
+    assert!(rows.values.iter().all(|x| x.is_finite()), "a spectrum of numbers that are not finite");
+    effective_number(&singular_values(&matrix(rows)))
+}
+
+/// One column for each row of ours: the same numbers in the same order.
+fn matrix(rows: &Rows) -> DMatrix<f64> {
+    let numbers = rows.values.iter().map(|&x| f64::from(x));
+    DMatrix::from_iterator(rows.width, rows.len(), numbers)
+}
+
+/// σ of `z`, the largest first.
+fn singular_values(z: &DMatrix<f64>) -> Vec<f64> {
+    eigenvalues(z).into_iter().map(f64::sqrt).collect()
 }
 
 /// Eigenvalues of `zᵀz` or, the same ones but for zeros, `zzᵀ`; the largest first.
@@ -68,7 +86,8 @@ fn eigenvalues(z: &DMatrix<f64>) -> Vec<f64> {
     values
 }
 
-fn rankme(singular_values: &[f64]) -> f64 {
+/// `exp` of the entropy of σ's shares.
+fn effective_number(singular_values: &[f64]) -> f64 {
     let total: f64 = singular_values.iter().sum();
     if total == 0.0 {
         return 0.0; // no vector but zero: not a single dimension
@@ -94,8 +113,10 @@ mod tests {
     #[test]
     fn orthogonal_vectors_fill_all_dimensions_and_copies_one() {
         let values = vec![1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0];
-        let found = Spectrum::of(&Rows { values, width: 3 });
+        let rows = Rows { values, width: 3 };
+        let found = Spectrum::of(&rows);
         assert!((found.rankme - 2.0).abs() < 1e-5, "{}", found.rankme);
+        assert_eq!(found.rankme, rankme(&rows));
         assert!((found.participation_ratio.unwrap() - 2.0).abs() < 1e-12);
         assert_eq!((found.axes_of_90_percent, found.singular_values.len()), (2, 3));
         let copies = Spectrum::of(&Rows { values: [0.6, 0.8].repeat(5), width: 2 });

@@ -1,4 +1,4 @@
-//! What networks make of images: \[CLS\] features and the head's vectors.
+//! What networks make of images: \[CLS\] features, the head's vectors of \[CLS\] tokens and of patches.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 
 use crate::error::{Error, Result};
 use crate::eval::images::{Selection, Viewer};
-use crate::model::{Crops, Network, Tokens};
+use crate::model::{Crops, Network, Patches, Tokens};
 
 /// A matrix with a row for each image or crop.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,7 +33,7 @@ impl Rows {
     }
 
     /// Adds the first `count` rows of a tensor.
-    fn extend(&mut self, tensor: &Tensor, count: usize) {
+    pub(crate) fn extend(&mut self, tensor: &Tensor, count: usize) {
         self.width = tensor.width();
         self.values.extend_from_slice(&tensor[..count * tensor.width()]);
     }
@@ -127,6 +127,42 @@ impl Networks<'_> {
         let _: ControlFlow<()> = images.for_each_batch(viewer, len, make, &mut visit)?;
         all.iter().try_for_each(|vectors| check(vectors, views))?;
         Ok(all)
+    }
+}
+
+/// Head vectors of all patches of the evaluation view of each image, as one network sees them without
+/// masks: `visit` gets `[images · patches, r]` of one batch after the other, patch after patch in the
+/// order of rows; `progress` is told how many images more are done.
+///
+/// # Errors
+/// An image that cannot be read; vectors that are not finite.
+pub fn see_patches(
+    (network, params): (&Network, &Params),
+    (images, viewer): (&Selection, &Viewer),
+    visit: &mut dyn FnMut(&[f32]),
+    progress: &mut dyn FnMut(usize),
+) -> Result<()> {
+    let extents = viewer.extents(viewer.batch_size, viewer.view.crop as usize);
+    let make = |_, image: &Image8, out: &mut [f32]| viewer.view.apply(image, out);
+    let mut bad = 0;
+    let mut of_batch = |count: usize, pixels: &[f32]| {
+        let crops = [Crops::new(pixels, extents)];
+        let patches = network.infer(params, &crops, Patches::All).patches;
+        let of_image = patches.len() / viewer.batch_size;
+        let seen = &patches[..count * of_image];
+        bad += seen.chunks(of_image).filter(|image| image.iter().any(|x| !x.is_finite())).count();
+        if bad == 0 {
+            visit(seen);
+        }
+        progress(count);
+        ControlFlow::Continue(())
+    };
+    // nothing breaks this off
+    let _: ControlFlow<()> =
+        images.for_each_batch(viewer, viewer.view.output_len(), &make, &mut of_batch)?;
+    match bad {
+        0 => Ok(()),
+        bad => Err(Error::NonFiniteFeatures { bad, all: images.len() }),
     }
 }
 

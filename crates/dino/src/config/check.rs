@@ -73,6 +73,10 @@ impl Config {
         let whole = self.objective.centering != Centering::Sinkhorn || self.optim.accumulate == 1;
         let needed = "be 1 with `objective.centering` = `sinkhorn`, which balances a whole batch";
         check.require(whole, "optim.accumulate", self.optim.accumulate, needed)?;
+        let enough = self.objective.centering != Centering::Sinkhorn || self.model.prototypes >= 2;
+        let needed =
+            "be 2 or more where `objective.centering` = `sinkhorn` shares a batch among them";
+        check.require(enough, "model.prototypes", self.model.prototypes, needed)?;
         let enough = self.objective.lambda_koleo == 0.0 || self.model.prototypes >= 2;
         let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
         check.require(enough, "model.prototypes", self.model.prototypes, needed)?;

@@ -193,6 +193,10 @@ impl Objective {
         check.not_negative("objective.lambda_cls", self.lambda_cls)?;
         check.not_negative("objective.lambda_patch", self.lambda_patch)?;
         check.not_negative("objective.lambda_koleo", self.lambda_koleo)?;
+        let patches = if self.method.masks() { self.lambda_patch } else { 0.0 };
+        let learns = self.lambda_cls + patches + self.lambda_koleo > 0.0;
+        let needed = "be above 0 where no other term of the loss has a weight";
+        check.require(learns, "objective.lambda_cls", self.lambda_cls, needed)?;
         check.fraction("objective.center_momentum", self.center_momentum)?;
         check.fraction("objective.patch_center_momentum", self.patch_center_momentum)
     }

@@ -30,7 +30,8 @@ pub struct Run {
     /// and student), which some alarms need; 0 for none.
     pub diagnose_every_steps: u64,
     /// What an alarm does (collapse, exploding norms, a teacher that is the student): `warn` names it
-    /// and goes on, `stop` saves the run and ends it with exit code 1.
+    /// and goes on, `stop` saves the run and ends it with exit code 1. Partial collapse of the
+    /// prototypes only warns.
     pub on_collapse: OnCollapse,
     /// What the backward pass computes again to need less memory: `none`, `light` (the MLPs' hidden
     /// layers) or `blocks` (everything between the inputs of two blocks).
@@ -43,7 +44,7 @@ pub struct Run {
 pub enum OnCollapse {
     /// It is reported.
     Warn,
-    /// The run is saved and ends.
+    /// The run is saved and ends, unless the prototypes have collapsed in part only.
     Stop,
 }
 

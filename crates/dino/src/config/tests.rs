@@ -269,3 +269,28 @@ fn a_warmup_written_by_hand_is_an_error_when_too_long() {
     let error = config.fit(63).unwrap_err().to_string();
     assert_eq!(error, "`shapes` has 63 images, but one step needs 64");
 }
+
+#[test]
+fn keys_of_the_command_line_that_change_nothing_are_told() {
+    let warnings = |sets: &[&str]| set(sets).unwrap().idle_keys();
+    assert_eq!(
+        warnings(&["masking.ratios=[0.3]", "objective.debye_terms=1", "optim.decay_norms=false"]),
+        [
+            "`masking.ratios` in `--set` changes nothing, because `objective.method` masks no patches",
+            "`objective.debye_terms` in `--set` changes nothing, because `objective.prototype_norm` is \
+             not `vmf`, so there is no normalizer",
+            "`optim.decay_norms` in `--set` changes nothing, because `objective.prototype_norm` is `l2`, \
+             so norms are fixed",
+        ]
+    );
+    let iterations = "objective.sinkhorn_iterations=5";
+    assert_eq!(warnings(&[iterations]).len(), 1);
+    let sinkhorn = "objective.centering=sinkhorn";
+    assert_eq!(warnings(&[iterations, sinkhorn]).len(), 0);
+    assert_eq!(warnings(&["objective.center_momentum=0.5", sinkhorn]).len(), 1);
+    let used = ["objective.method=ibot-vmf", "masking.ratios=[0.3]", "masking.spreads=[0.0]"];
+    assert_eq!(warnings(&[&used[..], &["objective.debye_terms=1"]].concat()).len(), 0);
+    // What a file holds may be meant for other methods.
+    let (_folder, path) = write("[masking]\nratios = [0.3]\n");
+    assert_eq!(Config::resolve(None, Some(&path), &[], &[]).unwrap().idle_keys().len(), 0);
+}

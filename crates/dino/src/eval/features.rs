@@ -140,6 +140,8 @@ pub struct Trained {
     pub objective: Objective,
     /// The center of the teacher's scores of \[CLS\] tokens.
     pub center: Center,
+    /// That of its patches; nothing for methods that do not mask.
+    pub patch_center: Option<Center>,
 }
 
 impl Trained {
@@ -171,11 +173,32 @@ impl Trained {
         let (teacher, student) = (read("teacher.")?, read("student.")?);
         let untrained = init::draw(&network, config.seed, config.model.init_std);
         let objective = Objective::new(&config.objective, head.bottleneck_dim);
-        let momentum = config.objective.center_momentum;
-        let mut center = objective.initial_center(momentum, head.prototypes);
-        center.set_values(&loaded.tensors.get("center", &[head.prototypes])?);
+        let settings = &config.objective;
+        let read_center = |name, momentum, prototypes| -> Result<Center> {
+            let mut center = objective.initial_center(momentum, prototypes);
+            center.set_values(&loaded.tensors.get(name, &[prototypes])?);
+            Ok(center)
+        };
+        let center = read_center("center", settings.center_momentum, head.prototypes)?;
+        let patch_center = match settings.method.masks() {
+            true => {
+                let prototypes = network.head.patch_prototypes.count;
+                Some(read_center("center_patch", settings.patch_center_momentum, prototypes)?)
+            }
+            false => None,
+        };
         let step = loaded.state.step;
-        Ok(Self { config, step, network, teacher, student, untrained, objective, center })
+        Ok(Self {
+            config,
+            step,
+            network,
+            teacher,
+            student,
+            untrained,
+            objective,
+            center,
+            patch_center,
+        })
     }
 }
 

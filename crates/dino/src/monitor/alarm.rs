@@ -50,6 +50,13 @@ impl Kind {
         }
     }
 
+    /// Whether `run.on_collapse = "stop"` ends a run on it. Partial collapse only warns: heads of DINO
+    /// with many prototypes meet it in runs whose features are good (arXiv:2410.14060 finds it in every
+    /// method of the family), so a queue of such runs must not lose them to it.
+    pub fn ends_run(self) -> bool {
+        self != Self::Partial
+    }
+
     /// What it means.
     pub fn cause(self) -> &'static str {
         match self {

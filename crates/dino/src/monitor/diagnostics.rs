@@ -4,8 +4,12 @@
 //! κ         |gₖ| / τₛ of the student's prototypes
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
-//! unique    representatives of a greedy cover of the teacher's μₖ = sign(gₖ) vₖ / ‖vₖ‖ ([`unique`])
+//! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique`])
+//! rankme    dimensions in effect of the teacher's [CLS] vectors of one batch ([`spectrum`])
 //! ```
+//!
+//! A batch has few vectors, so RankMe is at most their number: compare it with itself in the course of
+//! a run, and look at `dino-vmf analyze features` for that of a data set.
 //!
 //! Where there are many prototypes, 4096 of them are compared, evenly spread over the rows:
 //! rows are drawn alike, so any choice does. Copies of a prototype that were not chosen are not seen,
@@ -16,7 +20,9 @@ use engine::simd::dot;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::analysis::spectrum;
 use crate::analysis::unique::unique;
+use crate::analysis::vectors::Rows;
 use crate::objective::Networks;
 
 /// Prototypes that are compared at most: 4096 of width 256, at three thresholds, take half a second on
@@ -40,6 +46,11 @@ pub struct Diagnostics {
     pub prototypes_compared: usize,
     /// How many of them are left if near-duplicates count once.
     pub unique: Unique,
+    /// RankMe of the teacher's \[CLS\] vectors of the step's global crops, from 1 to `rankme_most`: low
+    /// where the vectors fill few dimensions.
+    pub rankme: f64,
+    /// The smaller of the number of these vectors and their width.
+    pub rankme_most: usize,
     /// Distance of the teacher from the student, relative to the student's norm.
     pub teacher_distance: f64,
     /// Euclidean norm of all the student's weights.
@@ -79,6 +90,8 @@ pub struct Sight<'a> {
     pub step: u64,
     /// The two networks, and their prototypes of \[CLS\] tokens.
     pub networks: Networks<'a>,
+    /// The teacher's \[CLS\] vectors of a batch, `[rows, r]`.
+    pub vectors: &'a Rows,
     /// The student's temperature.
     pub student_temp: f64,
     /// The center, `[k]`.
@@ -93,16 +106,20 @@ impl Diagnostics {
         let Networks { prototypes, student, teacher } = sight.networks;
         let kappas = student.get(prototypes.g).iter();
         let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
-        let (g, v) = (teacher.get(prototypes.g), teacher.get(prototypes.v));
-        let (directions, width) = (directions(g, v), v.len() / g.len());
+        let rows = compared(prototypes.count);
+        let count = rows.len();
+        let directions = prototypes.directions(teacher, rows);
+        let width = directions.len() / count;
         let unique = |cosine| unique(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
             step: sight.step,
             kappa: Quantiles::of(kappas),
             center_drift: sight.center_before.map(|before| drift(sight.center, before)),
-            prototypes_compared: directions.len() / width,
+            prototypes_compared: count,
             unique: Unique { at_0_9: unique(0.9), at_0_95: unique(0.95), at_0_975: unique(0.975) },
+            rankme: spectrum::rankme(sight.vectors),
+            rankme_most: sight.vectors.len().min(sight.vectors.width),
             teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
             weight_norm,
         }
@@ -143,18 +160,10 @@ fn drift(center: &[f32], before: &[f32]) -> f64 {
     (squares.sum::<f64>() / center.len().max(1) as f64).sqrt()
 }
 
-/// `μ` of the prototypes that are compared, `[at most COMPARED, r]`.
-fn directions(g: &[f32], v: &[f32]) -> Vec<f32> {
-    let (k, r) = (g.len(), v.len() / g.len());
+/// Rows of the prototypes that are compared, at most `COMPARED`, evenly spread.
+fn compared(k: usize) -> impl ExactSizeIterator<Item = usize> {
     let count = k.min(COMPARED);
-    let mut directions = vec![0.0; count * r];
-    for (i, direction) in directions.chunks_exact_mut(r).enumerate() {
-        let row = i * k / count;
-        let v = &v[row * r..][..r];
-        let scale = 1f32.copysign(g[row]) / dot(v, v).sqrt().max(f32::MIN_POSITIVE);
-        direction.iter_mut().zip(v).for_each(|(direction, v)| *direction = scale * v);
-    }
-    directions
+    (0..count).map(move |i| i * k / count)
 }
 
 #[cfg(test)]
@@ -192,9 +201,12 @@ mod tests {
         teacher.get_mut(prototypes.v)[9] += 0.5;
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
+        // Two directions, of equal weight.
+        let vectors = Rows { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
         let mut sight = Sight {
             step: 7,
             networks,
+            vectors: &vectors,
             student_temp: 0.1,
             center: &center,
             center_before: Some(&before),
@@ -208,6 +220,7 @@ mod tests {
         let norm = student.all().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
         assert!((found.weight_norm - norm).abs() < 1e-5);
         assert!((found.teacher_distance - 0.5 / norm).abs() < 1e-6);
+        assert!((found.rankme - 2.0).abs() < 1e-5 && found.rankme_most == 2, "{}", found.rankme);
         assert!((found.center_drift.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
         sight.center_before = None;
         assert_eq!(Diagnostics::measure(&sight).center_drift, None);
@@ -215,7 +228,8 @@ mod tests {
 
     #[test]
     fn of_many_prototypes_some_are_compared() {
-        let (g, v) = (vec![1.0; 3 * COMPARED + 1], vec![1.0; 2 * (3 * COMPARED + 1)]);
-        assert_eq!(directions(&g, &v).len(), 2 * COMPARED);
+        let rows: Vec<usize> = compared(3 * COMPARED + 1).collect();
+        assert_eq!((rows.len(), rows[1], rows[COMPARED - 1]), (COMPARED, 3, 3 * (COMPARED - 1)));
+        assert_eq!(compared(3).collect::<Vec<_>>(), [0, 1, 2]);
     }
 }

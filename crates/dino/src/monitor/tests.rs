@@ -32,6 +32,8 @@ fn diagnosis(step: u64) -> Diagnostics {
         center_drift: Some(0.1),
         prototypes_compared: 512,
         unique: Unique { at_0_9: 500, at_0_95: 510, at_0_975: 512 },
+        rankme: 40.0,
+        rankme_most: 128,
         teacher_distance: 0.017,
         weight_norm: 121.0,
     }
@@ -196,6 +198,7 @@ fn a_teacher_with_the_weights_of_the_student_is_the_student() {
 fn every_alarm_has_a_name_of_its_own() {
     for (i, kind) in Kind::ALL.into_iter().enumerate() {
         assert_eq!(kind as usize, i);
+        assert_eq!(kind.ends_run(), kind != Kind::Partial);
         assert!(!kind.cause().is_empty() && !kind.remedy().is_empty());
         assert!(Kind::ALL.into_iter().filter(|other| other.name() == kind.name()).count() == 1);
     }

@@ -18,6 +18,7 @@ use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
+use crate::analysis::vectors;
 use crate::model::Vectors;
 use crate::monitor::features::Features;
 use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
@@ -51,8 +52,10 @@ pub(super) struct Sums {
     pub(super) teacher_entropy: f64,
     /// Mean divergence of the student's from them.
     pub(super) kl: f64,
-    /// The teacher's \[CLS\] vectors.
+    /// Spread and agreement of the teacher's \[CLS\] vectors.
     pub(super) features: Features,
+    /// These vectors, `[crops · images, r]` of one micro-batch after the other.
+    pub(super) teacher_vectors: vectors::Rows,
     assigned: Vec<u32>,
 }
 
@@ -109,6 +112,7 @@ impl<'a> Losses<'a> {
         sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
         sums.assigned.extend(&outcome.assigned);
         sums.features.add(&teacher.cls, GLOBAL_CROPS);
+        sums.teacher_vectors.extend(&teacher.cls, teacher.cls.rows());
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
             return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });

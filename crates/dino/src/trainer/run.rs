@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
         let Request { mut config, name, resume } = request;
         let dataset = multicrop::open(&config.data.source)?;
         let (horizon, warnings) = config.fit(dataset.len())?;
-        for warning in warnings {
+        for warning in warnings.into_iter().chain(config.idle_keys()) {
             report(Event::Warning(warning));
         }
         let knn = KnnData::open(&config)?;
@@ -278,7 +278,7 @@ impl<'a> Run<'a> {
             self.metrics.write(record.step, &record)?;
         }
         report(Event::Step(record.clone()));
-        self.watch(&record, report)
+        self.watch(&record, &result.teacher_vectors, report)
     }
 
     /// Leaves out a step whose numbers are not finite, and gives up after too many.

@@ -13,6 +13,7 @@ use multicrop::recipe::GLOBAL_CROPS;
 use streams::{Key, Purpose};
 
 use super::losses::{Losses, Sums};
+use crate::analysis::vectors::Rows;
 use crate::config::Config;
 use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
 use crate::objective::{Center, Kappa, Objective};
@@ -81,6 +82,8 @@ pub struct Report {
     /// How much more alike the crops of one image are than those of different images, at most 1; 0:
     /// the image does not matter. Nothing for a single image. The formula: `monitor/features.rs`.
     pub image_agreement: Option<f64>,
+    /// The teacher's \[CLS\] vectors of all global crops, `[crops · images, r]`.
+    pub teacher_vectors: Rows,
     /// Concentrations of the student's prototypes.
     pub kappa: Kappa,
     /// Norms of the gradients before clipping, in the order of the parameter table.
@@ -211,6 +214,7 @@ impl Step {
             assignment_entropy,
             feature_std: sums.features.std(),
             image_agreement: sums.features.agreement(),
+            teacher_vectors: sums.teacher_vectors,
             kappa: self.objective.kappa(state.student.get(self.network.head.prototypes.g)),
             grad_norms,
             times,

@@ -8,9 +8,9 @@ use dino::analysis::features::Features as Measures;
 use dino::analysis::vectors::Networks;
 use serde::Serialize;
 
-use super::page::{Figure, Page};
+use super::page::{Figure, Page, check_file, write_file};
 use super::plot::{Axis, Plot, short};
-use super::{Opened, Subject, Which, counted, write_page};
+use super::{Opened, Subject, Which, counted};
 use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
@@ -60,13 +60,14 @@ impl Found {
 
 impl Features {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        self.html.as_deref().map_or(Ok(()), check_file)?;
         let opened = self.subject.open()?;
         let found = self.find(&opened, console)?;
         let subject = self.subject.describe(&opened);
         show(&subject, &found, console);
         console.event("features", &found);
         if let Some(path) = &self.html {
-            write_page(path, &page(&subject, &found), console)?;
+            write_file(path, &page(&subject, &found), console)?;
         }
         Ok(())
     }

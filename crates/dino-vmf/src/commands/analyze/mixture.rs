@@ -3,6 +3,8 @@
 mod browser;
 mod gallery;
 mod html;
+mod images;
+mod patches;
 mod plots;
 mod text;
 
@@ -11,23 +13,17 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::analysis::assignment::Components;
-use dino::analysis::mixture::{self, Labels};
-use dino::analysis::vectors::{Networks, Rows, Vectors};
-use dino::error::Error;
-use dino::eval::features::open_labelled;
-use dino::eval::images::Selection;
-use dino::eval::knn::{self, Labelled};
+use dino::analysis::mixture;
+use dino::model::head::Prototypes;
 use dino::objective::Center;
 use serde::Serialize;
 
-use super::{Opened, Subject, Which, counted, write_page};
+use super::page::{check_file, write_file};
+use super::{Opened, Subject, Which};
 use crate::console::Console;
 
 /// Images that are kept for each prototype.
 const NEAREST: usize = 8;
-/// k-NN as `eval knn` reports it.
-const NEIGHBORS: usize = 20;
-const VOTE_TEMPERATURE: f64 = 0.07;
 
 /// Look into the mixture: prototypes in use, copies, kappa, entropies, agreement with labels
 ///
@@ -37,16 +33,23 @@ const VOTE_TEMPERATURE: f64 = 0.07;
 /// well components agree with them and whether images of components with a large kappa are easier for
 /// k-NN. `--html` writes a page with plots, a table of all prototypes and their nearest images.
 ///
+/// With `--patches` the same is told of the patches of these images and the prototypes that patches of
+/// iBOT have: each patch is assigned, and has the label of its image. There is no k-NN of patches.
+///
 /// With `--json` the result is one line, an object with `"event":"mixture"`; `nearest` there are
-/// places of images in the source. docs/analysis.md explains each number.
+/// places of images in the source, `nearest_patches` the numbers of patches in them, row by row, and
+/// every `images` counts what `assigned` says. docs/analysis.md explains each number.
 ///
 /// Example: dino-vmf analyze mixture --checkpoint runs/a --data photos:test --html mixture.html
 #[derive(Debug, Args)]
 pub(crate) struct Mixture {
     #[command(flatten)]
     subject: Subject,
+    /// Look into the mixture of patches, of a run of `ibot` or `ibot-vmf`
+    #[arg(long)]
+    patches: bool,
     /// Labelled images that vote in k-NN, at most as many; the others of `--data` if not given
-    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "patches")]
     train: Option<String>,
     /// Temperature of the assignments; the network's own at the end of the run if not given
     #[arg(long, value_name = "T", value_parser = positive, allow_negative_numbers = true)]
@@ -71,123 +74,113 @@ struct Found<'a> {
     network: Which,
     data: String,
     classes: &'a [String],
+    #[serde(flatten)]
+    seen: Seen<'a>,
+}
+
+/// What images or patches say about their mixture.
+#[derive(Debug, Serialize)]
+struct Seen<'a> {
+    /// What belongs to components.
+    assigned: Assigned,
+    /// Patches on a side of an image, where they are assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_grid: Option<usize>,
     dimensions: usize,
     temperature: f64,
     centered: bool,
-    /// Who votes in k-NN; nobody without labels.
+    /// Who votes in k-NN; nobody without labels, or for patches.
     voters: Option<&'a str>,
     #[serde(flatten)]
     mixture: mixture::Mixture,
 }
 
+/// What is assigned to components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Assigned {
+    Images,
+    Patches,
+}
+
+impl Assigned {
+    /// One of them with its article.
+    fn one(self) -> &'static str {
+        match self {
+            Self::Images => "an image",
+            Self::Patches => "a patch",
+        }
+    }
+
+    /// Several of them.
+    fn many(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Patches => "patches",
+        }
+    }
+}
+
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        self.html.as_deref().map_or(Ok(()), check_file)?;
         let opened = self.subject.open()?;
         let found = self.find(&opened, console)?;
-        text::show(&self.subject.describe(&opened), &found, console);
+        let subject = self.subject.describe(&opened);
+        text::show(&subject, &found, console);
         console.event("mixture", &found);
         if let Some(path) = &self.html {
             let shown = self.html_prototypes as usize;
             let gallery = gallery::Gallery::new(&found, &opened, shown)?;
-            write_page(
-                path,
-                &html::page(&self.subject.describe(&opened), &found, &gallery),
-                console,
-            )?;
+            write_file(path, &html::page(&subject, &found, &gallery), console)?;
         }
         Ok(())
     }
 
     fn find<'a>(&'a self, opened: &'a Opened, console: &mut Console) -> Result<Found<'a>> {
+        let seen = match self.patches {
+            true => self.of_patches(opened, console)?,
+            false => self.of_images(opened, console)?,
+        };
         let Opened { trained, images, which, .. } = opened;
-        let (vectors, voters) = self.see(opened, console)?;
-        let (temperature, center) = self.assigning(opened);
-        let components = Components::new(
-            &trained.objective,
-            trained.network.head.prototypes,
-            opened.params(),
-            temperature,
-            center,
-        );
-        let mut assignments = components.assign(&vectors.bottleneck, NEAREST);
-        for place in assignments.nearest.iter_mut().flatten() {
-            *place = images.indices()[*place as usize] as u32;
-        }
-        let dataset = images.dataset();
-        let labelled = !dataset.classes().is_empty();
-        let labels = labelled.then(|| labels(bank(vectors.features, images), voters));
         Ok(Found {
             checkpoint: self.subject.checkpoint.display().to_string(),
             step: trained.step,
             network: *which,
-            data: dataset.describe(),
-            classes: dataset.classes(),
-            dimensions: components.directions.width,
-            temperature,
-            centered: center.is_some(),
-            voters: labelled.then(|| self.train.as_deref().unwrap_or("leave one out")),
-            mixture: mixture::Mixture::new(&components, &assignments, labels.as_ref()),
+            data: images.dataset().describe(),
+            classes: images.dataset().classes(),
+            seen,
         })
     }
 
-    /// Vectors of the images, and the features that vote if there is `--train`.
-    fn see(&self, opened: &Opened, console: &mut Console) -> Result<(Vectors, Option<Labelled>)> {
-        let Opened { trained, images, viewer, .. } = opened;
-        let voters = self.voters(images)?;
-        let total = images.len() + voters.as_ref().map_or(0, Selection::len);
-        let networks = Networks { network: &trained.network, params: &[opened.params()] };
-        let mut progress = counted(console, "assigning", total);
-        let mut see = |images: &Selection| -> Result<Vectors> {
-            let vectors = networks.see(images, viewer, &mut progress)?;
-            Ok(vectors.into_iter().next().unwrap_or_default())
+    /// The components that a network has at its own temperature, or at that of the flag: of its
+    /// prototypes, with the teacher's center, if there is one and the flags leave it.
+    fn components(
+        &self,
+        opened: &Opened,
+        prototypes: Prototypes,
+        (teacher_temp, center): (f64, Option<&Center>),
+    ) -> Assigning {
+        let Opened { trained, which, .. } = opened;
+        let (own, center) = match which {
+            Which::Teacher => (teacher_temp, center.filter(|_| !self.no_center)),
+            Which::Student => (trained.config.objective.student_temp, None),
         };
-        let vectors = see(images)?;
-        let voters = match &voters {
-            Some(voters) => Some(bank(see(voters)?.features, voters)),
-            None => None,
-        };
-        drop(progress);
-        console.end_progress();
-        Ok((vectors, voters))
-    }
-
-    /// Temperature and center of the assignments.
-    fn assigning<'a>(&self, opened: &'a Opened) -> (f64, Option<&'a Center>) {
-        let settings = &opened.trained.config.objective;
-        let (own, center) = match opened.which {
-            Which::Teacher => (settings.teacher_temp, Some(&opened.trained.center)),
-            Which::Student => (settings.student_temp, None),
-        };
-        (self.temperature.unwrap_or(own), center.filter(|_| !self.no_center))
-    }
-
-    /// The images of `--train`.
-    fn voters(&self, images: &Selection) -> Result<Option<Selection>> {
-        let Some(train) = &self.train else { return Ok(None) };
-        if images.dataset().classes().is_empty() {
-            return Err(Error::NoLabels { data: self.subject.data.clone() }.into());
+        let temperature = self.temperature.unwrap_or(own);
+        let (objective, params) = (&trained.objective, opened.params());
+        Assigning {
+            components: Components::new(objective, prototypes, params, temperature, center),
+            temperature,
+            centered: center.is_some(),
         }
-        let dataset = open_labelled(train)?;
-        multicrop::same_classes(dataset.as_ref(), images.dataset())?;
-        Ok(Some(Selection::new(dataset, Some(self.subject.most()), 1)))
     }
 }
 
-/// Features with labels, ready for k-NN.
-fn bank(features: Rows, images: &Selection) -> Labelled {
-    let Rows { values, width } = features;
-    let mut bank = Labelled { rows: values, width, labels: images.labels() };
-    bank.normalize();
-    bank
-}
-
-/// Labels of images, and whether k-NN finds them: among voters, or else among the other images.
-fn labels(images: Labelled, voters: Option<Labelled>) -> Labels {
-    let right = match voters {
-        Some(voters) => knn::right(&voters, &images, NEIGHBORS, VOTE_TEMPERATURE),
-        None => knn::leave_one_out(&images, NEIGHBORS, VOTE_TEMPERATURE),
-    };
-    Labels { labels: images.labels, right }
+/// A mixture with what it is made of.
+struct Assigning {
+    components: Components,
+    temperature: f64,
+    centered: bool,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

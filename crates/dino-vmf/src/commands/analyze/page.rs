@@ -1,6 +1,12 @@
 //! A page of numbers and plots in one file that needs no other: style and script lie in it.
 
 use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::console::Console;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -108,9 +114,54 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Refuses a file that a page cannot be written to, before there is a page to lose. Leaves the folder
+/// as it is.
+///
+/// # Errors
+/// A folder that is not there, or a file that cannot be opened.
+pub(super) fn check_file(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(
+            "cannot write `{}`, because there is no folder `{}`",
+            path.display(),
+            folder.display()
+        );
+    }
+    let is_new = fs::symlink_metadata(path).is_err();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.with_context(|| format!("cannot write `{}`", path.display()))?;
+    if is_new {
+        fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes a page and says where.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn write_file(path: &Path, page: &str, console: &mut Console) -> Result<()> {
+    fs::write(path, page).with_context(|| format!("cannot write `{}`", path.display()))?;
+    console.note(format!("page: {} ({:.1} MB)", path.display(), page.len() as f64 / 1e6));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checking_a_file_leaves_everything_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new.html"), folder.path().join("old.html"));
+        fs::write(&old, "a page").unwrap();
+        check_file(&new).unwrap();
+        check_file(&old).unwrap();
+        assert!(!new.exists());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "a page");
+        assert!(check_file(folder.path()).is_err());
+    }
 
     #[test]
     fn names_of_files_cannot_break_the_page() {

@@ -5,6 +5,7 @@ use dino::monitor::Alarm;
 use dino::trainer::{Event, KnnRecord, Started, StepRecord, Summary};
 use serde_json::json;
 
+use crate::commands::viewing::show_images;
 use crate::console::{Console, Progress};
 
 /// Share of the time from which on waiting for images is worth a word.
@@ -39,9 +40,7 @@ impl<'a> View<'a> {
             Event::Alarm(alarm) => self.show_alarm(alarm),
             Event::Diagnostics(found) => self.console.event("diagnostics", found),
             Event::Evaluating { what, done, total } => {
-                let text = format!(" images, {}", in_words(what));
-                let (done, total) = (*done as u64, *total as u64);
-                self.console.progress(&Progress { what: "k-NN", done, total, text }, false);
+                show_images(self.console, "k-NN", (*done, *total), in_words(what));
             }
             Event::Knn(record) => self.show_knn(record),
             Event::Checkpoint { path, step } => {

@@ -58,7 +58,8 @@ fn components_are_counted_and_listed_by_mass() {
     let components = components(&[1.0, -1.0, 1.0, 2.0], &[0.0, 270.0, 1.0, 200.0]);
     let assignments = components.assign(&rows(&[0.0, -3.0, 91.0, 80.0, 100.0]), 2);
     assert_eq!(assignments.assigned, [0, 0, 1, 1, 1]);
-    let labels = Labels { labels: vec![0, 0, 1, 1, 0], right: vec![true, true, true, true, false] };
+    let labels =
+        Labels { labels: vec![0, 0, 1, 1, 0], right: Some(vec![true, true, true, true, false]) };
     let found = Mixture::new(&components, &assignments, Some(&labels));
     assert_eq!((found.images, found.prototypes, found.in_use), (5, 4, 2));
     assert_eq!(found.unique.iter().map(|unique| unique.all).collect::<Vec<_>>(), [3, 3, 3]);
@@ -91,9 +92,27 @@ fn information_is_the_difference_of_entropies() {
 fn one_image_and_one_component_are_enough() {
     let components = components(&[1.0], &[10.0]);
     let assignments = components.assign(&rows(&[0.0]), 8);
-    let labels = Labels { labels: vec![4], right: vec![false] };
+    let labels = Labels { labels: vec![4], right: Some(vec![false]) };
     let found = Mixture::new(&components, &assignments, Some(&labels));
     assert_eq!((found.in_use, found.entropy.marginal, found.mass.gini), (1, 0.0, 0.0));
     assert_eq!((found.mass.largest, found.mass.top_percent), (1.0, 1.0));
     assert_eq!(found.components[0].nearest, [0]);
+}
+
+#[test]
+fn rows_of_patches_are_found_in_their_images() {
+    let components = components(&[1.0, 1.0], &[0.0, 90.0]);
+    let assignments = components.assign(&rows(&[0.0, 90.0, 80.0, 10.0, 2.0, 89.0]), 2);
+    let labels = Labels { labels: vec![1, 1, 1, 0, 0, 0], right: None };
+    let mut found = Mixture::new(&components, &assignments, Some(&labels));
+    assert!(found.ease.is_none() && found.labels.is_some());
+    let of = |found: &Mixture, prototype| {
+        let mut components = found.components.iter();
+        components.find(|component| component.prototype == prototype).unwrap().clone()
+    };
+    assert_eq!((of(&found, 0).nearest, of(&found, 0).accuracy), (vec![0, 4], None));
+    // three patches of each of the images 7 and 9
+    found.locate(&[7, 9], Some(3));
+    assert_eq!((of(&found, 0).nearest, of(&found, 0).nearest_patches), (vec![7, 9], vec![0, 1]));
+    assert_eq!((of(&found, 1).nearest, of(&found, 1).nearest_patches), (vec![7, 9], vec![1, 2]));
 }

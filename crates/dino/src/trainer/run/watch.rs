@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::events::{Event, StepRecord};
 use super::super::step::{State, Step};
 use super::Run;
+use crate::analysis::vectors::Rows;
 use crate::config::OnCollapse;
 use crate::error::{Error, Result};
 use crate::model::init;
@@ -32,16 +33,18 @@ impl Watch {
 }
 
 impl Run<'_> {
-    /// Reports the alarms that start or end with this step; an alarm ends the run if it shall.
+    /// Reports the alarms that start or end with this step, which the teacher saw as these vectors; an
+    /// alarm ends the run if it shall.
     pub(super) fn watch(
         &mut self,
         record: &StepRecord,
+        vectors: &Rows,
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
         let mut alarms = self.watch.monitor.step(&reading(record));
         let every = self.config().run.diagnose_every_steps;
         if every > 0 && record.step.is_multiple_of(every) {
-            let found = self.diagnose();
+            let found = self.diagnose(vectors);
             self.metrics.write(found.step, &json!({ "diagnostics": found }))?;
             alarms.extend(self.watch.monitor.diagnose(&found));
             report(Event::Diagnostics(found));
@@ -50,7 +53,7 @@ impl Run<'_> {
             self.metrics.write(alarm.step, &json!({ "alarm": alarm }))?;
             report(Event::Alarm(alarm.clone()));
         }
-        match alarms.into_iter().find(|alarm| alarm.raised) {
+        match alarms.into_iter().find(|alarm| alarm.raised && alarm.kind.ends_run()) {
             Some(alarm) if self.config().run.on_collapse == OnCollapse::Stop => {
                 self.stop_on(alarm, report)
             }
@@ -63,12 +66,13 @@ impl Run<'_> {
         Err(Error::Alarm { alarm: Box::new(alarm), path })
     }
 
-    fn diagnose(&mut self) -> Diagnostics {
+    fn diagnose(&mut self, vectors: &Rows) -> Diagnostics {
         let (state, step) = (&self.state, &self.step);
         let prototypes = step.network.head.prototypes;
         let found = Diagnostics::measure(&Sight {
             step: state.step,
             networks: Networks { prototypes, student: &state.student, teacher: &state.teacher },
+            vectors,
             student_temp: step.config.objective.student_temp,
             center: state.center.values(),
             center_before: self.watch.center_before.as_deref(),

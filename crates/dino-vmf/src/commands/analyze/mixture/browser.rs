@@ -6,9 +6,9 @@ use dino::analysis::mixture::{Component, Mixture};
 
 use super::super::page::{Page, escape};
 use super::super::plot::short;
-use super::Found;
 use super::gallery::Gallery;
 use super::html::percent;
+use super::{Found, Seen};
 
 /// Sorts and searches the table and shows a prototype's images beside it.
 const SCRIPT: &str = include_str!("browser.js");
@@ -17,15 +17,15 @@ const ROWS: usize = 10_000;
 
 /// The table of prototypes; below it, or with a script beside it, the nearest images.
 pub(super) fn browser(found: &Found<'_>, gallery: &Gallery, page: &mut Page) {
-    let components = &found.mixture.components;
+    let Seen { mixture, assigned, .. } = &found.seen;
+    let (components, things) = (&mixture.components, assigned.many());
     let rows = table(found, gallery.components);
-    let listed = found.mixture.prototypes.min(ROWS);
-    let more = match found.mixture.prototypes - listed {
+    let more = match mixture.prototypes - mixture.prototypes.min(ROWS) {
         0 => String::new(),
-        more => format!(" {more} prototypes without images are not listed."),
+        more => format!(" {more} prototypes without {things} are not listed."),
     };
     page.add(&format!(
-        "<p class='note'>Choose a prototype to see the images nearest to its direction, assigned to it or \
+        "<p class='note'>Choose a prototype to see the {things} nearest to its direction, assigned to it or \
          not; the {} in use with the largest mass have some.{more}</p><div class='browser'><div class='scroll' id='list'>{rows}</div>\
          <div id='gallery'>",
         gallery.components
@@ -35,16 +35,16 @@ pub(super) fn browser(found: &Found<'_>, gallery: &Gallery, page: &mut Page) {
         page.add(&format!(
             "<details id='p{}'{open}><summary>{}</summary><div class='strip'>{}</div></details>",
             component.prototype,
-            escape(&caption(component, found.classes)),
+            escape(&caption(component, things, found.classes)),
             gallery.strip(component)
         ));
     }
     page.add(&format!("</div></div><style>{}</style><script>{SCRIPT}</script>", gallery.style));
 }
 
-fn caption(component: &Component, classes: &[String]) -> String {
+fn caption(component: &Component, things: &str, classes: &[String]) -> String {
     let Component { prototype, images, kappa, .. } = component;
-    let mut text = format!("Prototype {prototype}: {images} images, kappa {}", short(*kappa));
+    let mut text = format!("Prototype {prototype}: {images} {things}, kappa {}", short(*kappa));
     if let (Some(label), Some(purity)) = (class(component, classes), component.purity) {
         let _ = write!(text, ", {:.0} % {label}", 100.0 * purity);
     }
@@ -57,12 +57,17 @@ fn class<'a>(component: &Component, classes: &'a [String]) -> Option<&'a str> {
 
 /// Rows of the prototypes in use, the largest mass first, then of the others as far as there is room.
 fn table(found: &Found<'_>, shown: usize) -> String {
-    let mixture = &found.mixture;
-    let labelled = mixture.labels.is_some();
-    let more = if labelled { "<th>label</th><th>purity</th><th>k-NN</th>" } else { "" };
+    let Seen { mixture, assigned, .. } = &found.seen;
+    let more = match (&mixture.labels, &mixture.ease) {
+        (Some(_), Some(_)) => vec!["label", "purity", "k-NN"],
+        (Some(_), None) => vec!["label", "purity"],
+        (None, _) => Vec::new(),
+    };
+    let head = more.iter().map(|name| format!("<th>{name}</th>")).collect::<String>();
     let mut rows = format!(
-        "<table><thead><tr><th>prototype</th><th>mass</th><th>kappa</th><th>images</th>{more}\
-         </tr></thead><tbody>"
+        "<table><thead><tr><th>prototype</th><th>mass</th><th>kappa</th><th>{}</th>{head}\
+         </tr></thead><tbody>",
+        assigned.many()
     );
     for (place, component) in mixture.components.iter().enumerate().take(ROWS) {
         let link = (place < shown).then(|| format!(" data-p='{}'", component.prototype));
@@ -70,7 +75,7 @@ fn table(found: &Found<'_>, shown: usize) -> String {
         let labels = labels(component, found.classes);
         let _ = write!(rows, "<tr{}>{numbers}{labels}</tr>", link.unwrap_or_default());
     }
-    let empty = if labelled { "<td></td><td></td><td></td>" } else { "" };
+    let empty = "<td></td>".repeat(more.len());
     for prototype in unused(mixture).take(ROWS.saturating_sub(mixture.components.len())) {
         let _ = write!(rows, "<tr>{}{empty}</tr>", numbers(prototype, 0, mixture));
     }
@@ -86,11 +91,10 @@ fn numbers(prototype: usize, images: usize, mixture: &Mixture) -> String {
 
 /// Cells about labels, if there are any.
 fn labels(component: &Component, classes: &[String]) -> String {
-    let Component { purity: Some(purity), accuracy: Some(accuracy), .. } = component else {
-        return String::new();
-    };
+    let Some(purity) = component.purity else { return String::new() };
     let (label, purity) = (escape(class(component, classes).unwrap_or("")), 100.0 * purity);
-    format!("<td>{label}</td><td>{purity:.0} %</td><td>{accuracy:.0} %</td>")
+    let accuracy = component.accuracy.map(|accuracy| format!("<td>{accuracy:.0} %</td>"));
+    format!("<td>{label}</td><td>{purity:.0} %</td>{}", accuracy.unwrap_or_default())
 }
 
 /// Prototypes without an image, the largest mass first.

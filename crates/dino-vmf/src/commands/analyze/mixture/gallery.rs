@@ -31,6 +31,8 @@ pub(super) struct Gallery {
     /// One rule of style for each image.
     pub(super) style: String,
     captions: BTreeMap<u32, Caption>,
+    /// Patches on a side, where patches are assigned.
+    patch_grid: Option<usize>,
 }
 
 /// What stands at an image.
@@ -42,7 +44,8 @@ struct Caption {
 impl Gallery {
     /// Reads the images of at most `most` components.
     pub(super) fn new(found: &Found<'_>, opened: &Opened, most: usize) -> Result<Self> {
-        let components = &found.mixture.components[..most.min(found.mixture.components.len())];
+        let components = &found.seen.mixture.components;
+        let components = &components[..most.min(components.len())];
         let mut wanted: Vec<u32> = components.iter().flat_map(|c| &c.nearest).copied().collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -63,23 +66,40 @@ impl Gallery {
             let name = dataset.name(index as usize);
             captions.insert(index, Caption { class: class.unwrap_or_default(), name });
         }
-        Ok(Self { components: components.len(), style, captions })
+        let patch_grid = found.seen.patch_grid;
+        Ok(Self { components: components.len(), style, captions, patch_grid })
     }
 
-    /// The images of a component, nearest first.
+    /// The images of a component, nearest first; of patches each in its image, framed.
     pub(super) fn strip(&self, component: &Component) -> String {
-        let cell = |index: &u32| {
+        let Component { nearest, nearest_patches, .. } = component;
+        let cell = |(place, index): (usize, &u32)| {
             let Some(Caption { class, name }) = self.captions.get(index) else {
                 return String::new();
             };
-            let (class, name) = (escape(class), escape(name));
+            let patch = self.patch_grid.zip(nearest_patches.get(place));
+            let (frame, words) = match patch {
+                Some((side, &patch)) => framed(side, patch as usize),
+                None => (String::new(), String::new()),
+            };
+            let (class, name) = (escape(class), escape(name) + &words);
             format!(
-                "<span><i class='i{index}' role='img' title='{name}' aria-label='{name}'></i>\
+                "<span><i class='i{index}' role='img' title='{name}' aria-label='{name}'>{frame}</i>\
                  {class}</span>"
             )
         };
-        component.nearest.iter().map(cell).collect()
+        nearest.iter().enumerate().map(cell).collect()
     }
+}
+
+/// A frame around a patch of an image with `side` patches on a side, and its place in words.
+fn framed(side: usize, patch: usize) -> (String, String) {
+    let (row, column) = (patch / side, patch % side);
+    let percent = |part: usize| 100.0 * part as f64 / side as f64;
+    let (top, left, size) = (percent(row), percent(column), percent(1));
+    let frame =
+        format!("<b style='top:{top:.2}%;left:{left:.2}%;width:{size:.2}%;height:{size:.2}%'></b>");
+    (frame, format!(", patch in row {} and column {}", row + 1, column + 1))
 }
 
 /// A view as a small JPEG, in gray unless it has colors.
@@ -101,6 +121,13 @@ fn encode(view: &Image8) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_lies_wordsits_patch_does() {
+        let (frame, place) = framed(4, 7);
+        assert_eq!(frame, "<b style='top:25.00%;left:75.00%;width:25.00%;height:25.00%'></b>");
+        assert_eq!(place, ", patch in row 2 and column 4");
+    }
 
     #[test]
     fn views_of_any_number_of_channels_become_pictures() {

@@ -4,23 +4,27 @@ use dino::analysis::mixture::Mixture;
 
 use super::super::page::Page;
 use super::super::plot::short;
-use super::Found;
 use super::browser::browser;
 use super::gallery::Gallery;
 use super::plots::figures;
+use super::{Assigned, Found, Seen};
 
 /// The page.
 pub(super) fn page(subject: &str, found: &Found<'_>, gallery: &Gallery) -> String {
-    let mixture = &found.mixture;
-    let center = if found.centered { "with the center" } else { "without a center" };
-    let subtitle = format!("{subject}; temperature {}, {center}", found.temperature);
+    let Seen { assigned, temperature, centered, mixture, .. } = &found.seen;
+    let center = if *centered { "with the center" } else { "without a center" };
+    let patches = match found.seen.patch_grid {
+        Some(side) => format!("; {} patches, {side} x {side} of each image", mixture.images),
+        None => String::new(),
+    };
+    let subtitle = format!("{subject}{patches}; temperature {temperature}, {center}");
     let mut page = Page::new(&format!("A mixture of {} components", mixture.prototypes), &subtitle);
     page.tiles(&tiles(mixture));
     page.heading("How it is used");
-    page.figures(&figures(mixture));
+    page.figures(&figures(mixture, *assigned));
     page.heading("In numbers");
-    prototypes(mixture, &mut page);
-    assignments(mixture, &mut page);
+    prototypes(mixture, *assigned, &mut page);
+    assignments(mixture, *assigned, &mut page);
     page.heading("Prototypes");
     browser(found, gallery, &mut page);
     page.finish()
@@ -52,8 +56,8 @@ fn tiles(mixture: &Mixture) -> Vec<(&'static str, String, String)> {
 }
 
 /// Counts and concentrations, of all prototypes and of those in use.
-fn prototypes(mixture: &Mixture, page: &mut Page) {
-    let meaning = "that at least one image prefers to all others".to_owned();
+fn prototypes(mixture: &Mixture, assigned: Assigned, page: &mut Page) {
+    let meaning = format!("that at least one of the {} prefers to all others", assigned.many());
     let (all, in_use) = (mixture.prototypes.to_string(), mixture.in_use.to_string());
     let mut rows = vec![vec!["prototypes".to_owned(), all, in_use, meaning]];
     rows.extend(mixture.unique.iter().map(|unique| {
@@ -70,7 +74,7 @@ fn prototypes(mixture: &Mixture, page: &mut Page) {
 }
 
 /// Entropies, mass and agreement.
-fn assignments(mixture: &Mixture, page: &mut Page) {
+fn assignments(mixture: &Mixture, assigned: Assigned, page: &mut Page) {
     let (entropy, mass) = (&mixture.entropy, &mixture.mass);
     let number = |number: f64| format!("{number:.3}");
     let mut rows = Vec::new();
@@ -81,18 +85,19 @@ fn assignments(mixture: &Mixture, page: &mut Page) {
     row("marginal entropy", number(entropy.marginal), meaning);
     let meaning = "of one assignment, on average: decided ones are small";
     row("conditional entropy", number(entropy.conditional), meaning);
-    let meaning = "their difference: what a component tells about an image";
-    row("mutual information", number(entropy.mutual_information), meaning);
+    let meaning = format!("their difference: what a component tells about {}", assigned.one());
+    row("mutual information", number(entropy.mutual_information), &meaning);
     let meaning = "0 where all have the same, 1 where one has everything";
     row("Gini of mass", number(mass.gini), meaning);
-    row("mass not in use", percent(mass.unused), "of components that no image prefers");
+    row("mass not in use", percent(mass.unused), "of components that none prefers");
     if let Some(labels) = &mixture.labels {
         let meaning =
             "information of components and labels: 0 none, 1 equal; favors many components";
         row("NMI", number(labels.nmi), meaning);
         row("ARI", number(labels.ari), "pairs that both put together: 0 chance, 1 equal");
-        let meaning = "images with the most frequent label of their component";
-        row("purity", number(labels.purity), meaning);
+        let meaning =
+            format!("{} with the most frequent label of their component", assigned.many());
+        row("purity", number(labels.purity), &meaning);
     }
     page.table(&["", "", ""], &rows);
 }

@@ -6,19 +6,21 @@ use dino::analysis::mixture::{Ease, Kappa, Mixture};
 
 use super::super::page::Figure;
 use super::super::plot::{Axis, Bar, Plot, short};
-use super::NEIGHBORS;
+use super::Assigned;
 use super::html::percent;
+use super::images::NEIGHBORS;
 
 /// All plots.
-pub(super) fn figures(mixture: &Mixture) -> Vec<Figure> {
-    let mut figures = vec![mass(mixture), kappa(&mixture.kappa), decided(mixture)];
+pub(super) fn figures(mixture: &Mixture, assigned: Assigned) -> Vec<Figure> {
+    let mut figures =
+        vec![mass(mixture, assigned), kappa(&mixture.kappa), decided(mixture, assigned)];
     let ordered = mixture.ease.as_ref().filter(|_| !mixture.kappa.fixed);
     figures.extend(ordered.map(ease));
     figures
 }
 
 /// Mass of all prototypes, the largest first.
-fn mass(mixture: &Mixture) -> Figure {
+fn mass(mixture: &Mixture, assigned: Assigned) -> Figure {
     let count = mixture.prototypes as f64;
     let mut shares: Vec<f64> = mixture.mass.shares.iter().map(|share| share * count).collect();
     shares.sort_by(|a, b| b.total_cmp(a));
@@ -34,8 +36,9 @@ fn mass(mixture: &Mixture) -> Figure {
         svg: plot.finish("mass of prototypes by rank"),
         series: Vec::new(),
         note: format!(
-            "The largest has {} of all images' probability, the largest hundredth {}.",
+            "The largest has {} of the probability of all {}, the largest hundredth {}.",
             percent(mixture.mass.largest),
+            assigned.many(),
             percent(mixture.mass.top_percent)
         ),
     }
@@ -91,12 +94,13 @@ fn histogram_bars(histogram: &Histogram, axis: Axis<'_>, name: &str) -> Vec<Bar>
 }
 
 /// How undecided single assignments are.
-fn decided(mixture: &Mixture) -> Figure {
+fn decided(mixture: &Mixture, assigned: Assigned) -> Figure {
     let histogram = &mixture.entropy.histogram;
     let most = histogram.counts.iter().copied().max().unwrap_or(1) as f64;
-    let x = Axis::linear(histogram.low, histogram.high, "entropy of an image's assignment, nats");
-    let mut plot = Plot::new(x, Axis::linear(0.0, 1.05 * most, "images"));
-    plot.bars("one", &histogram_bars(histogram, x, "images"));
+    let name = format!("entropy of {}'s assignment, nats", assigned.one());
+    let x = Axis::linear(histogram.low, histogram.high, &name);
+    let mut plot = Plot::new(x, Axis::linear(0.0, 1.05 * most, assigned.many()));
+    plot.bars("one", &histogram_bars(histogram, x, assigned.many()));
     Figure {
         title: "Certainty",
         svg: plot.finish("histogram of the entropy of assignments"),

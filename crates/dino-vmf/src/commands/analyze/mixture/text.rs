@@ -3,14 +3,18 @@
 use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
 
 use super::super::plot::short;
-use super::{Found, NEIGHBORS};
+use super::images::NEIGHBORS;
+use super::{Found, Seen};
 use crate::console::Console;
 
 /// Writes all tables.
 pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
-    let Found { temperature, mixture, .. } = found;
-    let center = if found.centered { "with the center" } else { "without a center" };
+    let Seen { temperature, centered, mixture, .. } = &found.seen;
+    let center = if *centered { "with the center" } else { "without a center" };
     console.text(subject);
+    if let Some(side) = found.seen.patch_grid {
+        console.text(format!("{} patches, {side} x {side} of each image", mixture.images));
+    }
     console.text(format!("assignments at temperature {temperature}, {center}"));
     console.text("");
     prototypes(mixture, console);
@@ -21,7 +25,7 @@ pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
             labels.classes, labels.nmi, labels.ari, labels.purity
         ));
     }
-    if let (Some(ease), Some(voters)) = (&mixture.ease, found.voters) {
+    if let (Some(ease), Some(voters)) = (&mixture.ease, found.seen.voters) {
         self::ease(ease, voters, mixture.kappa.fixed, console);
     }
 }

@@ -1,0 +1,54 @@
+//! How a checkpoint is shown images: what `eval` and `analyze` have in common.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use dino::config::Eval;
+use dino::eval::features::Trained;
+
+use super::use_threads;
+use crate::console::{Console, Progress};
+
+/// Size of what the network sees, and threads.
+#[derive(Debug, Args)]
+pub(crate) struct Viewing {
+    /// Length of the shorter side after resizing; as in the run if not given
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<usize>,
+    /// Side of the central crop; as in the run if not given
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<usize>,
+    /// Threads that compute, 0 for all cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+impl Viewing {
+    /// Starts the threads and reads a checkpoint, whose `[eval]` becomes what the flags say; `set`
+    /// changes more of it.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read, or settings that cannot be.
+    pub(crate) fn read(&self, checkpoint: &Path, set: impl FnOnce(&mut Eval)) -> Result<Trained> {
+        use_threads(self.threads)?;
+        let mut trained = Trained::read(checkpoint)?;
+        let eval = &mut trained.config.eval;
+        eval.resize = self.resize.or(eval.resize);
+        eval.crop = self.crop.or(eval.crop);
+        set(eval);
+        trained.config.validate()?;
+        Ok(trained)
+    }
+}
+
+/// Tells the console how many of the images are done; `text` says with what.
+pub(crate) fn show_images(
+    console: &mut Console,
+    what: &'static str,
+    (done, total): (usize, usize),
+    text: &str,
+) {
+    let (done, total, text) = (done as u64, total as u64, format!(" images, {text}"));
+    console.progress(&Progress { what, done, total, text }, false);
+}

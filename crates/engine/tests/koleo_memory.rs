@@ -1,0 +1,78 @@
+//! KoLeo-proto never holds a `[k, k]` matrix. Alone in its process: the pool is one per process.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::Tensor;
+use engine::ops::koleo::{Form, backward, forward};
+use engine::pool;
+
+const R: usize = 256;
+const MIB: usize = 1 << 20;
+
+/// Tests of one process take turns.
+static POOL: Mutex<()> = Mutex::new(());
+
+/// Numbers between −1 and 1 without structure that matters here.
+fn numbers(shape: &[usize]) -> Tensor {
+    let mut tensor = Tensor::zeros(shape);
+    let mut state = 1u32;
+    for x in tensor.iter_mut() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *x = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    }
+    tensor
+}
+
+/// The most memory of the process so far, in bytes; nothing where the system does not tell.
+fn resident_peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?)
+}
+
+/// What forward and backward over `k` prototypes need beside their inputs and the gradient: bytes of
+/// the pool, bytes of the whole process, and the time. On two threads, so that as many tiles live at
+/// once on every machine.
+fn measure(k: usize) -> (usize, Option<usize>, Duration) {
+    let _turn = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
+    let (g, v, mut dv) = (numbers(&[k]), numbers(&[k, R]), numbers(&[k, R]));
+    let resident = resident_peak();
+    pool::reset_peak();
+    let (before, start) = (pool::usage().in_use, Instant::now());
+    threads.install(|| {
+        let (loss, saved) = forward(&g, &v, Form::Plain);
+        backward(saved, 1.0, &mut dv);
+        assert!(loss.is_finite() && dv.iter().all(|x| x.is_finite()));
+    });
+    let elapsed = start.elapsed();
+    let resident = resident.zip(resident_peak()).map(|(before, after)| after - before);
+    (pool::usage().peak - before, resident, elapsed)
+}
+
+/// Directions and their gradient, `[k, r]` each, and a tile for each thread: 128 MiB and some tiles at
+/// 65,536 prototypes. A matrix of products would have 64 MiB at the larger one of these.
+#[test]
+fn memory_grows_with_the_number_of_prototypes_and_not_with_its_square() {
+    for k in [1024, 4096] {
+        let (peak, ..) = measure(k);
+        let directions = 2 * k * R * size_of::<f32>();
+        assert!(peak <= directions + MIB, "{peak} bytes for {k} prototypes");
+    }
+}
+
+/// The number of docs/performance.md.
+#[test]
+#[ignore = "takes a minute"]
+fn prototypes_of_dino_fit_into_256_mib() {
+    let (peak, resident, elapsed) = measure(65_536);
+    let mib = |bytes: usize| bytes as f64 / MIB as f64;
+    println!(
+        "65,536 prototypes of width {R}: {:.1} MiB of the pool, {:?} MiB of the process, {:.1} s",
+        mib(peak),
+        resident.map(mib),
+        elapsed.as_secs_f64()
+    );
+    assert!(peak.max(resident.unwrap_or(0)) <= 256 * MIB, "{peak} bytes, {resident:?} resident");
+}
