@@ -4,9 +4,9 @@
 //! takes nothing from the system and touches no fresh page. Buffers keep their old contents; debug
 //! builds fill them with NaN, so that an output that was never written is seen.
 //!
-//! Not every step asks for the same: drop path draws ever other sizes. What is kept for reuse and fits
-//! nothing goes back to the system before more is taken, so that all memory together stays close to
-//! the most that was ever in use at once.
+//! Not every step asks for the same: drop path draws ever other sizes. Memory that is a little too small
+//! goes back to the system before larger is taken in its place, so that all memory together stays close
+//! to the most that was ever asked for at once.
 
 mod memory;
 
@@ -20,7 +20,9 @@ use memory::Memory;
 struct Pool {
     free: BTreeMap<usize, Vec<Memory>>,
     usage: Usage,
-    /// The most bytes that were lent at once, ever.
+    /// Bytes asked for at this moment: less than what is lent, where only larger memory was there.
+    asked: usize,
+    /// The most that was asked for at once, ever.
     most: usize,
 }
 
@@ -43,35 +45,45 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 impl Pool {
-    /// Kept memory of this class or up to a quarter more: drop path asks for ever other sizes, and the
-    /// system would have to give new pages for each of them.
+    /// Kept memory for a class: of up to a quarter more, or of up to twice as much where new memory
+    /// would be more than the pool may hold.
     fn reuse(&mut self, class: usize) -> Option<Memory> {
-        let fitting = self.free.range_mut(class..=class + class / 4);
-        fitting.flat_map(|(_, memories)| memories.pop()).next()
+        let full = self.usage.reserved + class * size_of::<f32>() > self.limit();
+        let most = if full { 2 * class } else { class + class / 4 };
+        self.free.range_mut(class..=most).find_map(|(_, memories)| memories.pop())
     }
 
-    fn lend(&mut self, bytes: usize) {
+    /// Counts what is lent and what was asked for.
+    fn lend(&mut self, bytes: usize, asked: usize) {
         self.usage.in_use += bytes;
         self.usage.peak = self.usage.peak.max(self.usage.in_use);
-        self.most = self.most.max(self.usage.in_use);
+        self.asked += asked;
+        self.most = self.most.max(self.asked);
     }
 
-    /// Counts new memory, and takes out of the pool what has to go for it: the largest first, as few
-    /// pieces as will do.
-    fn make_room(&mut self, bytes: usize) -> Vec<Memory> {
-        self.usage.reserved += bytes;
+    /// Counts new memory of a class, and takes out of the pool what has to go for it: first what is
+    /// little too small, which is not missed once there is larger.
+    fn make_room(&mut self, class: usize) -> Vec<Memory> {
+        self.usage.reserved += class * size_of::<f32>();
         let mut gone = Vec::new();
-        while self.usage.reserved > self.most + self.most / SPARE {
-            let largest = self.free.iter_mut().rev().find_map(|(_, memories)| memories.pop());
-            let Some(memory) = largest else { break };
+        while self.usage.reserved > self.limit() {
+            let smaller = self.free.range_mut(..class).rev();
+            let nearest = smaller.map(|(_, memories)| memories).find_map(Vec::pop);
+            let other = || self.free.values_mut().find_map(Vec::pop);
+            let Some(memory) = nearest.or_else(other) else { break };
             self.usage.reserved -= memory.len() * size_of::<f32>();
             gone.push(memory);
         }
         gone
     }
+
+    /// Bytes that the pool may hold.
+    fn limit(&self) -> usize {
+        self.most + self.most / SPARE
+    }
 }
 
-/// The pool may hold one part in so many more than was ever in use at once.
+/// The pool may hold one part in so many more than was ever asked for at once.
 const SPARE: usize = 32;
 
 /// What the pool has lent and holds now.
@@ -98,9 +110,9 @@ impl Buffer {
         let (reused, gone) = {
             let mut pool = pool();
             let reused = pool.reuse(class);
-            let bytes = reused.as_ref().map_or(class, |memory| memory.len()) * size_of::<f32>();
-            pool.lend(bytes);
-            let gone = if reused.is_none() { pool.make_room(bytes) } else { Vec::new() };
+            let lent = reused.as_ref().map_or(class, |memory| memory.len());
+            pool.lend(lent * size_of::<f32>(), class * size_of::<f32>());
+            let gone = if reused.is_none() { pool.make_room(class) } else { Vec::new() };
             (reused, gone)
         };
         drop(gone); // while no one waits for the pool
@@ -126,6 +138,7 @@ impl Drop for Buffer {
         let class = memory.len();
         let mut pool = pool();
         pool.usage.in_use -= class * size_of::<f32>();
+        pool.asked -= size_class(self.len) * size_of::<f32>();
         pool.free.entry(class).or_default().push(memory);
     }
 }

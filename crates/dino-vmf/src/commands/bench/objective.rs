@@ -28,7 +28,7 @@ use crate::console::Console;
 ///
 /// Example: dino-vmf bench objective --k 65536 --batch 8 --local 8
 #[derive(Debug, Args)]
-pub(super) struct Objective {
+pub(crate) struct Objective {
     /// Objective
     #[arg(long, value_enum, default_value = "dino")]
     method: Method,
@@ -94,7 +94,7 @@ struct Record {
 }
 
 impl Objective {
-    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+    pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let flag = |name, key, value: toml::Value| Flag { name, key, value };
         let flags = [
             flag("--method", "objective.method", self.method.key().into()),
