@@ -42,13 +42,13 @@ pub struct Model {
     pub prototypes: usize,
     /// Number of prototypes for patches alone (iBOT without a shared head); none: the same ones.
     pub patch_prototypes: Option<usize>,
-    /// What the factors of the linear layers' products are rounded to: `f32`, or `bf16`, which is
+    /// What the factors of products in linear layers and attention are rounded to: `f32`, or `bf16`, which is
     /// faster on processors with AMX or AVX512-BF16. Weights, sums, norms, softmax and the objective
     /// are f32 in any case.
     pub precision: Precision,
 }
 
-/// What the factors of the linear layers' products are rounded to.
+/// What the factors of products in linear layers and attention are rounded to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
