@@ -13,6 +13,8 @@ use crate::error::{Error, SampleError};
 
 /// What unpacks to less stays in memory, the rest goes to a temporary file.
 const MAX_IN_MEMORY: u64 = 64 << 20;
+/// Most bytes of an image, packed: as many as its pixels may have.
+const MAX_IMAGE: u64 = 512 << 20;
 /// Images do not shrink much, pixels of simple drawings do; what shrinks more is no data set.
 const MAX_RATIO: u64 = 200;
 
@@ -71,6 +73,7 @@ impl Bytes {
 
     /// The bytes of one sample.
     pub(super) fn sample(&self, offset: u64, len: u64) -> Result<Vec<u8>, SampleError> {
+        check_len(len)?;
         // before memory is taken: the file may be shorter than when its index was made
         if offset.checked_add(len).is_none_or(|end| end > self.len()) {
             return Err(sample_unreadable(io::ErrorKind::UnexpectedEof.into()));
@@ -194,7 +197,22 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 /// An image that is a file of its own.
 pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
+    // before it is opened: a pipe would wait, a device may have no end
+    let metadata = path.metadata().map_err(sample_unreadable)?;
+    if !metadata.is_file() {
+        return Err(sample_unreadable(io::Error::other("it is no file")));
+    }
+    check_len(metadata.len())?;
     Ok(Sample::Encoded(fs::read(path).map_err(sample_unreadable)?.into()))
+}
+
+/// Refuses what no image needs, before memory is taken.
+fn check_len(len: u64) -> Result<(), SampleError> {
+    if len > MAX_IMAGE {
+        let reason = format!("{len} bytes are more than the {MAX_IMAGE} that an image may have");
+        return Err(SampleError::Unreadable { reason });
+    }
+    Ok(())
 }
 
 fn sample_unreadable(error: io::Error) -> SampleError {
