@@ -158,10 +158,11 @@ impl fmt::Display for Split {
 /// and its braces are part of its name. `shapes` is always the built-in set; `./shapes` is a folder.
 ///
 /// # Memory and caches
-/// Images are read when they are wanted. Parquet files are held in blocks of together about 384 MiB,
-/// gzipped archives unpacked to the temporary folder, six at a time. Lists of folders with a thousand
-/// images and of archives of 16 MiB are kept in `$DINO_VMF_CACHE` (`off` for nowhere), or else
-/// `dino-vmf` in `$XDG_CACHE_HOME` or `~/.cache`, and made again when folder or archive change.
+/// Images are read when they are wanted. Parquet files are held in blocks of together about 384 MiB;
+/// gzipped archives are unpacked to the temporary folder, six at a time, and so are pages of parquet
+/// files that are larger than 64 MiB, eight at a time. Lists of folders with a thousand images and of
+/// archives of 16 MiB are kept in `$DINO_VMF_CACHE` (`off` for nowhere), or else `dino-vmf` in
+/// `$XDG_CACHE_HOME` or `~/.cache`, and made again when folder or archive change.
 ///
 /// # Errors
 /// If there is no such source, it cannot be read, or it holds no image.

@@ -30,7 +30,7 @@ use view::View;
 /// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
 #[derive(Debug, Args)]
 pub(crate) struct Pretrain {
-    /// Images: `shapes`, a folder, CIFAR-10/100 binaries, IDX files or a tar
+    /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     data: Option<String>,
     /// Recipe to start from, `shapes-tiny` by default; `dino-vmf presets` lists them

@@ -2,16 +2,19 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use tempfile::{SpooledData, SpooledTempFile};
 
 use super::Sample;
 use crate::error::{Error, SampleError};
 
 /// What unpacks to less stays in memory, the rest goes to a temporary file.
 const MAX_IN_MEMORY: u64 = 64 << 20;
+/// Most bytes of an image, packed: as many as its pixels may have.
+const MAX_IMAGE: u64 = 512 << 20;
 /// Images do not shrink much, pixels of simple drawings do; what shrinks more is no data set.
 const MAX_RATIO: u64 = 200;
 
@@ -31,36 +34,20 @@ impl Bytes {
         Ok(Self::File { file, len })
     }
 
-    /// Unpacks a gzip file of any number of members: to memory if it is small, or else to a
-    /// temporary file without a name, which is gone when it is closed.
+    /// Unpacks a gzip file of any number of members.
     pub(super) fn unpack(path: &Path) -> Result<Self, Error> {
         let mut reader = Unpacker::open(path)?;
-        let damaged = |error: io::Error| {
-            malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
-        };
-        let mut bytes = Vec::new();
-        reader.by_ref().take(MAX_IN_MEMORY).read_to_end(&mut bytes).map_err(damaged)?;
-        if (bytes.len() as u64) < MAX_IN_MEMORY {
-            return Ok(Self::Memory(bytes));
-        }
-        let no_room = |error: io::Error| {
-            let folder = env::temp_dir();
-            let reason = format!(
-                "cannot be unpacked to the temporary folder `{}` ({error}); make room there, or \
-                 set TMPDIR to another folder",
-                folder.display()
-            );
-            malformed(path, reason)
-        };
-        let mut file = tempfile::tempfile().map_err(no_room)?;
-        // reading and writing fail for different reasons, so `io::copy` will not do
+        let (mut spool, mut bytes) = (Spool::new(path), Vec::new());
         loop {
-            io::Write::write_all(&mut file, &bytes).map_err(no_room)?;
             bytes.clear();
-            reader.by_ref().take(1 << 20).read_to_end(&mut bytes).map_err(damaged)?;
+            // reading and writing fail for different reasons, so `io::copy` will not do
+            reader.by_ref().take(1 << 20).read_to_end(&mut bytes).map_err(|error| {
+                malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
+            })?;
             if bytes.is_empty() {
-                return Self::of_file(file).map_err(no_room);
+                return spool.finish();
             }
+            spool.push(&bytes)?;
         }
     }
 
@@ -86,6 +73,7 @@ impl Bytes {
 
     /// The bytes of one sample.
     pub(super) fn sample(&self, offset: u64, len: u64) -> Result<Vec<u8>, SampleError> {
+        check_len(len)?;
         // before memory is taken: the file may be shorter than when its index was made
         if offset.checked_add(len).is_none_or(|end| end > self.len()) {
             return Err(sample_unreadable(io::ErrorKind::UnexpectedEof.into()));
@@ -93,6 +81,46 @@ impl Bytes {
         let mut out = vec![0; len as usize];
         self.read_at(offset, &mut out).map_err(sample_unreadable)?;
         Ok(out)
+    }
+}
+
+/// What is unpacked from a file: in memory if it is small, or else in a temporary file without a
+/// name, which is gone when it is closed.
+pub(super) struct Spool<'a> {
+    path: &'a Path,
+    file: SpooledTempFile,
+}
+
+impl<'a> Spool<'a> {
+    /// Room for what comes from the file `path`.
+    pub(super) fn new(path: &'a Path) -> Self {
+        Self { path, file: SpooledTempFile::new(MAX_IN_MEMORY as usize) }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|error| self.no_room(&error))
+    }
+
+    pub(super) fn finish(self) -> Result<Bytes, Error> {
+        let path = self.path;
+        match self.file.into_inner() {
+            SpooledData::InMemory(bytes) => {
+                let mut bytes = bytes.into_inner();
+                bytes.shrink_to_fit();
+                Ok(Bytes::Memory(bytes))
+            }
+            SpooledData::OnDisk(file) => Bytes::of_file(file).map_err(unreadable(path)),
+        }
+    }
+
+    fn no_room(&self, error: &io::Error) -> Error {
+        let folder = env::temp_dir();
+        let reason = format!(
+            "cannot be unpacked to the temporary folder `{}` ({error}); make room there, or set \
+             TMPDIR to another folder",
+            folder.display()
+        );
+        malformed(self.path, reason)
     }
 }
 
@@ -169,7 +197,22 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 /// An image that is a file of its own.
 pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
+    // before it is opened: a pipe would wait, a device may have no end
+    let metadata = path.metadata().map_err(sample_unreadable)?;
+    if !metadata.is_file() {
+        return Err(sample_unreadable(io::Error::other("it is no file")));
+    }
+    check_len(metadata.len())?;
     Ok(Sample::Encoded(fs::read(path).map_err(sample_unreadable)?.into()))
+}
+
+/// Refuses what no image needs, before memory is taken.
+fn check_len(len: u64) -> Result<(), SampleError> {
+    if len > MAX_IMAGE {
+        let reason = format!("{len} bytes are more than the {MAX_IMAGE} that an image may have");
+        return Err(SampleError::Unreadable { reason });
+    }
+    Ok(())
 }
 
 fn sample_unreadable(error: io::Error) -> SampleError {
@@ -185,7 +228,6 @@ mod tests {
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use std::io::Write;
 
     #[test]
     fn what_unpacks_to_much_is_read_from_a_temporary_file() {

@@ -8,26 +8,24 @@ use rayon::prelude::*;
 
 use super::bytes::malformed;
 use super::labels::{Labels, MAX_CLASSES};
-use super::names::Names;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, Sample, Split};
 use crate::error::{Error, SampleError};
 
+mod blocks;
+mod pages;
 mod rows;
 mod schema;
 
+use blocks::{BLOCK, Block, Images, MAX_IMAGES, Turns};
 use rows::Table;
 use schema::Columns;
 
-/// Bytes that are read at once, about: a row group, or a piece of a large one.
-const BLOCK: u64 = 64 << 20;
 /// Bytes of all blocks that are held at a time, about.
 const MEMORY: u64 = 384 << 20;
 /// Blocks that are held at a time, whatever their size.
-const SLOTS: std::ops::RangeInclusive<u64> = 4..=66;
-/// Most blocks of a file: a million of 64 MiB.
-const MAX_BLOCKS: u64 = 1 << 20;
+const MAX_SLOTS: u64 = 66;
 
 /// All rows of one or more parquet files, in their order.
 ///
@@ -38,20 +36,10 @@ pub struct Parquet {
     split: Option<Split>,
     files: Vec<(Table, Columns)>,
     blocks: Vec<Block>,
-    loaded: Slots<Names>,
+    loaded: Slots<Images>,
+    turns: Turns,
     window: usize,
     labels: Labels,
-}
-
-/// Some rows of a row group.
-struct Block {
-    file: usize,
-    group: usize,
-    /// The first row in its group, and the number of rows.
-    first: usize,
-    rows: usize,
-    /// Index of the first image behind it.
-    end: usize,
 }
 
 impl Parquet {
@@ -61,37 +49,30 @@ impl Parquet {
     /// If a file is damaged, has no image column, or there are no rows.
     pub(super) fn open(listed: &Listed) -> Result<Self, Error> {
         let opened: Vec<_> = listed.files.par_iter().map(|file| open_file(file)).collect();
-        let files = opened.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let (mut blocks, mut end, mut largest) = (Vec::new(), 0, 1);
-        for (number, (table, columns)) in files.iter().enumerate() {
-            for group in 0..table.metadata.num_row_groups() {
-                let (rows, bytes) = (table.rows(group), group_size(table, group, columns.image)?);
-                let pieces = bytes.div_ceil(BLOCK).clamp(1, (rows as u64).max(1));
-                if pieces > MAX_BLOCKS {
-                    return Err(damaged(&table.path)(ParquetError::General(format!(
-                        "a row group of {bytes} bytes"
-                    ))));
-                }
-                largest = largest.max(bytes / pieces);
-                let pieces = pieces as usize;
-                for piece in 0..pieces {
-                    let (first, last) = (rows * piece / pieces, rows * (piece + 1) / pieces);
-                    end += last - first;
-                    blocks.push(Block { file: number, group, first, rows: last - first, end });
-                }
+        let (mut files, mut blocks, mut end) = (Vec::new(), Vec::new(), 0);
+        for (number, file) in opened.into_iter().enumerate() {
+            let (table, columns, of_file) = file?;
+            for mut block in of_file {
+                end += block.rows;
+                (block.file, block.end) = (number, end);
+                blocks.push(block);
             }
+            files.push((table, columns));
         }
         if end == 0 {
             return Err(Error::NoImages { path: listed.path.clone() });
         }
         let labels = read_labels(&files)?;
-        let slots = (MEMORY / largest).clamp(*SLOTS.start(), *SLOTS.end()) as usize;
+        // larger ones are in the temporary folder
+        let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
+        let slots = (MEMORY / largest).min(MAX_SLOTS) as usize;
         Ok(Self {
             path: listed.path.clone(),
             split: listed.split,
             files,
             blocks,
             loaded: Slots::new(slots),
+            turns: Turns::default(),
             // two less than are held: workers and batches ahead are at both sides of a change
             window: slots - 2,
             labels,
@@ -106,42 +87,27 @@ impl Parquet {
         (number, index + block.rows - block.end)
     }
 
-    /// The images of a block; one that is null is empty.
-    fn load_block(&self, number: usize) -> Result<Names, SampleError> {
+    /// The images of a block.
+    fn load_block(&self, number: usize) -> Result<Images, SampleError> {
         let block = &self.blocks[number];
         let (table, columns) = &self.files[block.file];
-        let rows = block.first..block.first + block.rows;
-        let fault = |error: ParquetError| SampleError::Unreadable {
-            reason: damaged(&table.path)(error).to_string(),
-        };
-        let images = table.binary(block.group, columns.image, rows).map_err(fault)?;
-        // a copy: each image would keep its page, and pages can be larger than blocks
-        let bytes = images.iter().map(|image| image.as_ref().map_or(&[][..], ByteArray::data));
-        let mut images: Names = bytes.collect();
-        images.shrink();
-        Ok(images)
+        let _turn = self.turns.take(block.bytes);
+        Images::read(table, columns.image, block, MAX_IMAGES)
+            .map_err(|error| SampleError::Unreadable { reason: error.to_string() })
     }
 }
 
-fn open_file(path: &Path) -> Result<(Table, Columns), Error> {
+fn open_file(path: &Path) -> Result<(Table, Columns, Vec<Block>), Error> {
     let table = Table::open(path).map_err(damaged(path))?;
     let columns = Columns::find(path, table.metadata.file_metadata())?;
-    Ok((table, columns))
+    let blocks = blocks::of_file(&table, columns.image)?;
+    Ok((table, columns, blocks))
 }
 
 fn damaged(path: &Path) -> impl Fn(ParquetError) -> Error {
     move |error| {
         malformed(path, format!("is a damaged parquet file ({error}); copy or write it again"))
     }
-}
-
-/// Unpacked bytes of the image column in a row group.
-fn group_size(table: &Table, group: usize, image: usize) -> Result<u64, Error> {
-    let column = table.metadata.row_group(group).columns().get(image);
-    let size = column.and_then(|column| u64::try_from(column.uncompressed_size()).ok());
-    size.ok_or_else(|| {
-        damaged(&table.path)(ParquetError::General("a row group without images".into()))
-    })
 }
 
 /// Labels of all rows, or none, if a row or a file has none.
@@ -152,7 +118,7 @@ fn read_labels(files: &[(Table, Columns)]) -> Result<Labels, Error> {
     let classes = files[0].1.classes.as_deref();
     if kinds.iter().all(|&(_, text)| text) {
         let names = read_columns(files, |table, group, column| {
-            table.binary(group, column, 0..table.rows(group))
+            table.binary(group, column, 0)?.next(table.rows(group))
         })?;
         return Ok(Labels::from_names(names.iter().map(|name| name.as_ref().map(ByteArray::data))));
     }
@@ -204,11 +170,8 @@ impl Dataset for Parquet {
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let (number, place) = self.find(index);
-        let bytes = self.loaded.with(
-            number,
-            || self.load_block(number),
-            |images| Ok(images.get(place).to_vec()),
-        )?;
+        let bytes =
+            self.loaded.with(number, || self.load_block(number), |images| images.get(place))?;
         if bytes.is_empty() { Err(SampleError::Empty) } else { Ok(Sample::Encoded(bytes.into())) }
     }
 
@@ -241,3 +204,6 @@ impl Dataset for Parquet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,5 +50,7 @@ hugging_face("train-00001-of-00002", [6, 7], [0, 0], compression="zstd")
 hugging_face("test-00000-of-00001", [8], [-1], compression="none", use_dictionary=False)
 plain("plain-gzip", [1, 2, 3], compression="gzip", data_page_version="2.0")
 plain("plain-lz4", [1, 2, 3], compression="lz4", write_page_index=True)
+plain("plain-delta", [1, 2, 3], use_dictionary=False, column_encoding={
+    "caption": "PLAIN", "img": "DELTA_LENGTH_BYTE_ARRAY", "class": "DELTA_BYTE_ARRAY"})
 pq.write_table(pa.table({"x": [1, 2], "text": ["a", "b"], "many": [[b"a"], [b"b"]]}), HERE / "no-image.parquet")
 pq.write_table(pa.table({"image": pa.array([], pa.binary())}), HERE / "no-rows.parquet")

@@ -81,6 +81,34 @@ fn a_file_that_vanishes_is_a_bad_image() {
 }
 
 #[test]
+fn a_file_too_large_for_an_image_is_a_bad_image_before_it_is_read() {
+    let root = folder(&["a/1.png"]);
+    let film = fs::File::create(root.path().join("a/2.png")).unwrap();
+    film.set_len(1 << 30).unwrap();
+    let data = open_at(root.path(), "").unwrap();
+    let error = data.load(1, &Options::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot be read: 1073741824 bytes are more than the 536870912 that an image may have"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_named_like_an_image_but_is_no_file_is_a_bad_image() {
+    let root = folder(&["a/1.png"]);
+    // reading either would never end
+    std::os::unix::fs::symlink("/dev/zero", root.path().join("a/2.png")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(root.path().join("a/3.png")).status();
+    assert!(made.unwrap().success());
+    let data = open_at(root.path(), "").unwrap();
+    for index in 1..3 {
+        let error = data.load(index, &Options::default()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot be read: it is no file");
+    }
+}
+
+#[test]
 fn files_and_folders_of_similar_names_are_sorted_part_by_part() {
     let names = ["a/b/1.png", "a/b.png", "a-b/1.png", "a/c/d/1.png", "a/c/d.png", "a/d/0.png"];
     let root = folder(&names);

@@ -53,7 +53,7 @@ fn hugging_face_data_sets_are_read_with_parts_and_class_names() {
 
 #[test]
 fn plain_binary_columns_and_labels_of_text_are_read() {
-    for name in ["plain-gzip.parquet", "plain-lz4.parquet"] {
+    for name in ["plain-gzip.parquet", "plain-lz4.parquet", "plain-delta.parquet"] {
         let data = open_at(&golden(), name).unwrap();
         assert_eq!((values(&*data), labels(&*data)), (vec![1, 2, 3], vec![0, 1, 0]));
         assert_eq!(data.classes(), ["cat", "owl"]);

@@ -19,7 +19,7 @@ use crate::console::{Console, Progress};
 /// Example: dino-vmf bench loader photos/ --workers 2 --locals 8
 #[derive(Debug, Args)]
 pub(crate) struct Loader {
-    /// `shapes[:train|:test]`, a folder, CIFAR-10/100 binaries, IDX files or a tar
+    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
     /// Threads that read and crop

@@ -33,7 +33,7 @@ const BATCH: usize = 8;
 /// Example: dino-vmf data inspect photos/
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// `shapes[:train|:test]`, a folder, CIFAR-10/100 binaries, IDX files or a tar
+    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
     /// Threads that read, 0 for all cores

@@ -31,7 +31,7 @@ use sheet::Sheet;
 /// Example: dino-vmf data preview photos/ --out crops.png --preset dino-vmf-vit-s16
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
-    /// `shapes[:train|:test]`, a folder, CIFAR-10/100 binaries, IDX files or a tar
+    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
     /// PNG file to write

@@ -1,0 +1,181 @@
+//! The pages of a column, looked at before memory is taken for them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use bytes::Bytes;
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// Most bytes that a page may unpack to: packed and unpacked it is in memory at the same time. Pages
+/// of pyarrow have 1024 images, or a whole row group.
+const MAX_PAGE: u64 = 384 << 20;
+/// Most entries of a dictionary: each takes 40 bytes, even if it is empty.
+const MAX_ENTRIES: usize = 1 << 20;
+
+/// A file whose pages are looked at before memory is taken for them.
+pub(super) struct Pages(pub(super) File);
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        Length::len(&self.0)
+    }
+}
+
+impl ChunkReader for Pages {
+    type T = BufReader<File>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        let mut reader = self.0.get_read(start)?;
+        match unpacked_size(reader.fill_buf()?) {
+            Some(size) if size > MAX_PAGE => Err(ParquetError::General(format!(
+                "a page of {size} bytes, more than the {MAX_PAGE} that are read; row groups of 100 \
+                 rows have smaller ones"
+            ))),
+            _ => Ok(reader),
+        }
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        // before memory is taken
+        if start.checked_add(length as u64).is_none_or(|end| end > self.len()) {
+            return Err(ParquetError::EOF("the file is shorter than it says".into()));
+        }
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// The second field of a page header in Thrift's compact form, if this is the start of one.
+///
+/// ```text
+/// struct PageHeader { 1: i32 type (0 to 3), 2: i32 uncompressed_page_size, 3: i32 compressed_page_size, … }
+/// field:  0x15 (next field, i32), then zigzag in groups of 7 bits, the lowest first
+/// ```
+fn unpacked_size(mut bytes: &[u8]) -> Option<u64> {
+    let mut field = || {
+        let (&head, rest) = bytes.split_first()?;
+        let (zigzag, rest) = varint(rest)?;
+        bytes = rest;
+        (head == 0x15 && zigzag < 1 << 35).then_some(zigzag >> 1)
+    };
+    let (kind, unpacked, _packed) = (field()?, field()?, field()?);
+    (kind <= 3).then_some(unpacked)
+}
+
+/// A number in groups of 7 bits, the lowest first, and what is behind it.
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let len = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1;
+    let groups = bytes[..len].iter().rev();
+    let value = groups.fold(0, |value, byte| value << 7 | u64::from(byte & 0x7F));
+    Some((value, &bytes[len..]))
+}
+
+/// Pages that hold as many values as they say, as far as `parquet` 60 takes memory for what they say.
+pub(super) struct Checked {
+    pub(super) pages: Box<dyn PageReader>,
+    /// Rows of the row group.
+    pub(super) rows: usize,
+    /// Definition levels lie before the values.
+    pub(super) has_levels: bool,
+}
+
+impl Checked {
+    fn checked(&self, page: Option<Page>) -> Result<Option<Page>> {
+        if page.as_ref().is_some_and(|page| !self.fits(page)) {
+            let reason = "a page that announces more values than it holds";
+            return Err(ParquetError::General(reason.into()));
+        }
+        Ok(page)
+    }
+
+    fn fits(&self, page: &Page) -> bool {
+        let count = page.num_values();
+        let start = match page {
+            Page::DictionaryPage { .. } => return count as usize <= MAX_ENTRIES,
+            Page::DataPage { .. } if !self.has_levels => Some(0),
+            Page::DataPage { buf, .. } => {
+                buf.first_chunk().map(|len| u32::from_le_bytes(*len) as usize + 4)
+            }
+            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
+                Some(*def_levels_byte_len as usize + *rep_levels_byte_len as usize)
+            }
+        };
+        let values = start.and_then(|start| page.buffer().get(start..));
+        count as usize <= self.rows && lengths_fit(page.encoding(), values, count)
+    }
+}
+
+/// False if the lengths that such encodings begin with are more than the values.
+fn lengths_fit(encoding: Encoding, values: Option<&[u8]>, most: u32) -> bool {
+    let lists = match encoding {
+        Encoding::DELTA_LENGTH_BYTE_ARRAY => 1,
+        Encoding::DELTA_BYTE_ARRAY => 2,
+        _ => return true,
+    };
+    (0..lists).fold(values, |rest, _| behind_deltas(rest?, most)).is_some()
+}
+
+/// What is behind a list of at most `most` numbers that are stored as packed differences.
+///
+/// ```text
+/// list:   numbers in a block, parts of a block, numbers in the list, the first one, block …
+/// block:  smallest difference, bits of a difference in each part, differences of each part …
+/// ```
+fn behind_deltas(bytes: &[u8], most: u32) -> Option<&[u8]> {
+    let (block, rest) = varint(bytes)?;
+    let (parts, rest) = varint(rest)?;
+    let (count, rest) = varint(rest)?;
+    let (_first, mut rest) = varint(rest)?;
+    let part = usize::try_from(block.checked_div(parts)?).ok().filter(|&part| part > 0)?;
+    if count > u64::from(most) {
+        return None;
+    }
+    let mut left = (count as usize).saturating_sub(1);
+    while left > 0 {
+        let (_smallest, widths) = varint(rest)?;
+        let (widths, values) = widths.split_at_checked(usize::try_from(parts).ok()?)?;
+        rest = values;
+        for width in widths {
+            if left == 0 {
+                break;
+            }
+            rest = rest.get(part.checked_mul(usize::from(*width))?.div_ceil(8)..)?;
+            left = left.saturating_sub(part);
+        }
+    }
+    Some(rest)
+}
+
+impl Iterator for Checked {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Checked {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let page = self.pages.get_next_page()?;
+        self.checked(page)
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.pages.skip_next_page()
+    }
+
+    fn supports_deferred_dictionary(&self) -> bool {
+        self.pages.supports_deferred_dictionary()
+    }
+
+    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
+        let page = self.pages.take_deferred_dictionary()?;
+        self.checked(page)
+    }
+}
