@@ -61,7 +61,7 @@ pub enum Recompute {
 #[derive(Debug)]
 pub(super) enum Saved {
     /// What its branches need, where they kept any sequence.
-    Branches(Option<SavedAttention>, Option<SavedMlp>),
+    Branches(Option<Box<SavedAttention>>, Option<Box<SavedMlp>>),
     /// Its input `[rows, d]`, and what its branches keep.
     Input { stream: Tensor, attention: Kept, mlp: Kept },
 }
@@ -154,8 +154,9 @@ impl Block {
             drop(self.forward_mlp(params, stream, mlp.clone(), Recompute::Light));
             return Saved::Input { stream: input, attention, mlp };
         }
-        let attention = self.forward_attention(params, stream, attention);
-        Saved::Branches(attention, self.forward_mlp(params, stream, mlp, recompute))
+        let attention = self.forward_attention(params, stream, attention).map(Box::new);
+        let mlp = self.forward_mlp(params, stream, mlp, recompute).map(Box::new);
+        Saved::Branches(attention, mlp)
     }
 
     /// The attention branch; `None` where every sequence is dropped.
@@ -251,10 +252,10 @@ impl Block {
             }
             Saved::Branches(attention, mlp) => {
                 if let Some(saved) = mlp {
-                    self.backward_mlp(params, saved, dstream, grads);
+                    self.backward_mlp(params, *saved, dstream, grads);
                 }
                 if let Some(saved) = attention {
-                    self.backward_attention(params, saved, dstream, grads);
+                    self.backward_attention(params, *saved, dstream, grads);
                 }
             }
         }
