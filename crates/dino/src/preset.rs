@@ -27,6 +27,8 @@ macro_rules! presets {
 const PRESETS: &[Preset] = presets![
     "shapes-tiny",
     "cifar10-tiny",
+    "shapes-ibot",
+    "cifar10-ibot",
     "dino-vit-s16-100ep",
     "dino-vit-s16",
     "dino-vit-b16",

@@ -140,10 +140,11 @@ const WARMUPS: [(&str, bool); 3] = [
 impl Config {
     /// The length of the run over `images` images. Warm-ups of a preset (or of the defaults) that
     /// are longer than the run are shortened in `self`, each with a warning, to the part of the run
-    /// that they were of the preset's own.
+    /// that they were of the preset's own; so is the time before the first mask.
     ///
     /// # Errors
-    /// Fewer images than `optim.batch_size`; a warm-up longer than the run that was written by hand.
+    /// Fewer images than `optim.batch_size`; a warm-up longer than the run that was written by hand,
+    /// or first masks behind its end.
     pub fn fit(&mut self, images: usize) -> Result<(Horizon, Vec<Warning>)> {
         let batch_size = self.optim.batch_size;
         let steps_per_epoch = (images / batch_size.max(1)) as u64;
@@ -157,14 +158,42 @@ impl Config {
         for (key, strict) in WARMUPS {
             warnings.extend(self.fit_warmup(key, strict, horizon)?);
         }
+        warnings.extend(self.fit_mask_start(horizon)?);
         Ok((horizon, warnings))
+    }
+
+    /// Without it a run that ends before its first mask would be iBOT in name only.
+    fn fit_mask_start(&mut self, run: Horizon) -> Result<Option<Warning>> {
+        let (key, epoch) = ("masking.start_epoch", self.masking.start_epoch);
+        let Horizon { total_steps, steps_per_epoch } = run;
+        let first_step = epoch.saturating_mul(steps_per_epoch);
+        if !self.objective.method.masks() || first_step < total_steps {
+            return Ok(None);
+        }
+        let origin = self.origin(key);
+        if origin.by_hand() {
+            let (key, epochs) = (key.to_owned(), epoch as f64);
+            let warmup_steps = first_step;
+            return Err(Error::WarmupTooLong { key, origin, epochs, warmup_steps, total_steps });
+        }
+        let part = first_step as f64 / self.preset_steps(steps_per_epoch) as f64;
+        let fitted = (part.min(1.0) * total_steps as f64) as u64 / steps_per_epoch;
+        self.masking.start_epoch = fitted;
+        Ok(Some(format!(
+            "`{key}` moved from {epoch} to {fitted}, because the run has only {total_steps} steps"
+        )))
+    }
+
+    /// Steps that the preset's own run has.
+    fn preset_steps(&self, steps_per_epoch: u64) -> u64 {
+        let (epochs, steps) = self.origins.preset_horizon.unwrap_or((None, None));
+        horizon(epochs, steps, steps_per_epoch)
     }
 
     fn fit_warmup(&mut self, key: &str, strict: bool, run: Horizon) -> Result<Option<Warning>> {
         let Horizon { total_steps, steps_per_epoch } = run;
         let origin = self.origin(key);
-        let own = self.origins.preset_horizon.unwrap_or((None, None));
-        let own_steps = horizon(own.0, own.1, steps_per_epoch);
+        let own_steps = self.preset_steps(steps_per_epoch);
         let field = match key {
             "optim.warmup_epochs" => &mut self.optim.warmup_epochs,
             "optim.freeze_last_layer_epochs" => &mut self.optim.freeze_last_layer_epochs,

@@ -294,3 +294,29 @@ fn keys_of_the_command_line_that_change_nothing_are_told() {
     let (_folder, path) = write("[masking]\nratios = [0.3]\n");
     assert_eq!(Config::resolve(None, Some(&path), &[], &[]).unwrap().idle_keys().len(), 0);
 }
+
+#[test]
+fn the_first_mask_lies_inside_the_run() {
+    let of = |sets: &[&str]| {
+        let sets: Vec<_> = sets.iter().map(|text| (*text).to_owned()).collect();
+        Config::resolve(Some("shapes-ibot"), None, &sets, &[]).unwrap()
+    };
+    let mut whole = of(&[]);
+    let start = whole.masking.start_epoch;
+    assert!(start > 0 && whole.fit(10_000).unwrap().1.is_empty());
+    let mut short = of(&["optim.epochs=1"]);
+    assert_eq!(
+        short.fit(10_000).unwrap().1,
+        [format!(
+            "`masking.start_epoch` moved from {start} to 0, because the run has only 156 steps"
+        )]
+    );
+    assert_eq!(short.masking.start_epoch, 0);
+    let late = ["optim.epochs=3", "masking.start_epoch=3"];
+    assert_eq!(
+        of(&late).fit(640).unwrap_err().to_string(),
+        "`masking.start_epoch` is 3 in `--set`, which is 30 steps, but the run has 30"
+    );
+    let mut unmasked = of(&["objective.method=dino", late[0], late[1]]);
+    assert!(unmasked.fit(640).unwrap().1.is_empty());
+}

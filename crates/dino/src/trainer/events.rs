@@ -111,6 +111,12 @@ pub struct StepRecord {
     /// The part of the loss that masked patches have; nothing for methods that do not mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_loss: Option<f64>,
+    /// Mean entropy of the teacher's assignments of patches, masked or not, nats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_teacher_entropy: Option<f64>,
+    /// Different prototypes that the teacher's patches of this batch prefer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_prototypes_in_use: Option<usize>,
     /// Over the last steps.
     pub images_per_second: f64,
     /// Part of the time of the last steps that was waiting for images, in [0, 1].

@@ -56,7 +56,10 @@ pub(super) struct Sums {
     pub(super) features: Features,
     /// These vectors, `[crops · images, r]` of one micro-batch after the other.
     pub(super) teacher_vectors: vectors::Rows,
+    /// Mean entropy of the teacher's assignments of patches, masked or not.
+    pub(super) patch_teacher_entropy: f64,
     assigned: Vec<u32>,
+    assigned_patches: Vec<u32>,
 }
 
 impl<'a> Losses<'a> {
@@ -124,6 +127,8 @@ impl<'a> Losses<'a> {
         let loss = scale * patches.lambda * outcome.loss;
         sums.loss += loss;
         sums.patch_loss += loss;
+        sums.patch_teacher_entropy += scale * outcome.teacher_entropy;
+        sums.assigned_patches.extend(&outcome.assigned);
         Some(Vectors { cls, patches: dy? })
     }
 }
@@ -162,12 +167,22 @@ impl Sums {
     /// Number of different prototypes that the teacher's \[CLS\] tokens prefer, and the entropy of
     /// their histogram, in nats.
     pub(super) fn assignments(&self) -> (usize, f64) {
-        let mut assigned = self.assigned.clone();
-        assigned.sort_unstable();
-        let rows = assigned.len() as f64;
-        let shares = assigned.chunk_by(|a, b| a == b).map(|same| same.len() as f64 / rows);
-        shares.fold((0, 0.0), |(count, entropy), p| (count + 1, entropy - p * p.ln()))
+        histogram(&self.assigned)
     }
+
+    /// Number of different prototypes that the teacher's patches prefer.
+    pub(super) fn patch_prototypes_in_use(&self) -> usize {
+        histogram(&self.assigned_patches).0
+    }
+}
+
+/// Number of different values, and the entropy of their histogram.
+fn histogram(assigned: &[u32]) -> (usize, f64) {
+    let mut assigned = assigned.to_vec();
+    assigned.sort_unstable();
+    let rows = assigned.len() as f64;
+    let shares = assigned.chunk_by(|a, b| a == b).map(|same| same.len() as f64 / rows);
+    shares.fold((0, 0.0), |(count, entropy), p| (count + 1, entropy - p * p.ln()))
 }
 
 #[cfg(test)]

@@ -269,6 +269,8 @@ impl<'a> Run<'a> {
             momentum: values.momentum,
             teacher_temp: values.teacher_temp,
             patch_loss: result.patch_loss,
+            patch_teacher_entropy: result.patch_teacher_entropy,
+            patch_prototypes_in_use: result.patch_prototypes_in_use,
             images_per_second: self.pace.recent(),
             data_wait_share: self.pace.data_wait_share(),
             memory_mib: engine::pool::usage().reserved as f64 / (1 << 20) as f64,

@@ -69,6 +69,10 @@ pub struct Report {
     pub loss: f64,
     /// The part of it that masked patches have; nothing for methods that do not mask.
     pub patch_loss: Option<f64>,
+    /// Mean entropy of the teacher's assignments of patches, masked or not, in nats.
+    pub patch_teacher_entropy: Option<f64>,
+    /// Number of different prototypes that the teacher's patches prefer.
+    pub patch_prototypes_in_use: Option<usize>,
     /// Mean entropy of the teacher's assignments of \[CLS\] tokens, in nats.
     pub teacher_entropy: f64,
     /// Mean divergence of the student's assignments from them, in nats.
@@ -205,9 +209,12 @@ impl Step {
         times.teacher_update = clock.lap();
         state.step += 1;
         let (prototypes_in_use, assignment_entropy) = sums.assignments();
+        let masks = self.config.objective.method.masks();
         Ok(Report {
             loss: sums.loss,
-            patch_loss: self.config.objective.method.masks().then_some(sums.patch_loss),
+            patch_loss: masks.then_some(sums.patch_loss),
+            patch_teacher_entropy: masks.then_some(sums.patch_teacher_entropy),
+            patch_prototypes_in_use: masks.then(|| sums.patch_prototypes_in_use()),
             teacher_entropy: sums.teacher_entropy,
             kl: sums.kl,
             prototypes_in_use,
