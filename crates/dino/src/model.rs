@@ -189,7 +189,7 @@ impl crate::config::Config {
             layer_scale: model.layer_scale,
             masked: self.objective.method.masks(),
             precision: model.precision.of_products(),
-            recompute: self.run.recompute.in_model(),
+            recompute: self.run.recompute.into(),
         };
         let head = HeadShape {
             embed_dim: model.embed_dim,

@@ -60,17 +60,6 @@ pub enum Recompute {
     Blocks,
 }
 
-impl Recompute {
-    /// As the model spells it.
-    pub fn in_model(self) -> crate::model::Recompute {
-        match self {
-            Self::None => crate::model::Recompute::None,
-            Self::Light => crate::model::Recompute::Light,
-            Self::Blocks => crate::model::Recompute::Blocks,
-        }
-    }
-}
-
 impl Default for Run {
     fn default() -> Self {
         Self {

@@ -8,7 +8,8 @@
 //! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
 //! gathers the sequences it keeps, works on those alone, and adds its result to them. Saved are, per
 //! kept row, the branch's input, `qkv` and the hidden layer before GELU (these two in the precision of
-//! the products): outputs of norms, attention and GELU are recomputed. [`Recompute`] saves less and computes more again.
+//! the products): outputs of norms, attention and GELU are recomputed. [`Recompute`] saves less and
+//! computes more again.
 
 use engine::matmul::Precision;
 use engine::ops::attention::{self, Attention};
@@ -21,6 +22,7 @@ use engine::stored::Stored;
 use engine::{ParamTable, Params, Range, Tensor};
 
 use super::vit::VitShape;
+use crate::config;
 
 /// Where the parameters of a block lie.
 #[derive(Debug, Clone)]
@@ -54,6 +56,16 @@ pub enum Recompute {
     Light,
     /// Everything between the inputs of two blocks.
     Blocks,
+}
+
+impl From<config::Recompute> for Recompute {
+    fn from(setting: config::Recompute) -> Self {
+        match setting {
+            config::Recompute::None => Self::None,
+            config::Recompute::Light => Self::Light,
+            config::Recompute::Blocks => Self::Blocks,
+        }
+    }
 }
 
 /// What a block leaves for backward.
