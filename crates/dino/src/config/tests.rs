@@ -150,7 +150,7 @@ fn wrong_types_are_one_sentence() {
         ),
         (
             &["run.recompute=all"],
-            "`run.recompute` is \"all\" in `--set`, but must be `none`, `light` or `blocks`",
+            "`run.recompute` is \"all\" in `--set`, but must be one of `none`, `light`, `blocks`",
         ),
         (
             &["run.diagnose_every_steps=-1"],
