@@ -1,28 +1,16 @@
 //! KoLeo-proto never holds a `[k, k]` matrix. Alone in its process: the pool is one per process.
 
+mod memory;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::Tensor;
 use engine::ops::koleo::{Form, backward, forward};
 use engine::pool;
-
-const R: usize = 256;
-const MIB: usize = 1 << 20;
+use memory::{MIB, R, numbers};
 
 /// Tests of one process take turns.
 static POOL: Mutex<()> = Mutex::new(());
-
-/// Numbers between −1 and 1 without structure that matters here.
-fn numbers(shape: &[usize]) -> Tensor {
-    let mut tensor = Tensor::zeros(shape);
-    let mut state = 1u32;
-    for x in tensor.iter_mut() {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *x = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
-    }
-    tensor
-}
 
 /// The most memory of the process so far, in bytes; nothing where the system does not tell.
 fn resident_peak() -> Option<usize> {

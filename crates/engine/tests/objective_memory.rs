@@ -1,24 +1,13 @@
 //! The objective never holds a `[rows, k]` matrix. Alone in its process: the pool is one per process.
 
+mod memory;
+
 use engine::Tensor;
 use engine::ops::mixture_cross_entropy::{
     Gradients, Inputs, Pairs, Prototypes, Statistic, backward, forward,
 };
 use engine::pool;
-
-const R: usize = 256;
-const MIB: usize = 1 << 20;
-
-/// Deterministic numbers between −1 and 1 without structure that matters here.
-fn numbers(shape: &[usize]) -> Tensor {
-    let mut tensor = Tensor::zeros(shape);
-    let mut state = 1u32;
-    for x in tensor.iter_mut() {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *x = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
-    }
-    tensor
-}
+use memory::{MIB, R, numbers};
 
 /// The most that the pool lends at once beyond what the caller holds, in bytes, at the shapes of a
 /// batch of 8: 2 teacher's and 10 student's crops.

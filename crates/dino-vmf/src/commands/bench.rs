@@ -88,12 +88,8 @@ pub(crate) struct Step {
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     steps: u32,
-    /// Steps before those
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
-    warmup: u32,
-    /// Threads that compute, 0 for all cores
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
-    threads: i64,
+    #[command(flatten)]
+    conditions: Conditions,
     /// Highest share of sequences that a block of the student drops
     #[arg(long, value_name = "P", default_value_t = 0.1, allow_negative_numbers = true)]
     drop_path: f64,
@@ -110,6 +106,32 @@ pub(crate) struct Step {
     /// Seed of weights and crops
     #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
     seed: i64,
+}
+
+/// Under which steps are timed.
+#[derive(Debug, Args)]
+struct Conditions {
+    /// Steps before those
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    warmup: u32,
+    /// Threads that compute, 0 for all cores
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    threads: i64,
+}
+
+impl Conditions {
+    fn flag(&self) -> Flag {
+        Flag { name: "--threads", key: "run.threads", value: self.threads.into() }
+    }
+}
+
+/// Computes with so many threads, 0 for all cores, and tells how many that are.
+fn compute_with(threads: usize) -> Result<usize> {
+    use_threads(threads)?;
+    Ok(match threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    })
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -187,11 +209,7 @@ struct Batch {
 impl Step {
     fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
-        use_threads(config.run.threads)?;
-        let threads = match config.run.threads {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = compute_with(config.run.threads)?;
         let (setup, speed) = (self.setup(threads), self.measure(config, console)?);
         console.json_line(None, &Record { setup, speed });
         Ok(())
@@ -215,7 +233,7 @@ impl Step {
             flag("--local", "data.local_crops", i64::from(self.local.count).into()),
             flag("--method", "objective.method", self.method.key().into()),
             flag("--batch", "optim.batch_size", self.batch.into()),
-            flag("--threads", "run.threads", self.threads.into()),
+            self.conditions.flag(),
             flag("--recompute", "run.recompute", self.recompute.clone().into()),
             flag("--seed", "seed", self.seed.into()),
         ];
@@ -247,9 +265,9 @@ impl Step {
         let mut state = step.initial_state();
         let mut grads = Params::zeros(step.network.table().clone());
         let (mut losses, mut times) = (Vec::new(), Vec::new());
-        let total = self.warmup + self.steps;
+        let total = self.conditions.warmup + self.steps;
         for (i, Batch { globals, locals, masks }) in (0..total).zip(batches.iter().cycle()) {
-            if i == self.warmup && self.profile {
+            if i == self.conditions.warmup && self.profile {
                 engine::profile::start();
             }
             let start = Instant::now();
@@ -257,7 +275,7 @@ impl Step {
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
             losses.push(report.loss);
-            if i >= self.warmup {
+            if i >= self.conditions.warmup {
                 times.push((elapsed, report.times));
             }
             let (done, text) = (u64::from(i + 1), format!("  {:.3} s", elapsed.as_secs_f64()));

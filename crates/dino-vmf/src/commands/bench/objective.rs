@@ -1,6 +1,5 @@
 //! `dino-vmf bench objective`: the objective alone, on random unit vectors.
 
-use std::thread;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -16,7 +15,7 @@ use serde::Serialize;
 use streams::{Key, Purpose};
 
 use super::record::{median, rounded};
-use crate::commands::use_threads;
+use super::{Conditions, compute_with};
 use crate::console::Console;
 
 /// Time the objective alone: from unit vectors to loss, gradients and center
@@ -51,12 +50,8 @@ pub(crate) struct Objective {
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     steps: u32,
-    /// Steps before those
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
-    warmup: u32,
-    /// Threads that compute, 0 for all cores
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
-    threads: i64,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -95,19 +90,16 @@ struct Record {
 
 impl Objective {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        let flag = |name, key, value: toml::Value| Flag { name, key, value };
-        let flags = [
-            flag("--method", "objective.method", self.method.key().into()),
-            flag("--threads", "run.threads", self.threads.into()),
-        ];
+        let (name, key) = ("--method", "objective.method");
+        let flags = [Flag { name, key, value: self.method.key().into() }, self.conditions.flag()];
         let config = Config::resolve(None, None, &[], &flags)?;
-        use_threads(config.run.threads)?;
-        let record = self.measure(&config);
+        let threads = compute_with(config.run.threads)?;
+        let record = self.measure(&config, threads);
         console.json_line(None, &record);
         Ok(())
     }
 
-    fn measure(&self, config: &Config) -> Record {
+    fn measure(&self, config: &Config, threads: usize) -> Record {
         let (head, student) = self.prototypes();
         let teacher = student.clone();
         let mut grads = Params::zeros(student.table().clone());
@@ -123,13 +115,13 @@ impl Objective {
         let before = pool::usage().in_use;
         pool::reset_peak();
         let (mut ms, mut loss) = (Vec::new(), 0.0);
-        for i in 0..self.warmup + self.steps {
+        for i in 0..self.conditions.warmup + self.steps {
             let start = Instant::now();
             let terms = objective.terms(&networks, &center, 0.04);
             let buffers = (&mut grads, &mut center);
             loss = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers).0.loss;
             center.update(0.04);
-            if i >= self.warmup {
+            if i >= self.conditions.warmup {
                 ms.push(1e3 * start.elapsed().as_secs_f64());
             }
         }
@@ -139,10 +131,7 @@ impl Objective {
         Record {
             peer: "dino-vmf",
             version: env!("CARGO_PKG_VERSION"),
-            threads: match config.run.threads {
-                0 => thread::available_parallelism().map_or(1, usize::from),
-                threads => threads,
-            },
+            threads,
             method: self.method.key(),
             teacher_rows: teacher_y.rows(),
             student_rows: student_y.rows(),
