@@ -70,6 +70,10 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// Makes a shard ready, number `shard` of [`shards`](Self::shards), so that its images are there
+    /// when they are wanted. What goes wrong is told to whoever reads one.
+    fn prepare(&self, _shard: usize) {}
+
     /// What a person would look for to find image `index`.
     fn name(&self, index: usize) -> String;
 

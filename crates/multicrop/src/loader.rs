@@ -11,6 +11,7 @@
 //! batch while the last images of one are being made. Batches in flight are bounded, and their
 //! memory is used again. What is in a batch depends on (seed, step) and the data alone.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use crate::error::Error;
 use crate::order;
 use crate::recipe::Recipe;
 
+mod ahead;
 mod bad;
 mod batch;
 mod pool;
@@ -89,10 +91,16 @@ impl LoaderConfig {
         self.prefetch + self.workers.max(1).div_ceil(self.batch_size)
     }
 
+    /// The places in an epoch's order that all ranks together take in a step.
+    fn places(&self, step_of_epoch: u64) -> Range<usize> {
+        let batch = self.global_batch_size();
+        let first = step_of_epoch as usize * batch;
+        first..first + batch
+    }
+
     /// This rank's images of a step of an epoch whose order is given.
     fn indices(&self, step_of_epoch: u64, order: &[u32]) -> Vec<usize> {
-        let batch = self.global_batch_size();
-        let shared = &order[step_of_epoch as usize * batch..][..batch];
+        let shared = &order[self.places(step_of_epoch)];
         shared.iter().skip(self.rank).step_by(self.ranks).map(|&index| index as usize).collect()
     }
 }

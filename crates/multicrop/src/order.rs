@@ -53,7 +53,7 @@ pub fn epoch_order(seed: u64, epoch: u64, len: usize) -> Vec<u32> {
 /// large as a shard. The first and last steps of an epoch have fewer shards to mix.
 ///
 /// A pure function of its arguments, which are counts: nothing has to be read to know the order, and
-/// a run that resumes reads at most `window` shards again.
+/// a run that resumes reads at most `window` shards again, which it can do at the same time.
 ///
 /// # Panics
 /// If there are more than `u32::MAX` samples, or the ends of the shards are not sorted.
@@ -115,7 +115,7 @@ mod tests {
         ) {
             let ends: Vec<usize> =
                 sizes.iter().scan(0, |end, size| { *end += size; Some(*end) }).collect();
-            let shards = Shards { ends: ends.clone(), window };
+            let shards = Shards { ends: ends.clone(), window, slow: false };
             let order = sharded_order(seed, epoch, &shards);
             prop_assert_eq!(&order, &sharded_order(seed, epoch, &shards));
             let mut uses = vec![None; sizes.len()];

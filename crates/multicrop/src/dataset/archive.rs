@@ -101,6 +101,20 @@ impl Archive {
         assert!(index < self.len(), "image {index} of {}", self.len());
         self.shards.partition_point(|shard| shard.end <= index)
     }
+
+    /// Applies `read` to a gzipped archive, which is unpacked first if it is not.
+    fn with_unpacked<T>(
+        &self,
+        number: usize,
+        read: impl FnOnce(&Bytes) -> Result<T, SampleError>,
+    ) -> Result<T, SampleError> {
+        let load = || Bytes::unpack(&self.shards[number].path).map_err(fault);
+        self.unpacked.with(number, load, read)
+    }
+}
+
+fn fault(error: Error) -> SampleError {
+    SampleError::Unreadable { reason: error.to_string() }
 }
 
 /// Whether a file is gzipped, and its images.
@@ -162,15 +176,10 @@ impl Dataset for Archive {
         let number = self.shard_of(index);
         let shard = &self.shards[number];
         let (offset, len) = self.spans[index];
-        let fault = |error: Error| SampleError::Unreadable { reason: error.to_string() };
         let bytes = match &shard.contents {
             Contents::Open(bytes) => bytes.sample(offset, len),
             Contents::Closed => Bytes::open(&shard.path).map_err(fault)?.sample(offset, len),
-            Contents::Packed => self.unpacked.with(
-                number,
-                || Bytes::unpack(&shard.path).map_err(fault),
-                |bytes| bytes.sample(offset, len),
-            ),
+            Contents::Packed => self.with_unpacked(number, |bytes| bytes.sample(offset, len)),
         };
         Ok(Sample::Encoded(bytes?.into()))
     }
@@ -186,7 +195,14 @@ impl Dataset for Archive {
     fn shards(&self) -> Option<Shards> {
         let packed = self.shards.iter().any(|shard| matches!(shard.contents, Contents::Packed));
         let ends = || self.shards.iter().map(|shard| shard.end).collect();
-        packed.then(|| Shards { ends: ends(), window: WINDOW })
+        packed.then(|| Shards { ends: ends(), window: WINDOW, slow: true })
+    }
+
+    fn prepare(&self, shard: usize) {
+        if matches!(self.shards[shard].contents, Contents::Packed) {
+            // whoever reads an image of it is told the error
+            drop(self.with_unpacked(shard, |_| Ok(())));
+        }
     }
 
     fn name(&self, index: usize) -> String {

@@ -185,7 +185,7 @@ impl Dataset for Parquet {
 
     fn shards(&self) -> Option<Shards> {
         let ends = self.blocks.iter().map(|block| block.end).collect();
-        Some(Shards { ends, window: self.window })
+        Some(Shards { ends, window: self.window, slow: false })
     }
 
     fn name(&self, index: usize) -> String {

@@ -16,6 +16,9 @@ pub struct Shards {
     pub ends: Vec<usize>,
     /// How many shards the source can hold ready at a time, and which are to be mixed.
     pub window: usize,
+    /// That a shard takes long to be made ready, so [`Dataset::prepare`](super::Dataset::prepare)
+    /// is worth a call before its first image is read.
+    pub slow: bool,
 }
 
 /// The files of a source.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use super::ahead::Ahead;
 use super::sample::{Made, Maker, Task};
 use super::stats::LoaderStats;
 use super::{Batch, LoaderConfig};
@@ -36,8 +37,8 @@ pub(super) struct Pool<T: Element> {
 struct State<T: Element> {
     /// Steps whose batches are not begun.
     steps: Range<u64>,
-    /// An epoch and the order of its samples.
-    order: Option<(u64, Vec<u32>)>,
+    /// The epoch whose batches are begun.
+    epoch: Option<Epoch>,
     /// Batches that are being made or wait to be taken, in the order of the steps.
     flights: VecDeque<Flight<T>>,
     /// Memory of batches that were given back.
@@ -46,6 +47,13 @@ struct State<T: Element> {
     stop: bool,
     /// A worker ended by a panic.
     panicked: bool,
+}
+
+/// An epoch, the order of its samples, and which of their shards are still to be made ready.
+struct Epoch {
+    number: u64,
+    order: Vec<u32>,
+    ahead: Ahead,
 }
 
 /// A batch whose memory is with its tasks.
@@ -68,7 +76,7 @@ impl<T: Element> Pool<T> {
     ) -> Self {
         let state = Mutex::new(State {
             steps,
-            order: None,
+            epoch: None,
             flights: VecDeque::new(),
             free: Vec::new(),
             stats: LoaderStats::default(),
@@ -124,18 +132,26 @@ impl<T: Element> Pool<T> {
     fn begin(&self, state: &mut State<T>) {
         let Some(step) = state.steps.next() else { return };
         let (epoch, images) = (step / self.steps_per_epoch, self.config.batch_size);
-        if state.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let order = order::of_dataset(self.dataset.as_ref(), self.config.seed, epoch);
-            state.order = Some((epoch, order));
-        }
-        let order = state.order.as_ref().map_or(&[][..], |(_, order)| order);
-        let indices = self.config.indices(step % self.steps_per_epoch, order);
+        let current = match &mut state.epoch {
+            Some(current) if current.number == epoch => current,
+            other => other.insert(self.epoch(epoch)),
+        };
+        let step_of_epoch = step % self.steps_per_epoch;
+        let places = self.config.places(step_of_epoch);
+        current.ahead.prepare(&self.dataset, places);
+        let indices = self.config.indices(step_of_epoch, &current.order);
         let free = state.free.pop().filter(|batch| batch.fits(&self.recipe, images));
         let mut batch = free.unwrap_or_else(|| Batch::empty(&self.recipe, images));
         let mut tasks = batch.begin(step, epoch, indices);
         tasks.reverse();
         let made = tasks.iter().map(|_| None).collect();
         state.flights.push_back(Flight { batch, missing: tasks.len(), tasks, made });
+    }
+
+    fn epoch(&self, number: u64) -> Epoch {
+        let order = order::of_dataset(self.dataset.as_ref(), self.config.seed, number);
+        let ahead = Ahead::new(&order, self.dataset.shards().as_ref());
+        Epoch { number, order, ahead }
     }
 
     /// Stores what became of a task.
