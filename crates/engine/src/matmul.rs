@@ -1,17 +1,18 @@
 //! Matrix products: the only place that multiplies large matrices.
 //!
-//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`] and by its
-//! inner extent and columns, never by the number of threads or of rows:
+//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`], by whether
+//! it is one of a parallel loop's, and by its inner extent and columns, never by the number of threads
+//! or of rows:
 //!
 //! | | f32 | bf16 |
 //! | --- | --- | --- |
-//! | tile unit (AMX) | `gemm` | `tiles` |
+//! | tile unit (AMX) | `tiles`, factors in three parts; small ones and a loop's `gemm` | `tiles` |
 //! | AVX512-BF16 | `gemm` | `dots` |
 //! | others, and thin products | `gemm` | `gemm`, of rounded factors |
 //!
 //! `gemm` 0.19.0 never splits the inner dimension among threads, so the number of threads does not
 //! change a bit of the result (a sweep in the tests holds it to that; the version is pinned). One
-//! row's bits may depend on how many rows its product has.
+//! row's bits may depend on how many rows its product has there; with `tiles` and `dots` they do not.
 
 #[cfg(target_arch = "x86_64")]
 mod dots;
@@ -187,7 +188,7 @@ pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if let Some(method) = packed_method(a.cols, dst.cols, product.precision) {
+    if let Some(method) = packed_method(a.cols, dst.cols, &product) {
         // SAFETY: `packed_method` chose what the machine has.
         return unsafe { packed::multiply(method, dst, &a, &b, product) };
     }
@@ -200,16 +201,24 @@ pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
     }
 }
 
+/// Least extent for which it pays to split f32 factors.
+#[cfg(target_arch = "x86_64")]
+const MIN_SPLIT: usize = 96;
+
 /// How to multiply packed panels, if that is worth it and the machine can.
 #[cfg(target_arch = "x86_64")]
-fn packed_method(inner: usize, columns: usize, precision: Precision) -> Option<packed::Method> {
+fn packed_method(inner: usize, columns: usize, product: &Product<'_>) -> Option<packed::Method> {
     use dispatch::Level;
-    if precision == Precision::F32 || inner < 16 || columns < 16 {
-        return None;
-    }
-    match dispatch::level() {
-        Level::Amx => Some(packed::Method::Tiles),
-        Level::Avx512 if is_x86_feature_detected!("avx512bf16") => Some(packed::Method::Dots),
+    let least = inner.min(columns);
+    // products inside of a loop have few rows, for which splitting takes longer than multiplying
+    let splits = product.threads == Threads::All && least >= MIN_SPLIT;
+    match (dispatch::level(), product.precision) {
+        _ if least < 16 => None,
+        (Level::Amx, Precision::Bf16) => Some(packed::Method::Tiles),
+        (Level::Amx, Precision::F32) if splits => Some(packed::Method::SplitTiles),
+        (Level::Avx512, Precision::Bf16) if is_x86_feature_detected!("avx512bf16") => {
+            Some(packed::Method::Dots)
+        }
         _ => None,
     }
 }

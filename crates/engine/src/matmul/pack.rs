@@ -1,7 +1,8 @@
 //! Factors of a product, rewritten as tiles of bf16.
 //!
 //! A panel holds 32 rows of the left factor, or 32 columns of the right one, over a block of the
-//! inner extent: for each step of 32 inner numbers two tiles of 16 rows of 64 bytes.
+//! inner extent: for each step of 32 inner numbers, and each part of a number, two tiles of 16 rows
+//! of 64 bytes.
 //!
 //! ```text
 //! left   tile[i][l]  = a[i, l]                         i < 16, l < 32
@@ -11,6 +12,15 @@
 //! which is what both `tdpbf16ps` and `vdpbf16ps` multiply. In each, a pair of numbers that are
 //! neighbors along the inner extent is a word of 32 bits; so the tile of one layout in memory is
 //! that of the other with rows and columns of words exchanged. Beyond the edges stand zeros.
+//!
+//! The parts of a number `x` are
+//!
+//! ```text
+//! x₀ = bf16(x)     x₁ = bf16(x - x₀)     x₂ = bf16(x - x₀ - x₁)
+//! ```
+//!
+//! Each has 8 bits and each difference is exact, so `x₀ + x₁ + x₂ = x` unless the last bits lie
+//! below the least normal number, 2⁻¹²⁶. A factor that is to be rounded to bf16 has the first part alone.
 
 use std::arch::x86_64::*;
 
@@ -23,9 +33,9 @@ pub(super) const STEP: usize = 32;
 /// Numbers of a tile.
 const TILE: usize = 16 * STEP;
 
-/// Numbers of a panel of so many steps.
-pub(super) fn panel_len(steps: usize) -> usize {
-    steps * 2 * TILE
+/// Numbers of a panel of so many steps, whose numbers have so many parts.
+pub(super) fn panel_len(steps: usize, parts: usize) -> usize {
+    steps * parts * 2 * TILE
 }
 
 /// Which factor a panel belongs to.
@@ -73,6 +83,11 @@ impl<'a> Lines<'a> {
         self.count
     }
 
+    /// Whether inner numbers that follow each other do so in memory.
+    pub(super) fn are_contiguous(&self) -> bool {
+        self.inner_stride == 1
+    }
+
     /// `n` numbers from `[line, inner]` on along the extent that is contiguous in memory; none
     /// beyond the edges.
     #[inline]
@@ -85,50 +100,86 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Writes the panel of lines `first..first + 32` over the inner numbers `inner..`, as many steps as
-/// `out` has room for.
+/// Writes panels that follow each other, of so many steps, from line `first` on and from the inner
+/// number `inner` on, as many as `out` has room for.
+///
+/// Several at a time, because lines that follow each other may share the memory's rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-pub(super) fn pack(lines: &Lines<'_>, side: Side, first: usize, inner: usize, out: &mut [u16]) {
-    let along = lines.inner_stride == 1;
-    for (step, out) in out.chunks_exact_mut(2 * TILE).enumerate() {
-        for (half, tile) in out.chunks_exact_mut(TILE).enumerate() {
-            let (line, inner) = (first + 16 * half, inner + step * STEP);
-            for (i, row) in tile.chunks_exact_mut(STEP).enumerate() {
-                let words = if along {
-                    words_along(lines.run(line + i, inner, STEP))
-                } else {
-                    let pair = inner + 2 * i;
-                    words_across(lines.run(line, pair, 16), lines.run(line, pair + 1, 16))
-                };
-                store(row, words);
+pub(super) fn pack<const PARTS: usize>(
+    lines: &Lines<'_>,
+    side: Side,
+    (first, inner): (usize, usize),
+    steps: usize,
+    out: &mut [u16],
+) {
+    let (len, along) = (PARTS * 2 * TILE, lines.are_contiguous());
+    for step in 0..steps {
+        let inner = inner + step * STEP;
+        for pair in 0..16 {
+            for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
+                let out = &mut out[step * len..][..len];
+                for half in 0..2 {
+                    let line = first + panel * PANEL + 16 * half;
+                    let words: [__m512i; PARTS] = if along {
+                        words_along(lines.run(line + pair, inner, STEP))
+                    } else {
+                        let inner = inner + 2 * pair;
+                        words_across(lines.run(line, inner, 16), lines.run(line, inner + 1, 16))
+                    };
+                    for (part, words) in words.into_iter().enumerate() {
+                        store(&mut out[(2 * part + half) * TILE + pair * STEP..], words);
+                    }
+                }
             }
-            // Words came line by line if inner numbers are contiguous, as the left factor wants them.
-            if along != (side == Side::Left) {
-                transpose(tile);
+        }
+        // Words came line by line if inner numbers are contiguous, as the left factor wants them.
+        if along != (side == Side::Left) {
+            for out in out.chunks_exact_mut(steps * len) {
+                out[step * len..][..len].chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
             }
         }
     }
 }
 
-/// The pairs of at most 32 inner numbers of a line.
+/// The parts of the pairs of at most 32 inner numbers of a line.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn words_along(run: &[f32]) -> __m512i {
-    let (low, high) = (load(run), load(run.get(16..).unwrap_or(&[])));
-    // SAFETY: both types are 512 bits without invalid patterns.
-    unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) }
+fn words_along<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
+    let (mut low, mut high) = (load(run), load(run.get(16..).unwrap_or(&[])));
+    let mut parts = [_mm512_setzero_si512(); PARTS];
+    for part in &mut parts {
+        // SAFETY: both types are 512 bits without invalid patterns.
+        *part = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) };
+        low = _mm512_sub_ps(low, widened(_mm512_castsi512_si256(*part)));
+        high = _mm512_sub_ps(high, widened(_mm512_extracti64x4_epi64::<1>(*part)));
+    }
+    parts
 }
 
-/// The pairs of two neighboring inner numbers of at most 16 lines.
+/// The parts of the pairs of two neighboring inner numbers of at most 16 lines.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn words_across(even: &[f32], odd: &[f32]) -> __m512i {
-    let rounded = |numbers: &[f32]| -> __m256i {
+fn words_across<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PARTS] {
+    let rounded = |numbers: __m512| {
         // SAFETY: both types are 256 bits without invalid patterns.
-        unsafe { std::mem::transmute(_mm512_cvtneps_pbh(load(numbers))) }
+        widened(unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers)) })
     };
-    let (even, odd) = (_mm512_cvtepu16_epi32(rounded(even)), _mm512_cvtepu16_epi32(rounded(odd)));
-    _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
+    let (mut even, mut odd) = (load(even), load(odd));
+    let mut parts = [_mm512_setzero_si512(); PARTS];
+    for part in &mut parts {
+        let (low, high) = (rounded(even), rounded(odd));
+        let low_words = _mm512_srli_epi32::<16>(_mm512_castps_si512(low));
+        *part = _mm512_or_si512(low_words, _mm512_castps_si512(high));
+        (even, odd) = (_mm512_sub_ps(even, low), _mm512_sub_ps(odd, high));
+    }
+    parts
+}
+
+/// Numbers of bf16 as f32.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn widened(words: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(words)))
 }
 
 #[inline]

@@ -24,13 +24,33 @@ const TASK_ROWS: usize = 2;
 /// Panels of columns of a task, which stay in the second cache while its rows pass.
 const TASK_COLUMNS: usize = 12;
 
+/// Panels that are packed together where their lines share the memory's rows, at most.
+const TOGETHER: usize = 8;
+
 /// How panels are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
-    /// On the tile unit.
+    /// On the tile unit, factors rounded to bf16.
     Tiles,
-    /// By dot products of pairs.
+    /// On the tile unit, f32 factors in three parts.
+    SplitTiles,
+    /// By dot products of pairs, factors rounded to bf16.
     Dots,
+}
+
+impl Method {
+    /// Parts that a number is written in.
+    fn parts(self) -> usize {
+        if self == Self::SplitTiles { 3 } else { 1 }
+    }
+}
+
+/// A block of inner numbers: the first one, how many steps there are, parts of each number.
+#[derive(Clone, Copy)]
+struct Extent {
+    inner: usize,
+    steps: usize,
+    parts: usize,
 }
 
 /// The panels of one factor over a block of inner numbers.
@@ -74,10 +94,11 @@ pub(super) unsafe fn multiply(
     let (left, right) = (Lines::of(a, Side::Left), Lines::of(b, Side::Right));
     for inner in (0..a.cols).step_by(INNER) {
         let steps = INNER.min(a.cols - inner).div_ceil(STEP);
+        let extent = Extent { inner, steps, parts: method.parts() };
         // SAFETY: the caller's promise.
-        let left = unsafe { Panels::pack(&left, Side::Left, (inner, steps), &product) };
+        let left = unsafe { Panels::pack(&left, Side::Left, extent, product.threads) };
         // SAFETY: the same.
-        let right = unsafe { Panels::pack(&right, Side::Right, (inner, steps), &product) };
+        let right = unsafe { Panels::pack(&right, Side::Right, extent, product.threads) };
         let write = if inner == 0 { product.write } else { Write::Add };
         let part = Part { method, place, left, right, write, scale: product.scale };
         let tasks =
@@ -100,20 +121,26 @@ impl Panels {
     unsafe fn pack(
         lines: &Lines<'_>,
         side: Side,
-        (inner, steps): (usize, usize),
-        product: &Product<'_>,
+        Extent { inner, steps, parts }: Extent,
+        threads: Threads,
     ) -> Self {
-        let (len, count) = (panel_len(steps), lines.count().div_ceil(PANEL));
+        let (len, count) = (panel_len(steps, parts), lines.count().div_ceil(PANEL));
         let mut memory = Buffer::take(len * count / 2);
         let words: &mut [u16] = bytemuck::cast_slice_mut(&mut memory);
-        let pack = |(panel, out): (usize, &mut [u16])| {
-            let first = panel * PANEL;
+        let together = if lines.are_contiguous() { 1 } else { count.div_ceil(2).min(TOGETHER) };
+        let pack = |(group, out): (usize, &mut [u16])| {
+            let from = (group * together * PANEL, inner);
             // SAFETY: the caller's promise.
-            unsafe { pack::pack(lines, side, first, inner, out) };
+            unsafe {
+                match parts {
+                    1 => pack::pack::<1>(lines, side, from, steps, out),
+                    _ => pack::pack::<3>(lines, side, from, steps, out),
+                }
+            };
         };
-        match product.threads {
-            Threads::One => words.chunks_exact_mut(len).enumerate().for_each(pack),
-            Threads::All => words.par_chunks_exact_mut(len).enumerate().for_each(pack),
+        match threads {
+            Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
+            Threads::All => words.par_chunks_mut(together * len).enumerate().for_each(pack),
         }
         Self { memory, len, steps }
     }
@@ -141,7 +168,7 @@ impl Part<'_> {
         let tasks = row_panels.div_ceil(TASK_ROWS);
         let (rows, columns) = (task % tasks * TASK_ROWS, task / tasks * TASK_COLUMNS);
         // SAFETY: whoever chose this method knows that the unit is there.
-        let unit = (self.method == Method::Tiles).then(|| unsafe { Unit::open() });
+        let unit = (self.method != Method::Dots).then(|| unsafe { Unit::open() });
         let mut block: Block = [0.0; PANEL * PANEL];
         for column in columns..column_panels.min(columns + TASK_COLUMNS) {
             for row in rows..row_panels.min(rows + TASK_ROWS) {
@@ -155,7 +182,8 @@ impl Part<'_> {
     fn multiply(&self, unit: Option<&Unit>, row: usize, column: usize, block: &mut Block) {
         let (left, right, steps) = (self.left.get(row), self.right.get(column), self.left.steps);
         match unit {
-            Some(unit) => unit.multiply(left, right, steps, block),
+            Some(unit) if self.method == Method::Tiles => unit.multiply(left, right, steps, block),
+            Some(unit) => unit.multiply_split(left, right, steps, block),
             None => {
                 let (left, right) = (bytemuck::cast_slice(left), bytemuck::cast_slice(right));
                 // SAFETY: whoever chose this method knows that the instructions are there.

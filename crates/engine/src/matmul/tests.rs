@@ -41,6 +41,24 @@ fn layouts() -> impl Strategy<Value = Layout> {
     (any::<bool>(), 0usize..4).prop_map(|(transposed, gap)| Layout { transposed, gap })
 }
 
+/// What multiplies f32 factors: what the machine chooses, and all that it could.
+fn f32_products() -> Vec<(&'static str, Multiply)> {
+    let mut products: Vec<(&'static str, Multiply)> = vec![
+        ("the machine's choice", |dst, a, b, product| matmul(dst, a, b, product)),
+        ("gemm", |dst, a, b, product| multiply_by_gemm(dst, &a, &b, product)),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    if dispatch::level() == dispatch::Level::Amx {
+        products.push(("factors in three parts", |dst, a, b, product| {
+            // SAFETY: the tile unit is there.
+            unsafe { packed::multiply(packed::Method::SplitTiles, dst, &a, &b, product) };
+        }));
+    }
+    products
+}
+
+type Multiply = fn(MatMut<'_>, Mat<'_>, Mat<'_>, Product<'_>);
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -48,24 +66,69 @@ proptest! {
     #[test]
     fn products_are_their_definition(
         (m, k, n) in (0usize..40, 0usize..40, 0usize..40),
-        a_layout in layouts(), b_layout in layouts(), gap in 0usize..4, add: bool, all: bool,
+        a_layout in layouts(), b_layout in layouts(), gap in 0usize..4, write in 0usize..3, all: bool,
     ) {
         let (a, a_value) = factor(1, m, k, a_layout);
         let (b, b_value) = factor(2, k, n, b_layout);
-        let before = randoms(3, m * (n + gap));
-        let mut out = before.clone();
-        let dst = MatMut::strided(&mut out, m, n, n + gap);
+        let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
         let product = if all { Product::ALL } else { Product::ONE }.times(0.5);
-        let product = if add { product.added() } else { product };
-        matmul(dst, view(&a, m, k, a_layout), view(&b, k, n, b_layout), product);
-        let product = definition(&a_value, &b_value, (m, k, n));
+        let product = Product { write: [Write::Over, Write::OverBias(&bias), Write::Add][write], ..product };
+        let value = definition(&a_value, &b_value, (m, k, n));
         let mut expected = doubles(&before);
-        for (at, product) in product.iter().enumerate() {
+        for (at, value) in value.iter().enumerate() {
             let old = &mut expected[at / n * (n + gap) + at % n];
-            *old = 0.5 * product + if add { *old } else { 0.0 };
+            *old = 0.5 * value + [0.0, f64::from(bias[at % n]), *old][write];
         }
-        // Numbers in the gaps keep their values.
-        assert_close(&out, &expected, 5e-6, 1e-6);
+        for (name, multiply) in f32_products() {
+            // a product without numbers is none for a method to compute
+            if name != "the machine's choice" && m * k * n == 0 {
+                continue;
+            }
+            let mut out = before.clone();
+            let dst = MatMut::strided(&mut out, m, n, n + gap);
+            multiply(dst, view(&a, m, k, a_layout), view(&b, k, n, b_layout), product);
+            println!("{name}");
+            // Numbers in the gaps keep their values.
+            assert_close(&out, &expected, 5e-6, 1e-6);
+        }
+    }
+}
+
+/// Root mean square of the errors of an f32 product, relative to the sums of the products' absolute values.
+fn relative_error(multiply: Multiply, (m, k, n): (usize, usize, usize), spread: i32) -> f64 {
+    // magnitudes from 2^-spread to 2^spread, of both factors, so that sums have large and small products
+    let wide = |seed: u64, len: usize| -> Vec<f32> {
+        let exponents = randoms(seed + 10, len).into_iter();
+        let numbers = randoms(seed, len).into_iter().zip(exponents);
+        numbers.map(|(x, e)| x * 2f32.powi((e * spread as f32) as i32)).collect()
+    };
+    let (a, b) = (wide(1, m * k), wide(2, k * n));
+    let mut out = vec![0.0; m * n];
+    multiply(MatMut::new(&mut out, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), Product::ONE);
+    let value = definition(&doubles(&a), &doubles(&b), (m, k, n));
+    let absolute = |values: &[f32]| values.iter().map(|x| f64::from(x.abs())).collect::<Vec<_>>();
+    let size = definition(&absolute(&a), &absolute(&b), (m, k, n));
+    let squares = out.iter().zip(value).zip(size).map(|((x, value), size)| {
+        let error = (f64::from(*x) - value) / size;
+        error * error
+    });
+    (squares.sum::<f64>() / (m * n) as f64).sqrt()
+}
+
+/// The claim of `tiles`. Where magnitudes differ much, one product is nearly the whole sum.
+#[test]
+fn every_f32_product_is_as_exact_as_gemm() {
+    for shape in [(40, 96, 40), (33, 384, 65), (20, 1536, 70), (8, 6000, 96)] {
+        for spread in [0, 8, 50] {
+            let gemm =
+                relative_error(|dst, a, b, how| multiply_by_gemm(dst, &a, &b, how), shape, spread);
+            for (name, multiply) in f32_products() {
+                let error = relative_error(multiply, shape, spread);
+                println!("{shape:?}, magnitudes 2^±{spread}: {name} {error:.1e}, gemm {gemm:.1e}");
+                let most = if spread > 10 { 1.25 * gemm } else { gemm };
+                assert!(error <= most, "{name}");
+            }
+        }
     }
 }
 
@@ -80,8 +143,8 @@ fn rounded(values: &[f64]) -> Vec<f64> {
 }
 
 /// What multiplies bf16 factors: what the machine chooses, and all that it could.
-fn bf16_products() -> Vec<(&'static str, Bf16Product)> {
-    let mut products: Vec<(&'static str, Bf16Product)> = vec![
+fn bf16_products() -> Vec<(&'static str, Multiply)> {
+    let mut products: Vec<(&'static str, Multiply)> = vec![
         ("the machine's choice", |dst, a, b, product| matmul(dst, a, b, product)),
         ("rounded factors", |dst, a, b, product| {
             multiply_by_gemm(dst, &Rounded::of(&a).mat(), &Rounded::of(&b).mat(), product);
@@ -96,8 +159,6 @@ fn bf16_products() -> Vec<(&'static str, Bf16Product)> {
     }
     products
 }
-
-type Bf16Product = fn(MatMut<'_>, Mat<'_>, Mat<'_>, Product<'_>);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
@@ -150,25 +211,45 @@ fn infinities_and_nan_come_out_of_bf16_products() {
     }
 }
 
+/// Differences of infinite numbers are NaN, so an infinite number may come out as that.
+#[test]
+fn what_is_not_finite_stays_so_in_f32_products_and_in_its_row() {
+    for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let (mut a, b) = (vec![1.0; 100 * 100], vec![1.0; 100 * 100]);
+        a[3 * 100 + 5] = special;
+        for (name, multiply) in f32_products() {
+            let mut out = vec![0.0; 100 * 100];
+            let (a, b) = (Mat::new(&a, 100, 100), Mat::new(&b, 100, 100));
+            multiply(MatMut::new(&mut out, 100, 100), a, b, Product::ONE);
+            for (i, row) in out.chunks_exact(100).enumerate() {
+                let right = |x: &f32| if i == 3 { !x.is_finite() } else { *x == 100.0 };
+                assert!(row.iter().all(right), "{name}");
+            }
+        }
+    }
+}
+
 /// What `gemm` does not promise.
 #[test]
 fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
-    let (k, n) = (700, 50);
+    let (k, n) = (700, 100);
     let (a, b) = (randoms(1, 100 * k), randoms(2, k * n));
-    let product = |rows: usize| {
-        let mut out = vec![0.0; rows * n];
-        let (a, b) = (Mat::new(&a[..rows * k], rows, k), Mat::new(&b, k, n));
-        let how = Product::ALL.in_precision(Precision::Bf16);
-        matmul(MatMut::new(&mut out, rows, n), a, b, how);
-        out
-    };
-    if packed_method(k, n, Precision::Bf16).is_none() {
-        eprintln!("skipped: this machine has no instructions for bf16");
-        return;
-    }
-    let all = product(100);
-    for rows in [1, 31, 33, 64] {
-        assert_eq!(bits(&product(rows)), bits(&all[..rows * n]), "{rows} rows");
+    for precision in [Precision::F32, Precision::Bf16] {
+        let how = Product::ALL.in_precision(precision);
+        if packed_method(k, n, &how).is_none() {
+            eprintln!("skipped: this machine has no packed products in {precision:?}");
+            continue;
+        }
+        let product = |rows: usize| {
+            let mut out = vec![0.0; rows * n];
+            let (a, b) = (Mat::new(&a[..rows * k], rows, k), Mat::new(&b, k, n));
+            matmul(MatMut::new(&mut out, rows, n), a, b, how);
+            out
+        };
+        let all = product(100);
+        for rows in [1, 31, 33, 64] {
+            assert_eq!(bits(&product(rows)), bits(&all[..rows * n]), "{rows} rows");
+        }
     }
 }
 
