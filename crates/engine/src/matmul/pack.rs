@@ -149,7 +149,7 @@ fn words_along<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
     let mut parts = [_mm512_setzero_si512(); PARTS];
     for part in &mut parts {
         // SAFETY: both types are 512 bits without invalid patterns.
-        *part = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) };
+        *part = unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
         low = _mm512_sub_ps(low, widened(_mm512_castsi512_si256(*part)));
         high = _mm512_sub_ps(high, widened(_mm512_extracti64x4_epi64::<1>(*part)));
     }
