@@ -123,10 +123,10 @@ fn attentions(c: &mut Criterion) {
     for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {
         let form = Attention { heads: HEADS, precision };
         group.bench_function(format!("forward/16x197+64x37,384/6/{name}"), |b| {
-            b.iter(|| attention::infer(black_box(&qkv), &sequences, form));
+            b.iter(|| attention::infer(black_box(&qkv), &sequences, &sequences, form));
         });
         group.bench_function(format!("backward/16x197+64x37,384/6/{name}"), |b| {
-            let setup = || attention::forward(qkv.clone(), &sequences, form).1;
+            let setup = || attention::forward(qkv.clone(), &sequences, &sequences, form).1;
             b.iter_batched(setup, |saved| attention::backward(saved, &dout), BatchSize::LargeInput);
         });
     }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
-//! gathers the sequences it keeps, works on those alone, and adds its result to them. Saved are, per
+//! gathers the sequences it keeps, works on those alone, and adds its result to them, in the last block
+//! to the rows alone that are wanted. Saved are, per
 //! kept row, the branch's input, `qkv` and the hidden layer before GELU (these two in the precision of
 //! the products): outputs of norms, attention and GELU are recomputed. [`Recompute`] saves less and
 //! computes more again.
@@ -78,10 +79,13 @@ pub(super) enum Saved {
     Input { stream: Tensor, attention: Kept, mlp: Kept },
 }
 
-/// The sequences a branch works on.
+/// The sequences that a branch keeps.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
+    /// All of their rows, which attention reads.
     pub(super) sequences: Sequences,
+    /// The first rows of each, as many as are wanted: what the branch changes.
+    pub(super) outputs: Sequences,
     pub(super) scale: f32,
 }
 
@@ -93,7 +97,7 @@ pub(super) struct SavedAttention {
     x: Tensor, // [kept rows, d]
     norm: layer_norm::Saved,
     attention: attention::Saved,
-    y: Option<Tensor>, // [kept rows, d], for the gradient of layer scale
+    y: Option<Tensor>, // [output rows, d], for the gradient of layer scale
 }
 
 /// What the MLP branch leaves for backward.
@@ -101,9 +105,9 @@ pub(super) struct SavedAttention {
 #[derive(Debug)]
 pub(super) struct SavedMlp {
     kept: Kept,
-    x: Tensor, // [kept rows, d]
+    x: Tensor, // [output rows, d]
     norm: layer_norm::Saved,
-    hidden: Option<gelu::Saved>, // [kept rows, mlp_hidden], unless it is computed again
+    hidden: Option<gelu::Saved>, // [output rows, mlp_hidden], unless it is computed again
     y: Option<Tensor>,
 }
 
@@ -185,12 +189,12 @@ impl Block {
         let (normed, norm) = layer_norm::forward(&self.norm1, params, &x);
         let qkv = linear::infer(&self.qkv, params, &normed);
         drop(normed);
-        let compact = kept.sequences.compact();
-        let (out, attention) = attention::forward(qkv, &compact, self.attention);
+        let (sequences, queries) = (kept.sequences.compact(), kept.outputs.compact());
+        let (out, attention) = attention::forward(qkv, &sequences, &queries, self.attention);
         let y = linear::infer(&self.proj, params, &out);
         drop(out);
         let gamma = self.gamma1.map(|range| params.get(range));
-        residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
+        residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
         Some(SavedAttention { kept, x, norm, attention, y: gamma.map(|_| y) })
     }
 
@@ -205,7 +209,7 @@ impl Block {
         if kept.sequences.is_empty() {
             return None;
         }
-        let x = gather(stream, &kept.sequences);
+        let x = gather(stream, &kept.outputs);
         let (normed, norm) = layer_norm::forward(&self.norm2, params, &x);
         let hidden = linear::infer(&self.fc1, params, &normed);
         drop(normed);
@@ -213,28 +217,28 @@ impl Block {
         let hidden = (recompute == Recompute::None).then_some(hidden);
         let y = linear::infer(&self.fc2, params, &activated);
         let gamma = self.gamma2.map(|range| params.get(range));
-        residual::add(stream, &kept.sequences, &y, kept.scale, gamma);
+        residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
         Some(SavedMlp { kept, x, norm, hidden, y: gamma.map(|_| y) })
     }
 
-    /// Both branches without a backward pass to come; the MLP works on the rows of `mlp_on`.
+    /// Both branches without a backward pass to come, for the rows `outputs`: the first of each sequence.
     pub(super) fn infer(
         &self,
         params: &Params,
         stream: &mut Tensor,
         sequences: &Sequences,
-        mlp_on: &Sequences,
+        outputs: &Sequences,
     ) {
         let qkv = self.infer_qkv(params, stream);
-        let out = attention::infer(&qkv, sequences, self.attention);
+        let out = attention::infer(&qkv, sequences, &outputs.compact(), self.attention);
         drop(qkv);
         let y = linear::infer(&self.proj, params, &out);
-        residual::add(stream, sequences, &y, 1.0, self.gamma1.map(|range| params.get(range)));
-        let x = gather(stream, mlp_on);
+        residual::add(stream, outputs, &y, 1.0, self.gamma1.map(|range| params.get(range)));
+        let x = gather(stream, outputs);
         let normed = layer_norm::infer(&self.norm2, params, &x);
         let activated = gelu::infer(&linear::infer(&self.fc1, params, &normed));
         let y = linear::infer(&self.fc2, params, &activated);
-        residual::add(stream, mlp_on, &y, 1.0, self.gamma2.map(|range| params.get(range)));
+        residual::add(stream, outputs, &y, 1.0, self.gamma2.map(|range| params.get(range)));
     }
 
     /// The packed projections that attention starts from, `[rows, 3 d]`.
@@ -320,11 +324,11 @@ impl Block {
         drop(normed);
         let dnormed = linear::backward_input(&self.fc1, params, &dhidden);
         let dx = layer_norm::backward(&self.norm2, params, &x, norm, dnormed, grads);
-        scatter_add(&dx, &kept.sequences, dstream);
+        scatter_add(&dx, &kept.outputs, dstream);
     }
 }
 
-/// The gradient of a branch's output on its kept rows; adds to that of its layer scale.
+/// The gradient of a branch's output on the rows that it changes; adds to that of its layer scale.
 fn branch_gradient(
     params: &Params,
     kept: &Kept,
@@ -334,9 +338,9 @@ fn branch_gradient(
     grads: &mut Params,
 ) -> Tensor {
     if let (Some(gamma), Some(y)) = (gamma, y) {
-        let dx = gather(dstream, &kept.sequences);
+        let dx = gather(dstream, &kept.outputs);
         residual::backward_gamma(&dx, y, kept.scale, grads.get_mut(gamma));
     }
     let gamma = gamma.map(|range| params.get(range));
-    residual::backward(dstream, &kept.sequences, kept.scale, gamma)
+    residual::backward(dstream, &kept.outputs, kept.scale, gamma)
 }

@@ -1,8 +1,9 @@
 //! The vision transformer of DINO, under PyTorch's parameter names.
 //!
 //! The tokens of all crops, large and small, lie in one matrix, so a layer is one product for all of
-//! them. Where only \[CLS\] tokens are wanted, the last MLP and the final norm run on those rows alone:
-//! the other rows reach no output, so their gradients are zero and nothing changes.
+//! them. Where only \[CLS\] tokens are wanted, the last block works on those rows alone, behind the keys
+//! and values of all, and so does the final norm: the other rows reach no output, so their gradients are
+//! zero and nothing changes.
 
 use engine::matmul::Precision;
 use engine::ops::attention;
@@ -108,12 +109,12 @@ impl Vit {
         let (mut stream, embedding) = self.embedding.forward(params, crops);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
-            let (kept, scale) = plan.kept(i, 0, &sequences);
-            let attention = Kept { sequences: kept, scale };
-            let (kept, scale) = plan.kept(i, 1, &sequences);
-            let mlp = Kept { sequences: self.mlp_rows(i, wanted, kept), scale };
+            let kept = |branch| {
+                let (sequences, scale) = plan.kept(i, branch, &sequences);
+                Kept { outputs: self.outputs(i, wanted, &sequences), sequences, scale }
+            };
             let recompute = self.shape.recompute;
-            blocks.push(block.forward(params, &mut stream, (attention, mlp), recompute));
+            blocks.push(block.forward(params, &mut stream, (kept(0), kept(1)), recompute));
         }
         let outputs = wanted.rows(&sequences);
         let x = gather(&stream, &outputs);
@@ -127,8 +128,8 @@ impl Vit {
         let wanted = Outputs::of(wanted, crops, self.shape.patch_size);
         let mut stream = self.embedding.infer(params, crops);
         for (i, block) in self.blocks.iter().enumerate() {
-            let mlp_rows = self.mlp_rows(i, wanted, sequences.clone());
-            block.infer(params, &mut stream, &sequences, &mlp_rows);
+            let outputs = self.outputs(i, wanted, &sequences);
+            block.infer(params, &mut stream, &sequences, &outputs);
         }
         let x = gather(&stream, &wanted.rows(&sequences));
         layer_norm::infer(&self.norm, params, &x)
@@ -191,9 +192,10 @@ impl Vit {
         Sequences::packed(&groups.collect::<Vec<_>>())
     }
 
-    /// The rows that the MLP of block `i` has to work on.
-    fn mlp_rows(&self, i: usize, wanted: Outputs, kept: Sequences) -> Sequences {
-        if i + 1 == self.blocks.len() { wanted.rows(&kept) } else { kept }
+    /// The rows of these sequences that block `i` has to change.
+    fn outputs(&self, i: usize, wanted: Outputs, sequences: &Sequences) -> Sequences {
+        let is_last = i + 1 == self.blocks.len();
+        if is_last { wanted.rows(sequences) } else { sequences.clone() }
     }
 }
 

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! for each sequence and head, with `e = d / heads`. `qkv` is `[rows, 3 d]`, a row being
-//! `[q | k | v]`, each split by head; `O` is `[rows, d]`. Saved are `qkv` and one log-sum-exp for each row
-//! and head, from which `P` and `O` are recomputed.
+//! `[q | k | v]`, each split by head. Where only a sequence's first tokens are wanted, they alone are
+//! queries: `P` has their rows, `O` is `[queries, d]`, and the gradient of other tokens' `q` is zero.
+//! Saved are `qkv` and one log-sum-exp for each query and head, from which `P` and `O` are recomputed.
 
 use rayon::prelude::*;
 
@@ -27,8 +28,9 @@ use dispatch::kernel;
 #[derive(Debug)]
 pub struct Saved {
     qkv: Stored,      // [rows, 3 d]
-    log_sums: Tensor, // [rows, heads]
+    log_sums: Tensor, // [queries, heads]
     sequences: Sequences,
+    queries: Sequences,
     attention: Attention,
 }
 
@@ -41,35 +43,50 @@ pub struct Attention {
     pub precision: Precision,
 }
 
+/// The parts of a packed row, in their order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Q,
+    K,
+    V,
+}
+
 /// One head of one sequence: where its parts lie in the sequence's rows.
 #[derive(Clone, Copy)]
 struct Head {
     tokens: usize,
-    width: usize, // of a row of the output, d
-    dim: usize,   // of the head, e
+    queries: usize, // the first ones of them
+    width: usize,   // of a row of the output, d
+    dim: usize,     // of the head, e
     index: usize,
     precision: Precision,
 }
 
 impl Head {
-    /// The `[tokens, dim]` matrix of part 0 = q, 1 = k, 2 = v of the packed rows.
-    fn part<'a>(&self, rows: &'a [f32], part: usize) -> Mat<'a> {
-        let first = part * self.width + self.index * self.dim;
-        Mat::strided(&rows[first..], self.tokens, self.dim, 3 * self.width)
+    /// The matrix of a part of the packed rows: `[queries, dim]` of q, `[tokens, dim]` of k and v.
+    fn part<'a>(&self, rows: &'a [f32], part: Part) -> Mat<'a> {
+        let (first, count) = self.place(part);
+        Mat::strided(&rows[first..], count, self.dim, 3 * self.width)
     }
 
-    fn part_mut<'a>(&self, rows: &'a mut [f32], part: usize) -> MatMut<'a> {
-        let first = part * self.width + self.index * self.dim;
-        MatMut::strided(&mut rows[first..], self.tokens, self.dim, 3 * self.width)
+    fn part_mut<'a>(&self, rows: &'a mut [f32], part: Part) -> MatMut<'a> {
+        let (first, count) = self.place(part);
+        MatMut::strided(&mut rows[first..], count, self.dim, 3 * self.width)
     }
 
-    /// The head's columns of the output.
+    /// Where a part starts in a packed row, and how many rows it has.
+    fn place(&self, part: Part) -> (usize, usize) {
+        let count = if part == Part::Q { self.queries } else { self.tokens };
+        (part as usize * self.width + self.index * self.dim, count)
+    }
+
+    /// The head's columns of the output, `[queries, dim]`.
     fn columns<'a>(&self, rows: &'a [f32]) -> Mat<'a> {
-        Mat::strided(&rows[self.index * self.dim..], self.tokens, self.dim, self.width)
+        Mat::strided(&rows[self.index * self.dim..], self.queries, self.dim, self.width)
     }
 
     fn columns_mut<'a>(&self, rows: &'a mut [f32]) -> MatMut<'a> {
-        MatMut::strided(&mut rows[self.index * self.dim..], self.tokens, self.dim, self.width)
+        MatMut::strided(&mut rows[self.index * self.dim..], self.queries, self.dim, self.width)
     }
 
     fn scale(&self) -> f32 {
@@ -83,45 +100,66 @@ impl Head {
 
 impl Attention {
     /// The width `d` of tokens that these packed projections belong to.
-    fn check(self, qkv: &[usize], sequences: &Sequences) -> usize {
+    fn check(self, qkv: &[usize], sequences: &Sequences, queries: &Sequences) -> usize {
         let [rows, width] = *qkv else { panic!("packed projections have rows and columns") };
         assert_eq!(width % 3, 0, "q, k and v have one width");
         assert_eq!(width / 3 % self.heads, 0, "heads divide the width");
         assert_eq!(rows, sequences.rows(), "rows of attention");
+        let mut pairs = queries.spans().iter().zip(sequences.spans());
+        let fit = queries.len() == sequences.len() && pairs.all(|(q, all)| q.1 <= all.1);
+        assert!(fit, "queries are the first tokens of each sequence");
         width / 3
     }
 
-    fn heads(self, tokens: usize, width: usize) -> impl Iterator<Item = Head> {
+    fn heads(self, tokens: usize, queries: usize, width: usize) -> impl Iterator<Item = Head> {
         let (dim, precision) = (width / self.heads, self.precision);
-        (0..self.heads).map(move |index| Head { tokens, width, dim, index, precision })
+        (0..self.heads).map(move |index| Head { tokens, queries, width, dim, index, precision })
     }
 }
 
-/// `O`, and what backward needs.
-pub fn forward(qkv: Tensor, sequences: &Sequences, attention: Attention) -> (Tensor, Saved) {
-    let (out, log_sums) = attend(&qkv, sequences, attention);
+/// `O`, and what backward needs. `queries` says how many of each sequence's first tokens are wanted:
+/// it is compact, as `O` is.
+pub fn forward(
+    qkv: Tensor,
+    sequences: &Sequences,
+    queries: &Sequences,
+    attention: Attention,
+) -> (Tensor, Saved) {
+    let (out, log_sums) = attend(&qkv, sequences, queries, attention);
     let qkv = Stored::new(qkv, attention.precision);
-    (out, Saved { qkv, log_sums, sequences: sequences.clone(), attention })
+    let (sequences, queries) = (sequences.clone(), queries.clone());
+    (out, Saved { qkv, log_sums, sequences, queries, attention })
 }
 
 /// `O` alone.
-pub fn infer(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> Tensor {
-    attend(qkv, sequences, attention).0
+pub fn infer(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: &Sequences,
+    attention: Attention,
+) -> Tensor {
+    attend(qkv, sequences, queries, attention).0
 }
 
-fn attend(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> (Tensor, Tensor) {
-    let _timer = timer("attention", 2, qkv.shape(), sequences);
-    let width = attention.check(qkv.shape(), sequences);
-    let (rows, head_count) = (qkv.rows(), attention.heads);
-    let mut out = Tensor::uninit(&[rows, width]);
-    let mut log_sums = Tensor::uninit(&[rows, head_count]);
-    let outs = sequences.split_mut(&mut out, width);
-    let sums = sequences.split_mut(&mut log_sums, head_count);
+fn attend(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: &Sequences,
+    attention: Attention,
+) -> (Tensor, Tensor) {
+    let width = attention.check(qkv.shape(), sequences, queries);
+    let _timer = timer("attention", 2, width, sequences, queries);
+    let head_count = attention.heads;
+    let mut out = Tensor::uninit(&[queries.rows(), width]);
+    let mut log_sums = Tensor::uninit(&[queries.rows(), head_count]);
+    let outs = queries.split_mut(&mut out, width);
+    let sums = queries.split_mut(&mut log_sums, head_count);
     outs.into_par_iter().zip(sums).zip(sequences.spans()).for_each(
         |((out, log_sums), &(first, tokens))| {
-            let rows = &qkv[first * 3 * width..][..tokens * 3 * width];
-            let mut probs = Buffer::take(tokens * tokens);
-            for head in attention.heads(tokens, width) {
+            let (rows, queries) =
+                (&qkv[first * 3 * width..][..tokens * 3 * width], out.len() / width);
+            let mut probs = Buffer::take(queries * tokens);
+            for head in attention.heads(tokens, queries, width) {
                 scores(&head, rows, &mut probs);
                 softmax_rows(&mut probs, &head, head_count, log_sums);
                 average(&head, &probs, rows, out);
@@ -131,24 +169,31 @@ fn attend(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> (Tensor,
     (out, log_sums)
 }
 
-/// Measures so many products of `[tokens, e]` and `[e, tokens]` for each head.
-fn timer(name: &'static str, products: usize, qkv: &[usize], on: &Sequences) -> profile::Timer {
-    let width = qkv[1] / 3;
-    let squares: usize = on.spans().iter().map(|(_, tokens)| tokens * tokens).sum();
-    profile::time(name, 2 * products * squares * width, products * qkv[0] * width * 2)
+/// Measures so many products of `[queries, e]` and `[e, tokens]` for each head.
+fn timer(
+    name: &'static str,
+    products: usize,
+    width: usize,
+    sequences: &Sequences,
+    queries: &Sequences,
+) -> profile::Timer {
+    let pairs = sequences.spans().iter().zip(queries.spans());
+    let scores: usize = pairs.map(|(all, q)| all.1 * q.1).sum();
+    let numbers = (sequences.rows() + queries.rows()) * width;
+    profile::time(name, 2 * products * scores * width, products * numbers)
 }
 
-/// `Q Kᵀ / √e` into `out`, `[tokens, tokens]`.
+/// `Q Kᵀ / √e` into `out`, `[queries, tokens]`.
 fn scores(head: &Head, rows: &[f32], out: &mut [f32]) {
-    let out = MatMut::new(out, head.tokens, head.tokens);
-    let (q, k) = (head.part(rows, 0), head.part(rows, 1));
+    let out = MatMut::new(out, head.queries, head.tokens);
+    let (q, k) = (head.part(rows, Part::Q), head.part(rows, Part::K));
     matmul(out, q, k.t(), head.product().times(head.scale()));
 }
 
 /// `P V` into the head's columns of `out`.
 fn average(head: &Head, probs: &[f32], rows: &[f32], out: &mut [f32]) {
-    let p = Mat::new(probs, head.tokens, head.tokens);
-    matmul(head.columns_mut(out), p, head.part(rows, 2), head.product());
+    let p = Mat::new(probs, head.queries, head.tokens);
+    matmul(head.columns_mut(out), p, head.part(rows, Part::V), head.product());
 }
 
 /// Softmax in place; returns the log-sum-exp.
@@ -168,11 +213,11 @@ fn softmax(row: &mut [f32]) -> f32 {
 
 /// The attention weights of every sequence, `[heads, tokens, tokens]` each: for maps and tests.
 pub fn probabilities(qkv: &Tensor, sequences: &Sequences, attention: Attention) -> Vec<Tensor> {
-    let width = attention.check(qkv.shape(), sequences);
+    let width = attention.check(qkv.shape(), sequences, sequences);
     let each = sequences.spans().iter().map(|&(first, tokens)| {
         let rows = &qkv[first * 3 * width..][..tokens * 3 * width];
         let mut probs = Tensor::uninit(&[attention.heads, tokens, tokens]);
-        for head in attention.heads(tokens, width) {
+        for head in attention.heads(tokens, tokens, width) {
             let probs = &mut probs[head.index * tokens * tokens..][..tokens * tokens];
             scores(&head, rows, probs);
             probs.chunks_exact_mut(tokens).for_each(|row| {
@@ -186,38 +231,42 @@ pub fn probabilities(qkv: &Tensor, sequences: &Sequences, attention: Attention) 
 
 /// `dqkv`, `[rows, 3 d]`, and `O` once more, for the gradients of the layer that follows.
 pub fn backward(saved: Saved, dout: &Tensor) -> (Tensor, Tensor) {
-    let Saved { qkv, log_sums, sequences, attention } = saved;
-    let _timer = timer("attention, backward", 6, qkv.shape(), &sequences);
+    let Saved { qkv, log_sums, sequences, queries, attention } = saved;
     let (width, head_count) = (dout.width(), attention.heads);
-    assert_eq!(dout.shape(), [qkv.shape()[0], qkv.width() / 3], "gradient of attention");
+    let _timer = timer("attention, backward", 6, width, &sequences, &queries);
+    assert_eq!(dout.shape(), [queries.rows(), qkv.width() / 3], "gradient of attention");
     let mut dqkv = Tensor::uninit(qkv.shape());
     let mut out = Tensor::uninit(dout.shape());
     let pieces = sequences.split_mut(&mut dqkv, 3 * width);
-    let pieces = pieces.into_par_iter().zip(sequences.split_mut(&mut out, width));
-    pieces.zip(sequences.spans()).for_each_init(Vec::new, |widened, (piece, &(first, tokens))| {
-        let (dqkv, out) = piece;
+    let pieces = pieces.into_par_iter().zip(queries.split_mut(&mut out, width));
+    let spans = sequences.spans().iter().zip(queries.spans());
+    pieces.zip(spans.collect::<Vec<_>>()).for_each_init(Vec::new, |widened, (piece, spans)| {
+        let ((dqkv, out), (&(first, tokens), &(first_query, queries))) = (piece, spans);
         let qkv = qkv.read(first * 3 * width..(first + tokens) * 3 * width, widened);
-        let dout = &dout[first * width..][..tokens * width];
-        let log_sums = &log_sums[first * head_count..][..tokens * head_count];
-        let mut scratch = Scratch::new(tokens);
-        for head in attention.heads(tokens, width) {
+        let dout = &dout[first_query * width..][..queries * width];
+        let log_sums = &log_sums[first_query * head_count..][..queries * head_count];
+        let mut scratch = Scratch::new(queries * tokens);
+        for head in attention.heads(tokens, queries, width) {
             scratch.probabilities(&head, qkv, log_sums, head_count);
             average(&head, &scratch.probs, qkv, out);
             scratch.backward_head(&head, qkv, dout, dqkv);
+        }
+        for row in dqkv.chunks_exact_mut(3 * width).skip(queries) {
+            row[..width].fill(0.0);
         }
     });
     (dqkv, out)
 }
 
-/// `P` and `dS` of one head, `[tokens, tokens]`.
+/// `P` and `dS` of one head, `[queries, tokens]`.
 struct Scratch {
     probs: Buffer,
     dscores: Buffer,
 }
 
 impl Scratch {
-    fn new(tokens: usize) -> Self {
-        Self { probs: Buffer::take(tokens * tokens), dscores: Buffer::take(tokens * tokens) }
+    fn new(scores: usize) -> Self {
+        Self { probs: Buffer::take(scores), dscores: Buffer::take(scores) }
     }
 
     fn probabilities(&mut self, head: &Head, qkv: &[f32], log_sums: &[f32], head_count: usize) {
@@ -226,17 +275,17 @@ impl Scratch {
     }
 
     fn backward_head(&mut self, head: &Head, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
-        let n = head.tokens;
-        let (q, k, v) = (head.part(qkv, 0), head.part(qkv, 1), head.part(qkv, 2));
-        let p = Mat::new(&self.probs, n, n);
-        matmul(head.part_mut(dqkv, 2), p.t(), head.columns(dout), head.product());
-        let dp = MatMut::new(&mut self.dscores, n, n);
+        let (m, n) = (head.queries, head.tokens);
+        let [q, k, v] = [Part::Q, Part::K, Part::V].map(|part| head.part(qkv, part));
+        let p = Mat::new(&self.probs, m, n);
+        matmul(head.part_mut(dqkv, Part::V), p.t(), head.columns(dout), head.product());
+        let dp = MatMut::new(&mut self.dscores, m, n);
         matmul(dp, head.columns(dout), v.t(), head.product());
         score_gradient_rows(&mut self.dscores, &self.probs, n);
-        let ds = Mat::new(&self.dscores, n, n);
+        let ds = Mat::new(&self.dscores, m, n);
         let scaled = head.product().times(head.scale());
-        matmul(head.part_mut(dqkv, 0), ds, k, scaled);
-        matmul(head.part_mut(dqkv, 1), ds.t(), q, scaled);
+        matmul(head.part_mut(dqkv, Part::Q), ds, k, scaled);
+        matmul(head.part_mut(dqkv, Part::K), ds.t(), q, scaled);
     }
 }
 

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ops::tokens::{gather, scatter_add};
 use crate::testing::*;
 
 /// The definition: every sequence and head on its own, nothing packed; the output and `P`.
@@ -55,9 +56,9 @@ proptest! {
         let sequences = Sequences::packed(&groups);
         let qkv = input(1, &sequences, heads * dim, 2.0);
         let (expected, probs) = definition(&doubles(&qkv), &sequences, heads);
-        let (out, saved) = forward(qkv.clone(), &sequences, of(heads));
+        let (out, saved) = forward(qkv.clone(), &sequences, &sequences, of(heads));
         assert_close(&out, &expected, 1e-5, 1e-5);
-        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, of(heads))));
+        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, &sequences, of(heads))));
         // Probabilities are computed again from their log-sum-exps.
         let (_, again) = backward(saved, &out);
         assert_close(&again, &expected, 1e-5, 1e-5);
@@ -78,16 +79,50 @@ proptest! {
         let doutd = doubles(&dout);
         let loss = |qkv: &[f64]| inner(&definition(qkv, &sequences, heads).0, &doutd);
         let expected = gradient(&doubles(&qkv), loss);
-        let (dqkv, _) = backward(forward(qkv, &sequences, of(heads)).1, &dout);
+        let (dqkv, _) = backward(forward(qkv, &sequences, &sequences, of(heads)).1, &dout);
         assert_close(&dqkv, &expected, 1e-5, 1e-5);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// As if the other tokens' outputs were thrown away, which makes their gradients zero.
+    #[test]
+    fn first_tokens_alone_have_the_outputs_and_gradients_they_have_among_all(
+        groups in prop::collection::vec((0usize..3, 1usize..20), 0..3),
+        heads in 1usize..4, dim in 1usize..10, wanted in 1usize..4,
+    ) {
+        let (sequences, width) = (Sequences::packed(&groups), heads * dim);
+        let first = sequences.shortened(|_, tokens| wanted.min(tokens));
+        let qkv = input(11, &sequences, width, 2.0);
+        let dout = random_tensor(12, &[first.rows(), width]);
+        let mut dall = Tensor::zeros(&[sequences.rows(), width]);
+        scatter_add(&dout, &first, &mut dall);
+        let (all, saved) = forward(qkv.clone(), &sequences, &sequences, of(heads));
+        let (expected, _) = backward(saved, &dall);
+        let queries = first.compact();
+        let (out, saved) = forward(qkv.clone(), &sequences, &queries, of(heads));
+        let (dqkv, again) = backward(saved, &dout);
+        assert_close(&out, &doubles(&gather(&all, &first)), 1e-6, 1e-5);
+        assert_close(&again, &doubles(&out), 1e-5, 1e-5);
+        assert_close(&dqkv, &doubles(&expected), 1e-5, 1e-5);
+        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, &queries, of(heads))));
+    }
+}
+
+#[test]
+#[should_panic(expected = "queries are the first tokens")]
+fn more_queries_than_tokens_are_refused() {
+    let (sequences, queries) = (Sequences::packed(&[(1, 4)]), Sequences::packed(&[(1, 5)]));
+    infer(&Tensor::zeros(&[4, 6]), &sequences, &queries, of(1));
 }
 
 #[test]
 fn a_single_token_attends_to_itself() {
     let sequences = Sequences::packed(&[(2, 1)]);
     let qkv = input(4, &sequences, 6, 3.0);
-    let out = infer(&qkv, &sequences, of(2));
+    let out = infer(&qkv, &sequences, &sequences, of(2));
     for row in 0..2 {
         assert_eq!(out[row * 6..][..6], qkv[row * 18 + 12..][..6]);
     }
@@ -98,7 +133,7 @@ fn a_single_token_attends_to_itself() {
 fn large_scores_stay_finite() {
     let sequences = Sequences::packed(&[(1, 9), (2, 4)]);
     let qkv = input(5, &sequences, 8, 100.0);
-    let (out, saved) = forward(qkv, &sequences, of(2));
+    let (out, saved) = forward(qkv, &sequences, &sequences, of(2));
     assert!(out.iter().all(|x| x.is_finite()));
     let (dqkv, _) = backward(saved, &random_tensor(6, &[17, 8]));
     assert!(dqkv.iter().all(|x| x.is_finite()));
@@ -112,7 +147,7 @@ fn threads_give_equal_bits() {
     for precision in [Precision::F32, Precision::Bf16] {
         assert_threads_agree(|| {
             let attention = Attention { heads: 3, precision };
-            let (out, saved) = forward(qkv.clone(), &sequences, attention);
+            let (out, saved) = forward(qkv.clone(), &sequences, &sequences, attention);
             let (dqkv, again) = backward(saved, &dout);
             [&out[..], &dqkv[..], &again[..]].concat()
         });
@@ -127,7 +162,8 @@ fn bf16_is_close_to_f32_forward_and_backward() {
     let qkv = input(9, &sequences, 64, 1.5);
     let dout = random_tensor(10, &[sequences.rows(), 64]);
     let run = |precision| {
-        let (out, saved) = forward(qkv.clone(), &sequences, Attention { heads: 2, precision });
+        let (out, saved) =
+            forward(qkv.clone(), &sequences, &sequences, Attention { heads: 2, precision });
         let (dqkv, again) = backward(saved, &dout);
         (out, dqkv, again)
     };
@@ -141,18 +177,21 @@ fn bf16_is_close_to_f32_forward_and_backward() {
 #[test]
 #[should_panic(expected = "rows of attention")]
 fn rows_without_a_sequence_are_refused() {
-    infer(&Tensor::zeros(&[5, 6]), &Sequences::packed(&[(1, 4)]), of(1));
+    let sequences = Sequences::packed(&[(1, 4)]);
+    infer(&Tensor::zeros(&[5, 6]), &sequences, &sequences, of(1));
 }
 
 #[test]
 #[should_panic(expected = "heads divide the width")]
 fn a_width_that_heads_do_not_divide_is_refused() {
-    infer(&Tensor::zeros(&[4, 15]), &Sequences::packed(&[(1, 4)]), of(2));
+    let sequences = Sequences::packed(&[(1, 4)]);
+    infer(&Tensor::zeros(&[4, 15]), &sequences, &sequences, of(2));
 }
 
 #[test]
 #[should_panic(expected = "gradient of attention")]
 fn a_gradient_of_another_shape_is_refused() {
-    let (_, saved) = forward(Tensor::zeros(&[4, 6]), &Sequences::packed(&[(1, 4)]), of(1));
+    let sequences = Sequences::packed(&[(1, 4)]);
+    let (_, saved) = forward(Tensor::zeros(&[4, 6]), &sequences, &sequences, of(1));
     backward(saved, &Tensor::zeros(&[4, 3]));
 }
