@@ -201,9 +201,9 @@ pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
     }
 }
 
-/// Least extent for which it pays to split f32 factors.
+/// Least inner extent and number of columns for which it pays to split f32 factors.
 #[cfg(target_arch = "x86_64")]
-const MIN_SPLIT: usize = 96;
+const MIN_SPLIT: (usize, usize) = (96, 256);
 
 /// How to multiply packed panels, if that is worth it and the machine can.
 #[cfg(target_arch = "x86_64")]
@@ -211,7 +211,7 @@ fn packed_method(inner: usize, columns: usize, product: &Product<'_>) -> Option<
     use dispatch::Level;
     let least = inner.min(columns);
     // products inside of a loop have few rows, for which splitting takes longer than multiplying
-    let splits = product.threads == Threads::All && least >= MIN_SPLIT;
+    let splits = product.threads == Threads::All && inner >= MIN_SPLIT.0 && columns >= MIN_SPLIT.1;
     match (dispatch::level(), product.precision) {
         _ if least < 16 => None,
         (Level::Amx, Precision::Bf16) => Some(packed::Method::Tiles),
