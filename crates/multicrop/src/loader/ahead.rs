@@ -15,13 +15,15 @@ use crate::dataset::{Dataset, Shards};
 #[derive(Default)]
 pub(super) struct Ahead {
     /// In the order of their first places.
-    uses: Vec<Use>,
-    /// The first of `uses` that was not looked at.
+    visits: Vec<Visit>,
+    /// The first of `visits` that was not looked at.
     next: usize,
+    /// Shards that are begun at a time, at most; a batch may need more of them if they are small.
+    most: usize,
 }
 
 /// The places of an epoch's order at which a shard's images come first and last.
-struct Use {
+struct Visit {
     shard: usize,
     first: usize,
     last: usize,
@@ -31,15 +33,15 @@ impl Ahead {
     /// Of an epoch that visits its samples in `order`; of nothing, if its shards are not slow.
     pub(super) fn new(order: &[u32], shards: Option<&Shards>) -> Self {
         let Some(shards) = shards.filter(|shards| shards.slow) else { return Self::default() };
-        let mut uses: Vec<Option<Use>> = shards.ends.iter().map(|_| None).collect();
+        let mut visits: Vec<Option<Visit>> = shards.ends.iter().map(|_| None).collect();
         for (place, &sample) in order.iter().enumerate() {
             let shard = shards.ends.partition_point(|&end| end <= sample as usize);
-            let use_ = uses[shard].get_or_insert(Use { shard, first: place, last: place });
-            use_.last = place;
+            let visit = visits[shard].get_or_insert(Visit { shard, first: place, last: place });
+            visit.last = place;
         }
-        let mut uses: Vec<Use> = uses.into_iter().flatten().collect();
-        uses.sort_unstable_by_key(|use_| use_.first);
-        Self { uses, next: 0 }
+        let mut visits: Vec<Visit> = visits.into_iter().flatten().collect();
+        visits.sort_unstable_by_key(|visit| visit.first);
+        Self { visits, next: 0, most: shards.window + 1 }
     }
 
     /// Starts to make ready what a batch at `places` of the order needs, and the shard after it.
@@ -54,11 +56,12 @@ impl Ahead {
 
     /// The shards that the places need, and the one after them, but none twice.
     fn due(&mut self, places: &Range<usize>) -> Vec<usize> {
-        let needed = self.uses.partition_point(|use_| use_.first < places.end);
-        let until = self.uses.len().min(needed + 1).max(self.next);
-        let new = &self.uses[self.next..until];
+        let needed = self.visits.partition_point(|visit| visit.first < places.end);
+        let until = self.visits.len().min(needed + 1).max(self.next);
+        let new = &self.visits[self.next..until];
         self.next = until;
-        new.iter().filter(|use_| use_.last >= places.start).map(|use_| use_.shard).collect()
+        let live = new.iter().filter(|visit| visit.last >= places.start).map(|visit| visit.shard);
+        live.take(self.most).collect()
     }
 }
 
@@ -66,7 +69,7 @@ impl Ahead {
 mod tests {
     use super::*;
 
-    /// Four shards of four images, of which each place of this order uses at most two.
+    /// Four shards of four images; at any place of this order at most two are in use.
     const ORDER: [u32; 16] = [0, 1, 2, 4, 3, 5, 6, 8, 7, 9, 10, 12, 11, 13, 14, 15];
 
     fn ahead(slow: bool) -> Ahead {
@@ -78,6 +81,11 @@ mod tests {
         let mut ahead = ahead(true);
         let due: Vec<_> = (0..4).map(|batch| ahead.due(&(4 * batch..4 * batch + 4))).collect();
         assert_eq!(due, [vec![0, 1, 2], vec![3], vec![], vec![]]);
+    }
+
+    #[test]
+    fn a_batch_of_many_small_shards_has_no_more_begun_than_the_source_holds() {
+        assert_eq!(ahead(true).due(&(0..16)), [0, 1, 2]);
     }
 
     #[test]
