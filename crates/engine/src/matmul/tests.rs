@@ -41,10 +41,12 @@ fn layouts() -> impl Strategy<Value = Layout> {
     (any::<bool>(), 0usize..4).prop_map(|(transposed, gap)| Layout { transposed, gap })
 }
 
+const CHOICE: &str = "the machine's choice";
+
 /// What multiplies f32 factors: what the machine chooses, and all that it could.
 fn f32_products() -> Vec<(&'static str, Multiply)> {
     let mut products: Vec<(&'static str, Multiply)> = vec![
-        ("the machine's choice", |dst, a, b, product| matmul(dst, a, b, product)),
+        (CHOICE, |dst, a, b, product| matmul(dst, a, b, product)),
         ("gemm", |dst, a, b, product| multiply_by_gemm(dst, &a, &b, product)),
     ];
     #[cfg(target_arch = "x86_64")]
@@ -59,38 +61,71 @@ fn f32_products() -> Vec<(&'static str, Multiply)> {
 
 type Multiply = fn(MatMut<'_>, Mat<'_>, Mat<'_>, Product<'_>);
 
+/// A product: its extents, how factors and destination lie, what is written, who computes.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    shape: (usize, usize, usize),
+    layouts: (Layout, Layout),
+    gap: usize,
+    write: usize,
+    all: bool,
+}
+
+fn cases(extents: [std::ops::Range<usize>; 3]) -> impl Strategy<Value = Case> {
+    let [m, k, n] = extents;
+    let how = (0usize..4, 0usize..3, any::<bool>());
+    ((m, k, n), (layouts(), layouts()), how).prop_map(|(shape, layouts, (gap, write, all))| Case {
+        shape,
+        layouts,
+        gap,
+        write,
+        all,
+    })
+}
+
+/// Holds half of a product, by each of these methods, to the definition; numbers in the gaps between
+/// the destination's rows keep their values.
+fn assert_definition(
+    products: &[(&str, Multiply)],
+    precision: Precision,
+    Case { shape: (m, k, n), layouts: (a_layout, b_layout), gap, write, all }: Case,
+    (absolute, relative): (f64, f64),
+) {
+    let (a, a_value) = factor(1, m, k, a_layout);
+    let (b, b_value) = factor(2, k, n, b_layout);
+    let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
+    let value = match precision {
+        Precision::F32 => definition(&a_value, &b_value, (m, k, n)),
+        Precision::Bf16 => definition(&rounded(&a_value), &rounded(&b_value), (m, k, n)),
+    };
+    let mut expected = doubles(&before);
+    for (at, value) in value.iter().enumerate() {
+        let old = &mut expected[at / n * (n + gap) + at % n];
+        *old = 0.5 * value + [0.0, f64::from(bias[at % n]), *old][write];
+    }
+    let product = if all { Product::ALL } else { Product::ONE }.in_precision(precision).times(0.5);
+    let write = [Write::Over, Write::OverBias(&bias), Write::Add][write];
+    for (name, multiply) in products {
+        // a product without numbers is none for a method to compute
+        if *name != CHOICE && m * k * n == 0 {
+            continue;
+        }
+        let mut out = before.clone();
+        let dst = MatMut::strided(&mut out, m, n, n + gap);
+        let (a, b) = (view(&a, m, k, a_layout), view(&b, k, n, b_layout));
+        multiply(dst, a, b, Product { write, ..product });
+        println!("{name}");
+        assert_close(&out, &expected, absolute, relative);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Sums of at most 40 products below 1.
     #[test]
-    fn products_are_their_definition(
-        (m, k, n) in (0usize..40, 0usize..40, 0usize..40),
-        a_layout in layouts(), b_layout in layouts(), gap in 0usize..4, write in 0usize..3, all: bool,
-    ) {
-        let (a, a_value) = factor(1, m, k, a_layout);
-        let (b, b_value) = factor(2, k, n, b_layout);
-        let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
-        let product = if all { Product::ALL } else { Product::ONE }.times(0.5);
-        let product = Product { write: [Write::Over, Write::OverBias(&bias), Write::Add][write], ..product };
-        let value = definition(&a_value, &b_value, (m, k, n));
-        let mut expected = doubles(&before);
-        for (at, value) in value.iter().enumerate() {
-            let old = &mut expected[at / n * (n + gap) + at % n];
-            *old = 0.5 * value + [0.0, f64::from(bias[at % n]), *old][write];
-        }
-        for (name, multiply) in f32_products() {
-            // a product without numbers is none for a method to compute
-            if name != "the machine's choice" && m * k * n == 0 {
-                continue;
-            }
-            let mut out = before.clone();
-            let dst = MatMut::strided(&mut out, m, n, n + gap);
-            multiply(dst, view(&a, m, k, a_layout), view(&b, k, n, b_layout), product);
-            println!("{name}");
-            // Numbers in the gaps keep their values.
-            assert_close(&out, &expected, 5e-6, 1e-6);
-        }
+    fn products_are_their_definition(case in cases([0..40, 0..40, 0..40])) {
+        assert_definition(&f32_products(), Precision::F32, case, (5e-6, 1e-6));
     }
 }
 
@@ -145,7 +180,7 @@ fn rounded(values: &[f64]) -> Vec<f64> {
 /// What multiplies bf16 factors: what the machine chooses, and all that it could.
 fn bf16_products() -> Vec<(&'static str, Multiply)> {
     let mut products: Vec<(&'static str, Multiply)> = vec![
-        ("the machine's choice", |dst, a, b, product| matmul(dst, a, b, product)),
+        (CHOICE, |dst, a, b, product| matmul(dst, a, b, product)),
         ("rounded factors", |dst, a, b, product| {
             multiply_by_gemm(dst, &Rounded::of(&a).mat(), &Rounded::of(&b).mat(), product);
         }),
@@ -165,29 +200,8 @@ proptest! {
 
     /// Products of rounded factors are exact in f32; at most 600 of them are added, in f32.
     #[test]
-    fn bf16_products_are_the_definition_of_rounded_factors(
-        (m, k, n) in (1usize..80, 1usize..600, 1usize..80),
-        a_layout in layouts(), b_layout in layouts(), gap in 0usize..4, write in 0usize..3, all: bool,
-    ) {
-        let (a, a_value) = factor(1, m, k, a_layout);
-        let (b, b_value) = factor(2, k, n, b_layout);
-        let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
-        let value = definition(&rounded(&a_value), &rounded(&b_value), (m, k, n));
-        let mut expected = doubles(&before);
-        for (at, value) in value.iter().enumerate() {
-            let old = &mut expected[at / n * (n + gap) + at % n];
-            *old = 0.5 * value + [0.0, f64::from(bias[at % n]), *old][write];
-        }
-        let product = if all { Product::ALL } else { Product::ONE }.in_precision(Precision::Bf16);
-        let product = Product { write: [Write::Over, Write::OverBias(&bias), Write::Add][write], ..product };
-        for (name, multiply) in bf16_products() {
-            let mut out = before.clone();
-            let dst = MatMut::strided(&mut out, m, n, n + gap);
-            let (a, b) = (view(&a, m, k, a_layout), view(&b, k, n, b_layout));
-            multiply(dst, a, b, product.times(0.5));
-            println!("{name}");
-            assert_close(&out, &expected, 1e-5, 1e-6);
-        }
+    fn bf16_products_are_the_definition_of_rounded_factors(case in cases([1..80, 1..600, 1..80])) {
+        assert_definition(&bf16_products(), Precision::Bf16, case, (1e-5, 1e-6));
     }
 }
 
