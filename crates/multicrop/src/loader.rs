@@ -156,7 +156,8 @@ fn check(dataset: &dyn Dataset, config: &LoaderConfig) -> Result<u64, Error> {
 /// single precision, or `half::bf16`.
 ///
 /// After an error there are no more batches; that there are too many bad images is told in place
-/// of the batch behind the one that lists the last of them. Dropping it stops its threads within one image.
+/// of the batch behind the one that lists the last of them. Dropping it stops its threads within one
+/// image; an archive that is being unpacked ahead is still finished, by a thread that nobody waits for.
 pub struct Loader<T: Element = f32> {
     pool: Arc<Pool<T>>,
     threads: Vec<JoinHandle<()>>,
