@@ -79,13 +79,17 @@ impl<'a> Lines<'a> {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
     /// Whether inner numbers that follow each other do so in memory.
     pub(super) fn are_contiguous(&self) -> bool {
         self.inner_stride == 1
+    }
+
+    /// Asks for 16 numbers from `[line, inner]` on, which may lie beyond the edges.
+    #[inline]
+    fn fetch(&self, line: usize, inner: usize) {
+        let at = line * self.line_stride + inner * self.inner_stride;
+        // SAFETY: fetching reads nothing and never faults, whatever the address is.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(self.data.as_ptr().wrapping_add(at).cast()) };
     }
 
     /// `n` numbers from `[line, inner]` on along the extent that is contiguous in memory; none
@@ -103,7 +107,8 @@ impl<'a> Lines<'a> {
 /// Writes panels that follow each other, of so many steps, from line `first` on and from the inner
 /// number `inner` on, as many as `out` has room for.
 ///
-/// Several at a time, because lines that follow each other may share the memory's rows.
+/// Numbers are read in their order in memory, along lines or, where lines that follow each other share
+/// the memory's rows, across those of all panels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(super) fn pack<const PARTS: usize>(
     lines: &Lines<'_>,
@@ -112,32 +117,72 @@ pub(super) fn pack<const PARTS: usize>(
     steps: usize,
     out: &mut [u16],
 ) {
-    let (len, along) = (PARTS * 2 * TILE, lines.are_contiguous());
-    for step in 0..steps {
-        let inner = inner + step * STEP;
-        for pair in 0..16 {
-            for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
-                let out = &mut out[step * len..][..len];
-                for half in 0..2 {
-                    let line = first + panel * PANEL + 16 * half;
-                    let words: [__m512i; PARTS] = if along {
-                        words_along(lines.run(line + pair, inner, STEP))
-                    } else {
-                        let inner = inner + 2 * pair;
-                        words_across(lines.run(line, inner, 16), lines.run(line, inner + 1, 16))
-                    };
-                    for (part, words) in words.into_iter().enumerate() {
-                        store(&mut out[(2 * part + half) * TILE + pair * STEP..], words);
-                    }
-                }
+    let along = lines.are_contiguous();
+    if along {
+        pack_along::<PARTS>(lines, (first, inner), steps, out);
+    } else {
+        pack_across::<PARTS>(lines, (first, inner), steps, out);
+    }
+    // Words came line by line if inner numbers are contiguous, as the left factor wants them.
+    if along != (side == Side::Left) {
+        out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
+    }
+}
+
+/// Words line by line, for lines whose inner numbers are contiguous.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn pack_along<const PARTS: usize>(
+    lines: &Lines<'_>,
+    (first, inner): (usize, usize),
+    steps: usize,
+    out: &mut [u16],
+) {
+    const AHEAD: usize = 4; // lines
+    for (panel, out) in out.chunks_exact_mut(panel_len(steps, PARTS)).enumerate() {
+        for i in 0..PANEL {
+            let line = first + panel * PANEL + i;
+            for (step, out) in out.chunks_exact_mut(panel_len(1, PARTS)).enumerate() {
+                let inner = inner + step * STEP;
+                lines.fetch(line + AHEAD, inner);
+                lines.fetch(line + AHEAD, inner + 16);
+                let words = words_along::<PARTS>(lines.run(line, inner, STEP));
+                place(out, i / 16, i % 16, words);
             }
         }
-        // Words came line by line if inner numbers are contiguous, as the left factor wants them.
-        if along != (side == Side::Left) {
-            for out in out.chunks_exact_mut(steps * len) {
-                out[step * len..][..len].chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
+    }
+}
+
+/// Words pair by pair of inner numbers, for lines that follow each other in memory.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn pack_across<const PARTS: usize>(
+    lines: &Lines<'_>,
+    (first, inner): (usize, usize),
+    steps: usize,
+    out: &mut [u16],
+) {
+    const AHEAD: usize = 8; // inner numbers
+    let len = panel_len(1, PARTS);
+    for (step, pair) in (0..steps).flat_map(|step| (0..16).map(move |pair| (step, pair))) {
+        let inner = inner + step * STEP + 2 * pair;
+        for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
+            let out = &mut out[step * len..][..len];
+            for half in 0..2 {
+                let line = first + panel * PANEL + 16 * half;
+                lines.fetch(line, inner + AHEAD);
+                lines.fetch(line, inner + AHEAD + 1);
+                let (even, odd) = (lines.run(line, inner, 16), lines.run(line, inner + 1, 16));
+                place(out, half, pair, words_across::<PARTS>(even, odd));
             }
         }
+    }
+}
+
+/// Writes a row of words of a step's tiles: that of each part.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn place<const PARTS: usize>(step: &mut [u16], half: usize, row: usize, words: [__m512i; PARTS]) {
+    for (part, words) in words.into_iter().enumerate() {
+        store(&mut step[(2 * part + half) * TILE + row * STEP..], words);
     }
 }
 

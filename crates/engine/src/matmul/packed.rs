@@ -1,14 +1,23 @@
-//! Products of large matrices, block by block from packed panels.
+//! Products of large matrices, block by block from packed panels ([`super::pack`]).
 //!
 //! ```text
-//! for each block of 512 inner numbers
-//!     write both factors as panels ([`super::pack`])          in parallel over panels
-//!     for each task, 64 rows by 384 columns of the product    in parallel
+//! for each block of 384 inner numbers
+//!     write the right factor as panels                        in parallel over panels
+//! for each task, 64 rows of the product                       in parallel
+//!     for each block of 384 inner numbers
+//!         write these rows of the left factor as panels
 //!         multiply pairs of panels, and add or put the result where it belongs
 //! ```
 //!
+//! so that a task's panels and its part of the product stay in the second cache. Where there are too few
+//! rows for all threads, or the left factor is a transpose, as in gradients of weights, so that its rows
+//! share the memory's, both factors are written in parallel, block by block, and tasks are 64 rows by 384
+//! columns.
+//!
 //! Every number of the product is the same sum in the same order, whatever the extents and the number
 //! of threads are: how many rows there are beside it does not change a row.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -17,15 +26,17 @@ use super::tiles::{Block, Unit};
 use super::{Mat, MatMut, Product, Threads, Write, dots};
 use crate::pool::Buffer;
 
-/// Inner numbers of a block: a panel is 32 KiB.
-const INNER: usize = 512;
+/// Inner numbers of a block: a panel is 24 KiB, or 72 KiB in three parts.
+const INNER: usize = 384;
 /// Panels of rows of a task.
 const TASK_ROWS: usize = 2;
-/// Panels of columns of a task, which stay in the second cache while its rows pass.
+/// Panels of columns of a task where there are tasks beside each other, which stay in the second cache
+/// while its rows pass.
 const TASK_COLUMNS: usize = 12;
-
+/// Tasks of all columns that keep a thread as busy as the others.
+const TASKS: usize = 4;
 /// Panels that are packed together where their lines share the memory's rows, at most.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 12;
 
 /// How panels are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +67,8 @@ struct Extent {
 /// The panels of one factor over a block of inner numbers.
 struct Panels {
     memory: Buffer,
-    len: usize, // of a panel, in bf16 numbers
+    first: usize, // panel
+    len: usize,   // of a panel, in bf16 numbers
     steps: usize,
 }
 
@@ -67,6 +79,13 @@ struct Place {
     rows: usize,
     cols: usize,
     row_stride: usize,
+}
+
+impl Place {
+    /// Panels of rows and of columns, of which the last may be partly filled.
+    fn panels(&self) -> (usize, usize) {
+        (self.rows.div_ceil(PANEL), self.cols.div_ceil(PANEL))
+    }
 }
 
 // SAFETY: tasks write disjoint blocks, and the matrix is borrowed mutably as long as they run.
@@ -92,18 +111,72 @@ pub(super) unsafe fn multiply(
         row_stride: dst.row_stride,
     };
     let (left, right) = (Lines::of(a, Side::Left), Lines::of(b, Side::Right));
-    for inner in (0..a.cols).step_by(INNER) {
-        let steps = INNER.min(a.cols - inner).div_ceil(STEP);
-        let extent = Extent { inner, steps, parts: method.parts() };
-        // SAFETY: the caller's promise.
-        let left = unsafe { Panels::pack(&left, Side::Left, extent, product.threads) };
-        // SAFETY: the same.
-        let right = unsafe { Panels::pack(&right, Side::Right, extent, product.threads) };
-        let write = if inner == 0 { product.write } else { Write::Add };
-        let part = Part { method, place, left, right, write, scale: product.scale };
-        let tasks =
-            place.rows.div_ceil(PANEL * TASK_ROWS) * place.cols.div_ceil(PANEL * TASK_COLUMNS);
-        for_each(product.threads, tasks, |task| part.run(task));
+    let task = Multiplication { method, left, right, inner: a.cols, place, product };
+    let threads = if product.threads == Threads::All { rayon::current_num_threads() } else { 1 };
+    let has_enough_rows = dst.rows >= TASKS * threads * TASK_ROWS * PANEL;
+    if left.are_contiguous() && has_enough_rows { task.run_by_rows() } else { task.run_by_blocks() }
+}
+
+/// Two factors and where their product goes. Whoever makes one knows that the machine has what the
+/// method needs.
+struct Multiplication<'a> {
+    method: Method,
+    left: Lines<'a>,
+    right: Lines<'a>,
+    inner: usize,
+    place: Place,
+    product: Product<'a>,
+}
+
+impl Multiplication<'_> {
+    /// All of the right factor first, then some rows after others.
+    fn run_by_rows(&self) {
+        let parts: Vec<_> = self.extents().map(|extent| self.part(extent)).collect();
+        let (rows, columns) = self.place.panels();
+        for_each(self.product.threads, rows.div_ceil(TASK_ROWS), |task| {
+            let rows = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
+            for part in &parts {
+                let left = self.pack(Side::Left, rows.clone(), part.extent, Threads::One);
+                part.run(&left, rows.clone(), 0..columns);
+            }
+        });
+    }
+
+    /// One block of the inner extent after the other.
+    fn run_by_blocks(&self) {
+        let (rows, columns) = self.place.panels();
+        let down = rows.div_ceil(TASK_ROWS);
+        for extent in self.extents() {
+            let left = self.pack(Side::Left, 0..rows, extent, self.product.threads);
+            let part = self.part(extent);
+            for_each(self.product.threads, down * columns.div_ceil(TASK_COLUMNS), |task| {
+                // Tasks that follow each other share columns, which are in the cache then.
+                let (row, column) = (task % down * TASK_ROWS, task / down * TASK_COLUMNS);
+                let columns = column..columns.min(column + TASK_COLUMNS);
+                part.run(&left, row..rows.min(row + TASK_ROWS), columns);
+            });
+        }
+    }
+
+    fn extents(&self) -> impl Iterator<Item = Extent> {
+        let (all, parts) = (self.inner, self.method.parts());
+        (0..all).step_by(INNER).map(move |inner| {
+            let steps = INNER.min(all - inner).div_ceil(STEP);
+            Extent { inner, steps, parts }
+        })
+    }
+
+    fn part(&self, extent: Extent) -> Part<'_> {
+        let Product { write, scale, threads, .. } = self.product;
+        let right = self.pack(Side::Right, 0..self.place.panels().1, extent, threads);
+        let write = if extent.inner == 0 { write } else { Write::Add };
+        Part { method: self.method, extent, place: self.place, right, write, scale }
+    }
+
+    fn pack(&self, side: Side, panels: Range<usize>, extent: Extent, threads: Threads) -> Panels {
+        let lines = if side == Side::Left { &self.left } else { &self.right };
+        // SAFETY: every method needs AVX512-BF16, so the machine has it.
+        unsafe { Panels::pack(lines, side, panels, extent, threads) }
     }
 }
 
@@ -121,15 +194,16 @@ impl Panels {
     unsafe fn pack(
         lines: &Lines<'_>,
         side: Side,
+        panels: Range<usize>,
         Extent { inner, steps, parts }: Extent,
         threads: Threads,
     ) -> Self {
-        let (len, count) = (panel_len(steps, parts), lines.count().div_ceil(PANEL));
+        let (len, count) = (panel_len(steps, parts), panels.len());
         let mut memory = Buffer::take(len * count / 2);
         let words: &mut [u16] = bytemuck::cast_slice_mut(&mut memory);
         let together = if lines.are_contiguous() { 1 } else { count.div_ceil(2).min(TOGETHER) };
         let pack = |(group, out): (usize, &mut [u16])| {
-            let from = (group * together * PANEL, inner);
+            let from = ((panels.start + group * together) * PANEL, inner);
             // SAFETY: the caller's promise.
             unsafe {
                 match parts {
@@ -142,45 +216,40 @@ impl Panels {
             Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
             Threads::All => words.par_chunks_mut(together * len).enumerate().for_each(pack),
         }
-        Self { memory, len, steps }
+        Self { memory, first: panels.start, len, steps }
     }
 
     fn get(&self, panel: usize) -> &[u16] {
-        &bytemuck::cast_slice(&self.memory)[panel * self.len..][..self.len]
+        &bytemuck::cast_slice(&self.memory)[(panel - self.first) * self.len..][..self.len]
     }
 }
 
 /// The part of a product that a block of inner numbers has.
 struct Part<'a> {
     method: Method,
+    extent: Extent,
     place: Place,
-    left: Panels,
     right: Panels,
     write: Write<'a>,
     scale: f32,
 }
 
 impl Part<'_> {
-    fn run(&self, task: usize) {
-        let (row_panels, column_panels) =
-            (self.place.rows.div_ceil(PANEL), self.place.cols.div_ceil(PANEL));
-        // Tasks that follow each other share columns, which are in the cache then.
-        let tasks = row_panels.div_ceil(TASK_ROWS);
-        let (rows, columns) = (task % tasks * TASK_ROWS, task / tasks * TASK_COLUMNS);
+    fn run(&self, left: &Panels, rows: Range<usize>, columns: Range<usize>) {
         // SAFETY: whoever chose this method knows that the unit is there.
         let unit = (self.method != Method::Dots).then(|| unsafe { Unit::open() });
         let mut block: Block = [0.0; PANEL * PANEL];
-        for column in columns..column_panels.min(columns + TASK_COLUMNS) {
-            for row in rows..row_panels.min(rows + TASK_ROWS) {
-                self.multiply(unit.as_ref(), row, column, &mut block);
+        for column in columns {
+            for row in rows.clone() {
+                self.multiply(unit.as_ref(), left.get(row), self.right.get(column), &mut block);
                 // SAFETY: whoever chose a method knows that there is AVX-512.
                 unsafe { self.store(row * PANEL, column * PANEL, &block) };
             }
         }
     }
 
-    fn multiply(&self, unit: Option<&Unit>, row: usize, column: usize, block: &mut Block) {
-        let (left, right, steps) = (self.left.get(row), self.right.get(column), self.left.steps);
+    fn multiply(&self, unit: Option<&Unit>, left: &[u16], right: &[u16], block: &mut Block) {
+        let steps = self.right.steps;
         match unit {
             Some(unit) if self.method == Method::Tiles => unit.multiply(left, right, steps, block),
             Some(unit) => unit.multiply_split(left, right, steps, block),

@@ -243,27 +243,30 @@ fn what_is_not_finite_stays_so_in_f32_products_and_in_its_row() {
     }
 }
 
-/// What `gemm` does not promise.
+/// What `gemm` does not promise. Many rows and few ones, and rows of a transpose, go different ways.
 #[test]
 fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
-    let (k, n) = (700, 300);
-    let (a, b) = (randoms(1, 100 * k), randoms(2, k * n));
+    let (m, k, n) = (1300, 700, 300);
+    let (a, b) = (randoms(1, m * k), randoms(2, k * n));
+    let transposed: Vec<f32> = (0..m * k).map(|at| a[at % m * k + at / m]).collect();
     for precision in [Precision::F32, Precision::Bf16] {
         let how = Product::ALL.in_precision(precision);
         if packed_method(k, n, &how).is_none() {
             eprintln!("skipped: this machine has no packed products in {precision:?}");
             continue;
         }
-        let product = |rows: usize| {
-            let mut out = vec![0.0; rows * n];
-            let (a, b) = (Mat::new(&a[..rows * k], rows, k), Mat::new(&b, k, n));
-            matmul(MatMut::new(&mut out, rows, n), a, b, how);
-            out
+        let product = |a: Mat<'_>| {
+            let mut out = vec![0.0; a.rows * n];
+            matmul(MatMut::new(&mut out, a.rows, n), a, Mat::new(&b, k, n), how);
+            bits(&out)
         };
-        let all = product(100);
-        for rows in [1, 31, 33, 64] {
-            assert_eq!(bits(&product(rows)), bits(&all[..rows * n]), "{rows} rows");
+        let all = product(Mat::new(&a, m, k));
+        for rows in [1, 31, 33, 64, 600, 1299] {
+            let few = product(Mat::new(&a[..rows * k], rows, k));
+            assert!(few == all[..rows * n], "{rows} rows in {precision:?}");
         }
+        let same = product(Mat::new(&transposed, k, m).t());
+        assert!(same == all, "a transpose in {precision:?}");
     }
 }
 
@@ -296,7 +299,8 @@ fn product((m, k, n): (usize, usize, usize), seed: u64) -> Vec<u32> {
 #[test]
 fn the_number_of_threads_never_changes_a_bit() {
     let mut stream = Key::new(1, Purpose::Bench).open();
-    let mut shapes = vec![(1576, 64, 1152), (384, 1576, 128), (80, 256, 2048), (1, 4096, 512)];
+    let mut shapes =
+        vec![(1576, 64, 1152), (1100, 900, 300), (384, 1576, 128), (80, 256, 2048), (1, 4096, 512)];
     let mut extent = |top: f64| stream.random_range(0.0..top.ln()).exp() as usize;
     shapes.extend((0..200).map(|_| (extent(400.0), extent(800.0), extent(400.0))));
     let mut extent = || stream.random_range(60..260);
