@@ -121,10 +121,10 @@ pub(super) fn pack<const PARTS: usize>(
     if along {
         pack_along::<PARTS>(lines, (first, inner), steps, out);
     } else {
-        pack_across::<PARTS>(lines, (first, inner), steps, out);
+        pack_across::<PARTS>(lines, side, (first, inner), steps, out);
     }
     // Words came line by line if inner numbers are contiguous, as the left factor wants them.
-    if along != (side == Side::Left) {
+    if along && side == Side::Right {
         out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
     }
 }
@@ -153,25 +153,30 @@ fn pack_along<const PARTS: usize>(
 }
 
 /// Words pair by pair of inner numbers, for lines that follow each other in memory.
-#[target_feature(enable = "avx512f,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack_across<const PARTS: usize>(
     lines: &Lines<'_>,
+    side: Side,
     (first, inner): (usize, usize),
     steps: usize,
     out: &mut [u16],
 ) {
-    const AHEAD: usize = 8; // inner numbers
     let len = panel_len(1, PARTS);
-    for (step, pair) in (0..steps).flat_map(|step| (0..16).map(move |pair| (step, pair))) {
-        let inner = inner + step * STEP + 2 * pair;
+    for step in 0..steps {
         for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
             let out = &mut out[step * len..][..len];
-            for half in 0..2 {
-                let line = first + panel * PANEL + 16 * half;
-                lines.fetch(line, inner + AHEAD);
-                lines.fetch(line, inner + AHEAD + 1);
-                let (even, odd) = (lines.run(line, inner, 16), lines.run(line, inner + 1, 16));
-                place(out, half, pair, words_across::<PARTS>(even, odd));
+            for pair in 0..16 {
+                let inner = inner + step * STEP + 2 * pair;
+                for half in 0..2 {
+                    let line = first + panel * PANEL + 16 * half;
+                    lines.fetch(line, inner + STEP);
+                    lines.fetch(line, inner + STEP + 1);
+                    let (even, odd) = (lines.run(line, inner, 16), lines.run(line, inner + 1, 16));
+                    place(out, half, pair, words_across::<PARTS>(even, odd));
+                }
+            }
+            if side == Side::Left {
+                out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
             }
         }
     }
@@ -203,19 +208,29 @@ fn words_along<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
 
 /// The parts of the pairs of two neighboring inner numbers of at most 16 lines.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn words_across<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PARTS] {
-    let rounded = |numbers: __m512| {
-        // SAFETY: both types are 256 bits without invalid patterns.
-        widened(unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers)) })
+    const ALTERNATING: [u16; STEP] = {
+        let mut order = [0; STEP];
+        let mut i = 0;
+        while i < STEP {
+            order[i] = (i / 2 + i % 2 * 16) as u16;
+            i += 1;
+        }
+        order
     };
+    // SAFETY: 64 bytes are there.
+    let alternating = unsafe { _mm512_loadu_si512(ALTERNATING.as_ptr().cast()) };
+    let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
     let (mut even, mut odd) = (load(even), load(odd));
     let mut parts = [_mm512_setzero_si512(); PARTS];
     for part in &mut parts {
-        let (low, high) = (rounded(even), rounded(odd));
-        let low_words = _mm512_srli_epi32::<16>(_mm512_castps_si512(low));
-        *part = _mm512_or_si512(low_words, _mm512_castps_si512(high));
-        (even, odd) = (_mm512_sub_ps(even, low), _mm512_sub_ps(odd, high));
+        // SAFETY: both types are 512 bits without invalid patterns.
+        let both =
+            unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(odd, even)) };
+        *part = _mm512_permutexvar_epi16(alternating, both);
+        even = _mm512_sub_ps(even, _mm512_castsi512_ps(_mm512_slli_epi32::<16>(*part)));
+        odd = _mm512_sub_ps(odd, _mm512_castsi512_ps(_mm512_and_si512(*part, upper)));
     }
     parts
 }
