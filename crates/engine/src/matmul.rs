@@ -203,7 +203,7 @@ pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
 
 /// Least inner extent and number of columns for which it pays to split f32 factors.
 #[cfg(target_arch = "x86_64")]
-const MIN_SPLIT: (usize, usize) = (96, 256);
+const MIN_SPLIT: (usize, usize) = (96, 128);
 
 /// How to multiply packed panels, if that is worth it and the machine can.
 #[cfg(target_arch = "x86_64")]
