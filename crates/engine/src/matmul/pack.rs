@@ -107,32 +107,28 @@ impl<'a> Lines<'a> {
 /// Writes panels that follow each other, of so many steps, from line `first` on and from the inner
 /// number `inner` on, as many as `out` has room for.
 ///
-/// Numbers are read in their order in memory, along lines or, where lines that follow each other share
-/// the memory's rows, across those of all panels.
+/// Numbers are read in their order in memory. So words come line by line, which is a left tile, or pair
+/// by pair of inner numbers, which is a right one; tiles of the other side are transposed.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(super) fn pack<const PARTS: usize>(
     lines: &Lines<'_>,
     side: Side,
-    (first, inner): (usize, usize),
+    from: (usize, usize),
     steps: usize,
     out: &mut [u16],
 ) {
-    let along = lines.are_contiguous();
-    if along {
-        pack_along::<PARTS>(lines, (first, inner), steps, out);
+    if lines.are_contiguous() {
+        pack_along::<PARTS>(lines, side, from, steps, out);
     } else {
-        pack_across::<PARTS>(lines, side, (first, inner), steps, out);
-    }
-    // Words came line by line if inner numbers are contiguous, as the left factor wants them.
-    if along && side == Side::Right {
-        out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
+        pack_across::<PARTS>(lines, side, from, steps, out);
     }
 }
 
-/// Words line by line, for lines whose inner numbers are contiguous.
+/// Line by line, for lines whose inner numbers are contiguous.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn pack_along<const PARTS: usize>(
     lines: &Lines<'_>,
+    side: Side,
     (first, inner): (usize, usize),
     steps: usize,
     out: &mut [u16],
@@ -149,10 +145,14 @@ fn pack_along<const PARTS: usize>(
                 place(out, i / 16, i % 16, words);
             }
         }
+        if side == Side::Right {
+            out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
+        }
     }
 }
 
-/// Words pair by pair of inner numbers, for lines that follow each other in memory.
+/// Pair by pair of inner numbers, for lines that follow each other in memory: a step of all panels after
+/// the other, because they share the memory's rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack_across<const PARTS: usize>(
     lines: &Lines<'_>,
@@ -161,6 +161,7 @@ fn pack_across<const PARTS: usize>(
     steps: usize,
     out: &mut [u16],
 ) {
+    const AHEAD: usize = STEP; // inner numbers
     let len = panel_len(1, PARTS);
     for step in 0..steps {
         for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
@@ -169,8 +170,8 @@ fn pack_across<const PARTS: usize>(
                 let inner = inner + step * STEP + 2 * pair;
                 for half in 0..2 {
                     let line = first + panel * PANEL + 16 * half;
-                    lines.fetch(line, inner + STEP);
-                    lines.fetch(line, inner + STEP + 1);
+                    lines.fetch(line, inner + AHEAD);
+                    lines.fetch(line, inner + AHEAD + 1);
                     let (even, odd) = (lines.run(line, inner, 16), lines.run(line, inner + 1, 16));
                     place(out, half, pair, words_across::<PARTS>(even, odd));
                 }
