@@ -126,7 +126,7 @@ impl Loader {
             files,
             images: measured.images(),
             img_per_s: rounded(measured.images_per_second(), 2),
-            ms_per_img_core: rounded(measured.ms_per_image_and_core(), 3),
+            ms_per_img_core: rounded(measured.ms_per_image_and_core(), 6),
             read_ms_per_img: rounded(measured.ms_per_image(|stats| stats.read), 3),
             decode_ms_per_img: rounded(measured.ms_per_image(|stats| stats.decode), 3),
             augment_ms_per_img: rounded(measured.ms_per_image(|stats| stats.augment), 3),
