@@ -111,10 +111,10 @@ pub(super) unsafe fn multiply(
         row_stride: dst.row_stride,
     };
     let (left, right) = (Lines::of(a, Side::Left), Lines::of(b, Side::Right));
-    let task = Multiplication { method, left, right, inner: a.cols, place, product };
+    let all = Multiplication { method, left, right, inner: a.cols, place, product };
     let threads = if product.threads == Threads::All { rayon::current_num_threads() } else { 1 };
     let has_enough_rows = dst.rows >= TASKS * threads * TASK_ROWS * PANEL;
-    if left.are_contiguous() && has_enough_rows { task.run_by_rows() } else { task.run_by_blocks() }
+    if left.are_contiguous() && has_enough_rows { all.run_by_rows() } else { all.run_by_blocks() }
 }
 
 /// Two factors and where their product goes. Whoever makes one knows that the machine has what the

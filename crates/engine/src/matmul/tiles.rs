@@ -18,10 +18,10 @@
 //! compare both with f64. Six products take less time here than one on the vector unit.
 //!
 //! Where other programs use the second thread of the same core, as on a shared host, the unit's
-//! instructions one after the other leave it idle most of the time. With others in between, even `nop`s,
-//! it does 1.6 times as much there, and as much as before where it has the core for itself (measured;
-//! the reason is not documented). The loop over three parts fetches the next step's lines instead of
-//! some of them, which gives another fifth; the loop over one part has no time for that.
+//! instructions one after the other reach a quarter of its rate. With others in between, even `nop`s, they
+//! reach 1.4 to 1.6 times as much there, and as much as before with the core for themselves (measured; the
+//! reason is not documented). The loop over three parts fetches the next step's lines instead of some of
+//! them, which gives another fifth; the loop over one part has no time for that.
 //!
 //! Instructions without names in stable Rust are written in assembly; the compiler uses no tile
 //! registers of its own.
