@@ -79,6 +79,11 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Inner numbers of a line.
+    pub(super) fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// Whether inner numbers that follow each other do so in memory.
     pub(super) fn are_contiguous(&self) -> bool {
         self.inner_stride == 1

@@ -69,7 +69,6 @@ struct Panels {
     memory: Buffer,
     first: usize, // panel
     len: usize,   // of a panel, in bf16 numbers
-    steps: usize,
 }
 
 /// Where the product is written: raw, because tasks write disjoint parts of the same rows.
@@ -111,7 +110,7 @@ pub(super) unsafe fn multiply(
         row_stride: dst.row_stride,
     };
     let (left, right) = (Lines::of(a, Side::Left), Lines::of(b, Side::Right));
-    let all = Multiplication { method, left, right, inner: a.cols, place, product };
+    let all = Multiplication { method, left, right, place, product };
     let threads = if product.threads == Threads::All { rayon::current_num_threads() } else { 1 };
     let has_enough_rows = dst.rows >= TASKS * threads * TASK_ROWS * PANEL;
     if left.are_contiguous() && has_enough_rows { all.run_by_rows() } else { all.run_by_blocks() }
@@ -123,7 +122,6 @@ struct Multiplication<'a> {
     method: Method,
     left: Lines<'a>,
     right: Lines<'a>,
-    inner: usize,
     place: Place,
     product: Product<'a>,
 }
@@ -159,7 +157,7 @@ impl Multiplication<'_> {
     }
 
     fn extents(&self) -> impl Iterator<Item = Extent> {
-        let (all, parts) = (self.inner, self.method.parts());
+        let (all, parts) = (self.left.inner(), self.method.parts());
         (0..all).step_by(INNER).map(move |inner| {
             let steps = INNER.min(all - inner).div_ceil(STEP);
             Extent { inner, steps, parts }
@@ -167,10 +165,9 @@ impl Multiplication<'_> {
     }
 
     fn part(&self, extent: Extent) -> Part<'_> {
-        let Product { write, scale, threads, .. } = self.product;
-        let right = self.pack(Side::Right, 0..self.place.panels().1, extent, threads);
-        let write = if extent.inner == 0 { write } else { Write::Add };
-        Part { method: self.method, extent, place: self.place, right, write, scale }
+        let columns = 0..self.place.panels().1;
+        let right = self.pack(Side::Right, columns, extent, self.product.threads);
+        Part { all: self, extent, right }
     }
 
     fn pack(&self, side: Side, panels: Range<usize>, extent: Extent, threads: Threads) -> Panels {
@@ -216,7 +213,7 @@ impl Panels {
             Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
             Threads::All => words.par_chunks_mut(together * len).enumerate().for_each(pack),
         }
-        Self { memory, first: panels.start, len, steps }
+        Self { memory, first: panels.start, len }
     }
 
     fn get(&self, panel: usize) -> &[u16] {
@@ -226,18 +223,15 @@ impl Panels {
 
 /// The part of a product that a block of inner numbers has.
 struct Part<'a> {
-    method: Method,
+    all: &'a Multiplication<'a>,
     extent: Extent,
-    place: Place,
     right: Panels,
-    write: Write<'a>,
-    scale: f32,
 }
 
 impl Part<'_> {
     fn run(&self, left: &Panels, rows: Range<usize>, columns: Range<usize>) {
         // SAFETY: whoever chose this method knows that the unit is there.
-        let unit = (self.method != Method::Dots).then(|| unsafe { Unit::open() });
+        let unit = (self.all.method != Method::Dots).then(|| unsafe { Unit::open() });
         let mut block: Block = [0.0; PANEL * PANEL];
         for column in columns {
             for row in rows.clone() {
@@ -249,9 +243,11 @@ impl Part<'_> {
     }
 
     fn multiply(&self, unit: Option<&Unit>, left: &[u16], right: &[u16], block: &mut Block) {
-        let steps = self.right.steps;
+        let steps = self.extent.steps;
         match unit {
-            Some(unit) if self.method == Method::Tiles => unit.multiply(left, right, steps, block),
+            Some(unit) if self.all.method == Method::Tiles => {
+                unit.multiply(left, right, steps, block);
+            }
             Some(unit) => unit.multiply_split(left, right, steps, block),
             None => {
                 let (left, right) = (bytemuck::cast_slice(left), bytemuck::cast_slice(right));
@@ -263,13 +259,16 @@ impl Part<'_> {
 
     #[target_feature(enable = "avx512f,avx512vl")]
     fn store(&self, row: usize, column: usize, block: &Block) {
-        let Place { data, rows, cols, row_stride } = self.place;
+        let Multiplication { place: Place { data, rows, cols, row_stride }, product, .. } =
+            *self.all;
         let (height, width) = (PANEL.min(rows - row), PANEL.min(cols - column));
-        let bias = match self.write {
+        // Later blocks of inner numbers are added to what the first one wrote.
+        let write = if self.extent.inner == 0 { product.write } else { Write::Add };
+        let bias = match write {
             Write::OverBias(bias) => Some(&bias[column..column + width]),
             Write::Over | Write::Add => None,
         };
-        let how = Store { bias, scale: self.scale, add: self.write == Write::Add };
+        let how = Store { bias, scale: product.scale, add: write == Write::Add };
         // SAFETY: `row` and `column` lie inside the matrix, so this is a place in it.
         let corner = unsafe { data.add(row * row_stride + column) };
         for (i, sums) in block.chunks_exact(PANEL).take(height).enumerate() {
