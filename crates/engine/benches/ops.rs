@@ -11,6 +11,8 @@ use engine::ops::attention::Attention;
 use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::Linear;
 use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Pairs, Prototypes, Statistic};
+use engine::ops::mlp::{self, Mlp};
+use engine::ops::normed_linear::NormedLinear;
 use engine::ops::positions::Resample;
 use engine::ops::tokens::Sequences;
 use engine::ops::{
@@ -72,6 +74,35 @@ fn linears(c: &mut Criterion) {
     }
 }
 
+/// An MLP with its norm, at the width of ViT-S and of ViT-Ti. Throughput in multiply-adds of one product.
+fn mlps(c: &mut Criterion) {
+    for (rows, d) in [(ROWS, D), (14_848, 192)] {
+        let mut table = ParamTable::default();
+        let mut linear = |input, output| Linear {
+            weight: table.add("weight", &[output, input]),
+            bias: table.add("bias", &[output]),
+            input,
+            output,
+            precision: Precision::F32,
+        };
+        let (first, second) = (linear(d, 4 * d), linear(4 * d, d));
+        let (weight, bias) = (table.add("norm.weight", &[d]), table.add("norm.bias", &[d]));
+        let norm = LayerNorm { weight, bias, eps: 1e-6 };
+        let mlp = Mlp { first: NormedLinear { norm, linear: first }, second };
+        let (params, mut grads) = parameters(table);
+        let (x, dy) = (random(&[rows, d]), random(&[rows, d]));
+        let mut group = group(c, "mlp", rows * d * 4 * d);
+        group.bench_function(format!("infer/{rows}x{d}"), |b| {
+            b.iter(|| mlp::infer(&mlp, &params, black_box(&x)));
+        });
+        group.bench_function(format!("backward/{rows}x{d}"), |b| {
+            let inputs = || mlp::forward(&mlp, &params, x.clone(), true).1;
+            let work = |saved| mlp::backward(&mlp, &params, saved, &dy, &mut grads);
+            b.iter_batched(inputs, work, BatchSize::LargeInput);
+        });
+    }
+}
+
 /// Random weights and zero gradients.
 fn parameters(table: ParamTable) -> (Params, Params) {
     let table = Arc::new(table);
@@ -85,10 +116,13 @@ fn row_operations(c: &mut Criterion) {
     let hidden = random(&[ROWS, 4 * D]);
     let mut gelus = group(c, "gelu", hidden.len());
     gelus.bench_function("forward/5520x1536", |b| b.iter(|| gelu::infer(black_box(&hidden))));
-    let saved = gelu::Saved { x: Stored::new(hidden.clone(), Precision::F32) };
     gelus.bench_function("recompute_and_backward/5520x1536", |b| {
-        let mut dy = hidden.clone();
-        b.iter(|| gelu::recompute_and_backward(&saved, black_box(&mut dy)));
+        let inputs = || {
+            let x = Stored::new(hidden.clone(), Precision::F32);
+            (gelu::Saved { x }, hidden.clone())
+        };
+        let work = |(saved, mut dy)| (gelu::recompute_and_backward(saved, &mut dy), dy);
+        b.iter_batched(inputs, work, BatchSize::LargeInput);
     });
     gelus.finish();
 
@@ -117,15 +151,23 @@ fn layer_norms(c: &mut Criterion) {
 }
 
 /// Throughput in numbers of the output.
+/// The crops of ViT-S/16, of ViT-Ti/4 with 32 and 16 pixels, and a sequence that is long enough for bf16.
 fn attentions(c: &mut Criterion) {
-    let (qkv, dout, sequences) = (random(&[ROWS, 3 * D]), random(&[ROWS, D]), sequences());
-    let mut group = group(c, "attention", ROWS * D);
-    for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {
-        let form = Attention { heads: HEADS, precision };
-        group.bench_function(format!("forward/16x197+64x37,384/6/{name}"), |b| {
+    for (name, shape, heads, precision) in [
+        ("16x197+64x37,384/6/f32", &[(16, 197), (64, 37)][..], HEADS, Precision::F32),
+        ("128x65+384x17,192/3/f32", &[(128, 65), (384, 17)], 3, Precision::F32),
+        ("4x785,384/6/f32", &[(4, 785)], HEADS, Precision::F32),
+        ("4x785,384/6/bf16", &[(4, 785)], HEADS, Precision::Bf16),
+    ] {
+        let (sequences, d) = (Sequences::packed(shape), 64 * heads);
+        let form = Attention { heads, precision };
+        let rows = sequences.rows();
+        let (qkv, dout) = (random(&[rows, 3 * d]), random(&[rows, d]));
+        let mut group = group(c, "attention", rows * d);
+        group.bench_function(format!("forward/{name}"), |b| {
             b.iter(|| attention::infer(black_box(&qkv), &sequences, &sequences, form));
         });
-        group.bench_function(format!("backward/16x197+64x37,384/6/{name}"), |b| {
+        group.bench_function(format!("backward/{name}"), |b| {
             let setup = || attention::forward(qkv.clone(), &sequences, &sequences, form).1;
             b.iter_batched(setup, |saved| attention::backward(saved, &dout), BatchSize::LargeInput);
         });
@@ -222,6 +264,7 @@ fn updates(c: &mut Criterion) {
 criterion_group!(
     benches,
     linears,
+    mlps,
     row_operations,
     layer_norms,
     attentions,

@@ -1,25 +1,30 @@
 //! Matrix products: the only place that multiplies large matrices.
 //!
-//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`], by whether
-//! it is one of a parallel loop's, and by its inner extent and columns, never by the number of threads
-//! or of rows:
+//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`], by its
+//! extents, and by whether it is one of a parallel loop's, never by the number of threads, and by the
+//! number of rows only inside a loop:
 //!
 //! | | f32 | bf16 |
 //! | --- | --- | --- |
-//! | tile unit (AMX) | `tiles`, factors in three parts; small ones and a loop's `gemm` | `tiles` |
+//! | tile unit (AMX) | `tiles`, factors in three parts | `tiles` |
 //! | AVX512-BF16 | `gemm` | `dots` |
+//! | AVX-512, small products of a loop | `direct` | as above |
 //! | others, and thin products | `gemm` | `gemm`, of rounded factors |
 //!
 //! `gemm` 0.19.0 never splits the inner dimension among threads, so the number of threads does not
 //! change a bit of the result (a sweep in the tests holds it to that; the version is pinned). One
-//! row's bits may depend on how many rows its product has there; with `tiles` and `dots` they do not.
+//! row's bits may depend on how many rows its product has there; elsewhere they do not.
 
+#[cfg(target_arch = "x86_64")]
+mod direct;
 #[cfg(target_arch = "x86_64")]
 mod dots;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod panels;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
@@ -179,18 +184,19 @@ impl<'a> Product<'a> {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
-    assert_eq!(a.cols, b.rows, "inner extents differ");
-    assert_eq!((dst.rows, dst.cols), (a.rows, b.cols), "the destination has another shape");
-    if let Write::OverBias(bias) = product.write {
-        assert_eq!(bias.len(), dst.cols, "numbers of a bias");
-    }
+    check_shapes(&dst, &a, &b, &product);
     if dst.rows == 0 || dst.cols == 0 {
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if let Some(method) = packed_method(a.cols, dst.cols, &product) {
+    if let Some(method) = packed_method([dst.rows, a.cols, dst.cols], &product) {
         // SAFETY: `packed_method` chose what the machine has.
         return unsafe { packed::multiply(method, dst, &a, &b, product) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_direct(a.cols, dst.cols, &product) {
+        // SAFETY: `is_direct` found AVX-512, and the shapes fit.
+        return unsafe { direct::multiply(dst, &a, &b, product) };
     }
     match product.precision {
         Precision::F32 => multiply_by_gemm(dst, &a, &b, product),
@@ -201,25 +207,104 @@ pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
     }
 }
 
-/// Least inner extent and number of columns for which it pays to split f32 factors.
+fn check_shapes(dst: &MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, product: &Product<'_>) {
+    assert_eq!(a.cols, b.rows, "inner extents differ");
+    assert_eq!((dst.rows, dst.cols), (a.rows, b.cols), "the destination has another shape");
+    if let Write::OverBias(bias) = product.write {
+        assert_eq!(bias.len(), dst.cols, "numbers of a bias");
+    }
+}
+
+/// A product with so many rows or more, and more inner numbers than that, has the same bits inside a parallel
+/// loop and outside.
+pub const MANY: usize = 128;
+
+/// Least inner extent and number of columns for which it pays to split f32 factors. Inside a loop it
+/// takes [`MANY`] rows, too.
 #[cfg(target_arch = "x86_64")]
 const MIN_SPLIT: (usize, usize) = (96, 128);
 
 /// How to multiply packed panels, if that is worth it and the machine can.
 #[cfg(target_arch = "x86_64")]
-fn packed_method(inner: usize, columns: usize, product: &Product<'_>) -> Option<packed::Method> {
+fn packed_method(
+    [rows, inner, columns]: [usize; 3],
+    product: &Product<'_>,
+) -> Option<packed::Method> {
+    let enough_rows = product.threads == Threads::All || rows >= MANY;
+    method_of_factor(inner, columns, product.precision)
+        .filter(|&method| method != packed::Method::SplitTiles || enough_rows)
+}
+
+/// The same for as many rows as one likes.
+#[cfg(target_arch = "x86_64")]
+fn method_of_factor(inner: usize, columns: usize, precision: Precision) -> Option<packed::Method> {
     use dispatch::Level;
-    let least = inner.min(columns);
-    // products inside of a loop have few rows, for which splitting takes longer than multiplying
-    let splits = product.threads == Threads::All && inner >= MIN_SPLIT.0 && columns >= MIN_SPLIT.1;
-    match (dispatch::level(), product.precision) {
-        _ if least < 16 => None,
+    let splits = inner >= MIN_SPLIT.0 && columns >= MIN_SPLIT.1;
+    match (dispatch::level(), precision) {
+        _ if inner.min(columns) < 16 => None,
         (Level::Amx, Precision::Bf16) => Some(packed::Method::Tiles),
         (Level::Amx, Precision::F32) if splits => Some(packed::Method::SplitTiles),
         (Level::Avx512, Precision::Bf16) if is_x86_feature_detected!("avx512bf16") => {
             Some(packed::Method::Dots)
         }
         _ => None,
+    }
+}
+
+/// Whether a product is best multiplied without packing anything, and the machine can.
+#[cfg(target_arch = "x86_64")]
+fn is_direct(inner: usize, columns: usize, product: &Product<'_>) -> bool {
+    use dispatch::Level;
+    let there = matches!(dispatch::level(), Level::Avx512 | Level::Amx);
+    let one = product.threads == Threads::One && product.precision == Precision::F32;
+    there && one && inner <= MANY && columns <= MANY
+}
+
+/// A right factor `[k, n]` that is made ready once, for products with some rows at a time inside a
+/// parallel loop.
+pub struct Prepared<'a> {
+    mat: Mat<'a>,
+    precision: Precision,
+    #[cfg(target_arch = "x86_64")]
+    packed: Option<packed::Prepared>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Prepares `mat` on all threads.
+    pub fn new(mat: Mat<'a>, precision: Precision) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let packed = method_of_factor(mat.rows, mat.cols, precision).map(|method| {
+            // SAFETY: `method_of_factor` chose what the machine has.
+            unsafe { packed::Prepared::new(method, &mat) }
+        });
+        Self {
+            mat,
+            precision,
+            #[cfg(target_arch = "x86_64")]
+            packed,
+        }
+    }
+
+    /// How many of so many rows to multiply at a time. Where factors are not packed, the product reads
+    /// this one anew each time.
+    pub fn block(&self, rows: usize) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if self.packed.is_some() {
+            return packed::BLOCK;
+        }
+        (rows / 8).next_multiple_of(32).clamp(64, 512)
+    }
+
+    /// [`matmul`] of `a` and this factor on the calling thread, `threads` and `precision` of `product`
+    /// aside. Rows have the same bits as in a product of all threads where factors are packed.
+    pub fn multiply(&self, dst: MatMut<'_>, a: Mat<'_>, product: Product<'_>) {
+        let product = Product { precision: self.precision, threads: Threads::One, ..product };
+        check_shapes(&dst, &a, &self.mat, &product);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &self.packed {
+            return packed.multiply(dst, &a, product);
+        }
+        matmul(dst, a, self.mat, product);
     }
 }
 

@@ -33,9 +33,18 @@ pub fn add_column_sums(
         let range = block * ROWS..rows.min((block + 1) * ROWS);
         kernel(range, partial);
     });
-    for partial in partial.chunks_exact(width.max(1)) {
-        add(total, partial);
-    }
+    add_partials(total, &partial, (width, 0));
+}
+
+/// Adds partial results to `total`, in their order: of each, which has `width` numbers, those from `first`
+/// on.
+pub fn add_partials(total: &mut [f32], partials: &[f32], (width, first): (usize, usize)) {
+    const PIECE: usize = 4096; // numbers for a thread
+    total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
+        for partial in partials.chunks_exact(width.max(1)) {
+            add(total, &partial[first + piece * PIECE..][..total.len()]);
+        }
+    });
 }
 
 kernel! {

@@ -39,6 +39,24 @@ impl Stored {
         }
     }
 
+    /// Room for a tensor, of unspecified numbers.
+    pub fn uninit(shape: &[usize], precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::Whole(Tensor::uninit(shape)),
+            Precision::Bf16 => Self::Rounded(Rounded::uninit(shape)),
+        }
+    }
+
+    /// Pieces of so many numbers, to be filled.
+    pub fn pieces_mut(&mut self, len: usize) -> Vec<PieceMut<'_>> {
+        match self {
+            Self::Whole(tensor) => tensor.chunks_mut(len).map(PieceMut::Whole).collect(),
+            Self::Rounded(rounded) => {
+                rounded.numbers_mut().chunks_mut(len).map(PieceMut::Rounded).collect()
+            }
+        }
+    }
+
     /// The tensor's extents.
     pub fn shape(&self) -> &[usize] {
         match self {
@@ -62,27 +80,70 @@ impl Stored {
         self.len() == 0
     }
 
+    /// Memory to have the tensor in, which holds it already unless it was rounded; then it is to be
+    /// [widened](Rounded::widen) into it piece by piece.
+    pub fn unpack(self) -> (Tensor, Option<Rounded>) {
+        match self {
+            Self::Whole(tensor) => (tensor, None),
+            Self::Rounded(rounded) => (Tensor::uninit(&rounded.shape), Some(rounded)),
+        }
+    }
+
     /// Some of the numbers; `scratch` holds them if they have to be widened.
     pub fn read<'a>(&'a self, range: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         match self {
             Self::Whole(tensor) => &tensor[range],
             Self::Rounded(rounded) => {
                 scratch.resize(range.len(), 0.0);
-                widen(&rounded.numbers()[range], scratch);
+                rounded.widen(range.start, scratch);
                 scratch
             }
         }
     }
 }
 
+/// Some of the numbers, to be filled.
+pub enum PieceMut<'a> {
+    /// Without rounding.
+    Whole(&'a mut [f32]),
+    /// Rounded to bf16.
+    Rounded(&'a mut [bf16]),
+}
+
+impl PieceMut<'_> {
+    /// Keeps what `compute` writes; `scratch` has room for it where it is to be rounded.
+    pub fn fill(self, scratch: &mut [f32], compute: impl FnOnce(&mut [f32])) {
+        match self {
+            Self::Whole(to) => compute(to),
+            Self::Rounded(to) => {
+                compute(scratch);
+                round(scratch, to);
+            }
+        }
+    }
+}
+
 impl Rounded {
+    fn uninit(shape: &[usize]) -> Self {
+        let len: usize = shape.iter().product();
+        Self { shape: shape.to_vec(), words: Buffer::take(len.div_ceil(2)) }
+    }
+
     fn of(tensor: &Tensor) -> Self {
-        let mut words = Buffer::take(tensor.len().div_ceil(2));
-        let numbers: &mut [bf16] = bytemuck::cast_slice_mut(&mut words);
+        let mut rounded = Self::uninit(tensor.shape());
         let piece = (BLOCK * tensor.width()).max(1);
-        let pieces = numbers[..tensor.len()].par_chunks_mut(piece);
+        let pieces = rounded.numbers_mut().par_chunks_mut(piece);
         pieces.zip(tensor.par_chunks(piece)).for_each(|(to, from)| round(from, to));
-        Self { shape: tensor.shape().to_vec(), words }
+        rounded
+    }
+
+    fn numbers_mut(&mut self) -> &mut [bf16] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.shape.iter().product()]
+    }
+
+    /// As many numbers as `to` has, from `first` on.
+    pub fn widen(&self, first: usize, to: &mut [f32]) {
+        widen(&self.numbers()[first..first + to.len()], to);
     }
 
     fn numbers(&self) -> &[bf16] {
@@ -134,5 +195,33 @@ mod tests {
 
         let whole = Stored::new(tensor.clone(), Precision::F32);
         assert_eq!(bits(whole.read(range, &mut scratch)), bits(&tensor));
+    }
+
+    #[test]
+    fn pieces_hold_what_the_whole_does() {
+        let tensor = random_tensor(2, &[10, 33]);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut by_pieces = Stored::uninit(tensor.shape(), precision);
+            let pieces = by_pieces.pieces_mut(4 * 33).into_iter();
+            pieces.zip(tensor.chunks(4 * 33)).for_each(|(piece, numbers)| {
+                piece.fill(&mut vec![0.0; numbers.len()], |to| to.copy_from_slice(numbers));
+            });
+            let mut scratch = Vec::new();
+            let at_once = Stored::new(tensor.clone(), precision);
+            let expected = bits(at_once.read(0..tensor.len(), &mut scratch));
+            assert_eq!(bits(by_pieces.read(0..tensor.len(), &mut Vec::new())), expected);
+
+            let (mut unpacked, rounded) = by_pieces.unpack();
+            assert_eq!(
+                (unpacked.shape(), rounded.is_some()),
+                (tensor.shape(), precision == Precision::Bf16)
+            );
+            if let Some(rounded) = rounded {
+                let (head, tail) = unpacked.split_at_mut(77);
+                rounded.widen(0, head);
+                rounded.widen(77, tail);
+            }
+            assert_eq!(bits(&unpacked), expected);
+        }
     }
 }

@@ -14,12 +14,12 @@
 
 use engine::matmul::Precision;
 use engine::ops::attention::{self, Attention};
-use engine::ops::gelu;
-use engine::ops::layer_norm::{self, LayerNorm};
+use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::{self, Linear};
+use engine::ops::mlp::{self, Mlp};
+use engine::ops::normed_linear::{self, NormedLinear};
 use engine::ops::residual;
 use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::stored::Stored;
 use engine::{ParamTable, Params, Range, Tensor};
 
 use super::vit::VitShape;
@@ -28,13 +28,10 @@ use crate::config;
 /// Where the parameters of a block lie.
 #[derive(Debug, Clone)]
 pub struct Block {
-    norm1: LayerNorm,
-    qkv: Linear,
+    qkv: NormedLinear,
     proj: Linear,
     gamma1: Option<Range>,
-    norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    mlp: Mlp,
     gamma2: Option<Range>,
     attention: Attention,
 }
@@ -94,8 +91,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct SavedAttention {
     kept: Kept,
-    x: Tensor, // [kept rows, d]
-    norm: layer_norm::Saved,
+    qkv: normed_linear::Saved, // [kept rows, d]
     attention: attention::Saved,
     y: Option<Tensor>, // [output rows, d], for the gradient of layer scale
 }
@@ -105,9 +101,7 @@ pub(super) struct SavedAttention {
 #[derive(Debug)]
 pub(super) struct SavedMlp {
     kept: Kept,
-    x: Tensor, // [output rows, d]
-    norm: layer_norm::Saved,
-    hidden: Option<gelu::Saved>, // [output rows, mlp_hidden], unless it is computed again
+    mlp: mlp::Saved, // [output rows, d], and [output rows, mlp_hidden] unless it is computed again
     y: Option<Tensor>,
 }
 
@@ -144,12 +138,18 @@ impl Block {
         let gamma1 = scaled.then(|| table.add(format!("{name}gamma_1"), &[d]));
         let gamma2 = scaled.then(|| table.add(format!("{name}gamma_2"), &[d]));
         Self {
-            norm1: layer_norm(table, &format!("{name}norm1"), d),
-            qkv: linear(table, &format!("{name}attn.qkv"), (d, 3 * d), shape.precision),
+            qkv: NormedLinear {
+                norm: layer_norm(table, &format!("{name}norm1"), d),
+                linear: linear(table, &format!("{name}attn.qkv"), (d, 3 * d), shape.precision),
+            },
             proj: linear(table, &format!("{name}attn.proj"), (d, d), shape.precision),
-            norm2: layer_norm(table, &format!("{name}norm2"), d),
-            fc1: linear(table, &format!("{name}mlp.fc1"), (d, hidden), shape.precision),
-            fc2: linear(table, &format!("{name}mlp.fc2"), (hidden, d), shape.precision),
+            mlp: Mlp {
+                first: NormedLinear {
+                    norm: layer_norm(table, &format!("{name}norm2"), d),
+                    linear: linear(table, &format!("{name}mlp.fc1"), (d, hidden), shape.precision),
+                },
+                second: linear(table, &format!("{name}mlp.fc2"), (hidden, d), shape.precision),
+            },
             gamma1,
             gamma2,
             attention: Attention { heads: shape.heads, precision: shape.precision },
@@ -186,16 +186,14 @@ impl Block {
             return None;
         }
         let x = gather(stream, &kept.sequences);
-        let (normed, norm) = layer_norm::forward(&self.norm1, params, &x);
-        let qkv = linear::infer(&self.qkv, params, &normed);
-        drop(normed);
+        let (qkv, saved) = normed_linear::forward(&self.qkv, params, x);
         let (sequences, queries) = (kept.sequences.compact(), kept.outputs.compact());
         let (out, attention) = attention::forward(qkv, &sequences, &queries, self.attention);
         let y = linear::infer(&self.proj, params, &out);
         drop(out);
         let gamma = self.gamma1.map(|range| params.get(range));
         residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
-        Some(SavedAttention { kept, x, norm, attention, y: gamma.map(|_| y) })
+        Some(SavedAttention { kept, qkv: saved, attention, y: gamma.map(|_| y) })
     }
 
     /// The MLP branch; `None` where every sequence is dropped.
@@ -210,15 +208,10 @@ impl Block {
             return None;
         }
         let x = gather(stream, &kept.outputs);
-        let (normed, norm) = layer_norm::forward(&self.norm2, params, &x);
-        let hidden = linear::infer(&self.fc1, params, &normed);
-        drop(normed);
-        let (activated, hidden) = gelu::forward(hidden, self.fc1.precision);
-        let hidden = (recompute == Recompute::None).then_some(hidden);
-        let y = linear::infer(&self.fc2, params, &activated);
+        let (y, mlp) = mlp::forward(&self.mlp, params, x, recompute == Recompute::None);
         let gamma = self.gamma2.map(|range| params.get(range));
         residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
-        Some(SavedMlp { kept, x, norm, hidden, y: gamma.map(|_| y) })
+        Some(SavedMlp { kept, mlp, y: gamma.map(|_| y) })
     }
 
     /// Both branches without a backward pass to come, for the rows `outputs`: the first of each sequence.
@@ -234,16 +227,17 @@ impl Block {
         drop(qkv);
         let y = linear::infer(&self.proj, params, &out);
         residual::add(stream, outputs, &y, 1.0, self.gamma1.map(|range| params.get(range)));
-        let x = gather(stream, outputs);
-        let normed = layer_norm::infer(&self.norm2, params, &x);
-        let activated = gelu::infer(&linear::infer(&self.fc1, params, &normed));
-        let y = linear::infer(&self.fc2, params, &activated);
+        let y = if outputs.rows() == stream.rows() {
+            mlp::infer(&self.mlp, params, stream)
+        } else {
+            mlp::infer(&self.mlp, params, &gather(stream, outputs))
+        };
         residual::add(stream, outputs, &y, 1.0, self.gamma2.map(|range| params.get(range)));
     }
 
     /// The packed projections that attention starts from, `[rows, 3 d]`.
     pub(super) fn infer_qkv(&self, params: &Params, stream: &Tensor) -> Tensor {
-        linear::infer(&self.qkv, params, &layer_norm::infer(&self.norm1, params, stream))
+        normed_linear::infer(&self.qkv, params, stream)
     }
 
     /// Heads and precision of its attention.
@@ -285,18 +279,14 @@ impl Block {
         dstream: &mut Tensor,
         grads: &mut Params,
     ) {
-        let SavedAttention { kept, x, norm, attention, y } = saved;
+        let SavedAttention { kept, qkv, attention, y } = saved;
         let dy = branch_gradient(params, &kept, dstream, self.gamma1, y.as_ref(), grads);
         let dout = linear::backward_input(&self.proj, params, &dy);
         let (dqkv, out) = attention::backward(attention, &dout);
         drop(dout);
         linear::backward_params(&self.proj, &out, &dy, grads);
         drop((out, dy));
-        let normed = layer_norm::apply(&self.norm1, params, &x, &norm);
-        linear::backward_params(&self.qkv, &normed, &dqkv, grads);
-        drop(normed);
-        let dnormed = linear::backward_input(&self.qkv, params, &dqkv);
-        let dx = layer_norm::backward(&self.norm1, params, &x, norm, dnormed, grads);
+        let dx = normed_linear::backward(&self.qkv, params, qkv, &dqkv, grads);
         scatter_add(&dx, &kept.sequences, dstream);
     }
 
@@ -308,22 +298,9 @@ impl Block {
         dstream: &mut Tensor,
         grads: &mut Params,
     ) {
-        let SavedMlp { kept, x, norm, hidden, y } = saved;
-        let normed = layer_norm::apply(&self.norm2, params, &x, &norm);
-        let hidden = hidden.unwrap_or_else(|| {
-            let hidden = linear::infer(&self.fc1, params, &normed);
-            gelu::Saved { x: Stored::new(hidden, self.fc1.precision) }
-        });
+        let SavedMlp { kept, mlp, y } = saved;
         let dy = branch_gradient(params, &kept, dstream, self.gamma2, y.as_ref(), grads);
-        let mut dhidden = linear::backward_input(&self.fc2, params, &dy);
-        let activated = gelu::recompute_and_backward(&hidden, &mut dhidden);
-        drop(hidden);
-        linear::backward_params(&self.fc2, &activated, &dy, grads);
-        drop((activated, dy));
-        linear::backward_params(&self.fc1, &normed, &dhidden, grads);
-        drop(normed);
-        let dnormed = linear::backward_input(&self.fc1, params, &dhidden);
-        let dx = layer_norm::backward(&self.norm2, params, &x, norm, dnormed, grads);
+        let dx = mlp::backward(&self.mlp, params, mlp, &dy, grads);
         scatter_add(&dx, &kept.outputs, dstream);
     }
 }

@@ -147,10 +147,10 @@ impl Head {
         let Saved { x, hidden: [hidden1, hidden2], unit } = saved;
         let dz = l2_normalize::backward(unit, dy);
         let mut dhidden2 = linear::backward_input(&self.mlp[2], params, &dz);
-        let a2 = gelu::recompute_and_backward(&hidden2, &mut dhidden2);
+        let a2 = gelu::recompute_and_backward(hidden2, &mut dhidden2);
         linear::backward_params(&self.mlp[2], &a2, &dz, grads);
         let mut dhidden1 = linear::backward_input(&self.mlp[1], params, &dhidden2);
-        let a1 = gelu::recompute_and_backward(&hidden1, &mut dhidden1);
+        let a1 = gelu::recompute_and_backward(hidden1, &mut dhidden1);
         linear::backward_params(&self.mlp[1], &a1, &dhidden2, grads);
         linear::backward_params(&self.mlp[0], &x, &dhidden1, grads);
         linear::backward_input(&self.mlp[0], params, &dhidden1)

@@ -268,7 +268,7 @@ fn load(numbers: &[f32]) -> __m512 {
 /// Exchanges rows and columns of the words of a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose(tile: &mut [u16]) {
+pub(super) fn transpose(tile: &mut [u16]) {
     let tile = &mut tile[..TILE];
     let mut w = [_mm512_setzero_si512(); 16];
     for (w, row) in w.iter_mut().zip(tile.chunks_exact(STEP)) {

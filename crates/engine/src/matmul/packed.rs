@@ -1,4 +1,6 @@
-//! Products of large matrices, block by block from packed panels ([`super::pack`]).
+//! Products of large matrices, block by block from packed panels ([`super::panels`]).
+//!
+//! Where there are rows enough for all threads, their panels are written by the tasks that use them:
 //!
 //! ```text
 //! for each block of 384 inner numbers
@@ -10,33 +12,35 @@
 //! ```
 //!
 //! so that a task's panels and its part of the product stay in the second cache. Where there are too few
-//! rows for all threads, or the left factor is a transpose, as in gradients of weights, so that its rows
-//! share the memory's, both factors are written in parallel, block by block, and tasks are 64 rows by 384
-//! columns.
+//! rows for all threads, or the left factor is a transpose, whose rows share the memory's, both factors
+//! are written in parallel, block by block, and tasks are 64 rows by 384 columns. One thread alone, for a
+//! product inside a parallel loop, writes all panels of the smaller factor and some of the other at a
+//! time, so that both stay in its second cache.
 //!
-//! Every number of the product is the same sum in the same order, whatever the extents and the number
-//! of threads are: how many rows there are beside it does not change a row.
+//! Every number of the product is the same sum in the same order, whatever the extents, the way and the
+//! number of threads are: how many rows there are beside it does not change a row.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::pack::{self, Lines, PANEL, STEP, Side, panel_len};
+use super::pack::{Lines, PANEL, Side};
+use super::panels::{Extent, Panels};
 use super::tiles::{Block, Unit};
 use super::{Mat, MatMut, Product, Threads, Write, dots};
-use crate::pool::Buffer;
 
-/// Inner numbers of a block: a panel is 24 KiB, or 72 KiB in three parts.
-const INNER: usize = 384;
 /// Panels of rows of a task.
 const TASK_ROWS: usize = 2;
 /// Panels of columns of a task where there are tasks beside each other, which stay in the second cache
 /// while its rows pass.
 const TASK_COLUMNS: usize = 12;
+/// Panels that one thread alone writes at a time of the larger factor.
+const ALONE: usize = 4;
 /// Tasks of all columns that keep a thread as busy as the others.
 const TASKS: usize = 4;
-/// Panels that are packed together where their lines share the memory's rows, at most.
-const TOGETHER: usize = 12;
+
+/// Rows of a task.
+pub(super) const BLOCK: usize = TASK_ROWS * PANEL;
 
 /// How panels are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,19 +60,134 @@ impl Method {
     }
 }
 
-/// A block of inner numbers: the first one, how many steps there are, parts of each number.
+/// A factor that is written as panels. Whoever makes one knows that the machine has what the method
+/// needs.
 #[derive(Clone, Copy)]
-struct Extent {
-    inner: usize,
-    steps: usize,
-    parts: usize,
+struct Factor<'a> {
+    method: Method,
+    side: Side,
+    lines: Lines<'a>,
 }
 
-/// The panels of one factor over a block of inner numbers.
-struct Panels {
-    memory: Buffer,
-    first: usize, // panel
-    len: usize,   // of a panel, in bf16 numbers
+impl<'a> Factor<'a> {
+    fn new(method: Method, side: Side, mat: &Mat<'a>) -> Self {
+        Self { method, side, lines: Lines::of(mat, side) }
+    }
+
+    fn extents(&self) -> impl Iterator<Item = Extent> {
+        Extent::blocks(self.lines.inner(), self.method.parts())
+    }
+
+    fn pack(&self, panels: Range<usize>, extent: Extent, threads: Threads) -> Panels {
+        // SAFETY: every method needs AVX512-BF16, so the machine has it.
+        unsafe { Panels::pack(&self.lines, self.side, panels, extent, threads) }
+    }
+}
+
+/// A right factor as panels, for products with some rows at a time.
+pub(super) struct Prepared {
+    method: Method,
+    blocks: Vec<(Extent, Panels)>,
+}
+
+impl Prepared {
+    /// Writes the panels of `b` on all threads.
+    ///
+    /// # Safety
+    /// The machine has what the method needs: the tile unit, or AVX512-BF16.
+    pub(super) unsafe fn new(method: Method, b: &Mat<'_>) -> Self {
+        let right = Factor::new(method, Side::Right, b);
+        let columns = 0..b.cols.div_ceil(PANEL);
+        let blocks = right.extents().map(|at| (at, right.pack(columns.clone(), at, Threads::All)));
+        Self { method, blocks: blocks.collect() }
+    }
+
+    /// `dst = a b` as `product` wants it, on the calling thread.
+    pub(super) fn multiply(&self, dst: MatMut<'_>, a: &Mat<'_>, product: Product<'_>) {
+        let left = Factor::new(self.method, Side::Left, a);
+        let output = Output::new(self.method, dst, product);
+        let rows = output.place.panels().0;
+        for first in (0..rows).step_by(TASK_ROWS) {
+            self.multiply_rows(&left, &output, first..rows.min(first + TASK_ROWS));
+        }
+    }
+
+    /// The same for some panels of rows.
+    fn multiply_rows(&self, left: &Factor<'_>, output: &Output<'_>, rows: Range<usize>) {
+        for (extent, right) in &self.blocks {
+            let left = left.pack(rows.clone(), *extent, Threads::One);
+            output.write(*extent, (&left, rows.clone()), (right, right.range()));
+        }
+    }
+}
+
+/// `dst = a b` as `product` wants it.
+///
+/// # Safety
+/// The machine has what the method needs: the tile unit, or AVX512-BF16.
+pub(super) unsafe fn multiply(
+    method: Method,
+    dst: MatMut<'_>,
+    a: &Mat<'_>,
+    b: &Mat<'_>,
+    product: Product<'_>,
+) {
+    let (left, right) = (Factor::new(method, Side::Left, a), Factor::new(method, Side::Right, b));
+    let enough_rows = TASKS * rayon::current_num_threads() * BLOCK;
+    let output = Output::new(method, dst, product);
+    if product.threads == Threads::One {
+        multiply_alone(&left, &right, &output);
+    } else if left.lines.are_contiguous() && output.place.rows >= enough_rows {
+        // SAFETY: the caller's promise.
+        let right = unsafe { Prepared::new(method, b) };
+        let rows = output.place.panels().0;
+        (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each(|task| {
+            let rows = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
+            right.multiply_rows(&left, &output, rows);
+        });
+    } else {
+        multiply_by_blocks(&left, &right, &output);
+    }
+}
+
+/// One block of the inner extent after the other, each on all threads.
+fn multiply_by_blocks(left: &Factor<'_>, right: &Factor<'_>, output: &Output<'_>) {
+    let (rows, columns) = output.place.panels();
+    let down = rows.div_ceil(TASK_ROWS);
+    for extent in left.extents() {
+        let left = left.pack(0..rows, extent, Threads::All);
+        let right = right.pack(0..columns, extent, Threads::All);
+        let tasks = down * columns.div_ceil(TASK_COLUMNS);
+        (0..tasks).into_par_iter().for_each(|task| {
+            // Tasks that follow each other share columns, which are in the cache then.
+            let (row, column) = (task % down * TASK_ROWS, task / down * TASK_COLUMNS);
+            let rows = row..rows.min(row + TASK_ROWS);
+            let columns = column..columns.min(column + TASK_COLUMNS);
+            output.write(extent, (&left, rows), (&right, columns));
+        });
+    }
+}
+
+/// One block of the inner extent after the other, on the calling thread: all panels of the smaller
+/// factor, and of the other a few at a time.
+fn multiply_alone(left: &Factor<'_>, right: &Factor<'_>, output: &Output<'_>) {
+    let (rows, columns) = output.place.panels();
+    let some = |first: usize, all: usize| first..all.min(first + ALONE);
+    for extent in left.extents() {
+        if rows <= columns {
+            let left = left.pack(0..rows, extent, Threads::One);
+            for columns in (0..columns).step_by(ALONE).map(|first| some(first, columns)) {
+                let right = right.pack(columns, extent, Threads::One);
+                output.write(extent, (&left, 0..rows), (&right, right.range()));
+            }
+        } else {
+            let right = right.pack(0..columns, extent, Threads::One);
+            for rows in (0..rows).step_by(ALONE).map(|first| some(first, rows)) {
+                let left = left.pack(rows, extent, Threads::One);
+                output.write(extent, (&left, left.range()), (&right, 0..columns));
+            }
+        }
+    }
 }
 
 /// Where the product is written: raw, because tasks write disjoint parts of the same rows.
@@ -92,162 +211,51 @@ unsafe impl Send for Place {}
 // SAFETY: as above; nothing is read through a shared `Place` that another task writes.
 unsafe impl Sync for Place {}
 
-/// `dst = a b` as `product` wants it.
-///
-/// # Safety
-/// The machine has what the method needs: the tile unit, or AVX512-BF16.
-pub(super) unsafe fn multiply(
+/// A product's destination.
+struct Output<'a> {
     method: Method,
-    dst: MatMut<'_>,
-    a: &Mat<'_>,
-    b: &Mat<'_>,
-    product: Product<'_>,
-) {
-    let place = Place {
-        data: dst.data.as_mut_ptr(),
-        rows: dst.rows,
-        cols: dst.cols,
-        row_stride: dst.row_stride,
-    };
-    let (left, right) = (Lines::of(a, Side::Left), Lines::of(b, Side::Right));
-    let all = Multiplication { method, left, right, place, product };
-    let threads = if product.threads == Threads::All { rayon::current_num_threads() } else { 1 };
-    let has_enough_rows = dst.rows >= TASKS * threads * TASK_ROWS * PANEL;
-    if left.are_contiguous() && has_enough_rows { all.run_by_rows() } else { all.run_by_blocks() }
-}
-
-/// Two factors and where their product goes. Whoever makes one knows that the machine has what the
-/// method needs.
-struct Multiplication<'a> {
-    method: Method,
-    left: Lines<'a>,
-    right: Lines<'a>,
     place: Place,
     product: Product<'a>,
 }
 
-impl Multiplication<'_> {
-    /// All of the right factor first, then some rows after others.
-    fn run_by_rows(&self) {
-        let parts: Vec<_> = self.extents().map(|extent| self.part(extent)).collect();
-        let (rows, columns) = self.place.panels();
-        for_each(self.product.threads, rows.div_ceil(TASK_ROWS), |task| {
-            let rows = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
-            for part in &parts {
-                let left = self.pack(Side::Left, rows.clone(), part.extent, Threads::One);
-                part.run(&left, rows.clone(), 0..columns);
-            }
-        });
+impl<'a> Output<'a> {
+    fn new(method: Method, dst: MatMut<'a>, product: Product<'a>) -> Self {
+        let MatMut { data, rows, cols, row_stride } = dst;
+        Self { method, place: Place { data: data.as_mut_ptr(), rows, cols, row_stride }, product }
     }
 
-    /// One block of the inner extent after the other.
-    fn run_by_blocks(&self) {
-        let (rows, columns) = self.place.panels();
-        let down = rows.div_ceil(TASK_ROWS);
-        for extent in self.extents() {
-            let left = self.pack(Side::Left, 0..rows, extent, self.product.threads);
-            let part = self.part(extent);
-            for_each(self.product.threads, down * columns.div_ceil(TASK_COLUMNS), |task| {
-                // Tasks that follow each other share columns, which are in the cache then.
-                let (row, column) = (task % down * TASK_ROWS, task / down * TASK_COLUMNS);
-                let columns = column..columns.min(column + TASK_COLUMNS);
-                part.run(&left, row..rows.min(row + TASK_ROWS), columns);
-            });
-        }
-    }
-
-    fn extents(&self) -> impl Iterator<Item = Extent> {
-        let (all, parts) = (self.left.inner(), self.method.parts());
-        (0..all).step_by(INNER).map(move |inner| {
-            let steps = INNER.min(all - inner).div_ceil(STEP);
-            Extent { inner, steps, parts }
-        })
-    }
-
-    fn part(&self, extent: Extent) -> Part<'_> {
-        let columns = 0..self.place.panels().1;
-        let right = self.pack(Side::Right, columns, extent, self.product.threads);
-        Part { all: self, extent, right }
-    }
-
-    fn pack(&self, side: Side, panels: Range<usize>, extent: Extent, threads: Threads) -> Panels {
-        let lines = if side == Side::Left { &self.left } else { &self.right };
-        // SAFETY: every method needs AVX512-BF16, so the machine has it.
-        unsafe { Panels::pack(lines, side, panels, extent, threads) }
-    }
-}
-
-/// Calls `work` for each of so many tasks.
-fn for_each(threads: Threads, tasks: usize, work: impl Fn(usize) + Send + Sync) {
-    match threads {
-        Threads::One => (0..tasks).for_each(work),
-        Threads::All => (0..tasks).into_par_iter().for_each(work),
-    }
-}
-
-impl Panels {
-    /// # Safety
-    /// The machine has AVX512-BF16.
-    unsafe fn pack(
-        lines: &Lines<'_>,
-        side: Side,
-        panels: Range<usize>,
-        Extent { inner, steps, parts }: Extent,
-        threads: Threads,
-    ) -> Self {
-        let (len, count) = (panel_len(steps, parts), panels.len());
-        let mut memory = Buffer::take(len * count / 2);
-        let words: &mut [u16] = bytemuck::cast_slice_mut(&mut memory);
-        let together = if lines.are_contiguous() { 1 } else { count.div_ceil(2).min(TOGETHER) };
-        let pack = |(group, out): (usize, &mut [u16])| {
-            let from = ((panels.start + group * together) * PANEL, inner);
-            // SAFETY: the caller's promise.
-            unsafe {
-                match parts {
-                    1 => pack::pack::<1>(lines, side, from, steps, out),
-                    _ => pack::pack::<3>(lines, side, from, steps, out),
-                }
-            };
-        };
-        match threads {
-            Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
-            Threads::All => words.par_chunks_mut(together * len).enumerate().for_each(pack),
-        }
-        Self { memory, first: panels.start, len }
-    }
-
-    fn get(&self, panel: usize) -> &[u16] {
-        &bytemuck::cast_slice(&self.memory)[(panel - self.first) * self.len..][..self.len]
-    }
-}
-
-/// The part of a product that a block of inner numbers has.
-struct Part<'a> {
-    all: &'a Multiplication<'a>,
-    extent: Extent,
-    right: Panels,
-}
-
-impl Part<'_> {
-    fn run(&self, left: &Panels, rows: Range<usize>, columns: Range<usize>) {
+    /// Adds what a block of the inner extent has to these rows and columns, or puts it there.
+    fn write(
+        &self,
+        extent: Extent,
+        (left, rows): (&Panels, Range<usize>),
+        (right, columns): (&Panels, Range<usize>),
+    ) {
         // SAFETY: whoever chose this method knows that the unit is there.
-        let unit = (self.all.method != Method::Dots).then(|| unsafe { Unit::open() });
+        let unit = (self.method != Method::Dots).then(|| unsafe { Unit::open() });
         let mut block: Block = [0.0; PANEL * PANEL];
         for column in columns {
             for row in rows.clone() {
-                self.multiply(unit.as_ref(), left.get(row), self.right.get(column), &mut block);
+                let panels = (left.get(row), right.get(column));
+                self.multiply(unit.as_ref(), panels, extent.steps, &mut block);
+                // Later blocks of inner numbers are added to what the first one wrote.
+                let write = if extent.inner == 0 { self.product.write } else { Write::Add };
                 // SAFETY: whoever chose a method knows that there is AVX-512.
-                unsafe { self.store(row * PANEL, column * PANEL, &block) };
+                unsafe { self.store((row * PANEL, column * PANEL), &block, write) };
             }
         }
     }
 
-    fn multiply(&self, unit: Option<&Unit>, left: &[u16], right: &[u16], block: &mut Block) {
-        let steps = self.extent.steps;
+    #[inline]
+    fn multiply(
+        &self,
+        unit: Option<&Unit>,
+        (left, right): (&[u16], &[u16]),
+        steps: usize,
+        block: &mut Block,
+    ) {
         match unit {
-            Some(unit) if self.all.method == Method::Tiles => {
-                unit.multiply(left, right, steps, block);
-            }
+            Some(unit) if self.method == Method::Tiles => unit.multiply(left, right, steps, block),
             Some(unit) => unit.multiply_split(left, right, steps, block),
             None => {
                 let (left, right) = (bytemuck::cast_slice(left), bytemuck::cast_slice(right));
@@ -258,17 +266,14 @@ impl Part<'_> {
     }
 
     #[target_feature(enable = "avx512f,avx512vl")]
-    fn store(&self, row: usize, column: usize, block: &Block) {
-        let Multiplication { place: Place { data, rows, cols, row_stride }, product, .. } =
-            *self.all;
+    fn store(&self, (row, column): (usize, usize), block: &Block, write: Write<'_>) {
+        let Place { data, rows, cols, row_stride } = self.place;
         let (height, width) = (PANEL.min(rows - row), PANEL.min(cols - column));
-        // Later blocks of inner numbers are added to what the first one wrote.
-        let write = if self.extent.inner == 0 { product.write } else { Write::Add };
         let bias = match write {
             Write::OverBias(bias) => Some(&bias[column..column + width]),
             Write::Over | Write::Add => None,
         };
-        let how = Store { bias, scale: product.scale, add: write == Write::Add };
+        let how = Store { bias, scale: self.product.scale, add: write == Write::Add };
         // SAFETY: `row` and `column` lie inside the matrix, so this is a place in it.
         let corner = unsafe { data.add(row * row_stride + column) };
         for (i, sums) in block.chunks_exact(PANEL).take(height).enumerate() {

@@ -42,6 +42,7 @@ fn layouts() -> impl Strategy<Value = Layout> {
 }
 
 const CHOICE: &str = "the machine's choice";
+const DIRECT: &str = "without packing";
 
 /// What multiplies f32 factors: what the machine chooses, and all that it could.
 fn f32_products() -> Vec<(&'static str, Multiply)> {
@@ -49,6 +50,13 @@ fn f32_products() -> Vec<(&'static str, Multiply)> {
         (CHOICE, |dst, a, b, product| matmul(dst, a, b, product)),
         ("gemm", |dst, a, b, product| multiply_by_gemm(dst, &a, &b, product)),
     ];
+    #[cfg(target_arch = "x86_64")]
+    if matches!(dispatch::level(), dispatch::Level::Avx512 | dispatch::Level::Amx) {
+        products.push((DIRECT, |dst, a, b, product| {
+            // SAFETY: AVX-512 is there, and the shapes fit.
+            unsafe { direct::multiply(dst, &a, &b, product) };
+        }));
+    }
     #[cfg(target_arch = "x86_64")]
     if dispatch::level() == dispatch::Level::Amx {
         products.push(("factors in three parts", |dst, a, b, product| {
@@ -158,6 +166,9 @@ fn every_f32_product_is_as_exact_as_gemm() {
             let gemm =
                 relative_error(|dst, a, b, how| multiply_by_gemm(dst, &a, &b, how), shape, spread);
             for (name, multiply) in f32_products() {
+                if name == DIRECT && shape.1.max(shape.2) > MANY {
+                    continue; // its sums are in one piece, those of `gemm` in several
+                }
                 let error = relative_error(multiply, shape, spread);
                 println!("{shape:?}, magnitudes 2^±{spread}: {name} {error:.1e}, gemm {gemm:.1e}");
                 let most = if spread > 10 { 1.25 * gemm } else { gemm };
@@ -251,7 +262,7 @@ fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
     let transposed: Vec<f32> = (0..m * k).map(|at| a[at % m * k + at / m]).collect();
     for precision in [Precision::F32, Precision::Bf16] {
         let how = Product::ALL.in_precision(precision);
-        if packed_method(k, n, &how).is_none() {
+        if packed_method([m, k, n], &how).is_none() {
             eprintln!("skipped: this machine has no packed products in {precision:?}");
             continue;
         }
@@ -267,6 +278,32 @@ fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
         }
         let same = product(Mat::new(&transposed, k, m).t());
         assert!(same == all, "a transpose in {precision:?}");
+    }
+}
+
+/// Some rows at a time, as operations multiply them.
+#[test]
+fn rows_of_a_prepared_product_are_those_of_the_whole() {
+    for (m, k, n) in [(300, 700, 300), (150, 40, 33), (70, 128, 8)] {
+        let (a, b, bias) = (randoms(1, m * k), randoms(2, n * k), randoms(3, n));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let how = Product::ALL.in_precision(precision).with_bias(&bias);
+            let right = Mat::new(&b, n, k).t();
+            let mut whole = vec![0.0; m * n];
+            matmul(MatMut::new(&mut whole, m, n), Mat::new(&a, m, k), right, how);
+            let prepared = Prepared::new(right, precision);
+            let block = prepared.block(m);
+            let mut by_rows = vec![f32::NAN; m * n];
+            for (a, out) in a.chunks(block * k).zip(by_rows.chunks_mut(block * n)) {
+                let rows = a.len() / k;
+                prepared.multiply(MatMut::new(out, rows, n), Mat::new(a, rows, k), how);
+            }
+            if packed_method([m, k, n], &how).is_some() {
+                assert!(bits(&by_rows) == bits(&whole), "{m} x {k} x {n} in {precision:?}");
+            } else {
+                assert_close(&by_rows, &doubles(&whole), 1e-5, 1e-5); // sums of at most 700 products below 1
+            }
+        }
     }
 }
 

@@ -47,17 +47,18 @@ pub fn infer(x: &Tensor) -> Tensor {
 }
 
 /// `y` and `dy/dx · dy` in one pass: what a layer needs that did not save `y`. Overwrites `dy` with
-/// `dx` and returns `y`.
-pub fn recompute_and_backward(saved: &Saved, dy: &mut Tensor) -> Tensor {
+/// `dx` and returns `y`, in the place of `x`.
+pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
     let _timer = profile::time("gelu, again and backward", 0, 4 * dy.len());
-    let mut y = Tensor::uninit(saved.x.shape());
-    let width = saved.x.width();
-    assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
-    let pairs = y.par_chunks_mut(BLOCK * width).zip(dy.par_chunks_mut(BLOCK * width));
-    pairs.enumerate().for_each_init(Vec::new, |scratch, (block, (y, dy))| {
-        let first = block * BLOCK * width;
-        let x = saved.x.read(first..first + y.len(), scratch);
-        activate_and_differentiate(x, y, dy);
+    let (mut y, rounded) = saved.x.unpack();
+    let piece = (BLOCK * y.width()).max(1);
+    assert_eq!(y.len(), dy.len(), "sizes of input and gradient of GELU");
+    let pairs = y.par_chunks_mut(piece).zip(dy.par_chunks_mut(piece));
+    pairs.enumerate().for_each(|(block, (y, dy))| {
+        if let Some(rounded) = &rounded {
+            rounded.widen(block * piece, y);
+        }
+        activate_and_differentiate(y, dy);
     });
     y
 }
@@ -78,7 +79,7 @@ pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
 
 kernel! {
     /// `y = x Φ(x)`.
-    fn activate(x: &[f32], y: &mut [f32]) {
+    pub(super) fn activate(x: &[f32], y: &mut [f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = x * normal(x).0;
         }
@@ -96,12 +97,12 @@ kernel! {
 }
 
 kernel! {
-    /// Both at once.
-    fn activate_and_differentiate(x: &[f32], y: &mut [f32], dy: &mut [f32]) {
-        for ((y, dy), &x) in y.iter_mut().zip(dy.iter_mut()).zip(x) {
-            let (cdf, pdf) = normal(x);
-            *y = x * cdf;
+    /// Both at once: `x ← y`, `dy ← dx`.
+    pub(super) fn activate_and_differentiate(x: &mut [f32], dy: &mut [f32]) {
+        for (x, dy) in x.iter_mut().zip(dy.iter_mut()) {
+            let (cdf, pdf) = normal(*x);
             *dy *= x.mul_add(pdf, cdf);
+            *x *= cdf;
         }
     }
 }

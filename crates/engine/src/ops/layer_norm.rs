@@ -13,8 +13,9 @@
 use rayon::prelude::*;
 
 use crate::params::{Params, Range};
+use crate::pool::Buffer;
 use crate::profile;
-use crate::rows::{BLOCK, add_column_sums, add_rows, for_each_block};
+use crate::rows::{BLOCK, add_partials, add_rows, for_each_block};
 use crate::simd::{dot_about, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -34,25 +35,25 @@ pub struct LayerNorm {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    stats: Tensor, // [rows, 2]
+    pub(super) stats: Tensor, // [rows, 2]
+}
+
+impl Saved {
+    /// Room for so many rows.
+    pub(super) fn uninit(rows: usize) -> Self {
+        Self { stats: Tensor::uninit(&[rows, 2]) }
+    }
 }
 
 /// `y` and the statistics of the rows.
 pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved) {
-    let timer = profile::time("layer norm, statistics", 0, x.len());
-    let (rows, d) = (x.rows(), x.width());
-    let mut stats = Tensor::uninit(&[rows, 2]);
-    for_each_block(
-        &mut stats,
-        2,
-        #[inline(always)]
-        |first, block| {
-            measure_rows(&x[first * d..], d, layer.eps, block);
-        },
-    );
-    drop(timer);
-    let saved = Saved { stats };
-    (apply(layer, params, x, &saved), saved)
+    let _timer = profile::time("layer norm", 0, 2 * x.len());
+    let (layer, d) = (layer.ready(params), x.width());
+    assert_eq!(layer.gamma.len(), d, "width of the input of a layer norm");
+    let (mut y, mut saved) = (Tensor::uninit(x.shape()), Saved::uninit(x.rows()));
+    let outputs = y.par_chunks_mut(BLOCK * d).zip(saved.stats.par_chunks_mut(BLOCK * 2));
+    x.par_chunks(BLOCK * d).zip(outputs).for_each(|(x, (y, stats))| layer.rows(x, stats, y));
+    (y, saved)
 }
 
 /// `y` alone.
@@ -63,16 +64,16 @@ pub fn infer(layer: &LayerNorm, params: &Params, x: &Tensor) -> Tensor {
 /// `y` again, from the statistics of the forward pass.
 pub fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, saved: &Saved) -> Tensor {
     let _timer = profile::time("layer norm", 0, 2 * x.len());
-    let d = x.width();
-    let (gamma, beta) = (params.get(layer.weight), params.get(layer.bias));
-    assert_eq!(gamma.len(), d, "width of the input of a layer norm");
+    let (layer, d) = (layer.ready(params), x.width());
+    assert_eq!(layer.gamma.len(), d, "width of the input of a layer norm");
     let mut y = Tensor::uninit(x.shape());
     for_each_block(
         &mut y,
         d,
         #[inline(always)]
-        |first, block| {
-            apply_rows(&x[first * d..], &saved.stats[2 * first..], gamma, beta, block);
+        |first, y| {
+            let x = &x[first * d..][..y.len()];
+            layer.apply(x, &saved.stats[2 * first..], y);
         },
     );
     y
@@ -87,32 +88,75 @@ pub fn backward(
     mut dy: Tensor,
     grads: &mut Params,
 ) -> Tensor {
+    // More rows than elsewhere: every block costs a partial result.
+    const ROWS: usize = 4 * BLOCK;
     let _timer = profile::time("layer norm, backward", 0, 3 * x.len());
-    let (rows, d) = (x.rows(), x.width());
+    let d = x.width();
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of a layer norm");
-    add_column_sums(
-        grads.get_mut(layer.weight),
-        rows,
-        #[inline(always)]
-        |range, sums| {
-            let rows = range.start * d..range.end * d;
-            add_gamma_rows(&x[rows.clone()], &saved.stats[2 * range.start..], &dy[rows], sums);
-        },
-    );
-    add_column_sums(
-        grads.get_mut(layer.bias),
-        rows,
-        #[inline(always)]
-        |range, sums| {
-            add_rows(sums, &dy[range.start * d..range.end * d]);
-        },
-    );
-    let gamma = params.get(layer.weight);
-    let blocks = dy.par_chunks_mut(BLOCK * d).zip(x.par_chunks(BLOCK * d));
-    blocks.zip(saved.stats.par_chunks(BLOCK * 2)).for_each(|((dy, x), stats)| {
-        backward_rows(gamma, x, stats, dy);
+    let backward = layer.backward_ready(params);
+    let mut partial = Buffer::take(x.rows().div_ceil(ROWS) * 2 * d);
+    let blocks = x.par_chunks(ROWS * d).zip(saved.stats.par_chunks(ROWS * 2));
+    let outputs = dy.par_chunks_mut(ROWS * d).zip(partial.par_chunks_mut(2 * d));
+    blocks.zip(outputs).for_each(|((x, stats), (dy, partial))| {
+        backward.rows(x, stats, dy, partial);
     });
+    backward.add(&partial, grads);
     dy
+}
+
+/// A norm for some rows at a time on the calling thread, as many as there are.
+pub(super) struct Ready<'a> {
+    gamma: &'a [f32],
+    beta: &'a [f32],
+    eps: f32,
+}
+
+/// The way back, for some rows at a time.
+pub(super) struct BackwardReady<'a> {
+    layer: LayerNorm,
+    gamma: &'a [f32],
+}
+
+impl LayerNorm {
+    pub(super) fn ready<'a>(&self, params: &'a Params) -> Ready<'a> {
+        let (gamma, beta) = (params.get(self.weight), params.get(self.bias));
+        Ready { gamma, beta, eps: self.eps }
+    }
+
+    pub(super) fn backward_ready<'a>(&self, params: &'a Params) -> BackwardReady<'a> {
+        BackwardReady { layer: *self, gamma: params.get(self.weight) }
+    }
+}
+
+impl Ready<'_> {
+    /// `y` and the statistics.
+    pub(super) fn rows(&self, x: &[f32], stats: &mut [f32], y: &mut [f32]) {
+        measure_rows(x, self.gamma.len(), self.eps, stats);
+        self.apply(x, stats, y);
+    }
+
+    /// `y` from the statistics.
+    pub(super) fn apply(&self, x: &[f32], stats: &[f32], y: &mut [f32]) {
+        apply_rows(x, stats, self.gamma, self.beta, y);
+    }
+}
+
+impl BackwardReady<'_> {
+    /// `dx` in place of `dy`; `partial`, `[2 d]`, becomes what these rows have to the gradients of γ and β.
+    pub(super) fn rows(&self, x: &[f32], stats: &[f32], dy: &mut [f32], partial: &mut [f32]) {
+        partial.fill(0.0);
+        let (dgamma, dbeta) = partial.split_at_mut(self.gamma.len());
+        add_gamma_rows(x, stats, dy, dgamma);
+        add_rows(dbeta, dy);
+        backward_rows(self.gamma, x, stats, dy);
+    }
+
+    /// Adds partial gradients in their order.
+    pub(super) fn add(&self, partials: &[f32], grads: &mut Params) {
+        let d = self.gamma.len();
+        add_partials(grads.get_mut(self.layer.weight), partials, (2 * d, 0));
+        add_partials(grads.get_mut(self.layer.bias), partials, (2 * d, d));
+    }
 }
 
 kernel! {

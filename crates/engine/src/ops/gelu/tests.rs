@@ -39,12 +39,13 @@ proptest! {
         let dx_expected: Vec<f64> =
             x.iter().zip(dy.iter()).map(|(&x, &dy)| f64::from(dy) * slope(f64::from(x))).collect();
         let inferred = infer(&x);
+        let kept = Saved { x: Stored::new(x.clone(), Precision::F32) };
         let (y, saved) = forward(x, Precision::F32);
         assert_close(&y, &expected, 2e-6, 1e-6);
         assert_eq!(bits(&y), bits(&inferred));
 
         let mut in_place = dy.clone();
-        let again = recompute_and_backward(&saved, &mut in_place);
+        let again = recompute_and_backward(kept, &mut in_place);
         let dx = backward(saved, dy);
         assert_close(&dx, &dx_expected, 2e-6, 1e-6);
         assert_eq!(bits(&again), bits(&y));
@@ -58,7 +59,8 @@ fn threads_give_equal_bits() {
     assert_threads_agree(|| {
         let (y, saved) = forward(x.clone(), Precision::F32);
         let mut dx = dy.clone();
-        let again = recompute_and_backward(&saved, &mut dx);
+        let kept = Saved { x: Stored::new(x.clone(), Precision::F32) };
+        let again = recompute_and_backward(kept, &mut dx);
         [&y[..], &again[..], &dx[..], &backward(saved, dy.clone())[..]].concat()
     });
 }
@@ -74,5 +76,5 @@ fn a_gradient_of_another_size_is_refused() {
 #[should_panic(expected = "sizes of input and gradient of GELU")]
 fn recomputing_refuses_a_gradient_of_another_size() {
     let (_, saved) = forward(Tensor::zeros(&[2, 3]), Precision::F32);
-    recompute_and_backward(&saved, &mut Tensor::zeros(&[3, 3]));
+    recompute_and_backward(saved, &mut Tensor::zeros(&[3, 3]));
 }

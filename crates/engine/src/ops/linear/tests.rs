@@ -76,6 +76,47 @@ fn threads_give_equal_bits() {
     });
 }
 
+/// A sum of `rows` products below 1, in pieces that are added.
+#[test]
+fn gradients_of_chunks_are_those_of_all_rows() {
+    let (input, output) = (40, MANY);
+    for (rows, chunks) in [(511, 1), (512, 2), (700, 2), (1_100, 4), (3_000, 8)] {
+        let (layer, _, mut grads) = layer(20, input, output);
+        let (x, dy) = (random_tensor(21, &[rows, input]), random_tensor(22, &[rows, output]));
+        assert_eq!(layer.chunks(rows), chunks);
+        backward_params(&layer, &x, &dy, &mut grads);
+        let column = |tensor: &Tensor, width: usize, j: usize| -> Vec<f64> {
+            tensor.iter().skip(j).step_by(width).map(|&x| f64::from(x)).collect()
+        };
+        let dys: Vec<_> = (0..output).map(|o| column(&dy, output, o)).collect();
+        let xs: Vec<_> = (0..input).map(|i| column(&x, input, i)).collect();
+        let weight: Vec<f64> = dys.iter().flat_map(|dy| xs.iter().map(|x| inner(dy, x))).collect();
+        let bias: Vec<f64> = dys.iter().map(|dy| dy.iter().sum()).collect();
+        assert_close(grads.get(layer.weight), &weight, 3e-5, 1e-5);
+        assert_close(grads.get(layer.bias), &bias, 3e-5, 1e-5);
+    }
+}
+
+/// Fewer threads than chunks, and more.
+#[test]
+fn threads_give_equal_gradients_of_chunks() {
+    let (layer, _, grads) = layer(23, 130, 140);
+    let (x, dy) = (random_tensor(24, &[900, 130]), random_tensor(25, &[900, 140]));
+    for precision in [Precision::F32, Precision::Bf16] {
+        let layer = Linear { precision, ..layer };
+        assert_eq!(layer.chunks(900), 3);
+        let gradients = || {
+            let mut grads = grads.clone();
+            backward_params(&layer, &x, &dy, &mut grads);
+            bits(grads.all())
+        };
+        let one = on_threads(1, gradients);
+        for threads in [2, 4, 7] {
+            assert!(one == on_threads(threads, gradients), "{threads} threads in {precision:?}");
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "width of the input of a linear layer")]
 fn an_input_of_another_width_is_refused() {
