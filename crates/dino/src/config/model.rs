@@ -42,9 +42,9 @@ pub struct Model {
     pub prototypes: usize,
     /// Number of prototypes for patches alone (iBOT without a shared head); none: the same ones.
     pub patch_prototypes: Option<usize>,
-    /// What the factors of products in linear layers and attention are rounded to: `f32`, or `bf16`, which is
-    /// faster on processors with AMX or AVX512-BF16. Weights, sums, norms, softmax and the objective
-    /// are f32 in any case.
+    /// What the factors of products in linear layers, and in attention of 256 tokens or more, are rounded to:
+    /// `f32`, or `bf16`, which is faster on processors with AMX or AVX512-BF16. Weights, sums, norms, softmax
+    /// and the objective are f32 in any case.
     pub precision: Precision,
 }
 

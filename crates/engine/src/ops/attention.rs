@@ -18,7 +18,7 @@ use super::tokens::Sequences;
 use crate::matmul::{Mat, MatMut, Precision, Product, matmul};
 use crate::pool::Buffer;
 use crate::profile;
-use crate::simd::{dot, exp, max, sum};
+use crate::simd::{dot, exp, fetch, max, sum};
 use crate::stored::Stored;
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -39,9 +39,13 @@ pub struct Saved {
 pub struct Attention {
     /// Heads, which divide the width.
     pub heads: usize,
-    /// Of the factors of its products; sums and softmax are f32 in any case.
+    /// Of the factors of its products where sequences are long, and of what is kept for backward; sums and
+    /// softmax are f32 in any case.
     pub precision: Precision,
 }
+
+/// Tokens from which products may be of bf16.
+const LONG: usize = 256;
 
 /// The parts of a packed row, in their order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,12 +93,27 @@ impl Head {
         MatMut::strided(&mut rows[self.index * self.dim..], self.queries, self.dim, self.width)
     }
 
+    /// Asks for the next head's part of the packed rows that start with this sequence: it lies in pieces
+    /// that the processor does not foresee. Behind the last head follows the next sequence, if it is there.
+    fn fetch_next(&self, rows: &[f32]) {
+        let row = 3 * self.width;
+        let (rows, column) = match (self.index + 1) * self.dim {
+            next if next < self.width => (rows, next),
+            _ => (rows.get(self.tokens * row..).unwrap_or_default(), 0),
+        };
+        for row in rows.chunks_exact(row).take(self.tokens) {
+            row.chunks_exact(self.width).for_each(|part| fetch(&part[column..][..self.dim]));
+        }
+    }
+
     fn scale(&self) -> f32 {
         1.0 / (self.dim as f32).sqrt()
     }
 
+    /// Rounded factors only where they pay: writing them as bf16 takes as long for few tokens as multiplying.
     fn product(&self) -> Product<'static> {
-        Product::ONE.in_precision(self.precision)
+        let precision = if self.tokens < LONG { Precision::F32 } else { self.precision };
+        Product::ONE.in_precision(precision)
     }
 }
 
@@ -160,6 +179,7 @@ fn attend(
                 (&qkv[first * 3 * width..][..tokens * 3 * width], out.len() / width);
             let mut probs = Buffer::take(queries * tokens);
             for head in attention.heads(tokens, queries, width) {
+                head.fetch_next(&qkv[first * 3 * width..]);
                 scores(&head, rows, &mut probs);
                 softmax_rows(&mut probs, &head, head_count, log_sums);
                 average(&head, &probs, rows, out);
@@ -247,6 +267,7 @@ pub fn backward(saved: Saved, dout: &Tensor) -> (Tensor, Tensor) {
         let log_sums = &log_sums[first_query * head_count..][..queries * head_count];
         let mut scratch = Scratch::new(queries * tokens);
         for head in attention.heads(tokens, queries, width) {
+            head.fetch_next(qkv);
             scratch.probabilities(&head, qkv, log_sums, head_count);
             average(&head, &scratch.probs, qkv, out);
             scratch.backward_head(&head, qkv, dout, dqkv);

@@ -45,10 +45,9 @@ pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[
     let pieces = kept.compact().split_mut(&mut dy, d);
     pieces.into_par_iter().zip(kept.spans()).for_each(|(piece, &(first, _))| {
         let dx = &dstream[first * d..][..piece.len()];
-        piece.fill(0.0);
         match gamma {
-            None => add_scaled(piece, dx, scale),
-            Some(gamma) => add_layer_scaled(piece, dx, scale, gamma),
+            None => write_scaled(piece, dx, scale),
+            Some(gamma) => write_layer_scaled(piece, dx, scale, gamma),
         }
     });
     dy
@@ -74,6 +73,25 @@ kernel! {
     /// `to += scale · from`.
     fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
         to.iter_mut().zip(from).for_each(|(to, from)| *to += scale * from);
+    }
+}
+
+kernel! {
+    /// `to = scale · from`.
+    fn write_scaled(to: &mut [f32], from: &[f32], scale: f32) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = scale * from);
+    }
+}
+
+kernel! {
+    /// `to = scale · γ ⊙ from`, row by row.
+    fn write_layer_scaled(to: &mut [f32], from: &[f32], scale: f32, gamma: &[f32]) {
+        let d = gamma.len();
+        for (to, from) in to.chunks_exact_mut(d).zip(from.chunks_exact(d)) {
+            for j in 0..d {
+                to[j] = scale * gamma[j] * from[j];
+            }
+        }
     }
 }
 
