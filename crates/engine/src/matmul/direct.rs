@@ -23,6 +23,7 @@ use super::{Mat, MatMut, Product, Write};
 const ROWS: usize = 6;
 /// Numbers of a register.
 const LANES: usize = 16;
+
 /// Where everything lies.
 struct Places<'a> {
     a: *const f32,
