@@ -1,8 +1,22 @@
 //! Rows in parallel, in blocks of a fixed number, so that no sum depends on the number of threads.
 
+use rayon::iter::MaxLen;
 use rayon::prelude::*;
 
 use dispatch::kernel;
+
+/// A loop whose items go to the threads one by one.
+///
+/// Left to itself, rayon gives two threads a quarter of a loop at a time, which no other thread can take
+/// over. Threads are not equally fast, on a shared host least of all, and each loop waits for the last.
+pub trait OneByOne: IndexedParallelIterator {
+    /// The same items, each a piece of work that any thread may take.
+    fn one_by_one(self) -> MaxLen<Self> {
+        self.with_max_len(1)
+    }
+}
+
+impl<I: IndexedParallelIterator> OneByOne for I {}
 
 /// Rows of one piece of work. Small enough to balance threads, large enough to hide the hand-over.
 pub const BLOCK: usize = 32;
@@ -13,7 +27,7 @@ pub fn for_each_block(
     width: usize,
     kernel: impl Fn(usize, &mut [f32]) + Send + Sync,
 ) {
-    out.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each(|(block, out)| {
+    out.par_chunks_mut((BLOCK * width).max(1)).enumerate().one_by_one().for_each(|(block, out)| {
         kernel(block * BLOCK, out);
     });
 }
@@ -29,7 +43,7 @@ pub fn add_column_sums(
     const ROWS: usize = 4 * BLOCK;
     let width = total.len();
     let mut partial = crate::pool::Buffer::zeros(rows.div_ceil(ROWS) * width);
-    partial.par_chunks_mut(width.max(1)).enumerate().for_each(|(block, partial)| {
+    partial.par_chunks_mut(width.max(1)).enumerate().one_by_one().for_each(|(block, partial)| {
         let range = block * ROWS..rows.min((block + 1) * ROWS);
         kernel(range, partial);
     });
@@ -40,7 +54,7 @@ pub fn add_column_sums(
 /// on.
 pub fn add_partials(total: &mut [f32], partials: &[f32], (width, first): (usize, usize)) {
     const PIECE: usize = 4096; // numbers for a thread
-    total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
+    total.par_chunks_mut(PIECE).enumerate().one_by_one().for_each(|(piece, total)| {
         for partial in partials.chunks_exact(width.max(1)) {
             add(total, &partial[first + piece * PIECE..][..total.len()]);
         }

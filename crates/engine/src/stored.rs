@@ -3,13 +3,13 @@
 //! What reads them again rounds its factors to bf16 anyway where products are in bf16, so little is
 //! lost by keeping no more than that. Numbers are widened again piece by piece, in the cache.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use half::bf16;
 
 use crate::matmul::Precision;
 use crate::pool::Buffer;
-use crate::rows::BLOCK;
+use crate::rows::{BLOCK, OneByOne};
 use crate::tensor::Tensor;
 use dispatch::kernel;
 use rayon::prelude::*;
@@ -89,15 +89,34 @@ impl Stored {
         }
     }
 
-    /// Some of the numbers; `scratch` holds them if they have to be widened.
-    pub fn read<'a>(&'a self, range: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+    /// Some of the numbers.
+    pub fn read(&self, range: Range<usize>) -> Numbers<'_> {
         match self {
-            Self::Whole(tensor) => &tensor[range],
+            Self::Whole(tensor) => Numbers::There(&tensor[range]),
             Self::Rounded(rounded) => {
-                scratch.resize(range.len(), 0.0);
-                rounded.widen(range.start, scratch);
-                scratch
+                let mut widened = Buffer::take(range.len());
+                rounded.widen(range.start, &mut widened);
+                Numbers::Widened(widened)
             }
+        }
+    }
+}
+
+/// Numbers that were read.
+pub enum Numbers<'a> {
+    /// From where they are.
+    There(&'a [f32]),
+    /// In memory of their own, because they were rounded.
+    Widened(Buffer),
+}
+
+impl Deref for Numbers<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::There(numbers) => numbers,
+            Self::Widened(numbers) => numbers,
         }
     }
 }
@@ -133,7 +152,7 @@ impl Rounded {
         let mut rounded = Self::uninit(tensor.shape());
         let piece = (BLOCK * tensor.width()).max(1);
         let pieces = rounded.numbers_mut().par_chunks_mut(piece);
-        pieces.zip(tensor.par_chunks(piece)).for_each(|(to, from)| round(from, to));
+        pieces.zip(tensor.par_chunks(piece)).one_by_one().for_each(|(to, from)| round(from, to));
         rounded
     }
 
@@ -189,12 +208,11 @@ mod tests {
 
         let stored = Stored::new(tensor.clone(), Precision::Bf16);
         assert_eq!((stored.shape(), stored.width(), stored.len()), (&[67, 33][..], 33, 67 * 33));
-        let mut scratch = Vec::new();
-        assert_eq!(bits(stored.read(range.clone(), &mut scratch)), bits(&expected));
-        assert_eq!(bits(stored.read(40..77, &mut scratch)), bits(&expected[40..77]));
+        assert_eq!(bits(&stored.read(range.clone())), bits(&expected));
+        assert_eq!(bits(&stored.read(40..77)), bits(&expected[40..77]));
 
         let whole = Stored::new(tensor.clone(), Precision::F32);
-        assert_eq!(bits(whole.read(range, &mut scratch)), bits(&tensor));
+        assert_eq!(bits(&whole.read(range)), bits(&tensor));
     }
 
     #[test]
@@ -206,10 +224,9 @@ mod tests {
             pieces.zip(tensor.chunks(4 * 33)).for_each(|(piece, numbers)| {
                 piece.fill(&mut vec![0.0; numbers.len()], |to| to.copy_from_slice(numbers));
             });
-            let mut scratch = Vec::new();
             let at_once = Stored::new(tensor.clone(), precision);
-            let expected = bits(at_once.read(0..tensor.len(), &mut scratch));
-            assert_eq!(bits(by_pieces.read(0..tensor.len(), &mut Vec::new())), expected);
+            let expected = bits(&at_once.read(0..tensor.len()));
+            assert_eq!(bits(&by_pieces.read(0..tensor.len())), expected);
 
             let (mut unpacked, rounded) = by_pieces.unpack();
             assert_eq!(

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Threads;
 use super::pack::{self, Lines, PANEL, STEP, Side, panel_len};
 use crate::pool::Buffer;
+use crate::rows::OneByOne;
 
 /// Inner numbers of a block: a panel is 24 KiB, or 72 KiB in three parts.
 const INNER: usize = 384;
@@ -66,7 +67,9 @@ impl Panels {
         };
         match threads {
             Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
-            Threads::All => words.par_chunks_mut(together * len).enumerate().for_each(pack),
+            Threads::All => {
+                words.par_chunks_mut(together * len).enumerate().one_by_one().for_each(pack);
+            }
         }
         Self { memory, range, len }
     }

@@ -11,6 +11,7 @@
 use rayon::prelude::*;
 
 use crate::profile;
+use crate::rows::OneByOne;
 use dispatch::kernel;
 
 /// The numbers of one update of one tensor.
@@ -58,7 +59,7 @@ pub fn update(settings: &AdamW, weights: &mut [f32], grads: &[f32], moments: Mom
     };
     let chunks = weights.par_chunks_mut(CHUNK).zip(grads.par_chunks(CHUNK));
     let moments = moments.first.par_chunks_mut(CHUNK).zip(moments.second.par_chunks_mut(CHUNK));
-    chunks.zip(moments).for_each(|((weights, grads), (first, second))| {
+    chunks.zip(moments).one_by_one().for_each(|((weights, grads), (first, second))| {
         update_chunk(&rates, weights, grads, first, second);
     });
 }

@@ -18,6 +18,7 @@ use super::tokens::Sequences;
 use crate::matmul::{Mat, MatMut, Precision, Product, matmul};
 use crate::pool::Buffer;
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::simd::{dot, exp, fetch, max, sum};
 use crate::stored::Stored;
 use crate::tensor::Tensor;
@@ -173,7 +174,7 @@ fn attend(
     let mut log_sums = Tensor::uninit(&[queries.rows(), head_count]);
     let outs = queries.split_mut(&mut out, width);
     let sums = queries.split_mut(&mut log_sums, head_count);
-    outs.into_par_iter().zip(sums).zip(sequences.spans()).for_each(
+    outs.into_par_iter().zip(sums).zip(sequences.spans()).one_by_one().for_each(
         |((out, log_sums), &(first, tokens))| {
             let (rows, queries) =
                 (&qkv[first * 3 * width..][..tokens * 3 * width], out.len() / width);
@@ -260,9 +261,10 @@ pub fn backward(saved: Saved, dout: &Tensor) -> (Tensor, Tensor) {
     let pieces = sequences.split_mut(&mut dqkv, 3 * width);
     let pieces = pieces.into_par_iter().zip(queries.split_mut(&mut out, width));
     let spans = sequences.spans().iter().zip(queries.spans());
-    pieces.zip(spans.collect::<Vec<_>>()).for_each_init(Vec::new, |widened, (piece, spans)| {
+    let pieces = pieces.zip(spans.collect::<Vec<_>>()).one_by_one();
+    pieces.for_each(|(piece, spans)| {
         let ((dqkv, out), (&(first, tokens), &(first_query, queries))) = (piece, spans);
-        let qkv = qkv.read(first * 3 * width..(first + tokens) * 3 * width, widened);
+        let qkv = &qkv.read(first * 3 * width..(first + tokens) * 3 * width);
         let dout = &dout[first_query * width..][..queries * width];
         let log_sums = &log_sums[first_query * head_count..][..queries * head_count];
         let mut scratch = Scratch::new(queries * tokens);

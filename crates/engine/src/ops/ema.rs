@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::profile;
+use crate::rows::OneByOne;
 use dispatch::kernel;
 
 /// Moves the teacher towards the student; `momentum` is `m`, both slices have one length.
@@ -11,7 +12,8 @@ pub fn update(teacher: &mut [f32], student: &[f32], momentum: f64) {
     const CHUNK: usize = 1 << 14;
     assert_eq!(teacher.len(), student.len(), "numbers of teacher and student");
     let (keep, take) = (momentum as f32, (1.0 - momentum) as f32);
-    teacher.par_chunks_mut(CHUNK).zip(student.par_chunks(CHUNK)).for_each(|(teacher, student)| {
+    let chunks = teacher.par_chunks_mut(CHUNK).zip(student.par_chunks(CHUNK));
+    chunks.one_by_one().for_each(|(teacher, student)| {
         blend(teacher, student, keep, take);
     });
 }

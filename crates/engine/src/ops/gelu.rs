@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::matmul::Precision;
 use crate::profile;
-use crate::rows::{BLOCK, for_each_block};
+use crate::rows::{BLOCK, OneByOne, for_each_block};
 use crate::simd::normal;
 use crate::stored::Stored;
 use crate::tensor::Tensor;
@@ -54,7 +54,7 @@ pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
     let piece = (BLOCK * y.width()).max(1);
     assert_eq!(y.len(), dy.len(), "sizes of input and gradient of GELU");
     let pairs = y.par_chunks_mut(piece).zip(dy.par_chunks_mut(piece));
-    pairs.enumerate().for_each(|(block, (y, dy))| {
+    pairs.enumerate().one_by_one().for_each(|(block, (y, dy))| {
         if let Some(rounded) = &rounded {
             rounded.widen(block * piece, y);
         }
@@ -67,13 +67,11 @@ pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
     let (x, width) = (&saved.x, saved.x.width());
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of GELU");
-    dy.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each_init(
-        Vec::new,
-        |scratch, (block, dy)| {
-            let first = block * BLOCK * width;
-            differentiate(x.read(first..first + dy.len(), scratch), dy);
-        },
-    );
+    let piece = (BLOCK * width).max(1);
+    dy.par_chunks_mut(piece).enumerate().one_by_one().for_each(|(block, dy)| {
+        let first = block * piece;
+        differentiate(&x.read(first..first + dy.len()), dy);
+    });
     dy
 }
 

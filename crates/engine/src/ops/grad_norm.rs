@@ -9,6 +9,7 @@
 use rayon::prelude::*;
 
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::simd::dot;
 use dispatch::kernel;
 
@@ -17,7 +18,8 @@ const CHUNK: usize = 1 << 14;
 /// `‖g‖`; infinite or NaN if an entry is.
 pub fn norm(grads: &[f32]) -> f64 {
     let _timer = profile::time("gradient norms", 0, grads.len());
-    let squares: Vec<f64> = grads.par_chunks(CHUNK).map(|g| f64::from(square(g))).collect();
+    let squares: Vec<f64> =
+        grads.par_chunks(CHUNK).one_by_one().map(|g| f64::from(square(g))).collect();
     squares.iter().sum::<f64>().sqrt()
 }
 
@@ -31,7 +33,7 @@ pub fn clip(grads: &mut [f32], norm: f64, limit: f64) {
 
 /// `g ← factor · g`.
 pub fn scale(grads: &mut [f32], factor: f32) {
-    grads.par_chunks_mut(CHUNK).for_each(|g| multiply(g, factor));
+    grads.par_chunks_mut(CHUNK).one_by_one().for_each(|g| multiply(g, factor));
 }
 
 kernel! {

@@ -24,6 +24,7 @@ use rayon::prelude::*;
 
 use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
+use crate::rows::OneByOne;
 use crate::simd::dot;
 use crate::tensor::Tensor;
 
@@ -118,7 +119,7 @@ pub fn backward(saved: Saved, scale: f32, dv: &mut [f32]) {
 fn nearest(directions: &Tensor) -> Vec<u32> {
     let (k, r) = (directions.rows(), directions.width());
     let mut neighbors = vec![0; k];
-    neighbors.par_chunks_mut(ROWS).enumerate().for_each(|(block, neighbors)| {
+    neighbors.par_chunks_mut(ROWS).enumerate().one_by_one().for_each(|(block, neighbors)| {
         let (first, count) = (block * ROWS, neighbors.len());
         let mut best = vec![f32::NEG_INFINITY; count];
         let mut products = Buffer::take(count * TILE);

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::params::{Params, Range};
 use crate::pool::Buffer;
 use crate::profile;
-use crate::rows::{BLOCK, add_partials, add_rows, for_each_block};
+use crate::rows::{BLOCK, OneByOne, add_partials, add_rows, for_each_block};
 use crate::simd::{dot_about, sum, sum_of_squares_about};
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -52,7 +52,8 @@ pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved
     assert_eq!(layer.gamma.len(), d, "width of the input of a layer norm");
     let (mut y, mut saved) = (Tensor::uninit(x.shape()), Saved::uninit(x.rows()));
     let outputs = y.par_chunks_mut(BLOCK * d).zip(saved.stats.par_chunks_mut(BLOCK * 2));
-    x.par_chunks(BLOCK * d).zip(outputs).for_each(|(x, (y, stats))| layer.rows(x, stats, y));
+    let blocks = x.par_chunks(BLOCK * d).zip(outputs);
+    blocks.one_by_one().for_each(|(x, (y, stats))| layer.rows(x, stats, y));
     (y, saved)
 }
 
@@ -97,7 +98,7 @@ pub fn backward(
     let mut partial = Buffer::take(x.rows().div_ceil(ROWS) * 2 * d);
     let blocks = x.par_chunks(ROWS * d).zip(saved.stats.par_chunks(ROWS * 2));
     let outputs = dy.par_chunks_mut(ROWS * d).zip(partial.par_chunks_mut(2 * d));
-    blocks.zip(outputs).for_each(|((x, stats), (dy, partial))| {
+    blocks.zip(outputs).one_by_one().for_each(|((x, stats), (dy, partial))| {
         backward.rows(x, stats, dy, partial);
     });
     backward.add(&partial, grads);

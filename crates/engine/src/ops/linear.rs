@@ -12,7 +12,7 @@ use crate::matmul::{MANY, Mat, MatMut, Precision, Prepared, Product, Threads, Wr
 use crate::params::{Params, Range};
 use crate::pool::Buffer;
 use crate::profile;
-use crate::rows::{add_column_sums, add_partials, add_rows};
+use crate::rows::{OneByOne, add_column_sums, add_partials, add_rows};
 use crate::tensor::Tensor;
 
 /// Where weight and bias lie.
@@ -153,7 +153,7 @@ fn add_gradients_by_chunks(
     let width = output * input + output;
     let mut partial = Buffer::take(dy.rows().div_ceil(chunk) * width);
     let pieces = x.par_chunks(chunk * input).zip(dy.par_chunks(chunk * output));
-    pieces.zip(partial.par_chunks_mut(width)).with_max_len(1).for_each(|((x, dy), partial)| {
+    pieces.zip(partial.par_chunks_mut(width)).one_by_one().for_each(|((x, dy), partial)| {
         let rows = dy.len() / output;
         let (dweight, dbias) = partial.split_at_mut(output * input);
         let (x, dy_matrix) = (Mat::new(x, rows, input), Mat::new(dy, rows, output));

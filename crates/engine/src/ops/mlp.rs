@@ -21,6 +21,7 @@ use super::normed_linear::{self, NormedLinear};
 use crate::params::Params;
 use crate::pool::Buffer;
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::stored::{PieceMut, Stored};
 use crate::tensor::Tensor;
 
@@ -144,7 +145,7 @@ fn compute(
     let on_the_way = norm.stats.par_chunks_mut(block * 2).zip(hidden);
     let pieces = x.par_chunks(block * d).zip(on_the_way).zip(y.par_chunks_mut(block * d));
     let scratch = || mlp.scratch(block);
-    pieces.for_each_init(scratch, |scratch, ((x, on_the_way), y)| {
+    pieces.one_by_one().for_each_init(scratch, |scratch, ((x, on_the_way), y)| {
         forward.rows(x, on_the_way, y, scratch);
     });
     (y, norm)
@@ -205,7 +206,7 @@ fn backward_through(
     let norms = normed.par_chunks_mut(block * d).zip(partial.par_chunks_mut(2 * d));
     let pieces = x.par_chunks_mut(block * d).zip(inputs).zip(hiddens).zip(norms);
     let scratch = || Buffer::take(block * d);
-    pieces.enumerate().for_each_init(scratch, |dnormed, (at, piece)| {
+    pieces.enumerate().one_by_one().for_each_init(scratch, |dnormed, (at, piece)| {
         let (((x, (stats, dy)), (activated, dhidden)), (normed, partial)) = piece;
         let dnormed = &mut dnormed[..x.len()];
         back.norm.apply(x, stats, normed);

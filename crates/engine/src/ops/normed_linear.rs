@@ -16,6 +16,7 @@ use super::linear::{self, Linear};
 use crate::params::Params;
 use crate::pool::Buffer;
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::tensor::Tensor;
 
 /// The two layers.
@@ -59,7 +60,7 @@ fn compute(layers: &NormedLinear, params: &Params, x: &Tensor) -> (Tensor, layer
     let (of_norm, linear) = (layers.norm.ready(params), layers.linear.ready(params));
     let block = linear.block(rows);
     let pieces = x.par_chunks(block * input).zip(norm.stats.par_chunks_mut(block * 2));
-    pieces.zip(y.par_chunks_mut(block * output)).for_each_init(
+    pieces.zip(y.par_chunks_mut(block * output)).one_by_one().for_each_init(
         || Buffer::take(block * input),
         |normed, ((x, stats), y)| {
             let normed = &mut normed[..x.len()];
@@ -94,7 +95,7 @@ pub fn backward(
     let mut partial = Buffer::take(rows.div_ceil(block) * 2 * input);
     let inputs = norm.stats.par_chunks(block * 2).zip(dy.par_chunks(block * output));
     let pieces = x.par_chunks_mut(block * input).zip(inputs).zip(partial.par_chunks_mut(2 * input));
-    pieces.for_each_init(
+    pieces.one_by_one().for_each_init(
         || Buffer::take(block * input),
         |dnormed, ((x, (stats, dy)), partial)| {
             let dnormed = &mut dnormed[..x.len()];

@@ -11,6 +11,7 @@
 use rayon::prelude::*;
 
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::tensor::Tensor;
 
 /// The extents of a group of equally large images.
@@ -44,12 +45,14 @@ pub fn forward(pixels: &[f32], images: Images, patch_size: usize) -> Tensor {
     let width = images.channels * patch_size * patch_size;
     assert_eq!(pixels.len(), images.count * images.numbers(), "pixels of {images:?}");
     let mut patches = Tensor::uninit(&[images.count * gh * gw, width]);
-    patches.par_chunks_mut((gh * gw * width).max(1)).enumerate().for_each(|(i, patches)| {
-        let image = &pixels[i * images.numbers()..][..images.numbers()];
-        for_each_line(images, patch_size, |line, pixel| {
-            patches[line..][..patch_size].copy_from_slice(&image[pixel..][..patch_size]);
-        });
-    });
+    patches.par_chunks_mut((gh * gw * width).max(1)).enumerate().one_by_one().for_each(
+        |(i, patches)| {
+            let image = &pixels[i * images.numbers()..][..images.numbers()];
+            for_each_line(images, patch_size, |line, pixel| {
+                patches[line..][..patch_size].copy_from_slice(&image[pixel..][..patch_size]);
+            });
+        },
+    );
     patches
 }
 
@@ -60,7 +63,7 @@ pub fn backward(dpatches: &Tensor, images: Images, patch_size: usize) -> Tensor 
     assert_eq!(dpatches.shape(), [images.count * gh * gw, width], "gradient of patches");
     let shape = [images.count, images.channels, images.height, images.width];
     let mut dpixels = Tensor::zeros(&shape);
-    dpixels.par_chunks_mut(images.numbers()).enumerate().for_each(|(i, image)| {
+    dpixels.par_chunks_mut(images.numbers()).enumerate().one_by_one().for_each(|(i, image)| {
         let patches = &dpatches[i * gh * gw * width..][..gh * gw * width];
         for_each_line(images, patch_size, |line, pixel| {
             image[pixel..][..patch_size].copy_from_slice(&patches[line..][..patch_size]);

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::tokens::Sequences;
 use crate::profile;
-use crate::rows::add_column_sums;
+use crate::rows::{OneByOne, add_column_sums};
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
@@ -27,7 +27,7 @@ pub fn add(stream: &mut Tensor, kept: &Sequences, y: &Tensor, scale: f32, gamma:
     assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
     let sources = kept.compact();
     let pieces = kept.split_mut(stream, d);
-    pieces.into_par_iter().zip(sources.spans()).for_each(|(piece, &(first, _))| {
+    pieces.into_par_iter().zip(sources.spans()).one_by_one().for_each(|(piece, &(first, _))| {
         let y = &y[first * d..][..piece.len()];
         match gamma {
             None => add_scaled(piece, y, scale),
@@ -43,7 +43,7 @@ pub fn backward(dstream: &Tensor, kept: &Sequences, scale: f32, gamma: Option<&[
     assert!(gamma.is_none_or(|gamma| gamma.len() == d), "width of a layer scale");
     let mut dy = Tensor::uninit(&[kept.rows(), d]);
     let pieces = kept.compact().split_mut(&mut dy, d);
-    pieces.into_par_iter().zip(kept.spans()).for_each(|(piece, &(first, _))| {
+    pieces.into_par_iter().zip(kept.spans()).one_by_one().for_each(|(piece, &(first, _))| {
         let dx = &dstream[first * d..][..piece.len()];
         match gamma {
             None => write_scaled(piece, dx, scale),

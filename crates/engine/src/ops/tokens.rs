@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::profile;
+use crate::rows::OneByOne;
 use crate::tensor::Tensor;
 
 /// Sequences of rows: `(first row, number of rows)` each, ascending, not overlapping.
@@ -103,7 +104,7 @@ pub fn gather(matrix: &Tensor, sequences: &Sequences) -> Tensor {
     let width = matrix.width();
     let mut out = Tensor::uninit(&[sequences.rows(), width]);
     let pieces = sequences.compact().split_mut(&mut out, width);
-    pieces.into_par_iter().zip(&sequences.spans).for_each(|(piece, &(first, _))| {
+    pieces.into_par_iter().zip(&sequences.spans).one_by_one().for_each(|(piece, &(first, _))| {
         piece.copy_from_slice(&matrix[first * width..][..piece.len()]);
     });
     out
@@ -116,7 +117,7 @@ pub fn scatter_add(compact: &Tensor, sequences: &Sequences, matrix: &mut Tensor)
     assert_eq!(compact.shape(), [sequences.rows(), width], "rows to scatter");
     let sources = sequences.compact();
     let pieces = sequences.split_mut(matrix, width);
-    pieces.into_par_iter().zip(&sources.spans).for_each(|(piece, &(first, _))| {
+    pieces.into_par_iter().zip(&sources.spans).one_by_one().for_each(|(piece, &(first, _))| {
         let source = &compact[first * width..][..piece.len()];
         piece.iter_mut().zip(source).for_each(|(to, from)| *to += from);
     });

@@ -8,6 +8,7 @@ use super::tile::{TILE, Tile, lanes, tiles};
 use super::{Inputs, Saved, Statistic};
 use crate::matmul::{Mat, MatMut, Product, matmul};
 use crate::pool::Buffer;
+use crate::rows::OneByOne;
 use crate::simd::exp;
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -62,6 +63,7 @@ pub fn backward(
     let walk = Walk { inputs, saved: &saved, scale, slope };
     let parts: Vec<Buffer> = split(gradients, inputs.student.g.len(), r)
         .into_par_iter()
+        .one_by_one()
         .map(|lane| walk.lane(lane, statistic))
         .collect();
     for part in parts {

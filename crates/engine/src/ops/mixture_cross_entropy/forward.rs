@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::tile::{Tile, lanes, tiles};
 use super::{Inputs, Outcome, Saved};
 use crate::pool::Buffer;
+use crate::rows::OneByOne;
 use crate::simd::{dot, exp, max, sum};
 use dispatch::kernel;
 
@@ -57,8 +58,11 @@ struct Lane {
 pub fn forward(inputs: &Inputs<'_>) -> (Outcome, Saved) {
     inputs.check();
     let _timer = inputs.timer("objective", [1, 1]);
-    let lanes: Vec<Lane> =
-        lanes(inputs.student.g.len()).into_par_iter().map(|lane| walk(inputs, lane)).collect();
+    let lanes: Vec<Lane> = lanes(inputs.student.g.len())
+        .into_par_iter()
+        .one_by_one()
+        .map(|lane| walk(inputs, lane))
+        .collect();
     let mut lanes = lanes.into_iter();
     let mut total = lanes.next().unwrap_or_else(|| Lane::new(inputs));
     for lane in lanes {

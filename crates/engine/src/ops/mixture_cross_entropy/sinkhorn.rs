@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use super::Prototypes;
 use super::forward::LogSum;
 use super::tile::{Tile, lanes, tiles};
+use crate::rows::OneByOne;
 use crate::simd::{exp, max, sum};
 use crate::tensor::Tensor;
 use dispatch::kernel;
@@ -41,7 +42,7 @@ pub fn center(y: &Tensor, teacher: &Prototypes<'_>, iterations: usize) -> Vec<f3
         }
         let walk =
             |(lane, center): (Range<usize>, &mut [f32])| walk(y, teacher, &log_rows, lane, center);
-        let lanes: Vec<Vec<LogSum>> = parts.into_par_iter().map(walk).collect();
+        let lanes: Vec<Vec<LogSum>> = parts.into_par_iter().one_by_one().map(walk).collect();
         for (row, log_row) in log_rows.iter_mut().enumerate() {
             let mut total = LogSum::EMPTY;
             lanes.iter().for_each(|lane| total.merge(lane[row]));
