@@ -7,7 +7,8 @@ use engine::{Params, pool};
 use rand::RngExt;
 use streams::{Key, Purpose};
 
-const IMAGES: usize = 4;
+/// Enough for what is saved to be more than the panels of a product.
+const IMAGES: usize = 16;
 
 /// iBOT with layer scale and drop path, so that every kind of saved tensor is there.
 fn config(recompute: Recompute) -> Config {

@@ -13,13 +13,14 @@
 //!
 //! so that a task's panels and its part of the product stay in the second cache. Where there are too few
 //! rows for all threads, or the left factor is a transpose, whose rows share the memory's, both factors
-//! are written in parallel, block by block, and tasks are 64 rows by 384 columns. One thread alone, for a
-//! product inside a parallel loop, writes all panels of the smaller factor and some of the other at a
-//! time, so that both stay in its second cache.
+//! are written in parallel, block by block, each while the one before is multiplied, and tasks are 32
+//! rows by 384 columns. One thread alone, for a product inside a parallel loop, writes all panels of the
+//! smaller factor and some of the other at a time, so that both stay in its second cache.
 //!
 //! Every number of the product is the same sum in the same order, whatever the extents, the way and the
 //! number of threads are: how many rows there are beside it does not change a row.
 
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -28,6 +29,7 @@ use super::pack::{Lines, PANEL, Side};
 use super::panels::{Extent, Panels};
 use super::tiles::{Block, Unit};
 use super::{Mat, MatMut, Product, Threads, Write, dots};
+use crate::rows::OneByOne;
 
 /// Panels of rows of a task.
 const TASK_ROWS: usize = 2;
@@ -141,7 +143,7 @@ pub(super) unsafe fn multiply(
         // SAFETY: the caller's promise.
         let right = unsafe { Prepared::new(method, b) };
         let rows = output.place.panels().0;
-        (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each(|task| {
+        (0..rows.div_ceil(TASK_ROWS)).into_par_iter().one_by_one().for_each(|task| {
             let rows = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
             right.multiply_rows(&left, &output, rows);
         });
@@ -150,21 +152,29 @@ pub(super) unsafe fn multiply(
     }
 }
 
-/// One block of the inner extent after the other, each on all threads.
+/// One block of the inner extent after the other, on all threads; a thread that has nothing to multiply
+/// writes panels of the next one.
 fn multiply_by_blocks(left: &Factor<'_>, right: &Factor<'_>, output: &Output<'_>) {
     let (rows, columns) = output.place.panels();
-    let down = rows.div_ceil(TASK_ROWS);
-    for extent in left.extents() {
-        let left = left.pack(0..rows, extent, Threads::All);
-        let right = right.pack(0..columns, extent, Threads::All);
-        let tasks = down * columns.div_ceil(TASK_COLUMNS);
-        (0..tasks).into_par_iter().for_each(|task| {
+    let pack = |extent| {
+        let left = || left.pack(0..rows, extent, Threads::All);
+        let right = || right.pack(0..columns, extent, Threads::All);
+        (extent, rayon::join(left, right))
+    };
+    let multiply = |(extent, (left, right)): (Extent, (Panels, Panels))| {
+        let tasks = rows * columns.div_ceil(TASK_COLUMNS);
+        (0..tasks).into_par_iter().one_by_one().for_each(|task| {
             // Tasks that follow each other share columns, which are in the cache then.
-            let (row, column) = (task % down * TASK_ROWS, task / down * TASK_COLUMNS);
-            let rows = row..rows.min(row + TASK_ROWS);
+            let (row, column) = (task % rows, task / rows * TASK_COLUMNS);
             let columns = column..columns.min(column + TASK_COLUMNS);
-            output.write(extent, (&left, rows), (&right, columns));
+            output.write(extent, (&left, row..row + 1), (&right, columns));
         });
+    };
+    let mut extents = left.extents();
+    let mut panels = extents.next().map(pack);
+    while let Some(block) = panels {
+        let next = extents.next();
+        ((), panels) = rayon::join(|| multiply(block), || next.map(pack));
     }
 }
 
@@ -204,6 +214,18 @@ impl Place {
     fn panels(&self) -> (usize, usize) {
         (self.rows.div_ceil(PANEL), self.cols.div_ceil(PANEL))
     }
+
+    /// Asks for the memory of a block, which comes while its panels are multiplied.
+    #[inline]
+    fn fetch(&self, (row, column): (usize, usize)) {
+        for i in row..self.rows.min(row + PANEL) {
+            let line = self.data.wrapping_add(i * self.row_stride + column);
+            for half in [line, line.wrapping_add(PANEL / 2)] {
+                // SAFETY: fetching reads nothing and never faults, whatever the address is.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(half.cast()) };
+            }
+        }
+    }
 }
 
 // SAFETY: tasks write disjoint blocks, and the matrix is borrowed mutably as long as they run.
@@ -236,12 +258,14 @@ impl<'a> Output<'a> {
         let mut block: Block = [0.0; PANEL * PANEL];
         for column in columns {
             for row in rows.clone() {
+                let corner = (row * PANEL, column * PANEL);
+                self.place.fetch(corner);
                 let panels = (left.get(row), right.get(column));
                 self.multiply(unit.as_ref(), panels, extent.steps, &mut block);
                 // Later blocks of inner numbers are added to what the first one wrote.
                 let write = if extent.inner == 0 { self.product.write } else { Write::Add };
                 // SAFETY: whoever chose a method knows that there is AVX-512.
-                unsafe { self.store((row * PANEL, column * PANEL), &block, write) };
+                unsafe { self.store(corner, &block, write) };
             }
         }
     }
