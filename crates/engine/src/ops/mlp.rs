@@ -144,9 +144,8 @@ fn compute(
     };
     let on_the_way = norm.stats.par_chunks_mut(block * 2).zip(hidden);
     let pieces = x.par_chunks(block * d).zip(on_the_way).zip(y.par_chunks_mut(block * d));
-    let scratch = || mlp.scratch(block);
-    pieces.one_by_one().for_each_init(scratch, |scratch, ((x, on_the_way), y)| {
-        forward.rows(x, on_the_way, y, scratch);
+    pieces.one_by_one().for_each(|((x, on_the_way), y)| {
+        forward.rows(x, on_the_way, y, &mut mlp.scratch(block));
     });
     (y, norm)
 }
@@ -205,10 +204,9 @@ fn backward_through(
     let hiddens = activated.par_chunks_mut(block * wide).zip(dhidden.par_chunks_mut(block * wide));
     let norms = normed.par_chunks_mut(block * d).zip(partial.par_chunks_mut(2 * d));
     let pieces = x.par_chunks_mut(block * d).zip(inputs).zip(hiddens).zip(norms);
-    let scratch = || Buffer::take(block * d);
-    pieces.enumerate().one_by_one().for_each_init(scratch, |dnormed, (at, piece)| {
+    pieces.enumerate().one_by_one().for_each(|(at, piece)| {
         let (((x, (stats, dy)), (activated, dhidden)), (normed, partial)) = piece;
-        let dnormed = &mut dnormed[..x.len()];
+        let mut dnormed = Buffer::take(x.len());
         back.norm.apply(x, stats, normed);
         if let Some(first) = &back.again {
             first.rows(normed, activated);
@@ -217,9 +215,9 @@ fn backward_through(
         }
         back.second.rows(dy, dhidden);
         activate_and_differentiate(activated, dhidden);
-        back.first.rows(dhidden, dnormed);
-        back.norm_back.rows(x, stats, dnormed, partial);
-        x.copy_from_slice(dnormed);
+        back.first.rows(dhidden, &mut dnormed);
+        back.norm_back.rows(x, stats, &mut dnormed, partial);
+        x.copy_from_slice(&dnormed);
     });
     back.norm_back.add(&partial, grads);
     Through { normed, activated, dhidden, dx: x }

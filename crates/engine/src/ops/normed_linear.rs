@@ -60,14 +60,12 @@ fn compute(layers: &NormedLinear, params: &Params, x: &Tensor) -> (Tensor, layer
     let (of_norm, linear) = (layers.norm.ready(params), layers.linear.ready(params));
     let block = linear.block(rows);
     let pieces = x.par_chunks(block * input).zip(norm.stats.par_chunks_mut(block * 2));
-    pieces.zip(y.par_chunks_mut(block * output)).one_by_one().for_each_init(
-        || Buffer::take(block * input),
-        |normed, ((x, stats), y)| {
-            let normed = &mut normed[..x.len()];
-            of_norm.rows(x, stats, normed);
-            linear.rows(normed, y);
-        },
-    );
+    let pieces = pieces.zip(y.par_chunks_mut(block * output));
+    pieces.one_by_one().for_each(|((x, stats), y)| {
+        let mut normed = Buffer::take(x.len());
+        of_norm.rows(x, stats, &mut normed);
+        linear.rows(&normed, y);
+    });
     (y, norm)
 }
 
@@ -95,15 +93,12 @@ pub fn backward(
     let mut partial = Buffer::take(rows.div_ceil(block) * 2 * input);
     let inputs = norm.stats.par_chunks(block * 2).zip(dy.par_chunks(block * output));
     let pieces = x.par_chunks_mut(block * input).zip(inputs).zip(partial.par_chunks_mut(2 * input));
-    pieces.one_by_one().for_each_init(
-        || Buffer::take(block * input),
-        |dnormed, ((x, (stats, dy)), partial)| {
-            let dnormed = &mut dnormed[..x.len()];
-            linear.rows(dy, dnormed);
-            backward.rows(x, stats, dnormed, partial);
-            x.copy_from_slice(dnormed);
-        },
-    );
+    pieces.one_by_one().for_each(|((x, (stats, dy)), partial)| {
+        let mut dnormed = Buffer::take(x.len());
+        linear.rows(dy, &mut dnormed);
+        backward.rows(x, stats, &mut dnormed, partial);
+        x.copy_from_slice(&dnormed);
+    });
     backward.add(&partial, grads);
     x
 }
