@@ -17,6 +17,7 @@ mod detect;
 mod folder;
 mod idx;
 mod labels;
+mod left_out;
 mod list;
 mod names;
 mod parquet;
@@ -28,6 +29,7 @@ pub use archive::Archive;
 pub use cifar::Cifar;
 pub use folder::Folder;
 pub use idx::Idx;
+pub use left_out::LeftOut;
 pub use list::List;
 pub use parquet::Parquet;
 pub use shapes::Shapes;
@@ -74,6 +76,11 @@ pub trait Dataset: Send + Sync {
     /// when they are wanted. What goes wrong is told to whoever reads one.
     fn prepare(&self, _shard: usize) {}
 
+    /// What the source holds that is not among the images, each kind with its count.
+    fn left_out(&self) -> &[LeftOut] {
+        &[]
+    }
+
     /// What a person would look for to find image `index`.
     fn name(&self, index: usize) -> String;
 
@@ -98,6 +105,19 @@ impl Sample<'_> {
             Self::Pixels(image) => decode::convert(image, options),
         }
     }
+}
+
+/// What a source is opened with beside its name: choices that its content does not make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The parquet column that holds the images; `None` finds it from the first rows.
+    pub image_column: Option<String>,
+    /// The column of a list or parquet file that holds the labels; `None` takes a column whose name
+    /// says that it does.
+    pub label_column: Option<String>,
+    /// The extension, without its first dot, of the image to take where one WebDataset key has
+    /// several, such as `jpg` or `seg.png`; `None` takes one image for each key.
+    pub image_extension: Option<String>,
 }
 
 /// A part of a source that has parts.
@@ -171,17 +191,25 @@ impl fmt::Display for Split {
 /// # Errors
 /// If there is no such source, it cannot be read, or it holds no image.
 pub fn open(source: &str) -> Result<Arc<dyn Dataset>, Error> {
+    open_with(source, &OpenOptions::default())
+}
+
+/// Opens the data set that `source` names, as [`open`] does, with these options.
+///
+/// # Errors
+/// If there is no such source, it cannot be read, it holds no image, or it lacks what an option names.
+pub fn open_with(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, Error> {
     let (name, split) = Split::cut(source);
     if name == "shapes" {
         return Ok(Arc::new(Shapes::new(split.unwrap_or(Split::Train))));
     }
     let exists = |path: &str| !path.is_empty() && Path::new(path).symlink_metadata().is_ok();
     if exists(source) {
-        detect::open(Path::new(source), None)
+        detect::open(Path::new(source), None, options)
     } else if split.is_some() && exists(name) {
-        detect::open(Path::new(name), split)
+        detect::open(Path::new(name), split, options)
     } else if shards::is_pattern(name) {
-        detect::open_pattern(name, split)
+        detect::open_pattern(name, split, options)
     } else {
         Err(Error::NoSuchSource { spec: source.into() })
     }

@@ -41,6 +41,6 @@ pub mod planes;
 pub mod recipe;
 pub mod resize;
 
-pub use dataset::{Dataset, open, same_classes};
+pub use dataset::{Dataset, OpenOptions, open, open_with, same_classes};
 pub use error::{Error, SampleError};
 pub use image::Image8;

@@ -81,7 +81,7 @@ struct Opened {
 impl Subject {
     fn open(&self) -> Result<Opened> {
         let trained = self.viewing.read(&self.checkpoint, |_| ())?;
-        let dataset = multicrop::open(&self.data)?;
+        let dataset = trained.config.data.open(&self.data)?;
         let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
         let images = Selection::new(dataset, Some(self.most()), 0);
         Ok(Opened { trained, which: self.network, images, viewer })

@@ -13,7 +13,7 @@ use dino::trainer::{self, Request};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
-use super::{Outcome, use_threads};
+use super::Outcome;
 use crate::console::Console;
 use view::View;
 
@@ -96,7 +96,6 @@ pub(crate) struct Pretrain {
 impl Pretrain {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         let (config, name) = self.settings()?;
-        use_threads(config.run.threads)?;
         let stop = stop_on_signals().context("cannot listen to signals")?;
         let mut view = View::new(console, config.optim.batch_size);
         let request = Request { config, name, resume: self.resume.is_some() };

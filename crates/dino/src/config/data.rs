@@ -16,6 +16,15 @@ pub(super) const MAX_CHANNELS: usize = 1024;
 pub struct Data {
     /// `shapes`, `shapes:train`, `shapes:test`, or the path of a folder, an archive or a file.
     pub source: String,
+    /// Parquet column that holds the images. Set it where a file has several columns of binary data and
+    /// the wrong one is taken; none: found from the first rows.
+    pub image_column: Option<String>,
+    /// Column of a list or parquet file that holds the labels. Set it where the labels have an unusual
+    /// name; none: a column with a usual name, such as `label` or `class`.
+    pub label_column: Option<String>,
+    /// Extension of the image to take where a WebDataset key has several, such as `jpg` beside
+    /// `seg.png`; none: one image for each key.
+    pub image_extension: Option<String>,
     /// Side of the two global crops in pixels.
     pub global_size: usize,
     /// Side of the local crops in pixels.
@@ -75,6 +84,9 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             source: "shapes".to_owned(),
+            image_column: None,
+            label_column: None,
+            image_extension: None,
             global_size: 224,
             local_size: 96,
             local_crops: 8,

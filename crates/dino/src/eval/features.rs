@@ -10,7 +10,7 @@ use multicrop::dataset::Dataset;
 use super::images::{Selection, Viewer};
 use super::knn::{self, Labelled, Score};
 use crate::checkpoint::{self, Tensors};
-use crate::config::{Config, Eval};
+use crate::config::{Config, Data, Eval};
 use crate::error::{Error, Result};
 use crate::model::{Crops, Network, Tokens, init};
 use crate::objective::{Center, Objective};
@@ -41,7 +41,8 @@ impl KnnData {
     pub fn open(config: &Config) -> Result<Option<Self>> {
         let settings = config.eval.clone();
         let (Some(train), Some(test)) = (&settings.train, &settings.test) else { return Ok(None) };
-        let (train, test) = (open_labelled(train)?, open_labelled(test)?);
+        let (train, test) =
+            (open_labelled(&config.data, train)?, open_labelled(&config.data, test)?);
         multicrop::dataset::same_classes(train.as_ref(), test.as_ref())?;
         let viewer = Viewer::new(config, train.as_ref())?;
         let train = Selection::new(train, settings.max_train, 0);
@@ -109,12 +110,12 @@ impl KnnData {
     }
 }
 
-/// Opens a source whose images must have labels.
+/// Opens a source whose images must have labels, with the choices of `[data]`.
 ///
 /// # Errors
 /// A source that cannot be opened, or has none.
-pub fn open_labelled(source: &str) -> Result<Arc<dyn Dataset>> {
-    let dataset = multicrop::dataset::open(source)?;
+pub fn open_labelled(data: &Data, source: &str) -> Result<Arc<dyn Dataset>> {
+    let dataset = data.open(source)?;
     if dataset.classes().is_empty() {
         return Err(Error::NoLabels { data: source.to_owned() });
     }

@@ -1,12 +1,28 @@
-//! From the configuration's `[data]` to the recipe of `multicrop`.
+//! From the configuration's `[data]` to the sources, the decoder and the recipe of `multicrop`.
+
+use std::sync::Arc;
 
 use multicrop::augment::color_jitter::ColorJitter;
-use multicrop::decode;
 use multicrop::recipe::{CropRecipe, Recipe};
+use multicrop::{Dataset, OpenOptions, decode};
 
 use crate::config::Data;
+use crate::error::Result;
 
 impl Data {
+    /// Opens `source`, the run's own or one to evaluate on, with the choices of `[data]`.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(&self, source: &str) -> Result<Arc<dyn Dataset>> {
+        let options = OpenOptions {
+            image_column: self.image_column.clone(),
+            label_column: self.label_column.clone(),
+            image_extension: self.image_extension.clone(),
+        };
+        Ok(multicrop::open_with(source, &options)?)
+    }
+
     /// The multi-crop recipe.
     pub fn recipe(&self) -> Recipe {
         let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();

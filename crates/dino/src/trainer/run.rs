@@ -92,7 +92,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn open(request: Request, stop: &'a AtomicBool, report: &mut dyn FnMut(Event)) -> Result<Self> {
         let Request { mut config, name, resume } = request;
-        let dataset = multicrop::open(&config.data.source)?;
+        let dataset = config.data.open(&config.data.source)?;
         let (horizon, warnings) = config.fit(dataset.len())?;
         for warning in warnings.into_iter().chain(config.idle_keys()) {
             report(Event::Warning(warning));

@@ -11,7 +11,7 @@ use super::labels::{Labels, choose_part};
 use super::names::Names;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
-use super::{Dataset, Sample, Split};
+use super::{Dataset, OpenOptions, Sample, Split};
 use crate::error::{Error, SampleError};
 
 mod index;
@@ -60,7 +60,11 @@ impl Archive {
     ///
     /// # Errors
     /// If an archive is damaged or none, there is no such part, or there is no image.
-    pub(super) fn open(listed: &Listed, split: Option<Split>) -> Result<Self, Error> {
+    pub(super) fn open(
+        listed: &Listed,
+        split: Option<Split>,
+        _options: &OpenOptions,
+    ) -> Result<Self, Error> {
         let cache = Cache::of_user();
         let indices: Vec<_> = listed.files.par_iter().map(|file| index_of(file, &cache)).collect();
         let mut shards = Vec::with_capacity(indices.len());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bytes::{start, unreadable};
 use super::shards::{self, Listed};
-use super::{Archive, Cifar, Dataset, Folder, Idx, List, Parquet, Split, idx};
+use super::{Archive, Cifar, Dataset, Folder, Idx, List, OpenOptions, Parquet, Split, idx};
 use crate::decode;
 use crate::error::Error;
 
@@ -13,23 +13,39 @@ use crate::error::Error;
 const MAX_CONTAINERS: usize = 64;
 
 /// Opens the file or folder `path`.
-pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
+pub(super) fn open(
+    path: &Path,
+    split: Option<Split>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Dataset>, Error> {
     let metadata = path.metadata().map_err(unreadable(path))?;
-    if metadata.is_dir() { open_folder(path, split) } else { open_file(path, split) }
+    if metadata.is_dir() {
+        open_folder(path, split, options)
+    } else {
+        open_file(path, split, options)
+    }
 }
 
 /// Opens the shards that a pattern with braces stands for.
-pub(super) fn open_pattern(pattern: &str, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
+pub(super) fn open_pattern(
+    pattern: &str,
+    split: Option<Split>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Dataset>, Error> {
     let files = shards::expand(pattern)?;
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
         let reason = format!("stands for {} files, but there is no such file", files.len());
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, reason);
         return Err(Error::Unreadable { path: missing.clone(), source });
     }
-    open_shards(Path::new(pattern), files, split)
+    open_shards(Path::new(pattern), files, split, options)
 }
 
-fn open_folder(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
+fn open_folder(
+    path: &Path,
+    split: Option<Split>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Dataset>, Error> {
     let files = containers(path)?;
     if let Some(cifar) = Cifar::open_folder(path, &files, split)? {
         return Ok(Arc::new(cifar));
@@ -47,7 +63,7 @@ fn open_folder(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Er
     }
     let (direct, folders) = shards::in_folder(path)?;
     if !direct.is_empty() && folders.is_empty() {
-        return open_shards(path, direct, split);
+        return open_shards(path, direct, split, options);
     }
     match Folder::open(path, split) {
         Ok(folder) => Ok(Arc::new(folder)),
@@ -55,7 +71,7 @@ fn open_folder(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Er
         Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
             match shards::below(path)? {
                 files if files.is_empty() => Err(error),
-                files => open_shards(path, files, split),
+                files => open_shards(path, files, split, options),
             }
         }
         Err(error) => Err(error),
@@ -83,6 +99,7 @@ fn open_shards(
     path: &Path,
     files: Vec<PathBuf>,
     split: Option<Split>,
+    options: &OpenOptions,
 ) -> Result<Arc<dyn Dataset>, Error> {
     let listed = shards::choose_files(path, files.clone(), split);
     let Some(first) = listed.files.first() else {
@@ -90,7 +107,7 @@ fn open_shards(
         if is_tar(&bytes) {
             // the parts may be folders in the archives
             let all = Listed { path: path.into(), files, split: None };
-            return Ok(Arc::new(Archive::open(&all, split)?));
+            return Ok(Arc::new(Archive::open(&all, split, options)?));
         }
         let split = split.map_or("train", Split::name);
         let reason = format!("no file in it has `{split}` in its name");
@@ -98,17 +115,21 @@ fn open_shards(
     };
     let (bytes, _) = start(first)?;
     if is_parquet(&bytes) {
-        return Ok(Arc::new(Parquet::open(&listed)?));
+        return Ok(Arc::new(Parquet::open(&listed, options)?));
     }
     // what was chosen by the files' names is not to be chosen again inside of them
     let inside = if listed.split.is_some() { None } else { split };
-    Ok(Arc::new(Archive::open(&listed, inside)?))
+    Ok(Arc::new(Archive::open(&listed, inside, options)?))
 }
 
-fn open_file(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Error> {
+fn open_file(
+    path: &Path,
+    split: Option<Split>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Dataset>, Error> {
     let (bytes, packed) = start(path)?;
     if is_tar(&bytes) {
-        return Ok(Arc::new(Archive::open(&Listed::one(path), split)?));
+        return Ok(Arc::new(Archive::open(&Listed::one(path), split, options)?));
     }
     if let Some(split) = split {
         let reason = "it is a file without parts".into();
@@ -118,11 +139,11 @@ fn open_file(path: &Path, split: Option<Split>) -> Result<Arc<dyn Dataset>, Erro
         return Ok(Arc::new(Idx::open(path, None)?));
     }
     if is_parquet(&bytes) && !packed {
-        return Ok(Arc::new(Parquet::open(&Listed::one(path))?));
+        return Ok(Arc::new(Parquet::open(&Listed::one(path), options)?));
     }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
-        _ if is_text(&bytes) && !packed => Ok(Arc::new(List::open(path)?)),
+        _ if is_text(&bytes) && !packed => Ok(Arc::new(List::open(path, options)?)),
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
     }
 }

@@ -9,7 +9,7 @@ use super::bytes::{malformed, read_file, unreadable};
 use super::folder::walk::named_like_an_image;
 use super::labels::{Labels, MAX_CLASSES};
 use super::names::{Names, to_path};
-use super::{Dataset, Sample};
+use super::{Dataset, OpenOptions, Sample};
 use crate::error::{Error, SampleError};
 
 /// Lines from whose paths the form of a list is found out.
@@ -64,7 +64,7 @@ impl List {
     ///
     /// # Errors
     /// If it cannot be read, none of its first 100 paths exists, or some lines only have a label.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, _options: &OpenOptions) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let form = find_form(path, &folder)?;
         let (mut files, mut labels) = (Names::default(), Names::default());

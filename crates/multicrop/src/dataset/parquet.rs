@@ -10,7 +10,7 @@ use super::bytes::malformed;
 use super::labels::{Labels, MAX_CLASSES};
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
-use super::{Dataset, Sample, Split};
+use super::{Dataset, OpenOptions, Sample, Split};
 use crate::error::{Error, SampleError};
 
 mod blocks;
@@ -47,7 +47,7 @@ impl Parquet {
     ///
     /// # Errors
     /// If a file is damaged, has no image column, or there are no rows.
-    pub(super) fn open(listed: &Listed) -> Result<Self, Error> {
+    pub(super) fn open(listed: &Listed, _options: &OpenOptions) -> Result<Self, Error> {
         let opened: Vec<_> = listed.files.par_iter().map(|file| open_file(file)).collect();
         let (mut files, mut blocks, mut end) = (Vec::new(), Vec::new(), 0);
         for (number, file) in opened.into_iter().enumerate() {

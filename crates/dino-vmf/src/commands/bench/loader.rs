@@ -71,7 +71,7 @@ struct Record {
 impl Loader {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
-        let dataset = multicrop::open(&self.source)?;
+        let dataset = config.data.open(&self.source)?;
         let loader = LoaderConfig {
             batch_size: config.optim.batch_size,
             workers: self.workers.into(),

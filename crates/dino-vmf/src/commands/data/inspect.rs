@@ -54,7 +54,7 @@ impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
         use_threads(self.threads)?;
-        let dataset = multicrop::open(&self.source)?;
+        let dataset = config.data.open(&self.source)?;
         let mut findings = Findings::new(&self.source, dataset.as_ref());
         let decode = config.data.decode_options();
         read(dataset.as_ref(), &decode, &mut findings, console);

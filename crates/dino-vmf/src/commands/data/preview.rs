@@ -104,7 +104,7 @@ impl Preview {
         let config = self.settings()?;
         let recipe = config.data.recipe();
         recipe.validate()?;
-        let dataset = multicrop::open(&self.source)?;
+        let dataset = config.data.open(&self.source)?;
         let loader = LoaderConfig {
             batch_size: dataset.len().min(self.images.into()),
             seed: config.seed,

@@ -9,14 +9,29 @@ use dino::preset;
 use dino::run_folder::RunFolder;
 
 use super::Pretrain;
+use crate::commands::use_threads;
 
 /// Labelled images that are enough to judge features, unless the settings say otherwise.
 const ENOUGH_TRAIN: usize = 10_000;
 const ENOUGH_TEST: usize = 2_000;
 
 impl Pretrain {
-    /// The run's configuration and the name of its preset.
+    /// The run's configuration, the compute threads already started, and the name of its preset.
     pub(super) fn settings(&self) -> Result<(Config, String)> {
+        let (mut config, name, is_new) = self.merged_settings()?;
+        require_cpu(&config)?;
+        // Opening a source uses these threads, and their number is fixed by their first use.
+        use_threads(config.run.threads)?;
+        // A key set to `none` has no origin any more.
+        let evaluation_set = self.set.iter().any(|set| set.trim_start().starts_with("eval.train"));
+        if is_new && !evaluation_set {
+            fit_evaluation(&mut config);
+        }
+        Ok((config, name))
+    }
+
+    /// The settings as written, the preset's name, and whether they are not those of an existing run.
+    fn merged_settings(&self) -> Result<(Config, String, bool)> {
         let name = self.preset.as_deref().unwrap_or(preset::DEFAULT);
         let folder = self.folder(name)?;
         let flags = self.flags(folder.as_deref());
@@ -26,18 +41,9 @@ impl Pretrain {
         });
         let config = match own {
             Some(folder) => Config::load_with(&folder.join("config.toml"), &self.set, &flags)?,
-            None => {
-                let file = self.config.as_deref();
-                let mut config = Config::resolve(Some(name), file, &self.set, &flags)?;
-                // A key set to `none` has no origin any more.
-                if !self.set.iter().any(|set| set.trim_start().starts_with("eval.train")) {
-                    fit_evaluation(&mut config);
-                }
-                config
-            }
+            None => Config::resolve(Some(name), self.config.as_deref(), &self.set, &flags)?,
         };
-        require_cpu(&config)?;
-        Ok((config, name.to_owned()))
+        Ok((config, name.to_owned(), own.is_none()))
     }
 
     /// The run folder, if it is not to be a new one with the next number.
@@ -106,7 +112,7 @@ fn fit_evaluation(config: &mut Config) {
     }
     let (train, test) = (format!("{name}:train"), format!("{name}:test"));
     let labelled =
-        |source: &str| multicrop::open(source).is_ok_and(|set| !set.classes().is_empty());
+        |source: &str| config.data.open(source).is_ok_and(|set| !set.classes().is_empty());
     if !labelled(&train) || !labelled(&test) {
         (config.eval.train, config.eval.test) = (None, None);
         return;

@@ -55,7 +55,7 @@ fn file(
 }
 
 fn open(file: &NamedTempFile) -> Parquet {
-    Parquet::open(&Listed::one(file.path())).unwrap()
+    Parquet::open(&Listed::one(file.path()), &OpenOptions::default()).unwrap()
 }
 
 /// Rows of each block.

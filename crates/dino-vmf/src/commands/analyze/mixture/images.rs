@@ -47,7 +47,7 @@ impl Mixture {
     /// Vectors of the images, and the features that vote if there is `--train`.
     fn see(&self, opened: &Opened, console: &mut Console) -> Result<(Vectors, Option<Labelled>)> {
         let Opened { trained, images, viewer, .. } = opened;
-        let voters = self.voters(images)?;
+        let voters = self.voters(opened)?;
         let total = images.len() + voters.as_ref().map_or(0, Selection::len);
         let networks = Networks { network: &trained.network, params: &[opened.params()] };
         let mut progress = counted(console, "assigning", total);
@@ -66,12 +66,13 @@ impl Mixture {
     }
 
     /// The images of `--train`.
-    fn voters(&self, images: &Selection) -> Result<Option<Selection>> {
+    fn voters(&self, opened: &Opened) -> Result<Option<Selection>> {
         let Some(train) = &self.train else { return Ok(None) };
+        let images = &opened.images;
         if images.dataset().classes().is_empty() {
             return Err(Error::NoLabels { data: self.subject.data.clone() }.into());
         }
-        let dataset = open_labelled(train)?;
+        let dataset = open_labelled(&opened.trained.config.data, train)?;
         multicrop::same_classes(dataset.as_ref(), images.dataset())?;
         Ok(Some(Selection::new(dataset, Some(self.subject.most()), 1)))
     }
