@@ -4,24 +4,24 @@ use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use ::image::metadata::Orientation;
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, check_size, damaged};
+use super::{Decoded, Options, damaged};
 use crate::error::SampleError;
 use crate::image::RGB;
 
 /// Reads the first frame on the screen that the header asks for, widened where the frame sticks out;
 /// what the frame leaves free has the transparent color, or the palette's first one.
-pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    options.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
-    let mut decoder = options.read_info(bytes).map_err(damaged)?;
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    let mut settings = DecodeOptions::new();
+    settings.set_color_output(ColorOutput::Indexed);
+    settings.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
+    let mut decoder = settings.read_info(bytes).map_err(damaged)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| damaged("there is no frame in it"))?.clone();
     let [left, top, frame_width, frame_height] =
         [frame.left, frame.top, frame.width, frame.height].map(usize::from);
     let (width, height) = (screen.0.max(left + frame_width), screen.1.max(top + frame_height));
-    check_size(width as u32, height as u32, RGB as u64)?;
+    options.check_size(width as u32, height as u32, RGB as u64)?;
     let mut indices = vec![0; frame_width * frame_height];
     decoder.read_into_buffer(&mut indices).map_err(damaged)?;
     let mut canvas = vec![frame.transparent.unwrap_or(0); width * height];
