@@ -152,7 +152,9 @@ pub enum SampleError {
         reason: String,
     },
     /// The bytes are in no image format.
-    #[error("not an image: it starts like no format that is known (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)")]
+    #[error(
+        "not an image: it starts like no format that is known (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)"
+    )]
     NotAnImage,
     /// An image format, but a form of it that is not read yet.
     #[error("not yet supported: {what}")]

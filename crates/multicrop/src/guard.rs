@@ -44,7 +44,10 @@ mod tests {
     fn a_panic_is_none_and_the_guard_ends_with_the_call() {
         assert!(!is_guarded());
         assert_eq!(guarded(is_guarded), Some(true));
-        assert_eq!(guarded(|| guarded(|| 1).and_then(|_| is_guarded().then_some(2))), Some(Some(2)));
+        assert_eq!(
+            guarded(|| guarded(|| 1).and_then(|_| is_guarded().then_some(2))),
+            Some(Some(2))
+        );
         let empty: &[u8] = &[];
         assert_eq!(guarded(|| empty[0]), None);
         assert!(!is_guarded());

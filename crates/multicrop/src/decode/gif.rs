@@ -1,5 +1,7 @@
 //! GIF, of animations the first frame.
 
+use std::borrow::Cow;
+
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use ::image::metadata::Orientation;
 
@@ -14,7 +16,8 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     let mut settings = DecodeOptions::new();
     settings.set_color_output(ColorOutput::Indexed);
     settings.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
-    let mut decoder = settings.read_info(bytes).map_err(damaged)?;
+    let bytes = with_palette(bytes);
+    let mut decoder = settings.read_info(&bytes[..]).map_err(damaged)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| damaged("there is no frame in it"))?.clone();
@@ -35,6 +38,21 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     let layout = if frame.transparent.is_some() { Layout::Rgba } else { Layout::Rgb };
     let samples = Samples { width: width as u32, height: height as u32, layout, values };
     Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+}
+
+/// The file with a palette for all frames. Without one, frames that have none of their own are gray:
+/// the decoder refuses them.
+fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const PACKED: usize = 10;
+    const HEADER: usize = 13;
+    if bytes.len() < HEADER || bytes[PACKED] & 0x80 != 0 {
+        return Cow::Borrowed(bytes);
+    }
+    let mut whole = bytes[..HEADER].to_vec();
+    whole[PACKED] |= 0x87; // there is a palette, of 256 colors
+    whole.extend((0..=255).flat_map(|gray| [gray; RGB]));
+    whole.extend(&bytes[HEADER..]);
+    Cow::Owned(whole)
 }
 
 /// The colors behind indices, with alpha if one of them is transparent. Beyond the palette is black.

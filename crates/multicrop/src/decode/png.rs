@@ -6,7 +6,7 @@ use std::io::Cursor;
 use ::png::{ColorType, DecodeOptions, Decoder, Limits, Transformations};
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, Options, damaged, metadata};
+use super::{Decoded, Options, damaged, metadata, unsupported};
 use crate::error::SampleError;
 
 mod chunks;

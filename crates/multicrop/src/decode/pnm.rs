@@ -148,12 +148,7 @@ impl Text<'_> {
         Ok(values)
     }
 
-    fn values(
-        &mut self,
-        len: usize,
-        largest: u16,
-        layout: Layout,
-    ) -> Result<Vec<u8>, SampleError> {
+    fn values(&mut self, len: usize, largest: u16, layout: Layout) -> Result<Vec<u8>, SampleError> {
         let mut values = Vec::with_capacity(len.min(self.rest.len()));
         while values.len() < len {
             let value = self.number()?;
@@ -202,7 +197,9 @@ mod tests {
 
     #[test]
     fn broken_headers_and_missing_pixels_are_refused() {
-        for file in [&b"P5 2 1 255\n\x07"[..], b"P5 0 1 255\n", b"P5 1 1 0\n\0", b"P5 1 1 70000\n\0"] {
+        for file in
+            [&b"P5 2 1 255\n\x07"[..], b"P5 0 1 255\n", b"P5 1 1 0\n\0", b"P5 1 1 70000\n\0"]
+        {
             assert!(values(file).is_err(), "{file:?}");
         }
         for file in [&b"P2 2 1 9 1"[..], b"P2 1 1 9 10", b"P1 1 1 2", b"P5 1", b"P2 1 1 9 -1"] {

@@ -40,8 +40,7 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     for index in 0..page.in_plane() {
         read_chunk(&page, &directory, bytes, index, &mut values, kept)?;
     }
-    let samples =
-        Samples { width: page.width as u32, height: page.height as u32, layout, values };
+    let samples = Samples { width: page.width as u32, height: page.height as u32, layout, values };
     let samples = into_color(samples, &page, &directory)?;
     let orientation = super::metadata::orientation(Some(&directory), directory.bytes(XMP));
     Ok(Decoded { samples, orientation })
@@ -118,14 +117,7 @@ fn read_chunk(
 }
 
 /// Copies the samples of a chunk, `stored` of each pixel, to where they belong in the image.
-fn place(
-    page: &Page,
-    index: usize,
-    samples: &[u8],
-    stored: usize,
-    values: &mut [u8],
-    kept: usize,
-) {
+fn place(page: &Page, index: usize, samples: &[u8], stored: usize, values: &mut [u8], kept: usize) {
     let (top, left) =
         (index / page.across() * page.chunk_height, index % page.across() * page.chunk_width);
     let width = page.chunk_width.min(page.width - left);

@@ -11,6 +11,11 @@ use crate::error::SampleError;
 
 /// Reads a WebP as red, green, blue and, where the file has it, alpha.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    // libwebp refuses what is shorter than its header says; the decoder here would make up pixels
+    let len = bytes.get(4..8).and_then(|len| len.first_chunk()).map(|&len| u32::from_le_bytes(len));
+    if len.is_none_or(|len| len as usize > bytes.len() - 8) {
+        return Err(damaged("the file is shorter than its header says"));
+    }
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let layout = match decoder.color_type() {

@@ -5,13 +5,15 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::damaged;
+use super::{damaged, unsupported};
 use crate::error::SampleError;
 
 /// Length of the signature.
 const SIGNATURE: usize = 8;
 /// The last chunk.
 const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
+/// The color type of palette indices.
+const INDEXED: u8 = 3;
 /// Most bytes that a compressed text may have: Pillow's limit.
 const MAX_TEXT: u64 = 1 << 20;
 
@@ -37,8 +39,10 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// Refuses a wrong checksum of a chunk in front of the pixels that says what they mean.
+/// Refuses a wrong checksum of a chunk in front of the pixels that says what they mean, and indices
+/// without the palette that they need.
 pub(super) fn check_headers(bytes: &[u8]) -> Result<(), SampleError> {
+    let mut indexed = false;
     let headers = chunks(bytes).take_while(|chunk| chunk.kind != *b"IDAT");
     for chunk in headers.filter(|chunk| matches!(&chunk.kind, b"IHDR" | b"PLTE" | b"tRNS")) {
         let mut hasher = crc32fast::Hasher::new();
@@ -48,6 +52,14 @@ pub(super) fn check_headers(bytes: &[u8]) -> Result<(), SampleError> {
             let name = chunk.kind.escape_ascii();
             return Err(damaged(format!("the checksum of its chunk {name} is wrong")));
         }
+        match &chunk.kind {
+            b"IHDR" => indexed = chunk.body.get(9) == Some(&INDEXED),
+            b"PLTE" => indexed = false,
+            _ => {}
+        }
+    }
+    if indexed {
+        return Err(unsupported("PNG with palette indices and no palette"));
     }
     Ok(())
 }
@@ -146,7 +158,8 @@ fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
 /// hexadecimal digits.
 fn bytes_of_profile(text: &[u8]) -> Option<Vec<u8>> {
     let lines = text.split(|&byte| byte == b'\n').skip(3);
-    let digits: Vec<u8> = lines.flatten().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let digits: Vec<u8> =
+        lines.flatten().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let pairs = digits.as_chunks::<2>().0.iter();
     pairs.map(|&[high, low]| Some((digit(high)? * 16 + digit(low)?) as u8)).collect()
@@ -164,12 +177,10 @@ mod tests {
     fn a_cut_file_gets_an_end() {
         let start = [&[0; SIGNATURE][..], &chunk(b"IDAT", b"ab")].concat();
         assert_eq!(closed(&start), [&start[..], &END].concat());
-        assert_eq!(closed(&start[..start.len() - 5]), [
-            &start[..SIGNATURE + 3],
-            b"\x01IDATa\0\0\0\0",
-            &END
-        ]
-        .concat());
+        assert_eq!(
+            closed(&start[..start.len() - 5]),
+            [&start[..SIGNATURE + 3], b"\x01IDATa\0\0\0\0", &END].concat()
+        );
         let whole = [&start[..], &END].concat();
         assert!(matches!(closed(&whole), Cow::Borrowed(_)));
     }

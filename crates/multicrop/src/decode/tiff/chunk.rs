@@ -101,11 +101,8 @@ fn in_bit_order(raw: &[u8], reversed: bool) -> Cow<'_, [u8]> {
 /// LZW as TIFF 6.0 has it, or as its first writers had it: other order of bits, later switch of width.
 fn unpack_lzw(mut raw: &[u8], mut out: &mut [u8]) -> Result<(), SampleError> {
     let old = matches!(raw, [0, second, ..] if second & 1 == 1);
-    let mut decoder = if old {
-        Lzw::new(BitOrder::Lsb, 8)
-    } else {
-        Lzw::with_tiff_size_switch(BitOrder::Msb, 8)
-    };
+    let mut decoder =
+        if old { Lzw::new(BitOrder::Lsb, 8) } else { Lzw::with_tiff_size_switch(BitOrder::Msb, 8) };
     while !out.is_empty() {
         let result = decoder.decode_bytes(raw, out);
         raw = &raw[result.consumed_in..];

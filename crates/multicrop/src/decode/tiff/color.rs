@@ -12,9 +12,7 @@ pub(super) fn to_bytes(packed: Vec<u8>, page: &Page) -> Vec<u8> {
             let high = usize::from(!page.big_endian);
             packed.as_chunks::<2>().0.iter().map(|bytes| bytes[high]).collect()
         }
-        bits => {
-            unpack(&packed, page.chunk_width, bits as u8, page.color == Color::Palette)
-        }
+        bits => unpack(&packed, page.chunk_width, bits as u8, page.color == Color::Palette),
     }
 }
 
@@ -67,13 +65,13 @@ pub(super) fn divide_by_alpha<const N: usize>(values: &mut [u8]) {
 }
 
 /// Red, green and blue of luma and chroma, by ITU-R BT.601 as JPEG uses it (T.871, section 7), in
-/// 16-bit fixed point.
+/// 16-bit fixed point. The factors are libtiff's, which computes them in `f32`.
 pub(super) fn rgb_of_ycbcr(mut values: Vec<u8>) -> Vec<u8> {
     for pixel in values.as_chunks_mut::<3>().0 {
         let [y, cb, cr] = pixel.map(i32::from);
         let (cb, cr) = (cb - 128, cr - 128);
         let round = |chroma: i32| (y + ((chroma + 0x8000) >> 16)).clamp(0, 255) as u8;
-        *pixel = [round(91_881 * cr), round(-22_554 * cb - 46_802 * cr), round(116_130 * cb)];
+        *pixel = [round(91_881 * cr), round(-22_553 * cb - 46_802 * cr), round(116_130 * cb)];
     }
     values
 }

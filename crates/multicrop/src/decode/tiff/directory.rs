@@ -58,6 +58,7 @@ impl<'a> Directory<'a> {
 
     fn entry(&self, at: usize, form: &Form) -> Option<Entry> {
         let number = |at, len| self.unsigned(at, len);
+        self.bytes.get(at..at + form.entry_len)?;
         let tag = number(at, 2)? as u16;
         let kind = number(at + 2, 2)? as u16;
         let count = usize::try_from(number(at + 4, form.offset_len)?).ok()?;

@@ -43,9 +43,7 @@ pub(super) fn decompress(
     }
     let mut values = match (found.layout, samples) {
         (Layout::Gray, 1) | (Layout::Rgb, 3) | (Layout::Rgba, 4) => found.values,
-        (Layout::Rgb, 4) if page.compression == chunk::WEBP => {
-            found.into_image(4)?.into_pixels()
-        }
+        (Layout::Rgb, 4) if page.compression == chunk::WEBP => found.into_image(4)?.into_pixels(),
         (layout, _) => {
             let form = format!("TIFF with {samples} samples in chunks of {layout:?}");
             return Err(unsupported(form));
@@ -57,11 +55,7 @@ pub(super) fn decompress(
 
 /// The chunk as a file that a JPEG decoder reads: with the shared tables, and with Adobe's marker, which
 /// says whether the samples are luma and chroma. In a TIFF the directory decides that.
-fn whole_file(
-    page: &Page,
-    directory: &Directory<'_>,
-    raw: &[u8],
-) -> Result<Vec<u8>, SampleError> {
+fn whole_file(page: &Page, directory: &Directory<'_>, raw: &[u8]) -> Result<Vec<u8>, SampleError> {
     let body = raw.strip_prefix(&START).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
     if page.samples_in_chunk() == 4 {
         return Err(unsupported("TIFF with JPEG of four samples"));

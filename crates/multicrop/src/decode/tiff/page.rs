@@ -193,7 +193,8 @@ impl Page {
         let offset = usize::try_from(self.offsets[index]).map_err(|_| outside())?;
         let from = bytes.get(offset..).ok_or_else(outside)?;
         // what is not compressed is as long as it must be, whatever the file says
-        let len = self.lengths.get(index).filter(|&&len| len > 0 && self.compression != chunk::NONE);
+        let len =
+            self.lengths.get(index).filter(|&&len| len > 0 && self.compression != chunk::NONE);
         match len {
             Some(&len) => usize::try_from(len).ok().and_then(|len| from.get(..len)),
             None => Some(from),
