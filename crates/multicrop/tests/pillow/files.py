@@ -279,10 +279,11 @@ def png_transparency(add):
                 value = array[5, 7] if variant < 2 else array[0, 0] ^ 1
                 before = [(b"tRNS", struct.pack(f">{len(value)}H", *value.tolist()))]
             truth = None
-            if bits in (2, 4) and color == 0:
-                # Pillow compares the stored value with the spread one
-                clear = np.where(array == value, 0, 255).astype(np.uint8)
-                truth = Image.fromarray(np.dstack([array * (255 // ((1 << bits) - 1)), clear]), "LA")
+            if color != 3 and bits in (2, 4, 16):
+                # the stored value counts; Pillow compares it with what is left in 8 bits
+                clear = np.where((array == value).all(2), 0, 255)
+                high = array >> 8 if bits == 16 else array * (255 // ((1 << bits) - 1))
+                truth = Image.fromarray(np.dstack([high, clear]).astype(np.uint8), "LA" if color == 0 else "RGBA")
             add(f"{color}-{bits}-{interlaced}-{variant}", png(array, color, bits, interlaced, before), truth)
 
 

@@ -181,10 +181,12 @@ impl Page {
         (self.chunk_width * self.samples_in_chunk() * self.bits).div_ceil(8)
     }
 
-    /// Rows that chunk `index` of a plane stores: a strip ends with the image, a tile does not.
+    /// Rows of chunk `index` of a plane that are read: a strip ends with the image, a tile does not.
     pub(super) fn rows(&self, index: usize) -> usize {
         let top = index / self.across() * self.chunk_height;
-        if self.tiled { self.chunk_height } else { self.chunk_height.min(self.height - top) }
+        // of what is not compressed, rows below the image may be missing
+        let whole = self.tiled && self.compression != chunk::NONE;
+        if whole { self.chunk_height } else { self.chunk_height.min(self.height - top) }
     }
 
     /// The compressed bytes of a chunk.
