@@ -184,8 +184,12 @@ pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
     if ours.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
 }
 
-/// What is said instead of a panic's message.
+/// What is said instead of a panic's message. Panics of image decoders are caught and counted as bad
+/// images, so nothing is said about them here.
 pub(crate) fn report_bug(info: &PanicHookInfo<'_>) {
+    if multicrop::guard::is_guarded() {
+        return;
+    }
     let text = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
     write_stderr(&format!(

@@ -76,6 +76,8 @@ pub struct Data {
     /// Decode JPEGs at a half, a quarter or an eighth of their size as long as the shorter side keeps
     /// this many pixels; none: at full size, as the reference does.
     pub reduced_for: Option<u32>,
+    /// Most pixels of an image; larger ones count as bad images. The default is Pillow's limit.
+    pub max_pixels: u64,
     /// Stop at the first unreadable image, which is otherwise counted and replaced.
     pub strict: bool,
 }
@@ -111,6 +113,7 @@ impl Default for Data {
             std: Self::normalization(3).1,
             orientation: true,
             reduced_for: None,
+            max_pixels: multicrop::decode::MAX_PIXELS,
             strict: false,
         }
     }
@@ -147,6 +150,7 @@ impl Data {
         if let Some(pixels) = self.reduced_for {
             check.at_least_one("data.reduced_for", pixels as usize)?;
         }
+        check.at_least_one("data.max_pixels", self.max_pixels as usize)?;
         check.range("data.aspect", self.aspect)?;
         check.range("data.blur_radius", self.blur_radius)?;
         let probabilities = [

@@ -66,7 +66,7 @@ impl Data {
 
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
-        let Self { channels, orientation, reduced_for, .. } = *self;
-        decode::Options { channels, orientation, reduced_for }
+        let Self { channels, orientation, reduced_for, max_pixels, .. } = *self;
+        decode::Options { channels, orientation, reduced_for, max_pixels }
     }
 }

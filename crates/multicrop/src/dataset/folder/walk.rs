@@ -16,7 +16,10 @@ use crate::decode;
 use crate::error::Error;
 
 /// Files of these names are taken as images without a look into them.
-const IMAGES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jfif"];
+const IMAGES: [&str; 14] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "jfif", "ppm", "pgm", "pbm", "pnm",
+    "btf",
+];
 /// Files of these names are not looked into: they often lie beside images.
 const OTHERS: [&str; 15] = [
     "cls", "csv", "gz", "html", "json", "md", "npy", "parquet", "pt", "tar", "tgz", "tsv", "txt",

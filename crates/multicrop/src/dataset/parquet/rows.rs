@@ -1,7 +1,6 @@
 //! Reads ranges of rows of one column.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,6 +142,6 @@ fn read<T: DataType>(
 /// What `read` returns, or an error if it panics: `parquet` 60 asserts some of what damaged files
 /// violate, such as offsets above zero. Nothing that `read` changes is used after that.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    let gave_up = |_| Err(ParquetError::General("its metadata contradict each other".into()));
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(gave_up)
+    let gave_up = || Err(ParquetError::General("its metadata contradict each other".into()));
+    crate::guard::guarded(read).unwrap_or_else(gave_up)
 }
