@@ -2,7 +2,7 @@
 //!
 //! | format | what is read | what it becomes |
 //! | --- | --- | --- |
-//! | JPEG | baseline and progressive, gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color; CMYK is taken as inverted, with or without Adobe's marker, as Pillow does |
+//! | JPEG | Huffman and arithmetic coding, sequential and progressive, any scans and sampling factors; gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color, with the pixels of Pillow, bit for bit; CMYK is taken as inverted, with or without Adobe's marker, as Pillow does |
 //! | PNG | 1 to 16 bits, gray, color, palette, alpha, interlaced | 16 bits: the high byte; transparent colors become alpha |
 //! | WebP | lossy, lossless, alpha | color or color with alpha |
 //! | TIFF | strips, tiles, planes; uncompressed, LZW, deflate, PackBits, fax 4, JPEG; 1, 2, 4, 8, 16 bits; gray, color, palette, CMYK, YCbCr, any number of bands | 16 bits: the high byte; premultiplied alpha is divided out |
@@ -10,7 +10,7 @@
 //! | GIF | all | color of the palette; where the frame leaves the screen free: the transparent, else the first color |
 //!
 //! Of animations and of files with several pages the first one is read. Samples that are signed,
-//! floating-point or wider than 16 bits, JPEG of more than 8 bits and arithmetic coding are refused.
+//! floating-point or wider than 16 bits, and JPEG of more than 8 bits or without losses, are refused.
 //!
 //! What is made of it means what Pillow's `Image.open(file).convert(mode)` means, for all modes from
 //! red, green and blue (`tests/decode.rs`). The exception is gray of 16 bits, which Pillow clips at
@@ -63,7 +63,7 @@ pub struct Options {
     /// Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest that leaves the shorter side this
     /// many pixels; `None` for all of it, which is exact.
     ///
-    /// Worthwhile for photographs of many megapixels: decoding takes a quarter less time, and
+    /// Worthwhile for photographs of many megapixels: decoding takes less time, and
     /// everything after it has up to 64 times fewer pixels. Crops become those of a softer image.
     pub reduced_for: Option<u32>,
 }
