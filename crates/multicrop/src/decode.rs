@@ -2,7 +2,7 @@
 //!
 //! | format | what is read | what it becomes |
 //! | --- | --- | --- |
-//! | JPEG | baseline and progressive, gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color; CMYK is taken as inverted, with or without Adobe's marker, as Pillow does |
+//! | JPEG | Huffman and arithmetic coding, sequential and progressive, any scans and sampling factors; gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color, with the pixels of Pillow, bit for bit; CMYK is taken as inverted, with or without Adobe's marker, as Pillow does |
 //! | PNG | 1 to 16 bits, gray, color, palette, alpha, interlaced | 16 bits: the high byte; transparent colors become alpha |
 //! | WebP | lossy, lossless, alpha | color or color with alpha |
 //! | TIFF, BigTIFF | strips, tiles, planes; uncompressed, LZW, deflate, PackBits, fax, JPEG, zstd, WebP; 1, 2, 4, 8, 16 bits; gray, color, palette, CMYK, YCbCr, any number of bands | 16 bits: the high byte; premultiplied alpha is divided out; extra samples are left out |
@@ -11,7 +11,8 @@
 //! | PBM, PGM, PPM | P1 to P6, any largest value | spread over 0..=255; more than 8 bits: the high byte |
 //!
 //! Of animations and of files with several pages the first one is read. What is not read is refused by
-//! its name: other image formats, TIFF samples that are signed, floating-point or wider than 16 bits.
+//! its name: other image formats, TIFF samples that are signed, floating-point or wider than 16 bits,
+//! JPEG of more than 8 bits or without losses.
 //!
 //! What is made of it means what Pillow's `Image.open(file).convert(mode)` means, for all modes from
 //! red, green and blue (`tests/decode.rs`). The exception is gray of 16 bits, which Pillow clips at
@@ -47,9 +48,6 @@ pub use signature::Format;
 /// image as a decompression bomb, twice its `MAX_IMAGE_PIXELS`.
 pub const MAX_PIXELS: u64 = 178_956_970;
 
-/// Most bytes of decoded samples, before they become what is wanted: 64 Mi pixels of 8 bytes.
-const MAX_BYTES: u64 = MAX_PIXELS * 8;
-
 /// The form in which images are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -69,7 +67,7 @@ pub struct Options {
     /// Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest that leaves the shorter side this
     /// many pixels; `None` for all of it, which is exact.
     ///
-    /// Worthwhile for photographs of many megapixels: decoding takes a quarter less time, and
+    /// Worthwhile for photographs of many megapixels: decoding takes less time, and
     /// everything after it has up to 64 times fewer pixels. Crops become those of a softer image.
     pub reduced_for: Option<u32>,
     /// Most pixels of an image; larger ones are refused before memory is taken.
@@ -103,6 +101,15 @@ pub fn format(start: &[u8]) -> Option<Format> {
 
 /// The image in these bytes, see the [module](self).
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image8, SampleError> {
+    decode_with_channels(bytes, options).map(|(image, _)| image)
+}
+
+/// The image in these bytes as [`decode`] returns it, and the channels that the file has; indices into
+/// a palette have those of its colors.
+pub fn decode_with_channels(
+    bytes: &[u8],
+    options: &Options,
+) -> Result<(Image8, usize), SampleError> {
     if bytes.is_empty() {
         return Err(SampleError::Empty);
     }
@@ -115,8 +122,13 @@ pub fn decode(bytes: &[u8], options: &Options) -> Result<Image8, SampleError> {
     // cost this image and not the run. All that they change is theirs and dropped on the way.
     let decoded = guarded(|| read(bytes, format, options));
     let decoded = decoded.unwrap_or_else(|| Err(damaged("its decoder gave up")))?;
+    let channels = match format {
+        Format::Tiff => tiff::channels(bytes),
+        _ => None,
+    };
+    let channels = channels.unwrap_or(decoded.samples.layout.len());
     let image = decoded.samples.into_image(options.channels)?;
-    Ok(orient::apply(image, decoded.orientation))
+    Ok((orient::apply(image, decoded.orientation), channels))
 }
 
 /// Brings an image to the number of channels that `options` asks for, as [`decode`] does: one channel
@@ -149,23 +161,10 @@ fn read(bytes: &[u8], format: Format, options: &Options) -> Result<Decoded, Samp
         Format::Bmp => bmp::read(bytes, options)?,
         Format::Dib => bmp::read_dib(bytes, options)?,
     };
-    if format == Format::Jpeg {
-        decoded.orientation = metadata::of_jpeg(bytes);
-    }
     if !options.orientation {
         decoded.orientation = Orientation::NoTransforms;
     }
     Ok(decoded)
-}
-
-/// The orientation in an EXIF block, that of the stored pixels if there is none.
-fn exif_orientation(exif: Option<&[u8]>) -> Orientation {
-    metadata::of_blocks(exif, None)
-}
-
-/// Refuses what would take too much memory, before it is taken.
-fn check_size(width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), SampleError> {
-    Options::default().check_size(width, height, bytes_per_pixel)
 }
 
 fn damaged(reason: impl Display) -> SampleError {

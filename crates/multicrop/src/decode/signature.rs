@@ -100,6 +100,16 @@ pub(super) fn unread(start: &[u8]) -> Option<&'static str> {
         (b"\x8BJNG", "JNG"),
         (&[0xD7, 0xCD, 0xC6, 0x9A], "WMF"),
         (b"/* XPM */", "XPM"),
+        (b"P7 332", "XV thumbnail"),
+        (b"BLP1", "BLP"),
+        (b"BLP2", "BLP"),
+        (b"FTEX", "FTEX"),
+        (b"DanM", "MSP"),
+        (b"LinS", "MSP"),
+        (&[0xB1, 0x68, 0xDE, 0x3A], "DCX"),
+        (&[0x80, 0xE8, 0, 0], "PIXAR raster"),
+        (b"\0\0\0\0\0\0\0\x04", "McIDAS area"),
+        (b"Image type: ", "IM"),
         (b"#define ", "XBM"),
     ];
     if let Some((_, name)) = known.iter().find(|(magic, _)| start.starts_with(magic)) {
@@ -107,6 +117,9 @@ pub(super) fn unread(start: &[u8]) -> Option<&'static str> {
     }
     match start {
         [0x0A, 0..=5, 0 | 1, 1 | 2 | 4 | 8, ..] => Some("PCX"),
+        [_, _, _, _, 0x11 | 0x12, 0xAF, ..] => Some("FLI or FLC"),
+        _ if start.get(20..24) == Some(b"GIMP") => Some("GIMP brush"),
+        _ if start.get(2048..2052) == Some(b"PCD_") => Some("Photo CD"),
         _ if is_svg(start) => Some("SVG"),
         _ => None,
     }

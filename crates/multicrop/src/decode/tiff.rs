@@ -46,6 +46,13 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     Ok(Decoded { samples, orientation })
 }
 
+/// Channels of the file, extra ones included: those of a palette's colors where it has one.
+pub(super) fn channels(bytes: &[u8]) -> Option<usize> {
+    let page = Page::read(&Directory::read(bytes).ok()?).ok()?;
+    let more = page.samples - page.color.samples();
+    Some(if page.color == Color::Palette { 3 + more } else { page.samples })
+}
+
 /// What the samples of a pixel mean, and how many of them are needed for it.
 fn meaning(page: &Page, wanted: usize) -> (Layout, usize) {
     let extra = page.extra.first().copied();

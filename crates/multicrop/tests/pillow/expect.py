@@ -53,6 +53,8 @@ class Manifest:
             path = self.out / f"{number}.file"
             path.write_bytes(data)
         entry["path"] = str(path)
+        if b"\xff\xd8\xff" in data:
+            entry.setdefault("tolerance", 4)  # JPEG, in a TIFF too
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

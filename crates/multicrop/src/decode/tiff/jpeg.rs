@@ -44,6 +44,8 @@ pub(super) fn decompress(
     let mut values = match (found.layout, samples) {
         (Layout::Gray, 1) | (Layout::Rgb, 3) | (Layout::Rgba, 4) => found.values,
         (Layout::Rgb, 4) if page.compression == chunk::WEBP => found.into_image(4)?.into_pixels(),
+        // the decoder of JPEG takes four samples as inverted inks, as they are in files of their own
+        (Layout::Cmyk, 4) => found.values.into_iter().map(|value| 255 - value).collect(),
         (layout, _) => {
             let form = format!("TIFF with {samples} samples in chunks of {layout:?}");
             return Err(unsupported(form));
@@ -57,9 +59,6 @@ pub(super) fn decompress(
 /// says whether the samples are luma and chroma. In a TIFF the directory decides that.
 fn whole_file(page: &Page, directory: &Directory<'_>, raw: &[u8]) -> Result<Vec<u8>, SampleError> {
     let body = raw.strip_prefix(&START).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
-    if page.samples_in_chunk() == 4 {
-        return Err(unsupported("TIFF with JPEG of four samples"));
-    }
     let transform = u8::from(page.color == Color::YCbCr);
     let mut file = START.to_vec();
     file.extend([0xFF, 0xEE, 0, 14]);
