@@ -1,36 +1,72 @@
 //! Bits of entropy-coded segments (T.81, F.2.2.5).
 //!
-//! The next bits stand at the top of a 64-bit window. A byte of 0 behind 0xFF is left out. A marker
+//! The next bits stand at the top of a 64-bit [`Window`]. A byte of 0 behind 0xFF is left out. A marker
 //! ends the data; zeros follow from there, as many as anyone reads, and are counted.
 
 use crate::error::Error;
 use crate::source::Source;
 
-/// A reader of bits, small enough to be copied into registers.
-#[derive(Debug, Clone, Copy)]
+/// The next bits. Decoders keep a copy of it in registers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Window {
+    bits: u64,
+    /// Bits that may be used.
+    count: u32,
+}
+
+impl Window {
+    /// The next `n` bits, 1 to 32; they stay.
+    #[inline(always)]
+    pub(crate) fn peek(self, n: u32) -> usize {
+        (self.bits >> (64 - n)) as usize
+    }
+
+    /// Drops `n` bits.
+    #[inline(always)]
+    pub(crate) fn consume(&mut self, n: u32) {
+        self.bits <<= n;
+        self.count = self.count.wrapping_sub(n);
+    }
+
+    /// `n` bits as an unsigned number, `n` from 1 to 16.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, n: u32) -> u32 {
+        let value = self.peek(n) as u32;
+        self.consume(n);
+        value
+    }
+
+    /// `size` bits as a signed number (T.81, F.2.2.1, EXTEND), `size` from 1 to 15.
+    #[inline(always)]
+    pub(crate) fn signed(&mut self, size: u32) -> i32 {
+        let negative = !((self.bits as i64 >> 63) as i32);
+        self.take(size) as i32 + (negative & (1 - (1 << size)))
+    }
+}
+
+/// A reader of bits.
+#[derive(Debug)]
 pub(crate) struct Bits<'a> {
     pub(crate) source: Source<'a>,
-    window: u64,
-    /// Bits in the window that may be used.
-    count: u32,
+    pub(crate) window: Window,
     /// Zeros that were put in behind the data since the last restart.
     padding: u32,
 }
 
 impl<'a> Bits<'a> {
     pub(crate) fn new(source: Source<'a>) -> Self {
-        Self { source, window: 0, count: 0, padding: 0 }
+        Self { source, window: Window::default(), padding: 0 }
     }
 
     /// Throws away what is left of the window.
     pub(crate) fn clear(&mut self) {
-        (self.window, self.count, self.padding) = (0, 0, 0);
+        (self.window, self.padding) = (Window::default(), 0);
     }
 
-    /// Fills the window to 32 bits or more: enough for one code of 16 bits and its value of 15.
+    /// Fills a window to 32 bits or more: enough for one code of 16 bits and its value of 15.
     #[inline(always)]
-    pub(crate) fn refill(&mut self) {
-        if self.count >= 32 {
+    pub(crate) fn refill(&mut self, window: &mut Window) {
+        if window.count >= 32 {
             return;
         }
         let pos = self.source.pos;
@@ -39,20 +75,20 @@ impl<'a> Bits<'a> {
             // the carry trick: a byte of `!word` is 0 where `word` has 0xFF
             let has_ff = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
             if has_ff == 0 && self.source.marker == 0 {
-                self.window |= word >> self.count;
-                let bytes = (63 - self.count) >> 3;
+                window.bits |= word >> window.count;
+                let bytes = (63 - window.count) >> 3;
                 self.source.pos = pos + bytes as usize;
-                self.count += 8 * bytes;
+                window.count += 8 * bytes;
                 return;
             }
         }
-        *self = self.refill_by_bytes();
+        *window = self.refill_by_bytes(*window);
     }
 
     #[cold]
     #[inline(never)]
-    fn refill_by_bytes(mut self) -> Self {
-        while self.count <= 56 {
+    fn refill_by_bytes(&mut self, mut window: Window) -> Window {
+        while window.count <= 56 {
             let byte = match self.next_byte() {
                 Some(byte) => byte,
                 None => {
@@ -61,11 +97,11 @@ impl<'a> Bits<'a> {
                 }
             };
             // the bits behind `count` may hold a part of this byte already
-            self.window &= !(u64::MAX.checked_shr(self.count).unwrap_or(0));
-            self.window |= u64::from(byte) << (56 - self.count);
-            self.count += 8;
+            window.bits &= !(u64::MAX >> window.count);
+            window.bits |= u64::from(byte) << (56 - window.count);
+            window.count += 8;
         }
-        self
+        window
     }
 
     /// The next byte of data, `None` at a marker or at the end of the file.
@@ -92,47 +128,17 @@ impl<'a> Bits<'a> {
         None
     }
 
-    /// The next `n` bits, 1 to 32; they stay.
-    #[inline(always)]
-    pub(crate) fn peek(&self, n: u32) -> usize {
-        (self.window >> (64 - n)) as usize
-    }
-
-    /// Drops `n` bits.
-    #[inline(always)]
-    pub(crate) fn consume(&mut self, n: u32) {
-        self.window <<= n;
-        self.count = self.count.wrapping_sub(n);
-    }
-
     /// One bit.
     #[inline(always)]
-    pub(crate) fn bit(&mut self) -> bool {
-        self.refill();
-        let bit = self.window >> 63 != 0;
-        self.consume(1);
-        bit
-    }
-
-    /// `n` bits as an unsigned number, `n` from 1 to 16.
-    #[inline(always)]
-    pub(crate) fn take(&mut self, n: u32) -> u32 {
-        let value = self.peek(n) as u32;
-        self.consume(n);
-        value
-    }
-
-    /// `size` bits as a signed number (T.81, F.2.2.1, EXTEND), `size` from 1 to 15.
-    #[inline(always)]
-    pub(crate) fn signed(&mut self, size: u32) -> i32 {
-        let negative = !((self.window as i64 >> 63) as i32);
-        self.take(size) as i32 + (negative & (1 - (1 << size)))
+    pub(crate) fn bit(&mut self, window: &mut Window) -> bool {
+        self.refill(window);
+        window.take(1) != 0
     }
 
     /// True if bits were read that the data do not have.
     #[inline(always)]
     pub(crate) fn is_overrun(&self) -> bool {
-        self.count < self.padding
+        self.window.count < self.padding
     }
 
     /// An error if bits were read behind the end of the file, which no marker announced.
@@ -146,7 +152,7 @@ impl<'a> Bits<'a> {
 
     /// True if a marker or at least 7 bytes follow what was read so far.
     pub(crate) fn has_more(&self) -> bool {
-        let in_window = self.count.saturating_sub(self.padding) as usize / 8;
+        let in_window = self.window.count.saturating_sub(self.padding) as usize / 8;
         self.source.marker != 0 || in_window + (self.source.data.len() - self.source.pos) >= 7
     }
 }
@@ -155,18 +161,22 @@ impl<'a> Bits<'a> {
 mod tests {
     use super::*;
 
-    fn bits(data: &[u8]) -> Bits<'_> {
-        Bits::new(Source::new(data, 0))
+    fn take(bits: &mut Bits<'_>, n: u32) -> u32 {
+        let mut window = bits.window;
+        bits.refill(&mut window);
+        let value = window.take(n);
+        bits.window = window;
+        value
     }
 
     #[test]
     fn stuffed_zeros_are_left_out_and_a_marker_ends_the_data() {
-        let mut bits = bits(&[0xAB, 0xFF, 0x00, 0x12, 0xFF, 0xD9, 0x77]);
-        bits.refill();
-        assert_eq!(bits.take(16), 0xABFF);
-        assert_eq!(bits.take(8), 0x12);
+        let data = [0xAB, 0xFF, 0x00, 0x12, 0xFF, 0xD9, 0x77];
+        let mut bits = Bits::new(Source::new(&data, 0));
+        assert_eq!(take(&mut bits, 16), 0xABFF);
+        assert_eq!(take(&mut bits, 8), 0x12);
         assert!(!bits.is_overrun());
-        assert_eq!(bits.take(1), 0);
+        assert_eq!(take(&mut bits, 1), 0);
         assert!(bits.is_overrun());
         assert_eq!(bits.source.marker, 0xD9);
         assert_eq!(bits.check_end(), Ok(()), "the marker says that it ends here");
@@ -174,29 +184,27 @@ mod tests {
 
     #[test]
     fn words_and_single_bytes_give_the_same_bits() {
-        let data: Vec<u8> = (0..40).map(|i| i * 37 % 251).collect();
-        let mut reader = bits(&data);
+        let data: Vec<u8> = (0..40).map(|i| (i * 37 % 251) as u8).collect();
+        let mut bits = Bits::new(Source::new(&data, 0));
         let mut seen = Vec::new();
         for n in [3, 13, 7, 1, 16, 11, 5, 8].repeat(5) {
-            reader.refill();
-            let value = reader.take(n);
+            let value = take(&mut bits, n);
             seen.extend((0..n).rev().map(|bit| (value >> bit & 1) as u8));
         }
         let all = data.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-        assert!(all.zip(&seen).all(|(a, &b)| a == b));
-        assert_eq!(reader.check_end(), Ok(()));
-        for _ in 0..5 {
-            reader.bit();
-        }
-        assert!(reader.check_end().is_err());
+        assert!(all.eq(seen));
+        assert_eq!(bits.check_end(), Ok(()));
+        take(&mut bits, 1);
+        assert!(bits.check_end().is_err());
     }
 
     #[test]
     fn numbers_with_a_leading_zero_are_negative() {
-        let mut bits = bits(&[0b0010_1101, 0, 0, 0, 0, 0, 0, 0, 0]);
-        bits.refill();
-        assert_eq!(bits.signed(3), -6);
-        assert_eq!(bits.signed(2), -2);
-        assert_eq!(bits.signed(3), 5);
+        let mut bits = Bits::new(Source::new(&[0b0010_1101; 9], 0));
+        let mut window = bits.window;
+        bits.refill(&mut window);
+        assert_eq!(window.signed(3), -6);
+        assert_eq!(window.signed(2), -2);
+        assert_eq!(window.signed(3), 5);
     }
 }

@@ -210,9 +210,8 @@ fn rows<'a, C: Coder<'a>>(
         for column in 0..columns {
             let is_there = coder.begin()?;
             for &(slot, index, x, y) in &blocks {
-                let (h, v) = (components[index].h, components[index].v);
-                let place = (row * v + y, column * h + x);
-                output.strips[index].decode(place, |lane| is_there && coder.block(slot, lane));
+                let place = (column * components[index].h + x, y);
+                output.strips[index].decode(row, place, |lane| is_there && coder.block(slot, lane));
             }
             coder.end()?;
         }
@@ -224,11 +223,11 @@ fn rows<'a, C: Coder<'a>>(
 /// Puts all blocks of MCU row `row` into the strips.
 fn put_row(output: &mut Output, components: &[Component], row: usize) {
     for (component, strip) in components.iter().zip(&mut output.strips) {
-        for y in row * component.v..(row + 1) * component.v {
-            let start = y * component.stride_blocks;
+        for y in 0..component.v {
+            let start = (row * component.v + y) * component.stride_blocks;
             let blocks = &component.coefficients[start..start + component.blocks.0];
             for (column, block) in blocks.iter().enumerate() {
-                strip.put(y, column, block);
+                strip.put(row, (column, y), block);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The next nine bits look up a symbol, and the value of a coefficient too where code and value
 //! together fit in nine bits. Longer codes compare with the largest code of each length.
 
-use crate::bits::Bits;
+use crate::bits::Window;
 use crate::error::Error;
 
 /// Bits of the look-up.
@@ -67,30 +67,30 @@ impl Table {
 
     /// What the next bits say, see [`Table::look`]: the bits of a known entry are still there.
     #[inline(always)]
-    pub(crate) fn look(&self, bits: &Bits<'_>) -> u32 {
-        self.look[bits.peek(LOOK)]
+    pub(crate) fn look(&self, window: Window) -> u32 {
+        self.look[window.peek(LOOK)]
     }
 
     /// The symbol of the next code. Needs 17 bits in the window.
     #[inline(always)]
-    pub(crate) fn symbol(&self, bits: &mut Bits<'_>) -> u32 {
-        let entry = self.look(bits);
+    pub(crate) fn symbol(&self, window: &mut Window) -> u32 {
+        let entry = self.look(*window);
         let (symbol, length) = match entry {
-            0 => self.long(bits),
+            0 => self.long(*window),
             _ if entry >> 16 == 0 => (entry >> 8 & 0xFF, entry & 0x1F),
             // `length` counts the value's bits too, which stay
             _ => (entry >> 8 & 0xFF, (entry & 0x1F) - (entry >> 8 & 0xF)),
         };
-        bits.consume(length);
+        window.consume(length);
         symbol
     }
 
     /// Symbol and length of a code that is longer than the look-up, 0 if there is none.
     #[cold]
     #[inline(never)]
-    pub(crate) fn long(&self, bits: &Bits<'_>) -> (u32, u32) {
+    pub(crate) fn long(&self, window: Window) -> (u32, u32) {
         for length in LOOK + 1..=16 {
-            let code = bits.peek(length) as i32;
+            let code = window.peek(length) as i32;
             if code <= self.largest[length as usize] {
                 let index = (code + self.offset[length as usize]) as usize & 0xFF;
                 return (u32::from(self.symbols[index]), length);
@@ -164,6 +164,7 @@ const AC_CHROMA: [u8; 162] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bits::Bits;
     use crate::source::Source;
 
     #[test]
@@ -180,8 +181,9 @@ mod tests {
                         [high, low, 0, 0, 0, 0, 0, 0, 0].map(|b| if b == 255 { 254 } else { b });
                     if data[..2] == [high, low] {
                         let mut bits = Bits::new(Source::new(&data, 0));
-                        bits.refill();
-                        assert_eq!(table.symbol(&mut bits), u32::from(code.symbols[index]));
+                        let mut window = bits.window;
+                        bits.refill(&mut window);
+                        assert_eq!(table.symbol(&mut window), u32::from(code.symbols[index]));
                     }
                     next += 1;
                     index += 1;

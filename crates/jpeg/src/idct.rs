@@ -40,61 +40,65 @@ pub(crate) const fn fix(x: f64) -> i32 {
 dispatch::kernel! {
     /// Samples of 16 blocks: each row of a block as eight bytes in the order of memory.
     pub(crate) fn inverse(coefficients: &Coefficients, quant: &Quant, rows: &mut [[u64; LANES]; 8]) {
+        let mut values = [[0; LANES]; 64];
+        let largest = scale(coefficients, quant, &mut values);
         let mut half = [[0; LANES]; 64];
         for column in 0..8 {
-            let x = std::array::from_fn(|k| scaled(&coefficients[8 * k + column], quant[8 * k + column]));
-            let y = eight::<{ FRACTION - KEPT }>(&x);
-            for (row, y) in y.iter().enumerate() {
-                half[8 * row + column] = *y;
-            }
+            eight::<8, { FRACTION - KEPT }>(&values, column, &mut half, column);
         }
-        wrap_flat_columns(coefficients, quant, &mut half);
-        for (row, out) in rows.iter_mut().enumerate() {
-            let x = std::array::from_fn(|column| half[8 * row + column]);
-            *out = eight_bytes(&eight::<{ FRACTION + KEPT + 3 }>(&x));
+        if largest >= 1 << (15 - KEPT) {
+            wrap_flat_columns(coefficients, &values, &mut half);
         }
+        for row in 0..8 {
+            // column by column, because `pack` joins columns
+            eight::<1, { FRACTION + KEPT + 3 }>(&half, 8 * row, &mut values, row);
+        }
+        pack(&values, rows);
     }
 }
 
-/// Coefficients times their step.
+/// Coefficients times their step. Returns a number that is as large as the largest in the first row.
 #[inline(always)]
-fn scaled(values: &Lanes, step: u16) -> Lanes {
-    values.map(|value| value.wrapping_mul(step as i16))
-}
-
-/// Redoes columns whose first coefficient is so large that it matters how it is scaled: in blocks
-/// that have coefficients in the first row alone, it wraps at 16 bits instead of saturating.
-#[inline(always)]
-fn wrap_flat_columns(coefficients: &Coefficients, quant: &Quant, half: &mut Coefficients) {
-    let mut largest = 0;
-    for (values, &step) in coefficients[..8].iter().zip(quant) {
-        for value in scaled(values, step) {
-            largest |= value ^ (value >> 15);
+fn scale(coefficients: &Coefficients, quant: &Quant, scaled: &mut Coefficients) -> i16 {
+    for (k, out) in scaled.iter_mut().enumerate() {
+        for lane in 0..LANES {
+            out[lane] = coefficients[k][lane].wrapping_mul(quant[k] as i16);
         }
     }
-    if largest >= 1 << (15 - KEPT) {
-        wrap_flat_columns_in_need(coefficients, quant, half);
+    let mut largest = [0; LANES];
+    for values in &scaled[..8] {
+        for lane in 0..LANES {
+            largest[lane] |= values[lane] ^ (values[lane] >> 15);
+        }
     }
+    largest.iter().fold(0, |all, value| all | value)
 }
 
+/// Redoes columns whose first value is so large that it matters how it is scaled: in blocks that have
+/// coefficients in the first row alone, it wraps at 16 bits instead of saturating.
 #[cold]
 #[inline(never)]
-fn wrap_flat_columns_in_need(coefficients: &Coefficients, quant: &Quant, half: &mut Coefficients) {
+fn wrap_flat_columns(coefficients: &Coefficients, scaled: &Coefficients, half: &mut Coefficients) {
     for lane in 0..LANES {
         if coefficients[8..].iter().all(|values| values[lane] == 0) {
             for (i, value) in half.iter_mut().enumerate() {
-                value[lane] = coefficients[i % 8][lane].wrapping_mul(quant[i % 8] as i16) << KEPT;
+                value[lane] = scaled[i % 8][lane] << KEPT;
             }
         }
     }
 }
 
-/// One transform of eight values in each lane, divided by `2^SHIFT` and rounded.
+/// One transform of eight values in each lane, divided by `2^SHIFT` and rounded. The values are those
+/// at `from`, `from + STEP`, …; the results go to `to`, `to + 8`, ….
 #[inline(always)]
-fn eight<const SHIFT: u32>(x: &[Lanes; 8]) -> [Lanes; 8] {
-    let mut y = [[0; LANES]; 8];
+fn eight<const STEP: usize, const SHIFT: u32>(
+    values: &Coefficients,
+    from: usize,
+    results: &mut Coefficients,
+    to: usize,
+) {
     for lane in 0..LANES {
-        let x: [i16; 8] = std::array::from_fn(|k| x[k][lane]);
+        let x: [i16; 8] = std::array::from_fn(|k| values[(from + k * STEP) & 63][lane]);
         // even part
         let [x2, x6] = [i32::from(x[2]), i32::from(x[6])];
         let rotated = [
@@ -125,11 +129,17 @@ fn eight<const SHIFT: u32>(x: &[Lanes; 8]) -> [Lanes; 8] {
             x7 * (fix(0.298_631_336) - fix(0.899_976_223)) - x1 * fix(0.899_976_223) + shared[0],
         ];
         for i in 0..4 {
-            y[i][lane] = saturate(even[i].wrapping_add(odd[i]) >> SHIFT);
-            y[7 - i][lane] = saturate(even[i].wrapping_sub(odd[i]) >> SHIFT);
+            let (low, high) = ((to + 8 * i) & 63, (to + 8 * (7 - i)) & 63);
+            results[low][lane] = saturate(even[i].wrapping_add(odd[i]) >> SHIFT);
+            results[high][lane] = saturate(even[i].wrapping_sub(odd[i]) >> SHIFT);
         }
     }
-    y
+}
+
+/// Coefficients of one position times their step.
+#[inline(always)]
+fn scaled(values: &Lanes, step: u16) -> Lanes {
+    values.map(|value| value.wrapping_mul(step as i16))
 }
 
 #[inline(always)]
@@ -143,23 +153,24 @@ pub(crate) fn sample(value: i16) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
-/// The eight samples of each lane as one number, the first one lowest.
+/// The eight samples of each row and lane as one number, the first one lowest; `values` are column by
+/// column. Neighbors are joined two by two, in loops long enough for the compiler to vectorize them.
 #[inline(always)]
-fn eight_bytes(values: &[Lanes; 8]) -> [u64; LANES] {
-    let mut pairs = [[0_u16; LANES]; 4];
-    for (pair, values) in pairs.iter_mut().zip(values.as_chunks::<2>().0) {
-        for lane in 0..LANES {
-            let [low, high] = [values[0][lane], values[1][lane]].map(|v| u16::from(sample(v)));
-            pair[lane] = low | high << 8;
+fn pack(values: &Coefficients, rows: &mut [[u64; LANES]; 8]) {
+    const N: usize = 8 * LANES;
+    let mut pairs = [[0_u16; N]; 4];
+    for (pair, columns) in pairs.iter_mut().zip(values.as_flattened().as_chunks::<{ 2 * N }>().0) {
+        let (low, high) = columns.split_at(N);
+        for ((pair, &low), &high) in pair.iter_mut().zip(low).zip(high) {
+            *pair = u16::from(sample(low)) | u16::from(sample(high)) << 8;
         }
     }
-    let mut fours = [[0_u32; LANES]; 2];
-    for (four, pairs) in fours.iter_mut().zip(pairs.as_chunks::<2>().0) {
-        for lane in 0..LANES {
-            four[lane] = u32::from(pairs[0][lane]) | u32::from(pairs[1][lane]) << 16;
-        }
+    let [a, b, c, d] = &pairs;
+    let pairs = a.iter().zip(b).zip(c.iter().zip(d));
+    for (row, ((&a, &b), (&c, &d))) in rows.as_flattened_mut().iter_mut().zip(pairs) {
+        let [low, high] = [(a, b), (c, d)].map(|(a, b)| u32::from(a) | u32::from(b) << 16);
+        *row = u64::from(low) | u64::from(high) << 32;
     }
-    std::array::from_fn(|lane| u64::from(fours[0][lane]) | u64::from(fours[1][lane]) << 32)
 }
 
 /// The sample of a block that has nothing but a DC coefficient, as the transforms of 8 × 8 and 4 × 4

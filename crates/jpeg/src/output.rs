@@ -75,7 +75,7 @@ impl Output {
             size: geometry.output,
             rows: geometry.max.1 * geometry.scale.side(),
             held: if looks_ahead { geometry.max.1 } else { 0 },
-            pixels: Vec::with_capacity(width * height * color_of(space).channels()),
+            pixels: vec![0; width * height * color_of(space).channels()],
         })
     }
 
@@ -93,19 +93,17 @@ impl Output {
     }
 
     fn emit_row(&mut self, y: usize) {
-        let (width, channels) = (self.size.0, color_of(self.space).channels());
-        let start = self.pixels.len();
+        let bytes = self.size.0 * color_of(self.space).channels();
+        let out = &mut self.pixels[y * bytes..(y + 1) * bytes];
         let components = self.methods.iter().zip(&self.strips).zip(&mut self.lines);
         let mut rows =
-            components.map(|((method, strip), line)| &method.row(strip, y, line)[..width]);
+            components.map(|((method, strip), line)| &method.row(strip, y, line)[..self.size.0]);
         let mut next = || rows.next().unwrap_or_default();
         if self.space == Space::Gray {
-            self.pixels.extend_from_slice(next());
+            out.copy_from_slice(next());
             return;
         }
         let (a, b, c) = (next(), next(), next());
-        self.pixels.resize(start + width * channels, 0);
-        let out = &mut self.pixels[start..];
         match self.space {
             Space::Gray => {}
             Space::YCbCr => color::rgb_of_ycbcr(a, b, c, out.as_chunks_mut().0),

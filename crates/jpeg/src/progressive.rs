@@ -1,6 +1,6 @@
 //! Progressive Huffman coding (T.81, G.1.2 and G.2): spectral bands, and bits one after the other.
 
-use crate::bits::Bits;
+use crate::bits::{Bits, Window};
 use crate::error::Error;
 use crate::header::{Scan, Tables, ZIGZAG};
 use crate::huffman::Table;
@@ -77,23 +77,26 @@ impl<'a> Progressive<'a> {
     }
 
     fn dc_first(&mut self, slot: usize, sink: &mut impl Sink) {
-        let bits = &mut self.bits;
-        bits.refill();
-        let size = self.tables[slot].symbol(bits);
-        let difference = if size == 0 { 0 } else { bits.signed(size) };
+        let mut window = self.bits.window;
+        self.bits.refill(&mut window);
+        let size = self.tables[slot].symbol(&mut window);
+        let difference = if size == 0 { 0 } else { window.signed(size) };
+        self.bits.window = window;
         self.last[slot] = self.last[slot].wrapping_add(difference);
         sink.set(0, (self.last[slot] << self.low) as i16);
     }
 
     fn dc_refine(&mut self, sink: &mut impl Sink) {
-        if self.bits.bit() {
+        let mut window = self.bits.window;
+        if self.bits.bit(&mut window) {
             sink.set(0, sink.get(0) | 1 << self.low);
         }
+        self.bits.window = window;
     }
 
     /// Reads how many blocks have no further coefficient, this one included (T.81, table G.1).
-    fn read_run(bits: &mut Bits<'_>, size: u32) -> u32 {
-        (1 << size) + if size == 0 { 0 } else { bits.take(size) }
+    fn read_run(window: &mut Window, size: u32) -> u32 {
+        (1 << size) + if size == 0 { 0 } else { window.take(size) }
     }
 
     fn ac_first(&mut self, sink: &mut impl Sink) {
@@ -101,40 +104,42 @@ impl<'a> Progressive<'a> {
             self.run -= 1;
             return;
         }
-        let mut bits = self.bits;
+        let bits = &mut self.bits;
+        let mut window = bits.window;
         let (mut k, last) = self.band;
         while k <= last {
-            bits.refill();
-            let symbol = self.tables[0].symbol(&mut bits);
+            bits.refill(&mut window);
+            let symbol = self.tables[0].symbol(&mut window);
             let (run, size) = (symbol >> 4, symbol & 0xF);
             if size != 0 {
                 k += run as usize;
-                let value = bits.signed(size);
+                let value = window.signed(size);
                 sink.set(usize::from(ZIGZAG[k & 127]), (value << self.low) as i16);
                 k += 1;
             } else if run == 15 {
                 k += 16;
             } else {
-                self.run = Self::read_run(&mut bits, run) - 1;
+                self.run = Self::read_run(&mut window, run) - 1;
                 break;
             }
         }
-        self.bits = bits;
+        bits.window = window;
     }
 
     /// Corrects coefficients and adds new ones (T.81, G.1.2.3 and figure G.7).
     fn ac_refine(&mut self, sink: &mut impl Sink) {
-        let mut bits = self.bits;
+        let bits = &mut self.bits;
+        let mut window = bits.window;
         let (mut k, last) = self.band;
         let one = 1_i16 << self.low;
         while k <= last && self.run == 0 {
-            bits.refill();
-            let symbol = self.tables[0].symbol(&mut bits);
+            bits.refill(&mut window);
+            let symbol = self.tables[0].symbol(&mut window);
             let (mut zeros, size) = (symbol >> 4, symbol & 0xF);
             let value = if size != 0 {
-                if bits.bit() { one } else { -one }
+                if bits.bit(&mut window) { one } else { -one }
             } else if zeros != 15 {
-                self.run = Self::read_run(&mut bits, zeros);
+                self.run = Self::read_run(&mut window, zeros);
                 break;
             } else {
                 0
@@ -142,7 +147,7 @@ impl<'a> Progressive<'a> {
             while k <= last {
                 let position = usize::from(ZIGZAG[k & 127]);
                 if sink.get(position) != 0 {
-                    correct(&mut bits, sink, position, one);
+                    correct(bits, &mut window, sink, position, one);
                 } else if zeros == 0 {
                     break;
                 } else {
@@ -158,19 +163,25 @@ impl<'a> Progressive<'a> {
         if self.run > 0 {
             for &position in ZIGZAG.get(k..=last).unwrap_or_default() {
                 if sink.get(usize::from(position)) != 0 {
-                    correct(&mut bits, sink, usize::from(position), one);
+                    correct(bits, &mut window, sink, usize::from(position), one);
                 }
             }
             self.run -= 1;
         }
-        self.bits = bits;
+        bits.window = window;
     }
 }
 
 /// Reads the next bit of a coefficient that is not zero.
 #[inline(always)]
-fn correct(bits: &mut Bits<'_>, sink: &mut impl Sink, position: usize, one: i16) {
-    if bits.bit() {
+fn correct(
+    bits: &mut Bits<'_>,
+    window: &mut Window,
+    sink: &mut impl Sink,
+    position: usize,
+    one: i16,
+) {
+    if bits.bit(window) {
         let value = sink.get(position);
         if value & one == 0 {
             let change = if value >= 0 { one } else { -one };

@@ -63,27 +63,28 @@ impl<'a> Coder<'a> for Sequential<'a> {
     #[inline(always)]
     fn block(&mut self, slot: usize, sink: &mut impl Sink) -> bool {
         let component = &mut self.components[slot];
-        let mut bits = self.bits;
-        bits.refill();
-        let size = component.dc.symbol(&mut bits);
-        let difference = if size == 0 { 0 } else { bits.signed(size) };
+        let bits = &mut self.bits;
+        let mut window = bits.window;
+        bits.refill(&mut window);
+        let size = component.dc.symbol(&mut window);
+        let difference = if size == 0 { 0 } else { window.signed(size) };
         component.last = component.last.wrapping_add(difference);
         sink.set(0, component.last as i16);
         let ac = &component.ac;
         let mut k = 1;
         while k < 64 {
-            bits.refill();
-            let entry = ac.look(&bits);
+            bits.refill(&mut window);
+            let entry = ac.look(window);
             if entry >> 16 != 0 {
                 k += (entry >> 12 & 0xF) as usize;
-                bits.consume(entry & 0x1F);
+                window.consume(entry & 0x1F);
                 sink.set(usize::from(ZIGZAG[k & 127]), (entry >> 16) as i16);
                 k += 1;
                 continue;
             }
             let (symbol, length) =
-                if entry == 0 { ac.long(&bits) } else { (entry >> 8, entry & 0x1F) };
-            bits.consume(length);
+                if entry == 0 { ac.long(window) } else { (entry >> 8, entry & 0x1F) };
+            window.consume(length);
             let (run, size) = ((symbol >> 4) as usize, symbol & 0xF);
             if size == 0 {
                 if run != 15 {
@@ -93,11 +94,11 @@ impl<'a> Coder<'a> for Sequential<'a> {
                 continue;
             }
             k += run;
-            let value = bits.signed(size);
+            let value = window.signed(size);
             sink.set(usize::from(ZIGZAG[k & 127]), value as i16);
             k += 1;
         }
-        self.bits = bits;
+        bits.window = window;
         k > 1
     }
 

@@ -105,7 +105,7 @@ pub(crate) fn put_row(
                 let dc = neighbors(component, lines, column);
                 let mut block = *block(component, at, column);
                 estimate(&mut block, &dc, &quant, &unknown);
-                strip.put(at, column, &block);
+                strip.put(row, (column, y), &block);
             }
         }
     }

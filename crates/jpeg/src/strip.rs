@@ -71,21 +71,17 @@ impl Strip {
         &self.samples[start..start + self.size.0]
     }
 
-    /// Where the block of this row and column starts, the row counted from the image's first.
-    #[inline(always)]
-    fn place(&self, row: usize, column: usize) -> usize {
-        row * self.side % (2 * self.rows) * self.stride + column * self.side
-    }
-
     /// Takes a block whose coefficients `decode` writes. They are zero before, and it returns whether
-    /// any but the first may have changed.
+    /// any but the first may have changed. `mcu_row` counts rows of MCUs, `y` rows of blocks in it.
     #[inline(always)]
     pub(crate) fn decode(
         &mut self,
-        (row, column): (usize, usize),
+        mcu_row: usize,
+        (column, y): (usize, usize),
         decode: impl FnOnce(&mut Lane<'_>) -> bool,
     ) {
-        let place = self.place(row, column);
+        let row = (mcu_row % 2) * self.rows + y * self.side;
+        let place = row * self.stride + column * self.side;
         let batch = &mut self.batch;
         let lane = batch.len & (LANES - 1);
         let mut sink = Lane { coefficients: &mut batch.coefficients, lane };
@@ -102,8 +98,8 @@ impl Strip {
     }
 
     /// Takes a block that is known.
-    pub(crate) fn put(&mut self, row: usize, column: usize, block: &Block) {
-        self.decode((row, column), |lane| {
+    pub(crate) fn put(&mut self, mcu_row: usize, place: (usize, usize), block: &Block) {
+        self.decode(mcu_row, place, |lane| {
             let mut any = 0;
             lane.set(0, block[0]);
             for (position, &value) in block.iter().enumerate().skip(1) {
