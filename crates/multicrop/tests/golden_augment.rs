@@ -164,7 +164,7 @@ mod golden {
         let fixture = Fixture::open();
         fixture.expect_changed("hflip", flip::apply);
         fixture.expect_changed("grey", grayscale::apply);
-        fixture.expect_changed("solarise", solarize::apply);
+        fixture.expect_changed("solarise", |image| solarize::apply(image, solarize::THRESHOLD));
     }
 
     #[goldens::test(augment)]
@@ -190,7 +190,7 @@ mod golden {
                 jitter: value["jitter"].is_object().then(|| jitter(&value["jitter"])),
                 grayscale: flag("grey"),
                 blur: value["blur"].as_f64(),
-                solarize: flag("solarise"),
+                solarize: flag("solarise").then_some(solarize::THRESHOLD),
             };
             fixture.expect(&format!("pipeline/{i}"), &parameters.apply(&photo));
         }
@@ -271,7 +271,7 @@ mod golden {
                 }
                 "blur" => blur::apply(&mut image, self.value),
                 "grayscale" => grayscale::apply(&mut image),
-                "solarize" => solarize::apply(&mut image),
+                "solarize" => solarize::apply(&mut image, solarize::THRESHOLD),
                 change => color_jitter::apply(&only(change, self.value), &mut image),
             }
             image
