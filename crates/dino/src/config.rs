@@ -15,7 +15,8 @@ mod optim;
 mod run;
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ impl Config {
             layers.keep_preset_horizon();
         }
         if let Some(path) = file {
-            let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+            let text = read_text(path)?;
             let origin = |line| Origin::File { path: path.to_owned(), line };
             layers.add_text(&text, path, origin)?;
         }
@@ -108,7 +109,7 @@ impl Config {
     /// # Errors
     /// As [`Config::resolve`].
     pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        let text = read_text(path)?;
         let mut layers = Layers::default();
         layers.add_text(&text, path, |line| Origin::Run { path: path.to_owned(), line })?;
         layers.add_sets(sets)?;
@@ -135,6 +136,11 @@ impl Config {
     /// Who wrote `key` (with its section, such as `optim.lr`).
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.of(key)
+    }
+
+    /// Every key with its section, such as `optim.lr`.
+    pub fn keys() -> Vec<String> {
+        layers::known_keys()
     }
 
     /// The configuration as TOML, every key written out (options that are off are left out).
@@ -191,6 +197,30 @@ impl Config {
         pairs.sort_unstable();
         pairs
     }
+}
+
+/// Most bytes of a configuration: a hundred times what one with every key has.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// The text of a configuration file. A pipe or device is read only where the shell made it, for
+/// `--config /dev/stdin` or `--config <(command)`: any other may have nobody who writes, or no end.
+fn read_text(path: &Path) -> Result<String> {
+    let refuse =
+        |reason: &str| Error::NoConfig { path: path.to_owned(), reason: reason.to_owned() };
+    let kind = fs::metadata(path).map_err(io_error("read", path))?;
+    let of_shell = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+    if kind.is_dir() {
+        return Err(refuse("it is a folder"));
+    }
+    if !kind.is_file() && !of_shell.iter().any(|prefix| path.starts_with(prefix)) {
+        return Err(refuse("it is a pipe or a device, not a file"));
+    }
+    let (mut bytes, file) = (Vec::new(), File::open(path).map_err(io_error("read", path))?);
+    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(refuse("it is longer than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| refuse("it is no text in UTF-8"))
 }
 
 /// A key in which two configurations differ.

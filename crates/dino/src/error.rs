@@ -58,6 +58,14 @@ pub enum Error {
         /// What the parser says.
         message: String,
     },
+    /// Something that cannot be read as a configuration.
+    #[error("`{}` is no configuration: {reason}", path.display())]
+    NoConfig {
+        /// What was given.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A `--set` without an equals sign or without a key.
     #[error("`--set {text}` is no `key=value`")]
     SetSyntax {
@@ -107,6 +115,23 @@ pub enum Error {
         images: usize,
         /// `optim.batch_size`.
         batch_size: usize,
+    },
+    /// A run that does not fit into the machine's memory.
+    #[error(
+        "{what} needs about {needs} of memory{}, but this machine has {has} free",
+        parts.as_ref().map(|parts| format!(" ({parts})")).unwrap_or_default()
+    )]
+    TooLittleMemory {
+        /// The network and the batch.
+        what: String,
+        /// How much is needed, such as `41 GiB`.
+        needs: String,
+        /// What it is needed for, if that is known.
+        parts: Option<String>,
+        /// How much there is.
+        has: String,
+        /// Settings that fit, if there are any.
+        advice: Option<String>,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
@@ -246,6 +271,10 @@ impl Error {
             Self::TooFewImages { images, .. } => {
                 Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
             }
+            Self::TooLittleMemory { advice, .. } => {
+                let advice = advice.as_deref().unwrap_or("choose a smaller network or fewer prototypes");
+                Some(format!("{advice}; `DINO_VMF_MEMORY=off` starts it all the same"))
+            }
             Self::RunUsed { .. } => {
                 Some("add `--resume` to go on, or choose another `--out`".to_owned())
             }
@@ -276,6 +305,7 @@ impl Error {
             Self::WrongType { .. }
             | Self::BadValue { .. }
             | Self::Syntax { .. }
+            | Self::NoConfig { .. }
             | Self::Io { .. } => None,
         }
     }
@@ -288,10 +318,12 @@ impl Error {
                 | Self::WrongType { .. }
                 | Self::BadValue { .. }
                 | Self::Syntax { .. }
+                | Self::NoConfig { .. }
                 | Self::SetSyntax { .. }
                 | Self::Exclusive { .. }
                 | Self::UnknownPreset { .. }
                 | Self::WarmupTooLong { .. }
+                | Self::TooLittleMemory { .. }
                 | Self::RunUsed { .. }
                 | Self::NoRun { .. }
                 | Self::OtherConfig { .. }

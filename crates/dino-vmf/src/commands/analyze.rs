@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use dino::eval::features::Trained;
 use dino::eval::images::{Selection, Viewer};
+use dino::memory::{self, Evaluated};
 use engine::Params;
 use serde::Serialize;
 
@@ -84,6 +85,8 @@ impl Subject {
         let dataset = trained.config.data.open(&self.data)?;
         let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
         let images = Selection::new(dataset, Some(self.most()), 0);
+        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
+        memory::require_evaluation(&trained.config, evaluated, false)?;
         Ok(Opened { trained, which: self.network, images, viewer })
     }
 

@@ -9,6 +9,7 @@ use dino::config::Origin;
 use dino::error::Error;
 use dino::eval::features::{Extractor, KnnData};
 use dino::eval::knn::Score;
+use dino::memory;
 use serde_json::json;
 
 use super::viewing::{Viewing, show_images};
@@ -61,6 +62,10 @@ impl Knn {
             eval.k = k;
         })?;
         let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
+        memory::require_evaluation(&trained.config, data.size(), true)?;
+        for warning in data.warnings() {
+            console.warn(warning);
+        }
         let network = &trained.network;
         let extractors = [
             ("raw pixels", Extractor::RawPixels),

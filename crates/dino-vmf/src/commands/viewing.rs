@@ -7,20 +7,21 @@ use clap::Args;
 use dino::config::Eval;
 use dino::eval::features::Trained;
 
-use super::use_threads;
+use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
 
 /// Size of what the network sees, and threads.
 #[derive(Debug, Args)]
 pub(crate) struct Viewing {
     /// Length of the shorter side after resizing; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     resize: Option<usize>,
     /// Side of the central crop; as in the run if not given
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     crop: Option<usize>,
     /// Threads that compute, 0 for all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
 }
 

@@ -91,7 +91,13 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    let unreadable = |source| Error::Read { path: path.to_owned(), source };
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        // Reading a pipe waits for somebody who writes, reading a device may have no end.
+        let reason = "it is no file, but a folder, a pipe or a device".to_owned();
+        return Err(Error::Damaged { path: path.to_owned(), reason });
+    }
+    fs::read(path).map_err(unreadable)
 }
 
 fn read_state(path: &Path) -> Result<State, Error> {

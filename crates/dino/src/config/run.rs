@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, MAX_EPOCHS, MAX_STEPS};
 use crate::error::Result;
+
+/// Most threads of one kind; a system refuses more sooner or later, each with memory of its own.
+const MAX_THREADS: u64 = 1024;
 
 /// Section `[run]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,7 +95,18 @@ impl Run {
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);
         check.require(!self.device.is_empty(), "run.device", device, "name a device")?;
-        check.not_negative("run.checkpoint_every_epochs", self.checkpoint_every_epochs)?;
+        check.at_most("run.threads", self.threads as u64, MAX_THREADS)?;
+        check.at_most("run.workers", self.workers as u64, MAX_THREADS)?;
+        let epochs = self.checkpoint_every_epochs;
+        check.not_negative("run.checkpoint_every_epochs", epochs, MAX_EPOCHS)?;
+        check.at_most("run.keep_every_epochs", self.keep_every_epochs, MAX_EPOCHS as u64)?;
+        for (key, steps) in [
+            ("run.checkpoint_every_steps", self.checkpoint_every_steps),
+            ("run.diagnose_every_steps", self.diagnose_every_steps),
+            ("run.log_every_steps", self.log_every_steps),
+        ] {
+            check.at_most(key, steps, MAX_STEPS)?;
+        }
         let every = self.log_every_steps;
         check.require(every >= 1, "run.log_every_steps", every, "be 1 or more")
     }

@@ -10,8 +10,9 @@ use multicrop::dataset::Dataset;
 use super::images::{Selection, Viewer};
 use super::knn::{self, Labelled, Score};
 use crate::checkpoint::{self, Tensors};
-use crate::config::{Config, Data, Eval};
+use crate::config::{Config, Data, Eval, Warning};
 use crate::error::{Error, Result};
+use crate::memory::Evaluated;
 use crate::model::{Crops, Network, Tokens, init};
 use crate::objective::{Center, Objective};
 
@@ -50,6 +51,22 @@ impl KnnData {
         Ok(Some(Self { train, test, viewer, settings }))
     }
 
+    /// One sentence for each `k` that is more than there are images that vote.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let voters = self.train.len();
+        let too_many = self.settings.k.iter().filter(|k| **k > voters);
+        let sentence = |k: &usize| {
+            format!("k-NN with k = {k} uses k = {voters}, because only {voters} images vote")
+        };
+        too_many.map(sentence).collect()
+    }
+
+    /// How much there is to look at.
+    pub fn size(&self) -> Evaluated {
+        let images = self.train.len() + self.test.len();
+        Evaluated { images, side: self.viewer.view.crop as usize }
+    }
+
     /// k-NN accuracies of these features; `progress` is told images done, of all, after each batch.
     ///
     /// Nothing if `progress` wants to stop.
@@ -86,7 +103,13 @@ impl KnnData {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Labelled>> {
         let Viewer { view, batch_size, .. } = &self.viewer;
-        let (len, mut rows) = (view.output_len(), Vec::new());
+        let len = view.output_len();
+        // All of it at once: a vector that grows is there twice while it moves.
+        let width = match extractor {
+            Extractor::RawPixels => len,
+            Extractor::Backbone(network, _) => network.backbone.shape().embed_dim,
+        };
+        let mut rows = Vec::with_capacity(images.len() * width);
         let make = |_, image: &_, pixels: &mut [f32]| view.apply(image, pixels);
         let extents = self.viewer.extents(*batch_size, view.crop as usize);
         let ended = images.for_each_batch(&self.viewer, len, &make, &mut |count, pixels| {
@@ -103,7 +126,6 @@ impl KnnData {
         if ended.is_break() {
             return Ok(None);
         }
-        let width = rows.len().checked_div(images.len()).unwrap_or(0);
         let mut labelled = Labelled { rows, width, labels: images.labels() };
         labelled.normalize();
         Ok(Some(labelled))

@@ -59,6 +59,7 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
+            solarize_threshold: self.solarize_threshold,
             mean: single(&self.mean),
             std: single(&self.std),
         }

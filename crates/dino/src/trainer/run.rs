@@ -23,6 +23,7 @@ use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::eval::features::{Extractor, KnnData};
 use crate::eval::knn;
+use crate::memory;
 use crate::metrics::{JsonLines, Metrics};
 use crate::model::init;
 use crate::run_folder::RunFolder;
@@ -94,10 +95,16 @@ impl<'a> Run<'a> {
         let Request { mut config, name, resume } = request;
         let dataset = config.data.open(&config.data.source)?;
         let (horizon, warnings) = config.fit(dataset.len())?;
-        for warning in warnings.into_iter().chain(config.idle_keys()) {
+        let slow = config.model.precision.warning();
+        for warning in warnings.into_iter().chain(config.idle_keys()).chain(slow) {
             report(Event::Warning(warning));
         }
         let knn = KnnData::open(&config)?;
+        let evaluated = knn.as_ref().map(KnnData::size);
+        for warning in knn.iter().flat_map(KnnData::warnings) {
+            report(Event::Warning(warning));
+        }
+        memory::require(&config, rayon::current_num_threads(), evaluated)?;
         let out = config.run.out.as_ref().map(PathBuf::from);
         let (folder, loaded) = if resume {
             let path = out.or_else(|| RunFolder::latest(&name));

@@ -13,7 +13,7 @@ use super::{Assigned, Assigning, Mixture, NEAREST, Seen};
 use crate::console::Console;
 
 /// k-NN as `eval knn` reports it.
-pub(super) const NEIGHBORS: usize = 20;
+const NEIGHBORS: usize = 20;
 const VOTE_TEMPERATURE: f64 = 0.07;
 
 impl Mixture {
@@ -30,6 +30,8 @@ impl Mixture {
             self.components(opened, trained.network.head.prototypes, teacher);
         let assignments = components.assign(&vectors.bottleneck, NEAREST);
         let labelled = !images.dataset().classes().is_empty();
+        let others = images.len().saturating_sub(1);
+        let count = voters.as_ref().map_or(others, |voters| voters.labels.len());
         let labels = labelled.then(|| labels(bank(vectors.features, images), voters));
         let mut mixture = Report::new(&components, &assignments, labels.as_ref());
         mixture.locate(images.indices(), None);
@@ -39,6 +41,7 @@ impl Mixture {
             dimensions: components.directions.width,
             temperature,
             centered,
+            neighbors: labelled.then(|| NEIGHBORS.min(count)),
             voters: labelled.then(|| self.train.as_deref().unwrap_or("leave one out")),
             mixture,
         })
