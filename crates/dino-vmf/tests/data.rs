@@ -173,3 +173,18 @@ fn a_preview_is_written_in_the_format_that_its_name_asks_for() {
     preview("a.svg").code(2).says("`--out` is `a.svg`, but must end in .png, .jpg");
     assert!(!tiny.path("a.svg").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_preview_with_a_name_that_is_no_utf_8_is_written() {
+    use std::os::unix::ffi::OsStringExt;
+    let tiny = Tiny::new();
+    let out = std::ffi::OsString::from_vec(b"a\xff.png".to_vec());
+    let mut arguments: Vec<_> =
+        ["data", "preview", "shapes", "--images", "1", "--json"].map(Into::into).to_vec();
+    arguments.extend(SMALL.map(Into::into));
+    arguments.extend(["--out".into(), out.clone()]);
+    let event = tiny.run(&arguments).code(0).last_event();
+    assert_eq!(event["out"], "a\u{fffd}.png");
+    assert!(tiny.folder.path().join(out).is_file());
+}
