@@ -476,7 +476,7 @@ fn every_number_has_limits() {
                 continue;
             }
             let set = format!("{key}={value}");
-            let found = Config::resolve(Some("shapes-tiny"), None, &[set.clone()], &[]);
+            let found = Config::resolve(Some("shapes-tiny"), None, std::slice::from_ref(&set), &[]);
             let error = found.err().unwrap_or_else(|| panic!("{set} is taken"));
             assert!(error.is_usage(), "{set}: {error}");
         }
