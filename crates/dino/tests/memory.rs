@@ -16,7 +16,7 @@ fn compare(sets: &[&str]) -> (f64, f64) {
         "data.local_size=48",
     ];
     let sets: Vec<_> = common.iter().chain(sets).map(|set| (*set).to_owned()).collect();
-    let config = Config::resolve(None, None, &sets, &[]).unwrap();
+    let config = Config::resolve(None, None, &sets, &[]).expect("valid settings");
     let estimate = Estimate::of_steps(&config, rayon::current_num_threads(), 0).activations;
     let images = config.optim.batch_size / config.optim.accumulate;
     let data = config.data.clone();

@@ -9,7 +9,7 @@ use super::check::{Check, MAX_EPOCHS};
 use crate::error::Result;
 
 /// Temperatures with which scores of cosines stay within single precision.
-const TEMPERATURES: [f64; 2] = [1e-3, 1e3];
+const TEMPERATURES: [f64; 2] = [1e-3, 1e6];
 /// Largest weight of a term of the loss.
 const MAX_LAMBDA: f64 = 1e6;
 

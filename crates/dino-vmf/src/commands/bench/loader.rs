@@ -72,7 +72,7 @@ impl Loader {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
         let dataset = config.data.open(&self.source)?;
-        dino::memory::require_crops(&config, config.optim.batch_size, 4)?;
+        dino::memory::require_crops(&config, config.optim.batch_size.min(dataset.len()), 4)?;
         let loader = LoaderConfig {
             batch_size: config.optim.batch_size,
             workers: self.workers.into(),

@@ -130,7 +130,9 @@ impl Preview {
             .with_context(|| format!("cannot write `{}`", self.out.display()))?;
         let (out, crops) = (self.out.display(), recipe.crop_count());
         console.text(format!("{out}: {} images with {crops} crops each", shown.len()));
-        let record = serde_json::json!({ "out": self.out, "seed": config.seed, "images": shown });
+        // A path that is no UTF-8 cannot be JSON as it is.
+        let record =
+            serde_json::json!({ "out": out.to_string(), "seed": config.seed, "images": shown });
         console.event("preview", &record);
         Ok(())
     }

@@ -57,7 +57,10 @@ impl<'a> View<'a> {
             }
             Event::Knn(record) => self.show_knn(record),
             Event::Checkpoint { path, step } => {
-                self.console.event("checkpoint", &json!({ "step": step, "path": path }));
+                self.console.event(
+                    "checkpoint",
+                    &json!({ "step": step, "path": path.display().to_string() }),
+                );
             }
             _ => {}
         }
