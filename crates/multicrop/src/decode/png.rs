@@ -14,7 +14,7 @@ mod chunks;
 /// Reads a PNG: palettes are looked up, few bits spread over 0..=255, of 16 bits the high byte kept.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     chunks::check_headers(bytes)?;
-    let bytes = chunks::closed(bytes);
+    let bytes = chunks::with_small_gray(chunks::closed(bytes));
     let samples = read_pixels(&bytes, options)?;
     let text = chunks::Metadata::of(&bytes);
     let orientation = metadata::of_blocks(text.exif.as_deref(), text.xmp.as_deref());
