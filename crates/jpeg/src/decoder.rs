@@ -61,6 +61,11 @@ impl<'a> Decoder<'a> {
         self.frame.components.len()
     }
 
+    /// True if the coefficients of the whole image are kept while it is decoded, at any scale.
+    pub fn has_several_scans(&self) -> bool {
+        self.frame.process.progressive || self.scan.components.len() < self.components()
+    }
+
     /// The first EXIF segment, with its name.
     pub fn exif(&self) -> Option<&'a [u8]> {
         self.tables.exif

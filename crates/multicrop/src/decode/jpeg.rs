@@ -12,9 +12,14 @@ pub(super) use jpeg::frame_size;
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let decoder = Decoder::new(bytes).map_err(explain)?;
     let (width, height) = (decoder.width(), decoder.height());
-    // files of several scans keep 2 bytes of coefficients for each sample until their end
-    options.check_size(width, height, 2 * decoder.components() as u64)?;
     let scale = scale(width.min(height), options.reduced_for);
+    let components = decoder.components() as u64;
+    if decoder.has_several_scans() {
+        // they keep 2 bytes of coefficients for each sample until their end, at any scale
+        options.check_size(width, height, 2 * components)?;
+    } else {
+        options.check_size(scale.of(width), scale.of(height), components)?;
+    }
     let image = decoder.decode(scale).map_err(explain)?;
     let (layout, values) = match image.color {
         Color::Gray => (Layout::Gray, image.pixels),

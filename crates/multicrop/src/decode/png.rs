@@ -1,6 +1,5 @@
 //! PNG, of animations the first image.
 
-use std::borrow::Cow;
 use std::io::Cursor;
 
 use ::png::{ColorType, DecodeOptions, Decoder, Limits, Transformations};
@@ -14,20 +13,20 @@ mod chunks;
 /// Reads a PNG: palettes are looked up, few bits spread over 0..=255, of 16 bits the high byte kept.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     chunks::check_headers(bytes)?;
-    let bytes = chunks::closed(bytes);
+    let bytes = chunks::with_small_gray(chunks::closed(bytes));
     let samples = read_pixels(&bytes, options)?;
     let text = chunks::Metadata::of(&bytes);
     let orientation = metadata::of_blocks(text.exif.as_deref(), text.xmp.as_deref());
     Ok(Decoded { samples, orientation })
 }
 
-fn read_pixels(bytes: &Cow<'_, [u8]>, options: &Options) -> Result<Samples, SampleError> {
+fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> {
     let mut settings = DecodeOptions::default();
     // those that matter were checked; like Pillow, pixels are taken whatever theirs is
     settings.set_ignore_checksums(true);
     settings.set_ignore_text_chunk(true);
     settings.set_ignore_iccp_chunk(true);
-    let mut decoder = Decoder::new_with_options(Cursor::new(&bytes[..]), settings);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), settings);
     let limit = options.max_pixels.saturating_mul(8);
     decoder.set_limits(Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(Transformations::normalize_to_color8());

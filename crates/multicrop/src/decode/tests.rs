@@ -62,6 +62,15 @@ fn the_limit_is_an_option_and_pillows_by_default() {
 }
 
 #[test]
+fn a_photograph_counts_with_the_pixels_that_it_is_reduced_to() {
+    let bytes = encode(ImageFormat::Jpeg); // 40 x 30
+    let options = Options { max_pixels: 300, ..Options::default() };
+    assert!(matches!(decode(&bytes, &options), Err(SampleError::TooLarge { limit: 300, .. })));
+    let half = Options { reduced_for: Some(15), ..options };
+    assert_eq!(decode(&bytes, &half).unwrap().width(), 20);
+}
+
+#[test]
 fn other_image_formats_are_refused_by_their_name() {
     let error = decode(b"8BPS\0\x01\0\0", &Options::default()).unwrap_err();
     assert_eq!(error.to_string(), "not yet supported: PSD (Photoshop)");

@@ -287,6 +287,15 @@ def png_transparency(add):
             add(f"{color}-{bits}-{interlaced}-{variant}", png(array, color, bits, interlaced, before), truth)
 
 
+    for bits in (1, 2, 4):
+        # only as many bits of the value count as a pixel has
+        array = noise(21, 19, 1, bits)
+        largest = (1 << bits) - 1
+        clear = np.where(array == (0xAB & largest), 0, 255)
+        truth = Image.fromarray(np.dstack([array * (255 // largest), clear]).astype(np.uint8), "LA")
+        add(f"more-bits-{bits}", png(array, 0, bits, before=[(b"tRNS", b"\x12\xab")]), truth)
+
+
 def png_palettes(add):
     for bits, colors in itertools.product((1, 2, 4, 8), (1, 2, 3, 5, 16, 17, 100, 256)):
         array = noise(21, 19, 1, bits)

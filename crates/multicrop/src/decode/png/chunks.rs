@@ -86,6 +86,25 @@ pub(super) fn closed(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
+/// The file with only the bits of its transparent gray that a pixel of few bits has: the others count
+/// for nothing, but the decoder compares them.
+pub(super) fn with_small_gray(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let Some((at, gray)) = large_gray(&bytes) else { return bytes };
+    let mut whole = bytes.into_owned();
+    whole[at..at + 2].copy_from_slice(&gray);
+    Cow::Owned(whole)
+}
+
+/// Where a transparent gray with more bits than pixels have stands, and what it should be.
+fn large_gray(bytes: &[u8]) -> Option<(usize, [u8; 2])> {
+    let mut headers = chunks(bytes).take_while(|chunk| chunk.kind != *b"IDAT");
+    let [bits @ (1 | 2 | 4), 0] = *headers.next()?.body.get(8..10)? else { return None };
+    let transparent = headers.find(|chunk| chunk.kind == *b"tRNS")?;
+    let stored = *transparent.body.first_chunk::<2>()?;
+    let gray = [0, stored[1] & !(u8::MAX << bits)];
+    (gray != stored).then_some((transparent.at + 8, gray))
+}
+
 /// Blocks that may ask for an orientation.
 #[derive(Default)]
 pub(super) struct Metadata {
