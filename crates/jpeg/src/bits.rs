@@ -150,10 +150,15 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// True if a marker or at least 7 bytes follow what was read so far.
+    /// True if a marker or at least 7 bytes follow what was read so far: about what libjpeg reads ahead,
+    /// so that it refuses files that end right behind their last block.
     pub(crate) fn has_more(&self) -> bool {
         let in_window = self.window.count.saturating_sub(self.padding) as usize / 8;
-        self.source.marker != 0 || in_window + (self.source.data.len() - self.source.pos) >= 7
+        self.source.marker != 0 || in_window + (self.source.data.len() - self.source.pos) >= 7 || {
+            self.source
+        }
+        .next_marker()
+        .is_ok()
     }
 }
 

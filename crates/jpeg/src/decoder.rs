@@ -16,8 +16,12 @@ use crate::upsample;
 /// Most scans of a file. Encoders write about ten; every scan may take as long as decoding everything.
 const MAX_SCANS: usize = 500;
 
-/// Most pixels for each byte of Huffman-coded data: a block of 64 takes one bit at least.
+/// Most pixels for each byte of Huffman-coded data: a block of 64 takes one bit at least. Files that
+/// are cut short have more, so it holds for images of more than [`FREE_PIXELS`] alone.
 const MAX_PIXELS_PER_BYTE: u64 = 8 * 64;
+
+/// Pixels for which memory is taken however few the data are.
+const FREE_PIXELS: u64 = 1 << 20;
 
 /// A JPEG file whose headers have been read.
 #[derive(Debug, Clone)]
@@ -87,7 +91,8 @@ impl<'a> Decoder<'a> {
     pub fn decode(self, scale: Scale) -> Result<Image, Error> {
         let rest = self.source.data.len() - self.source.pos;
         let pixels = u64::from(self.width()) * u64::from(self.height());
-        if !self.frame.process.arithmetic && pixels > MAX_PIXELS_PER_BYTE * rest as u64 {
+        let limit = FREE_PIXELS.max(MAX_PIXELS_PER_BYTE * rest as u64);
+        if !self.frame.process.arithmetic && pixels > limit {
             let (width, height) = (self.width(), self.height());
             let reason = format!("{rest} bytes for {width} x {height} pixels");
             return Err(Error::damaged(reason));

@@ -119,27 +119,49 @@ impl<'a> Tables<'a> {
             source.marker = 0;
             match marker {
                 0xD9 => return Ok(None),
-                0xDA => return self.scan(source.segment()?).map(Some),
-                0xD0..=0xD7 => {}
+                0xDA => {
+                    check_scan_length(source)?;
+                    return self.scan(source.segment()?).map(Some);
+                }
+                0x01 | 0xD0..=0xD7 => {}
                 0xD8 => return Err(Error::damaged("a second JPEG starts inside of this one")),
-                0xC4 => self.huffman(source.segment()?)?,
+                0xC4 => {
+                    check_code_length(source)?;
+                    self.huffman(source.segment()?)?;
+                }
                 0xCC => self.conditioning(source.segment()?)?,
-                0xC0..=0xCF => self.frame(marker, source.segment()?)?,
+                0xC0..=0xCF => {
+                    let process = self.process(marker)?;
+                    self.frame(process, source.segment()?)?;
+                }
                 0xDB => self.quant(source.segment()?)?,
                 0xDD => self.restart(source.segment()?)?,
                 0xDE | 0xDF => return Err(Error::unsupported("hierarchical JPEG")),
-                0xE0..=0xEF => self.application(marker, source.segment()?),
-                0xDC | 0xFE => drop(source.segment()?),
+                0xE0..=0xEF => self.application(marker, source.optional_segment()?),
+                0xDC | 0xFE => drop(source.optional_segment()?),
                 _ => return Err(Error::damaged(format!("unknown JPEG marker FF {marker:02X}"))),
             }
         }
     }
 
-    fn frame(&mut self, marker: u8, segment: &[u8]) -> Result<(), Error> {
-        let process = process(marker)?;
+    /// The process of a start-of-frame marker (T.81, table B.1).
+    fn process(&self, marker: u8) -> Result<Process, Error> {
+        let (progressive, arithmetic) = match marker {
+            0xC0 | 0xC1 => (false, false),
+            0xC2 => (true, false),
+            0xC9 => (false, true),
+            0xCA => (true, true),
+            0xC3 | 0xCB => return Err(Error::unsupported("lossless JPEG")),
+            0xC8 => return Err(Error::unsupported("JPEG extensions")),
+            _ => return Err(Error::unsupported("hierarchical JPEG")),
+        };
         if self.frame.is_some() {
             return Err(Error::damaged("the JPEG has two frame headers"));
         }
+        Ok(Process { progressive, arithmetic })
+    }
+
+    fn frame(&mut self, process: Process, segment: &[u8]) -> Result<(), Error> {
         let &[bits, h1, h0, w1, w0, count, ref rest @ ..] = segment else {
             return Err(Error::damaged("the JPEG frame header is too short"));
         };
@@ -275,18 +297,29 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The process of a start-of-frame marker (T.81, table B.1).
-fn process(marker: u8) -> Result<Process, Error> {
-    let (progressive, arithmetic) = match marker {
-        0xC0 | 0xC1 => (false, false),
-        0xC2 => (true, false),
-        0xC9 => (false, true),
-        0xCA => (true, true),
-        0xC3 | 0xCB => return Err(Error::unsupported("lossless JPEG")),
-        0xC8 => return Err(Error::unsupported("JPEG extensions")),
-        _ => return Err(Error::unsupported("hierarchical JPEG")),
-    };
-    Ok(Process { progressive, arithmetic })
+/// Refuses a scan header whose length does not fit its number of components, even if it is cut off:
+/// behind the pixels, what is cut off does no harm, but a scan does.
+fn check_scan_length(source: &Source<'_>) -> Result<(), Error> {
+    match source.data.get(source.pos..).and_then(|rest| rest.first_chunk()) {
+        Some(&[high, low, count])
+            if u16::from_be_bytes([high, low]) != 2 * u16::from(count) + 6 =>
+        {
+            Err(Error::damaged("a JPEG scan header is not valid"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a Huffman table with too many codes, even if it is cut off.
+fn check_code_length(source: &Source<'_>) -> Result<(), Error> {
+    let head = source.data.get(source.pos..).and_then(|rest| rest.first_chunk::<19>());
+    let Some([high, low, _, counts @ ..]) = head else { return Ok(()) };
+    let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
+    let len = usize::from(u16::from_be_bytes([*high, *low]));
+    if len > 18 && (total > 256 || total + 19 > len) {
+        return Err(Error::damaged("a JPEG Huffman table is not valid"));
+    }
+    Ok(())
 }
 
 /// Width and height in the frame header, if one stands in front of the first scan.

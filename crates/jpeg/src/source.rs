@@ -42,10 +42,24 @@ impl<'a> Source<'a> {
         let rest = self.data.get(self.pos..).ok_or_else(Error::truncated)?;
         let len =
             usize::from(u16::from_be_bytes(*rest.first_chunk().ok_or_else(Error::truncated)?));
-        // Like libjpeg, take a length below 2 as an empty segment.
-        let body = rest.get(2..len.max(2)).ok_or_else(Error::truncated)?;
-        self.pos += len.max(2);
+        if len < 2 {
+            return Err(Error::damaged("a JPEG segment says that it has less than 2 bytes"));
+        }
+        let body = rest.get(2..len).ok_or_else(Error::truncated)?;
+        self.pos += len;
         Ok(body)
+    }
+
+    /// As [`segment`](Self::segment), for contents that nobody needs: an impossible length is taken as
+    /// that of nothing, as in libjpeg.
+    pub(crate) fn optional_segment(&mut self) -> Result<&'a [u8], Error> {
+        match self.data.get(self.pos..) {
+            Some([0, 0 | 1, ..]) => {
+                self.pos += 2;
+                Ok(&[])
+            }
+            _ => self.segment(),
+        }
     }
 
     /// Moves behind the restart marker number `expected` (0 to 7), or decides where to go on if
