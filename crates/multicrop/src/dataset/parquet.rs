@@ -7,7 +7,7 @@ use ::parquet::errors::ParquetError;
 use rayon::prelude::*;
 
 use super::bytes::malformed;
-use super::labels::{Labels, MAX_CLASSES};
+use super::labels::Labels;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, OpenOptions, Sample, Split};
@@ -30,7 +30,7 @@ const MAX_SLOTS: u64 = 66;
 /// All rows of one or more parquet files, in their order.
 ///
 /// Labels are numbers or text in a column such as `label`; names for numbers come from what Hugging
-/// Face's `datasets` writes into the file. If a row has none (null or negative), no row has.
+/// Face's `datasets` writes into the file. A row may have none (null or negative).
 pub struct Parquet {
     path: PathBuf,
     split: Option<Split>,
@@ -120,7 +120,7 @@ fn read_labels(files: &[(Table, Columns)]) -> Result<Labels, Error> {
         let names = read_columns(files, |table, group, column| {
             table.binary(group, column, 0)?.next(table.rows(group))
         })?;
-        return Ok(Labels::from_names(names.iter().map(|name| name.as_ref().map(ByteArray::data))));
+        return Ok(Labels::from_texts(names.iter().map(|name| name.as_ref().map(ByteArray::data))));
     }
     if kinds.iter().any(|&(_, text)| text) {
         let reason = "has labels of another type than the files beside it; make them alike".into();
@@ -128,16 +128,13 @@ fn read_labels(files: &[(Table, Columns)]) -> Result<Labels, Error> {
         return Err(malformed(&files[odd].0.path, reason));
     }
     let numbers = read_columns(files, Table::numbers)?;
-    let number = |label: Option<i64>| u32::try_from(label?).ok().filter(|&n| n < MAX_CLASSES);
-    let Some(of) = numbers.into_iter().map(number).collect::<Option<Vec<u32>>>() else {
-        return Ok(Labels::default());
-    };
-    match classes {
-        Some(names) if of.iter().all(|&label| (label as usize) < names.len()) => {
-            Ok(Labels { classes: names.to_vec(), of })
-        }
-        _ => Ok(Labels::from_numbers(of)),
+    let Some(names) = classes else { return Ok(Labels::from_numbers(numbers.into_iter())) };
+    let named = |&number: &i64| usize::try_from(number).is_ok_and(|class| class < names.len());
+    if numbers.iter().flatten().all(|number| named(number) || *number < 0) {
+        let classes = numbers.into_iter().map(|number| u32::try_from(number?).ok());
+        return Ok(Labels::from_classes(classes, names.to_vec()));
     }
+    Ok(Labels::from_numbers(numbers.into_iter()))
 }
 
 /// The label column of a file, and whether it has text.
