@@ -7,6 +7,7 @@ use ::parquet::errors::ParquetError;
 use rayon::prelude::*;
 
 use super::bytes::malformed;
+use super::labels::Labels;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, LeftOut, OpenOptions, Sample, Split};
@@ -17,8 +18,9 @@ mod choose;
 mod classes;
 mod encryption;
 mod features;
-mod labels;
+mod label_columns;
 mod pages;
+mod parts;
 mod paths;
 mod rows;
 mod schema;
@@ -28,7 +30,7 @@ mod unpack;
 use blocks::{BLOCK, Block, Held, Images, MAX_IMAGES, Turns};
 use choose::Choice;
 use classes::Pool;
-use labels::Source;
+use label_columns::Source;
 use rows::Table;
 use schema::ImageColumn;
 
@@ -50,8 +52,7 @@ pub struct Parquet {
     loaded: Slots<Images>,
     turns: Turns,
     window: usize,
-    classes: Vec<String>,
-    labels: Vec<Option<u32>>,
+    labels: Labels,
     left_out: Vec<LeftOut>,
 }
 
@@ -67,10 +68,8 @@ impl Parquet {
         };
         let choice = choose::choose(first, options.image_column.as_deref())?;
         let mut left_out: Vec<_> = empty.into_iter().chain(others(&choice)).collect();
-        let opened: Vec<_> = tables
-            .into_par_iter()
-            .map(|table| open_file(table, &choice.image, options))
-            .collect();
+        let opened: Vec<_> =
+            tables.into_par_iter().map(|table| open_file(table, &choice.image, options)).collect();
         let (mut files, mut blocks, mut end) = (Vec::new(), Vec::new(), 0);
         for (number, file) in opened.into_iter().enumerate() {
             let (table, image, of_file) = file?;
@@ -81,8 +80,9 @@ impl Parquet {
             }
             files.push((table, image));
         }
-        let (classes, labels, not_labels) = read_labels(&listed.path, &files, options)?;
+        let (labels, not_labels) = read_labels(&listed.path, &files, options)?;
         left_out.extend(not_labels);
+        left_out.extend(parts::unread(&files));
         // larger ones are in the temporary folder
         let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
         let slots = (MEMORY / largest).min(MAX_SLOTS) as usize;
@@ -95,7 +95,6 @@ impl Parquet {
             turns: Turns::default(),
             // two less than are held: workers and batches ahead are at both sides of a change
             window: slots - 2,
-            classes,
             labels,
             left_out,
         })
@@ -166,14 +165,11 @@ fn open_file(
     Ok((table, image, blocks))
 }
 
-/// Class names, the class of each image, and what is left out.
-type Classes = (Vec<String>, Vec<Option<u32>>, Vec<LeftOut>);
-
 fn read_labels(
     root: &Path,
     files: &[(Table, ImageColumn)],
     options: &OpenOptions,
-) -> Result<Classes, Error> {
+) -> Result<(Labels, Vec<LeftOut>), Error> {
     let find = |(table, _): &(Table, _)| Source::find(root, table, options.label_column.as_deref());
     let sources = files.iter().map(find).collect::<Result<Vec<_>, _>>()?;
     let mut pool = Pool::default();
@@ -199,7 +195,8 @@ fn unsupported_or_damaged(path: &Path) -> impl Fn(ParquetError) -> Error {
         };
         let reason = match error {
             _ if encryption::is_encrypted(path) => {
-                "is an encrypted parquet file, which is not read; write it without encryption".into()
+                "is an encrypted parquet file, which is not read; write it without encryption"
+                    .into()
             }
             ParquetError::NYI(what) => {
                 format!("is a parquet file of a kind that is not yet supported ({what})")
@@ -227,11 +224,11 @@ impl Dataset for Parquet {
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        self.labels[index]
+        self.labels.get(index, self.len())
     }
 
     fn classes(&self) -> &[String] {
-        &self.classes
+        &self.labels.classes
     }
 
     fn left_out(&self) -> &[LeftOut] {

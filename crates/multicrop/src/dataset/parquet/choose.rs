@@ -72,7 +72,8 @@ fn named_column(table: &Table, columns: Vec<ImageColumn>, name: &str) -> Result<
         format!("has no column `{name}`")
     };
     let could = quoted(columns.iter().map(|column| column.name.as_str()));
-    let reason = format!("{what}; set `data.image_column` to a column that could have images: {could}");
+    let reason =
+        format!("{what}; set `data.image_column` to a column that could have images: {could}");
     Err(malformed(&table.path, reason))
 }
 
@@ -109,7 +110,9 @@ impl<'a> Finder<'a> {
         found.sort_by_key(|(column, content)| (content.clone(), self.rank(column)));
         let Some((first, content)) = found.first() else { return self.without_evidence() };
         let same_rank = found.get(1).filter(|(other, _)| self.rank(other) == self.rank(first));
-        if let (Some((other, _)), Content::Paths, true) = (same_rank, content, first.bytes.is_none()) {
+        if let (Some((other, _)), Content::Paths, true) =
+            (same_rank, content, first.bytes.is_none())
+        {
             let reason = format!(
                 "has paths of images in the columns `{}` and `{}`; choose one with \
                  `data.image_column`",
@@ -136,7 +139,9 @@ impl<'a> Finder<'a> {
             matches!(content, Content::Urls(_) | Content::NoFiles(_)) && column.is_struct
         });
         match self.columns.iter().filter(fits).min_by_key(key) {
-            Some((image, _)) if !hopeless => Ok(Choice { image: image.clone(), others: Vec::new() }),
+            Some((image, _)) if !hopeless => {
+                Ok(Choice { image: image.clone(), others: Vec::new() })
+            }
             _ => Err(self.no_images()),
         }
     }
@@ -156,9 +161,11 @@ impl<'a> Finder<'a> {
 
     fn base64(&self) -> Option<String> {
         let mut columns = self.columns.iter();
-        columns.find_map(|(column, content)| {
-            if *content == Content::Base64 { misfit(column, content) } else { None }
-        })
+        columns.find_map(
+            |(column, content)| {
+                if *content == Content::Base64 { misfit(column, content) } else { None }
+            },
+        )
     }
 
     /// What is said if the only images may be in lists.
@@ -189,7 +196,9 @@ impl<'a> Finder<'a> {
             String::new()
         } else {
             let names = quoted(binary.into_iter());
-            format!("; the first values of {names} are no images, unless `data.image_column` names it")
+            format!(
+                "; the first values of {names} are no images, unless `data.image_column` names it"
+            )
         };
         format!(
             "has no image column (found {}{but}); a parquet source needs a column of encoded images, \
@@ -207,7 +216,11 @@ fn finder_columns(
         let content = sniff::content(table, &column)?;
         Ok::<_, ParquetError>((column, content))
     };
-    columns.into_iter().map(look).collect::<Result<_, _>>().map_err(unsupported_or_damaged(&table.path))
+    columns
+        .into_iter()
+        .map(look)
+        .collect::<Result<_, _>>()
+        .map_err(unsupported_or_damaged(&table.path))
 }
 
 /// What a column has in place of images, if that says what to do.

@@ -1,17 +1,16 @@
 //! The labels of all files of a data set, brought to one list of classes.
 //!
-//! * Text and numbers are labels; a null, NaN, an empty text and a negative number are none.
 //! * Numbers that a file names are classes by these names, whatever number another file gives them.
 //!   The classes are in the order in which the files list them.
 //! * Numbers of a file without names are positions in the list of the other files, if these agree.
-//! * Without any names: if all labels are numbers below 2^20, each number up to the largest is a class;
-//!   else each distinct label is one.
+//! * Without any names the rule of all sources holds ([`Labels`]).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 
 use crate::dataset::LeftOut;
-use crate::dataset::labels::MAX_CLASSES;
+use crate::dataset::labels::{Labels, MAX_CLASSES};
 
 /// In place of a class: there is none.
 const NONE: u32 = u32::MAX;
@@ -50,10 +49,18 @@ impl Label<'_> {
 }
 
 /// A distinct label.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Value {
     Number(i64),
     Name(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// How often something was left out, and where first.
@@ -89,9 +96,7 @@ pub(super) struct Pool<'a> {
     small: Vec<u32>,
     /// The class names of each file that has some.
     lists: Vec<&'a [String]>,
-    fractions: Tally,
     beyond: Tally,
-    unnamed: Tally,
 }
 
 impl<'a> Pool<'a> {
@@ -114,10 +119,7 @@ impl<'a> Pool<'a> {
                     }
                 },
             },
-            Label::Fraction(value) => {
-                self.fractions.add(|| format!("{value} in {}", path.display()));
-                NONE
-            }
+            Label::Fraction(value) => self.place_of_name(value.to_string().as_bytes()),
             Label::None | Label::Name(_) | Label::Number(_) => NONE,
         };
         self.of.push(place);
@@ -151,28 +153,45 @@ impl<'a> Pool<'a> {
         *place
     }
 
-    /// The classes, the class of each image, and what is no label.
-    pub(super) fn finish(mut self) -> (Vec<String>, Vec<Option<u32>>, Vec<LeftOut>) {
-        let (classes, class_of) = if self.lists.is_empty() {
-            from_values(&self.values)
-        } else {
-            self.from_lists()
-        };
+    /// The labels, and what is no label.
+    pub(super) fn finish(self) -> (Labels, Vec<LeftOut>) {
+        if self.lists.is_empty() {
+            return (self.without_lists(), Vec::new());
+        }
+        let (classes, class_of) = self.from_lists();
         let mut of = Vec::with_capacity(self.of.len());
+        let mut unnamed = Tally::default();
         for &place in &self.of {
             let class = class_of.get(place as usize).copied().flatten();
-            if class.is_none() && place != NONE && !self.lists.is_empty() {
-                let value = &self.values[place as usize];
-                self.unnamed.add(|| format!("{value:?}"));
+            if class.is_none() && place != NONE {
+                unnamed.add(|| self.values[place as usize].to_string());
             }
             of.push(class);
         }
         let left_out = [
-            self.fractions.left_out("labels that are neither whole numbers nor names"),
             self.beyond.left_out("labels beyond the class names of their file"),
-            self.unnamed.left_out("labels without class names, where the names of other files do not tell them"),
+            unnamed.left_out(
+                "labels that are numbers without class names beside files that name theirs",
+            ),
         ];
-        (classes, of, left_out.into_iter().flatten().collect())
+        let labels = Labels::from_classes(of.into_iter(), classes);
+        (labels, left_out.into_iter().flatten().collect())
+    }
+
+    /// Labels that no file names.
+    fn without_lists(&self) -> Labels {
+        let number = |value: &Value| match value {
+            Value::Number(number) => Some(*number),
+            Value::Name(_) => None,
+        };
+        if let Some(numbers) = self.values.iter().map(number).collect::<Option<Vec<_>>>() {
+            return Labels::from_numbers(
+                self.of.iter().map(|&place| numbers.get(place as usize).copied()),
+            );
+        }
+        let texts: Vec<_> = self.values.iter().map(Value::to_string).collect();
+        let text = |&place: &u32| texts.get(place as usize).map(String::as_bytes);
+        Labels::from_texts(self.of.iter().map(text))
     }
 
     /// Classes that files list by their names, and the class of each distinct label.
@@ -188,7 +207,8 @@ impl<'a> Pool<'a> {
             Value::Number(_) => None,
         });
         // names that only text columns have come last, so that positions in the lists stay
-        let mut more: Vec<_> = names.filter(|name| !self.lists.iter().any(|list| list.contains(name))).collect();
+        let mut more: Vec<_> =
+            names.filter(|name| !self.lists.iter().any(|list| list.contains(name))).collect();
         more.sort_unstable();
         for name in self.lists[1..].iter().copied().flatten().chain(more) {
             places.entry(name.clone()).or_insert_with(|| {
@@ -207,38 +227,57 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Classes of labels that no file names, and the class of each distinct label.
-fn from_values(values: &[Value]) -> (Vec<String>, Vec<Option<u32>>) {
-    let number = |value: &Value| match value {
-        Value::Number(number) => Some(*number),
-        Value::Name(name) => name.parse().ok(),
-    };
-    let numbers: Option<Vec<i64>> = values.iter().map(number).collect();
-    let in_range = |n: i64| u32::try_from(n).ok().filter(|&n| n < MAX_CLASSES);
-    if let Some(numbers) = &numbers {
-        let large = numbers.iter().any(|&n| n >= i64::from(MAX_CLASSES));
-        if !large {
-            let classes: Vec<_> = numbers.iter().map(|&n| in_range(n)).collect();
-            let count = classes.iter().flatten().max().map_or(0, |&max| max + 1);
-            return ((0..count).map(|class| class.to_string()).collect(), classes);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The classes, and the class of each of these labels: of files with these names.
+    fn classes(
+        files: &[(Option<&[String]>, &[Label<'_>])],
+    ) -> (String, Vec<Option<u32>>, Vec<String>) {
+        let mut pool = Pool::default();
+        for (names, labels) in files {
+            names.iter().for_each(|names| pool.begin_list(names));
+            labels.iter().for_each(|label| pool.push(Path::new("f"), label.clone(), *names));
         }
+        let len = pool.of.len();
+        let (labels, left_out) = pool.finish();
+        let of = (0..len).map(|index| labels.get(index, len)).collect();
+        (labels.classes.join(" "), of, left_out.iter().map(LeftOut::to_string).collect())
     }
-    let text = |value: &Value| match value {
-        Value::Number(number) => number.to_string(),
-        Value::Name(name) => name.clone(),
-    };
-    // -1 stands for no label among names too
-    let texts: Vec<_> = values
-        .iter()
-        .map(|value| number(value).is_none_or(|n| n >= 0).then(|| text(value)))
-        .collect();
-    let mut classes: Vec<_> = texts.iter().flatten().cloned().collect();
-    match numbers {
-        Some(_) => classes.sort_by_key(|text| text.parse::<i64>().unwrap_or(0)),
-        None => classes.sort_unstable(),
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(' ').map(String::from).collect()
     }
-    classes.dedup();
-    let places: HashMap<_, _> = classes.iter().zip(0_u32..).collect();
-    let class_of = texts.iter().map(|text| places.get(text.as_ref()?).copied()).collect();
-    (classes, class_of)
+
+    #[test]
+    fn classes_of_files_are_matched_by_name() {
+        use Label::{Name, Number};
+        let (a, b, c) = (names("cat dog"), names("dog cat"), names("ox cat"));
+        let numbers = [Number(0), Number(1), Number(-1)];
+        let found = classes(&[(Some(&a), &numbers), (Some(&b), &numbers), (Some(&c), &numbers)]);
+        let of = [0, 1, 9, 1, 0, 9, 2, 0, 9].map(|class| Some(class).filter(|&class| class < 9));
+        assert_eq!(found, ("cat dog ox".into(), of.to_vec(), vec![]));
+        // text beside them
+        let found = classes(&[(None, &[Name(b"emu"), Name(b"dog")]), (Some(&a), &[Number(1)])]);
+        assert_eq!(found, ("cat dog emu".into(), vec![Some(2), Some(1), Some(1)], vec![]));
+    }
+
+    #[test]
+    fn numbers_without_names_are_positions_where_all_names_agree() {
+        use Label::Number;
+        let (a, b) = (names("cat dog"), names("dog cat"));
+        let (of, plain): (_, &[_]) = (&[Number(1)][..], &[Number(1), Number(2)]);
+        let (classes_of, found, left_out) = classes(&[(Some(&a), of), (None, plain)]);
+        assert_eq!((classes_of.as_str(), found), ("cat dog", vec![Some(1), Some(1), None]));
+        assert!(left_out[0].starts_with("1 labels that are numbers without"), "{left_out:?}");
+        let (_, found, left_out) = classes(&[(Some(&a), of), (Some(&b), of), (None, plain)]);
+        assert_eq!(found, [Some(1), Some(0), None, None]);
+        assert!(left_out[0].starts_with("2 labels that are numbers without"), "{left_out:?}");
+        let (_, found, left_out) = classes(&[(Some(&a), plain)]);
+        assert_eq!(found, [Some(1), None]);
+        assert!(
+            left_out[0].contains("beyond the class names of their file (for example `2 in f`)")
+        );
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dataset::bytes::{read_file, start};
 use crate::dataset::Sample;
+use crate::dataset::bytes::{read_file, start};
 use crate::decode;
 use crate::error::SampleError;
 

@@ -32,7 +32,8 @@ impl Table {
         let pages = Pages(File::open(path)?);
         let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&pages))?;
         let rows = metadata.row_groups().iter().map(|group| group.num_rows());
-        let limit = i64::try_from(pages.len()).unwrap_or(i64::MAX).saturating_mul(MAX_ROWS_PER_BYTE);
+        let limit =
+            i64::try_from(pages.len()).unwrap_or(i64::MAX).saturating_mul(MAX_ROWS_PER_BYTE);
         let total = rows.clone().try_fold(0_i64, |sum, rows| sum.checked_add(rows));
         if rows.clone().any(|rows| rows < 0) || total.is_none_or(|total| total > limit) {
             let reason = format!("more rows than its {} bytes can hold", pages.len());
@@ -78,12 +79,24 @@ impl Table {
         use Scalar::{Bytes, Float, Integer};
         let (rows, depth) = (self.rows(group), self.depth(column));
         guarded(|| match self.column(group, column)? {
-            Reader::BoolColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into())))),
-            Reader::Int32ColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into())))),
-            Reader::Int64ColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v)))),
-            Reader::FloatColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|&v| Float(v.into())))),
-            Reader::DoubleColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|&v| Float(v)))),
-            Reader::ByteArrayColumnReader(r) => for_each(r, rows, depth, |v| each(v.map(|v| Bytes(v.data())))),
+            Reader::BoolColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into()))))
+            }
+            Reader::Int32ColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into()))))
+            }
+            Reader::Int64ColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v))))
+            }
+            Reader::FloatColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Float(v.into()))))
+            }
+            Reader::DoubleColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Float(v))))
+            }
+            Reader::ByteArrayColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|v| Bytes(v.data()))))
+            }
             Reader::FixedLenByteArrayColumnReader(r) => {
                 for_each(r, rows, depth, |v| each(v.map(|v| Bytes(v.data()))))
             }

@@ -3,6 +3,7 @@
 use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 
+use super::encryption;
 use super::paths;
 use super::rows::Table;
 use super::schema::ImageColumn;
@@ -35,11 +36,12 @@ pub(super) enum Content {
 /// Looks at the first values of a column: at its bytes, or if it has none at its paths.
 ///
 /// # Errors
-/// If the column is in a form that is not supported. What is damaged counts as nothing: its rows are
-/// bad images later.
+/// If the column is encrypted or in a form that is not supported. What is damaged counts as nothing:
+/// its rows are bad images later.
 pub(super) fn content(table: &Table, column: &ImageColumn) -> Result<Content> {
     let values = |leaf: Option<usize>| match leaf.map(|leaf| first_values(table, leaf)) {
         Some(Err(error @ ParquetError::NYI(_))) => Err(error),
+        Some(Err(error)) if encryption::is_encrypted(&table.path) => Err(error),
         Some(Ok(values)) => Ok(values),
         Some(Err(_)) | None => Ok(Vec::new()),
     };
@@ -57,7 +59,8 @@ pub(super) fn content(table: &Table, column: &ImageColumn) -> Result<Content> {
     let Some(example) = texts.first().map(|text| text.chars().take(200).collect()) else {
         return Ok(Content::Nothing);
     };
-    let is_path = |text: &str| !paths::is_url(text) && paths::is_image(&paths::resolve(&table.path, text));
+    let is_path =
+        |text: &str| !paths::is_url(text) && paths::is_image(&paths::resolve(&table.path, text));
     Ok(if most(&paths::is_url) {
         Content::Urls(example)
     } else if most(&paths::is_base64) {
@@ -79,7 +82,8 @@ fn first_values(table: &Table, leaf: usize) -> Result<Vec<ByteArray>> {
         while rows > 0 && values.len() < VALUES {
             let some = rows.min(VALUES);
             // nulls and empty values say nothing
-            values.extend(reader.next(some)?.into_iter().flatten().filter(|value| !value.is_empty()));
+            values
+                .extend(reader.next(some)?.into_iter().flatten().filter(|value| !value.is_empty()));
             rows -= some;
         }
         if left == 0 || values.len() >= VALUES {

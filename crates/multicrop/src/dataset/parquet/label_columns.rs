@@ -10,11 +10,17 @@ use super::rows::{Scalar, Table};
 use super::schema::{LabelForm, label_form, quoted};
 use super::unsupported_or_damaged;
 use crate::dataset::bytes::malformed;
+use crate::dataset::labels::LABEL_NAMES;
 use crate::error::Error;
 
+/// The label column of CIFAR-100, which has coarser ones too.
+const FINE_LABEL: &str = "fine_label";
+
 /// Names that label columns have, the likeliest first.
-const LABELS: [&str; 8] =
-    ["label", "fine_label", "labels", "class", "cls", "category", "target", "class_name"];
+fn known_names() -> impl Iterator<Item = &'static str> {
+    let (first, rest) = LABEL_NAMES.split_at(1);
+    first.iter().chain(&[FINE_LABEL]).chain(rest).copied()
+}
 
 /// Where the labels of a file are.
 pub(super) enum Source {
@@ -41,7 +47,7 @@ impl Source {
         let columns = candidates(&table.metadata);
         let features = Features::read(table.metadata.file_metadata());
         let rank = |name: &str| {
-            let known = LABELS.iter().position(|&known| name.eq_ignore_ascii_case(known));
+            let known = known_names().position(|known| name.eq_ignore_ascii_case(known));
             let class_label = features.is(name, "ClassLabel");
             (known.is_some() || class_label).then(|| (!class_label, known.unwrap_or(usize::MAX)))
         };
@@ -58,8 +64,8 @@ impl Source {
             let names = features.classes(name);
             return Ok(Self::Column(LabelColumn { leaf: *leaf, form: *form, names }));
         }
-        let keys = named.as_ref().map_or(&LABELS[..], std::slice::from_ref);
-        match (folder_label(root, &table.path, keys), named) {
+        let keys = named.map_or_else(|| known_names().collect(), |name| vec![name]);
+        match (folder_label(root, &table.path, &keys), named) {
             (Some(label), _) => Ok(Self::Folder(label)),
             (None, Some(name)) => Err(no_such_column(table, &columns, name)),
             (None, None) => Ok(Self::None),
@@ -91,7 +97,9 @@ impl Source {
                 let label = value.map_or(Label::None, |value| column.form.label(value));
                 pool.push(path, label, names);
             };
-            table.each_value(group, column.leaf, &mut each).map_err(unsupported_or_damaged(path))?;
+            table
+                .each_value(group, column.leaf, &mut each)
+                .map_err(unsupported_or_damaged(path))?;
         }
         Ok(())
     }
@@ -143,7 +151,8 @@ fn no_such_column(table: &Table, columns: &[(String, usize, LabelForm)], name: &
         format!("has no column `{name}`")
     };
     let could = quoted(columns.iter().map(|(name, ..)| name.as_str()));
-    let reason = format!("{what}; set `data.label_column` to a column that could have labels: {could}");
+    let reason =
+        format!("{what}; set `data.label_column` to a column that could have labels: {could}");
     malformed(&table.path, reason)
 }
 
@@ -185,13 +194,19 @@ mod tests {
         let label = |file: &str, keys: &[&str]| {
             folder_label(Path::new("root"), &Path::new("root").join(file), keys)
         };
-        assert_eq!(label("label=cat/0.parquet", &LABELS).as_deref(), Some("cat"));
-        assert_eq!(label("split=train/class=a%2Fb%/0.parquet", &LABELS).as_deref(), Some("a/b%"));
+        assert_eq!(label("label=cat/0.parquet", &LABEL_NAMES).as_deref(), Some("cat"));
+        assert_eq!(
+            label("split=train/class=a%2Fb%/0.parquet", &LABEL_NAMES).as_deref(),
+            Some("a/b%")
+        );
         assert_eq!(label("size=1/0.parquet", &["size"]).as_deref(), Some("1"));
         for none in ["size=1/0.parquet", "cat/0.parquet", "label=__HIVE_DEFAULT_PARTITION__/0"] {
-            assert_eq!(label(none, &LABELS), None, "{none}");
+            assert_eq!(label(none, &LABEL_NAMES), None, "{none}");
         }
-        assert_eq!(folder_label(Path::new("label=cat/0"), Path::new("label=cat/0"), &LABELS), None);
+        assert_eq!(
+            folder_label(Path::new("label=cat/0"), Path::new("label=cat/0"), &LABEL_NAMES),
+            None
+        );
     }
 
     #[test]
