@@ -21,6 +21,7 @@ mod left_out;
 mod list;
 mod names;
 mod parquet;
+mod parts;
 mod shapes;
 mod shards;
 mod slots;

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::bytes::{Bytes, start};
 use super::cache::Cache;
 use super::detect::is_tar;
-use super::labels::{Labels, choose_part};
+use super::labels::Labels;
 use super::names::Names;
+use super::parts::choose_part;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, OpenOptions, Sample, Split};
@@ -77,9 +78,10 @@ impl Archive {
             return Err(Error::NoImages { path: path.clone() });
         }
         let members = || shards.iter().flat_map(|(_, members)| members);
-        let labels = match members().map(|member| member.class).collect() {
-            Some(classes) => Labels::from_numbers(classes),
-            None => Labels::from_folders(members().map(|member| member.name.as_bytes())),
+        let labels = if members().any(|member| member.class.is_some()) {
+            Labels::from_classes(members().map(|member| member.class), Vec::new())
+        } else {
+            Labels::from_folders(members().map(|member| member.name.as_bytes()))
         };
         let mut names: Names = members().map(|member| member.name.as_bytes()).collect();
         names.shrink();

@@ -12,6 +12,8 @@ use crate::error::Error;
 /// Folders with more files than this hold images, not batches of them.
 const MAX_CONTAINERS: usize = 64;
 
+mod foreign;
+
 /// Opens the file or folder `path`.
 pub(super) fn open(
     path: &Path,
@@ -70,7 +72,7 @@ fn open_folder(
         // beside images shards are what these were unpacked from; without them they are the source
         Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
             match shards::below(path)? {
-                files if files.is_empty() => Err(error),
+                files if files.is_empty() => Err(foreign::in_folder(path).unwrap_or(error)),
                 files => open_shards(path, files, split, options),
             }
         }
@@ -143,13 +145,16 @@ fn open_file(
     }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
-        _ if is_text(&bytes) && !packed => Ok(Arc::new(List::open(path, options)?)),
+        _ if is_text(&bytes) && !packed && foreign::name(&bytes).is_none() => {
+            Ok(Arc::new(List::open(path, options)?))
+        }
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
     }
 }
 
 fn is_parquet(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PAR1")
+    // the second one is encrypted, which its reader says
+    bytes.starts_with(b"PAR1") || bytes.starts_with(b"PARE")
 }
 
 /// Bytes of text in any encoding that extends ASCII.
@@ -186,6 +191,6 @@ fn guess(bytes: &[u8]) -> &'static str {
     } else if bytes.starts_with(b"PK\x03\x04") {
         "a zip archive, which is not read (unpack it)"
     } else {
-        "in no format that is known here"
+        foreign::name(bytes).unwrap_or("in no format that is known here")
     }
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::{read_file, unreadable};
 use super::cache::Cache;
-use super::labels::{Labels, choose_part};
+use super::labels::Labels;
 use super::names::{Names, to_path};
+use super::parts::choose_part;
 use super::{Dataset, Sample, Split};
 use crate::error::{Error, SampleError};
 

@@ -83,7 +83,9 @@ impl Idx {
         }
         let count = count as usize;
         let labels = match label_file(path) {
-            Some(file) => Labels::from_numbers(read_labels(&file, count)?),
+            Some(file) => {
+                Labels::from_classes(read_labels(&file, count)?.into_iter().map(Some), Vec::new())
+            }
             None => Labels::default(),
         };
         Ok(Self { path: path.into(), split, bytes, count, width, height, labels })

@@ -1,19 +1,44 @@
-//! Labels from names: the first folder of `class/…/image.jpg`.
+//! The one rule for labels, whatever the kind of source.
+//!
+//! A source gives each image a text, a number or nothing: a folder's name, the contents of
+//! `key.cls`, a field of a list or a parquet row.
+//!
+//! 1. Nothing, an empty text and a negative whole number such as `-1` mean that the image has no
+//!    label. The image stays, and the other images keep their labels.
+//! 2. If every other label is a whole number below a million or so ([`MAX_CLASSES`]), labels are
+//!    these numbers, and there is a class for each number up to the largest. `2.0` is 2.
+//! 3. Otherwise labels are names, also those that look like numbers. Classes are sorted by name.
+//!
+//! Names of folders are always names: `0`, `1` and `10` are classes in this order, as torchvision
+//! sorts them. A label is never a reason to refuse a source.
 
 use std::collections::HashMap;
-use std::path::Path;
-
-use super::Split;
-use crate::error::Error;
 
 /// Class numbers are below this: each number up to the largest gets a name.
 pub(super) const MAX_CLASSES: u32 = 1 << 20;
 
-/// Class names, and the class of each sample; both empty if there are no labels.
+/// Names of columns, fields and files that hold a label, the likeliest first.
+pub(super) const LABEL_NAMES: [&str; 10] = [
+    "label",
+    "class",
+    "labels",
+    "category",
+    "target",
+    "cls",
+    "class_name",
+    "class_id",
+    "label_id",
+    "category_id",
+];
+
+/// What stands for the class of an image that has none.
+const NONE: u32 = u32::MAX;
+
+/// Class names and the class of each image; both are empty if no image has a label.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Labels {
     pub(super) classes: Vec<String>,
-    pub(super) of: Vec<u32>,
+    of: Vec<u32>,
 }
 
 impl Labels {
@@ -23,23 +48,72 @@ impl Labels {
     /// If there is no such image.
     pub(super) fn get(&self, index: usize, len: usize) -> Option<u32> {
         assert!(index < len, "image {index} of {len}");
-        self.of.get(index).copied()
+        self.of.get(index).copied().filter(|&class| class != NONE)
     }
 
-    /// Labels that are first folders, if every name has one; classes are sorted.
-    pub(super) fn from_folders<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+    /// Labels that are text: numbers if all are, or else names.
+    pub(super) fn from_texts<'a>(texts: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> Self {
+        let texts = texts.map(|text| match parse(text?.trim_ascii()) {
+            Parsed::None => None,
+            Parsed::Number(number) => Some((text?.trim_ascii(), Some(number))),
+            Parsed::Name => Some((text?.trim_ascii(), None)),
+        });
+        let number = |label: Option<(&[u8], Option<u32>)>| match label {
+            None => Some(None),
+            Some((_, number)) => number.map(Some),
+        };
+        match texts.clone().map(number).collect::<Option<Vec<_>>>() {
+            Some(numbers) => Self::from_classes(numbers.into_iter(), Vec::new()),
+            None => Self::from_names(texts.map(|label| label.map(|(text, _)| text))),
+        }
+    }
+
+    /// Labels that are numbers; those that are too large for a class number become names.
+    pub(super) fn from_numbers(numbers: impl Iterator<Item = Option<i64>> + Clone) -> Self {
+        let numbers = numbers.map(|number| number.filter(|&number| number >= 0));
+        let small = |number: Option<i64>| match number {
+            None => Some(None),
+            Some(number) => below_limit(number).map(Some),
+        };
+        match numbers.clone().map(small).collect::<Option<Vec<_>>>() {
+            Some(numbers) => Self::from_classes(numbers.into_iter(), Vec::new()),
+            None => {
+                let texts: Vec<_> = numbers.map(|n| n.map(|n| n.to_string())).collect();
+                Self::from_names(texts.iter().map(|text| text.as_deref().map(str::as_bytes)))
+            }
+        }
+    }
+
+    /// Class numbers. `names` are the classes' names; numbers without a name are named by themselves.
+    pub(super) fn from_classes(
+        numbers: impl Iterator<Item = Option<u32>>,
+        names: Vec<String>,
+    ) -> Self {
+        let of: Vec<u32> = numbers.map(|number| number.unwrap_or(NONE)).collect();
+        let largest = of.iter().filter(|&&class| class != NONE).max();
+        let Some(&largest) = largest else { return Self::default() };
+        let mut classes = names;
+        classes.extend((classes.len() as u32..=largest).map(|class| class.to_string()));
+        Self { classes, of }
+    }
+
+    /// Labels that are the first folder of a path; an image outside of all folders has none.
+    pub(super) fn from_folders<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Self {
         let first =
-            |name: &'a [u8]| name.iter().position(|&byte| byte == b'/').map(|end| &name[..end]);
-        Self::from_names(names.map(first))
+            |path: &'a [u8]| path.iter().position(|&byte| byte == b'/').map(|end| &path[..end]);
+        Self::from_names(paths.map(first))
     }
 
-    /// Labels that are names, if every image has one; classes are sorted.
+    /// Labels that are names; classes are sorted.
     pub(super) fn from_names<'a>(names: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
         let (mut numbers, mut of) = (HashMap::new(), Vec::new());
         // neighbors often have the same name, which spares most of the look-ups
         let mut last: Option<(&[u8], u32)> = None;
         for name in names {
-            let Some(name) = name else { return Self::default() };
+            let Some(name) = name else {
+                of.push(NONE);
+                continue;
+            };
             let number = match last {
                 Some((same, number)) if same == name => number,
                 _ => {
@@ -50,75 +124,103 @@ impl Labels {
             last = Some((name, number));
             of.push(number);
         }
+        if numbers.is_empty() {
+            return Self::default();
+        }
         let mut classes: Vec<_> = numbers.into_iter().collect();
         classes.sort_unstable();
         let mut rank = vec![0; classes.len()];
         for (position, (_, number)) in classes.iter().enumerate() {
             rank[*number as usize] = position as u32;
         }
-        of.iter_mut().for_each(|number| *number = rank[*number as usize]);
+        for class in of.iter_mut().filter(|class| **class != NONE) {
+            *class = rank[*class as usize];
+        }
         of.shrink_to_fit();
         let name = |(name, _): (&[u8], u32)| String::from_utf8_lossy(name).into_owned();
         Self { classes: classes.into_iter().map(name).collect(), of }
     }
+}
 
-    /// Labels that are numbers: a class for each number up to the largest.
-    pub(super) fn from_numbers(of: Vec<u32>) -> Self {
-        let count = of.iter().max().map_or(0, |&max| max + 1);
-        Self { classes: (0..count).map(|class| class.to_string()).collect(), of }
+/// What a text says as a label.
+enum Parsed {
+    None,
+    Number(u32),
+    Name,
+}
+
+fn parse(text: &[u8]) -> Parsed {
+    if text.is_empty() {
+        return Parsed::None;
+    }
+    let (digits, zeros) = match text.iter().position(|&byte| byte == b'.') {
+        Some(point) => (&text[..point], &text[point + 1..]),
+        None => (text, &b""[..]),
+    };
+    let negative = digits.first() == Some(&b'-');
+    let digits = digits.strip_prefix(b"-").or(digits.strip_prefix(b"+")).unwrap_or(digits);
+    let all = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
+    if digits.is_empty() || !all(digits) || zeros.iter().any(|&digit| digit != b'0') {
+        return Parsed::Name;
+    }
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    match number.and_then(below_limit) {
+        Some(0) => Parsed::Number(0),
+        _ if negative => Parsed::None,
+        Some(number) => Parsed::Number(number),
+        None => Parsed::Name,
     }
 }
 
-/// Which of the first folders `folders` is the part `split`.
-///
-/// `None` if there are no parts and none is asked for. A source has parts if it has a folder
-/// `train` and one of `test` and `val`; then the training part is the default.
-pub(super) fn choose_part<'a>(
-    path: &Path,
-    folders: &[&'a str],
-    split: Option<Split>,
-) -> Result<Option<(&'a str, Split)>, Error> {
-    let find = |names: &[&str]| {
-        names.iter().find_map(|name| folders.iter().find(|folder| *folder == name).copied())
-    };
-    let (train, test) = (find(&["train"]), find(&["test", "val"]));
-    let (part, split) = match split {
-        None if train.is_none() || test.is_none() => return Ok(None),
-        None | Some(Split::Train) => (train, Split::Train),
-        Some(Split::Test) => (test, Split::Test),
-    };
-    let missing = match split {
-        Split::Train => "there is no folder `train` in it",
-        Split::Test => "there is no folder `test` or `val` in it",
-    };
-    let no_part =
-        || Error::NoSuchSplit { path: path.into(), split: split.name(), reason: missing.into() };
-    part.map(|part| Some((part, split))).ok_or_else(no_part)
+fn below_limit(number: i64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|&number| number < MAX_CLASSES)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn labels_need_a_folder_for_every_image() {
-        let from_folders =
-            |names: &[&str]| Labels::from_folders(names.iter().map(|name| name.as_bytes()));
-        let labels = from_folders(&["b/1", "a/x/2", "b/3"]);
-        assert_eq!(labels.classes, ["a", "b"]);
-        assert_eq!(labels.of, [1, 0, 1]);
-        assert_eq!(from_folders(&["a/1", "2"]), Labels::default());
+    fn shown(labels: &Labels) -> (String, Vec<Option<u32>>) {
+        let len = labels.of.len();
+        (labels.classes.join(" "), (0..len).map(|index| labels.get(index, len)).collect())
+    }
+
+    fn texts(texts: &[&str]) -> (String, Vec<Option<u32>>) {
+        shown(&Labels::from_texts(texts.iter().map(|text| Some(text.as_bytes()))))
     }
 
     #[test]
-    fn parts_are_chosen_by_name_and_training_is_the_default() {
-        let choose = |folders: &[&'static str], split| {
-            choose_part(Path::new("x"), folders, split).map(|part| part.map(|(name, _)| name)).ok()
-        };
-        let both = ["train", "val"];
-        assert_eq!(choose(&both, None), Some(Some("train")));
-        assert_eq!(choose(&both, Some(Split::Test)), Some(Some("val")));
-        assert_eq!(choose(&["train", "other"], None), Some(None));
-        assert_eq!(choose(&["train", "other"], Some(Split::Test)), None);
+    fn labels_are_numbers_if_all_are_whole_and_small() {
+        let numbers = ("0 1 2".to_owned(), vec![Some(2), Some(0), Some(2)]);
+        assert_eq!(texts(&["2", "0", "2"]), numbers);
+        assert_eq!(texts(&["2.0", "+0", " 02\n"]), numbers);
+        assert_eq!(texts(&["2", "-0", "2.000"]), numbers);
+    }
+
+    #[test]
+    fn other_labels_are_names_in_sorted_order() {
+        assert_eq!(texts(&["dog", "cat"]), ("cat dog".into(), vec![Some(1), Some(0)]));
+        assert_eq!(texts(&["2.5", "2"]), ("2 2.5".into(), vec![Some(1), Some(0)]));
+        assert_eq!(texts(&["7", "9999999"]), ("7 9999999".into(), vec![Some(0), Some(1)]));
+        let large = [Some(3), Some(1 << 40), None].into_iter();
+        let large = shown(&Labels::from_numbers(large));
+        assert_eq!(large, ("1099511627776 3".into(), vec![Some(1), Some(0), None]));
+    }
+
+    #[test]
+    fn an_image_without_a_label_takes_none_from_the_others() {
+        assert_eq!(texts(&["1", "-1", "", "0"]).1, [Some(1), None, None, Some(0)]);
+        assert_eq!(texts(&["b", "-1.0", " ", "a"]).1, [Some(1), None, None, Some(0)]);
+        let numbers = shown(&Labels::from_numbers([Some(1), Some(-1), None].into_iter()));
+        assert_eq!(numbers, ("0 1".into(), vec![Some(1), None, None]));
+        assert_eq!(Labels::from_numbers([Some(-1), None].into_iter()), Labels::default());
+        assert_eq!(texts(&["-1", ""]), (String::new(), vec![]));
+    }
+
+    #[test]
+    fn classes_beyond_the_given_names_are_named_by_their_numbers() {
+        let names = vec!["cat".to_owned(), "dog".to_owned()];
+        let labels = Labels::from_classes([Some(0), Some(3)].into_iter(), names);
+        assert_eq!(shown(&labels), ("cat dog 2 3".into(), vec![Some(0), Some(3)]));
     }
 }

@@ -7,7 +7,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::bytes::{malformed, read_file, unreadable};
 use super::folder::walk::named_like_an_image;
-use super::labels::{Labels, MAX_CLASSES};
+use super::labels::{LABEL_NAMES, Labels};
 use super::names::{Names, to_path};
 use super::{Dataset, OpenOptions, Sample};
 use crate::error::{Error, SampleError};
@@ -16,10 +16,6 @@ use crate::error::{Error, SampleError};
 const LOOKED_AT: usize = 100;
 /// Columns among which the paths are looked for.
 const MAX_COLUMNS: usize = 8;
-/// Header names of a column of labels.
-const LABELS: [&str; 8] =
-    ["label", "class", "labels", "category", "target", "cls", "class_name", "class_id"];
-
 /// What stands between the columns of a list; tried in this order.
 const SEPARATORS: [Separator; 5] = [
     Separator::None,
@@ -82,39 +78,18 @@ impl List {
             };
             files.push(field);
             labels.push(form.label.and_then(|column| row.get(column)).unwrap_or_default());
-            let some = labels.get(labels.len() - 1).is_empty();
-            if form.label.is_some() && some != labels.get(0).is_empty() {
-                let reason = format!(
-                    "has labels in some lines only, as line {line} shows; add or remove labels"
-                );
-                return Err(malformed(path, reason));
-            }
             Ok(())
         })?;
         if files.is_empty() {
             return Err(Error::NoImages { path: path.into() });
         }
         files.shrink();
-        let labels = make_labels(&labels);
+        let labels = Labels::from_texts(labels.iter().map(Some));
         Ok(Self { path: path.into(), folder, files, labels })
     }
 
     fn file(&self, index: usize) -> PathBuf {
         self.folder.join(to_path(self.files.get(index)))
-    }
-}
-
-/// Numbers, if all are; or else names; nothing, if there are none.
-fn make_labels(labels: &Names) -> Labels {
-    if labels.iter().any(<[u8]>::is_empty) {
-        return Labels::default();
-    }
-    let number = |label: &[u8]| std::str::from_utf8(label).ok()?.parse().ok();
-    let numbers =
-        labels.iter().map(|label| number(label).filter(|&class: &u32| class < MAX_CLASSES));
-    match numbers.collect() {
-        Some(numbers) => Labels::from_numbers(numbers),
-        None => Labels::from_names(labels.iter().map(Some)),
     }
 }
 
@@ -158,7 +133,7 @@ fn find_form(path: &Path, folder: &Path) -> Result<Form, Error> {
 fn label_column(first: &[Vec<u8>], path: usize, header: bool) -> Option<usize> {
     let named =
         |name: &&str| first.iter().position(|field| field.eq_ignore_ascii_case(name.as_bytes()));
-    match LABELS.iter().find_map(named).filter(|_| header) {
+    match LABEL_NAMES.iter().find_map(named).filter(|_| header) {
         Some(column) => Some(column),
         None if header && first.len() > 2 => None,
         None if path + 1 < first.len() => Some(path + 1),

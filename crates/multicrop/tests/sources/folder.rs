@@ -13,10 +13,13 @@ fn a_folder_is_sorted_and_its_first_folders_are_the_labels() {
 }
 
 #[test]
-fn an_image_in_the_root_means_no_labels_and_needs_no_extension() {
+fn an_image_in_the_root_has_no_label_and_needs_no_extension() {
     let root = folder(&["dog/b.png", "photo", ".hidden.png"]);
     let data = open_at(root.path(), "").unwrap();
-    assert!(data.classes().is_empty() && data.label(0).is_none());
+    assert_eq!(
+        (data.label(0), data.label(1), data.classes()),
+        (Some(0), None, &["dog".into()][..])
+    );
     assert_eq!(values(&*data), [0, 1]);
 }
 

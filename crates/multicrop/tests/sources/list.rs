@@ -40,6 +40,17 @@ fn a_list_with_labels_is_read_in_all_its_forms() {
 }
 
 #[test]
+fn an_image_without_a_label_keeps_its_place_in_a_list() {
+    let (_root, data) = list(b"a/0.png,cat\na/1.png\nb/with space.png,dog\n");
+    let data = data.unwrap();
+    let labels: Vec<_> = (0..3).map(|index| data.label(index)).collect();
+    assert_eq!(
+        (labels, data.classes().join(" ")),
+        (vec![Some(0), None, Some(1)], "cat dog".into())
+    );
+}
+
+#[test]
 fn missing_files_of_a_list_are_bad_images() {
     let (root, data) = list(b"a/0.png\nnowhere.png\nb\na/1.png\n");
     let data = data.unwrap();
@@ -58,8 +69,6 @@ fn a_list_that_makes_no_sense_is_refused_in_one_sentence() {
     let error = refused(b"Dear reader,\nthis is no list.\n");
     assert!(error.contains("is text, but none of its first lines names a file"), "{error}");
     assert!(error.contains("line 1 is `Dear reader,`"), "{error}");
-    let error = refused(b"a/0.png,cat\na/1.png\n");
-    assert!(error.contains("has labels in some lines only, as line 2 shows"), "{error}");
     let error = refused(b"a/0.png,cat\n,dog\n");
     assert!(error.contains("has no path in line 2"), "{error}");
     assert!(refused(b"a/0.png\0").contains("in no format that is known"));

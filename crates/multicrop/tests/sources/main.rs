@@ -8,6 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use multicrop::dataset::{OpenOptions, open_with};
 use multicrop::decode::Options;
 use multicrop::{Dataset, Error, open, same_classes};
 use tempfile::{TempDir, tempdir};
