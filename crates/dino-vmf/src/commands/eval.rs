@@ -56,11 +56,12 @@ pub(crate) struct Knn {
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        let trained = self.viewing.read(&self.checkpoint, |eval| {
+        let trained = self.viewing.read(&self.checkpoint, console, |eval| {
             (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
             eval.k = k;
         })?;
         let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
+        data.left_out().iter().for_each(|text| console.warn(text));
         let network = &trained.network;
         let extractors = [
             ("raw pixels", Extractor::RawPixels),
