@@ -6,27 +6,29 @@
 mod check;
 mod data;
 mod eval;
+mod identity;
 mod idle;
 mod layers;
+mod locate;
 mod masking;
 mod model;
 mod objective;
 mod optim;
 mod run;
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io_error};
 use crate::preset;
 
 pub use data::Data;
 pub use eval::Eval;
+pub use identity::Difference;
+pub(crate) use identity::{compare, earlier_fingerprint};
 pub use layers::{Flag, Origin};
 pub use masking::{MaskShape, Masking};
 pub use model::{Arch, Model, PositionOffset, Precision};
@@ -96,7 +98,8 @@ impl Config {
         Self::from_layers(layers)
     }
 
-    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand.
+    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand. Keys that this
+    /// version does not know are left out; see [`Config::unknown_keys`].
     ///
     /// # Errors
     /// As [`Config::resolve`].
@@ -111,7 +114,7 @@ impl Config {
     pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
         let text = read_text(path)?;
         let mut layers = Layers::default();
-        layers.add_text(&text, path, |line| Origin::Run { path: path.to_owned(), line })?;
+        layers.add_run_text(&text, path)?;
         layers.add_sets(sets)?;
         layers.add_flags(flags)?;
         Self::from_layers(layers)
@@ -143,6 +146,11 @@ impl Config {
         layers::known_keys()
     }
 
+    /// Keys of a run's `config.toml` that this version does not know, with where they stand.
+    pub fn unknown_keys(&self) -> &[String] {
+        &self.origins.unknown
+    }
+
     /// The configuration as TOML, every key written out (options that are off are left out).
     pub fn to_toml(&self) -> String {
         // Numbers, strings, lists of numbers and tables always serialize.
@@ -151,51 +159,6 @@ impl Config {
 
     fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).unwrap_or_default()
-    }
-
-    /// Whether `other` describes the same run: equal but for [`Run::MAY_CHANGE`].
-    ///
-    /// # Errors
-    /// The first key that differs, in alphabetical order.
-    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
-        let (ours, theirs) = (self.identity(), other.identity());
-        let mut keys: Vec<_> = ours.iter().chain(&theirs).map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        let value = |pairs: &[(String, String)], key: &str| {
-            let found = pairs.iter().find(|(name, _)| name == key);
-            found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
-        };
-        for key in keys {
-            let (ours, theirs) = (value(&ours, key), value(&theirs, key));
-            if ours != theirs {
-                return Err(Difference { key: key.clone(), ours, theirs });
-            }
-        }
-        Ok(())
-    }
-
-    /// SHA-256, in hexadecimal, of all that makes a run this run; see [`Config::same_run`].
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for (key, value) in self.identity() {
-            hash.update(format!("{key} = {value}\n"));
-        }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-
-    /// All keys and values that may not change while a run lasts, sorted.
-    fn identity(&self) -> Vec<(String, String)> {
-        let mut pairs: Vec<_> = layers::flatten(self.to_table())
-            .into_iter()
-            .filter(|(key, _)| !Run::MAY_CHANGE.contains(&key.as_str()))
-            .map(|(key, value)| (key, value.to_string()))
-            .collect();
-        pairs.sort_unstable();
-        pairs
     }
 }
 
@@ -221,17 +184,6 @@ fn read_text(path: &Path) -> Result<String> {
         return Err(refuse("it is longer than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| refuse("it is no text in UTF-8"))
-}
-
-/// A key in which two configurations differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The key with its section.
-    pub key: String,
-    /// Its value in the configuration asked.
-    pub ours: String,
-    /// Its value in the other one.
-    pub theirs: String,
 }
 
 #[cfg(test)]

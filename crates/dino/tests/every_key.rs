@@ -289,7 +289,8 @@ fn run(root: &Path, number: usize, sets: &[&str]) -> Trace {
     config.run.out = Some(out.display().to_string());
     let decoding = format!("{:?}", config.data.decode_options());
     let (mut evaluations, mut saved) = (Vec::new(), Vec::new());
-    let request = Request { config, name: "every-key".to_owned(), resume: false };
+    let request =
+        Request { config, name: "every-key".to_owned(), resume: false, allow_data_change: false };
     let ended = trainer::pretrain(request, &AtomicBool::new(false), &mut |event| match event {
         Event::Knn(record) => evaluations.push(serde_json::to_string(&record).unwrap()),
         Event::Evaluating { done, total, .. } => evaluations.push(format!("{done}/{total}")),

@@ -151,6 +151,13 @@ pub enum SampleError {
         /// The system's reason.
         reason: String,
     },
+    /// The system cannot read the bytes now, which says nothing about them: a failing disk, a share that
+    /// is gone. Worth another try.
+    #[error("cannot be read: {reason}")]
+    Unavailable {
+        /// The system's reason.
+        reason: String,
+    },
     /// The bytes are in no image format.
     #[error(
         "not an image: it starts like no format that is known (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)"
@@ -200,7 +207,7 @@ impl SampleError {
     pub fn kind(&self) -> String {
         match self {
             Self::Empty => "empty".into(),
-            Self::Unreadable { .. } => "unreadable".into(),
+            Self::Unreadable { .. } | Self::Unavailable { .. } => "unreadable".into(),
             Self::NotAnImage => "not an image".into(),
             Self::Unsupported { what } => format!("not yet supported: {what}"),
             Self::Channels { found, .. } => format!("{found} samples per pixel"),

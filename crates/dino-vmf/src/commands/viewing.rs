@@ -27,13 +27,20 @@ pub(crate) struct Viewing {
 
 impl Viewing {
     /// Starts the threads and reads a checkpoint, whose `[eval]` becomes what the flags say; `set`
-    /// changes more of it.
+    /// changes more of it. Says which checkpoint it is.
     ///
     /// # Errors
     /// A checkpoint that cannot be read, or settings that cannot be.
-    pub(crate) fn read(&self, checkpoint: &Path, set: impl FnOnce(&mut Eval)) -> Result<Trained> {
+    pub(crate) fn read(
+        &self,
+        checkpoint: &Path,
+        console: &mut Console,
+        set: impl FnOnce(&mut Eval),
+    ) -> Result<Trained> {
         use_threads(self.threads)?;
         let mut trained = Trained::read(checkpoint)?;
+        trained.warnings.iter().for_each(|text| console.warn(text));
+        console.note(format!("checkpoint `{}`, step {}", trained.path.display(), trained.step));
         let eval = &mut trained.config.eval;
         eval.resize = self.resize.or(eval.resize);
         eval.crop = self.crop.or(eval.crop);

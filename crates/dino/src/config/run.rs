@@ -21,6 +21,10 @@ pub struct Run {
     /// The run folder; by default the first free `runs/<preset>-<n>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<String>,
+    /// The folder that relative paths in `data.source`, `eval.train` and `eval.test` start from. It is
+    /// written when a run starts, so that the run can go on from another folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
     /// Epochs between checkpoints, 0 for none between. There is always one at the end.
     pub checkpoint_every_epochs: f64,
     /// Steps between checkpoints, in addition; 0 for none.
@@ -70,6 +74,7 @@ impl Default for Run {
             workers: 0,
             device: "cpu".to_owned(),
             out: None,
+            working_dir: None,
             checkpoint_every_epochs: 1.0,
             checkpoint_every_steps: 0,
             keep_every_epochs: 0,
@@ -82,16 +87,6 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Keys that may differ when a run goes on.
-    pub const MAY_CHANGE: [&str; 6] = [
-        "run.threads",
-        "run.workers",
-        "run.out",
-        "run.diagnose_every_steps",
-        "run.on_collapse",
-        "run.recompute",
-    ];
-
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);
         check.require(!self.device.is_empty(), "run.device", device, "name a device")?;

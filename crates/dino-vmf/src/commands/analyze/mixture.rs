@@ -127,7 +127,7 @@ impl Assigned {
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open()?;
+        let opened = self.subject.open(true, console)?;
         let found = self.find(&opened, console)?;
         let subject = self.subject.describe(&opened);
         text::show(&subject, &found, console);

@@ -50,7 +50,7 @@ impl Mixture {
     /// Vectors of the images, and the features that vote if there is `--train`.
     fn see(&self, opened: &Opened, console: &mut Console) -> Result<(Vectors, Option<Labelled>)> {
         let Opened { trained, images, viewer, .. } = opened;
-        let voters = self.voters(opened)?;
+        let voters = self.voters(opened, console)?;
         let total = images.len() + voters.as_ref().map_or(0, Selection::len);
         let networks = Networks { network: &trained.network, params: &[opened.params()] };
         let mut progress = counted(console, "assigning", total);
@@ -69,7 +69,7 @@ impl Mixture {
     }
 
     /// The images of `--train`.
-    fn voters(&self, opened: &Opened) -> Result<Option<Selection>> {
+    fn voters(&self, opened: &Opened, console: &mut Console) -> Result<Option<Selection>> {
         let Some(train) = &self.train else { return Ok(None) };
         let images = &opened.images;
         if images.dataset().classes().is_empty() {
@@ -77,7 +77,9 @@ impl Mixture {
         }
         let dataset = open_labelled(&opened.trained.config.data, train)?;
         multicrop::same_classes(dataset.as_ref(), images.dataset())?;
-        Ok(Some(Selection::new(dataset, Some(self.subject.most()), 1)))
+        let voters = Selection::labelled(dataset, Some(self.subject.most()), 1);
+        voters.left_out().iter().for_each(|text| console.warn(text));
+        Ok(Some(voters))
     }
 }
 
