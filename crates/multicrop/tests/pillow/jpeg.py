@@ -288,7 +288,7 @@ def ends():
     ]
     for data in sources:
         body = data[:-2]
-        for trailer in [b"", b"\0" * 100, b"SEFT trailer of a phone " * 4, b"\0" * 7, b"\0" * 70000,
+        for trailer in [b"", b"\0" * 100, b"SEFT trailer of a phone " * 4, b"\0" * 7, b"\0" * 70000, b"\0" * 70000 + b"\xff\xd8",
                         b"\xff\xd8\xff\xe0\0\x10JFIF\0" * 3, b"ab\xff\xda12345678", b"ab\xff\x05abcdefgh",
                         b"ab\xff\xe1\0\x10abcdefgh", b"\xff" * 30]:
             yield body + trailer
