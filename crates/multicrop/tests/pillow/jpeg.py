@@ -327,7 +327,9 @@ def damage():
                     del broken[at : at + int(RNG.integers(1, 9))]
                 else:
                     broken[at:at] = bytes([0xFF, int(RNG.choice([0xD0, 0xD1, 0xD3, 0xD7, 0, 0xC0]))])
-            yield bytes(broken)
+            # libjpeg-turbo tries such blocks twice, and keeps coefficients of the first, wrong attempt
+            if b"\xff\xff\0" not in broken:
+                yield bytes(broken)
 
 
 def cjpeg():
