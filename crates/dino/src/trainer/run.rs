@@ -94,7 +94,8 @@ impl<'a> Run<'a> {
         let Request { mut config, name, resume } = request;
         let dataset = config.data.open(&config.data.source)?;
         let (horizon, warnings) = config.fit(dataset.len())?;
-        for warning in warnings.into_iter().chain(config.idle_keys()) {
+        let notes = multicrop::dataset::notes(dataset.as_ref());
+        for warning in notes.into_iter().chain(warnings).chain(config.idle_keys()) {
             report(Event::Warning(warning));
         }
         let knn = KnnData::open(&config)?;
