@@ -15,6 +15,7 @@ fuzz_target!(init: panics::abort_on_ours(), |bytes: &[u8]| {
         channels: usize::from(knob & 7),
         orientation: knob & 8 == 0,
         reduced_for: (knob & 16 != 0).then_some(u32::from(knob >> 5)),
+        ..Options::default()
     };
     if let Ok(image) = decode(bytes, &options) {
         assert_eq!(image.channels(), options.channels);

@@ -38,6 +38,12 @@ pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Reads a number of threads of the command line.
+fn thread_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= 1024);
+    count.ok_or_else(|| "must be a whole number from 0 to 1024".to_owned())
+}
+
 /// Sets the number of threads that compute; 0 takes all cores.
 fn use_threads(threads: usize) -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);

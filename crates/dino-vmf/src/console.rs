@@ -1,5 +1,10 @@
 //! All that the program prints: results to stdout, everything else to stderr.
+//!
+//! Names of files and classes, values of settings and messages of libraries come from outside, and so
+//! may control characters in them. [`printable`] escapes these in everything that is printed, so that
+//! nobody's file name moves the cursor, changes colors or writes a line of its own.
 
+use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -44,16 +49,16 @@ impl Console {
         Self { json, quiet, live, bar: None, last_line: None, failure: None }
     }
 
-    /// A result for people: stdout, or stderr if stdout belongs to JSON.
+    /// A line of results for people: stdout, or stderr if stdout belongs to JSON.
     pub(crate) fn text(&mut self, text: impl Display) {
         if self.json {
             self.note(text);
         } else {
-            self.write_result(&text.to_string());
+            self.write_result(&printable(&text.to_string()));
         }
     }
 
-    /// A result that is a program itself: stdout, whatever the flags say.
+    /// A result that is a program itself, of many lines: stdout, whatever the flags say.
     pub(crate) fn script(&mut self, text: &str) {
         self.write_result(text);
     }
@@ -68,11 +73,11 @@ impl Console {
     /// A JSON object, asked for or not; `event` becomes its first entry.
     pub(crate) fn json_line(&mut self, event: Option<&str>, record: &impl Serialize) {
         match serde_json::to_string(record) {
-            Ok(body) => self.write_result(&match event {
+            Ok(body) => self.write_result(&escaped_json(&match event {
                 Some(name) if body == "{}" => format!("{{\"event\":\"{name}\"}}"),
                 Some(name) => format!("{{\"event\":\"{name}\",{}", &body[1..]),
                 None => body,
-            }),
+            })),
             Err(error) => self.failure = self.failure.take().or_else(|| Some(error.into())),
         }
     }
@@ -80,14 +85,14 @@ impl Console {
     /// Something to read on the way.
     pub(crate) fn note(&mut self, text: impl Display) {
         if !self.quiet {
-            self.write_aside(&text.to_string());
+            self.write_aside(&printable(&text.to_string()));
         }
     }
 
     /// Something wrong that stops nothing.
     pub(crate) fn warn(&mut self, text: impl Display) {
         let label = painted("warning:", "33");
-        self.write_aside(&format!("{label} {text}"));
+        self.write_aside(&format!("{label} {}", printable(&text.to_string())));
     }
 
     /// Moves the bar; without one, writes a line if `always` or if the last one is some time ago.
@@ -95,7 +100,7 @@ impl Console {
         let Progress { what, done, total, text } = progress;
         if self.live {
             let bar = self.bar_of(what, *total);
-            bar.set_message(text.clone());
+            bar.set_message(printable(text).into_owned());
             bar.set_position(*done);
         } else if !self.quiet {
             if self.last_line.is_none_or(|(name, _)| name != *what) {
@@ -170,28 +175,63 @@ impl Console {
 /// Prints an error with its causes and what to do; returns the exit code.
 pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
     let mut said = error.to_string();
-    write_stderr(&format!("{} {said}", painted("error:", "1;31")));
+    write_stderr(&format!("{} {}", painted("error:", "1;31"), printable(&said)));
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !said.contains(&cause) {
-            write_stderr(&format!("caused by: {cause}"));
+            write_stderr(&format!("caused by: {}", printable(&cause)));
             said = cause;
         }
     }
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
     if let Some(hint) = ours.and_then(dino::error::Error::hint) {
-        write_stderr(&format!("{} {hint}", painted("hint:", "36")));
+        write_stderr(&format!("{} {}", painted("hint:", "36"), printable(&hint)));
     }
     if ours.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
 }
 
-/// What is said instead of a panic's message.
+/// What is said instead of a panic's message. Panics of image decoders are caught and counted as bad
+/// images, so nothing is said about them here.
 pub(crate) fn report_bug(info: &PanicHookInfo<'_>) {
+    if multicrop::guard::is_guarded() {
+        return;
+    }
     let text = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
     write_stderr(&format!(
-        "{} this is a bug in dino-vmf, please report it with your command: {text}{place}",
-        painted("error:", "1;31")
+        "{} this is a bug in dino-vmf, please report it with your command: {}{place}",
+        painted("error:", "1;31"),
+        printable(text)
     ));
+}
+
+/// A line of text with control characters, and those that change the direction of writing, as escape
+/// sequences of Rust: `\u{1b}`, `\n`.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |letter: char| match is_control(letter) {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// JSON whose strings have no such characters either: outside of strings, there are none in it.
+fn escaped_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_control) {
+        return Cow::Borrowed(json);
+    }
+    let escape = |letter: char| match is_control(letter) {
+        true => format!("\\u{:04x}", u32::from(letter)),
+        false => letter.to_string(),
+    };
+    Cow::Owned(json.chars().map(escape).collect())
+}
+
+fn is_control(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || turns
 }
 
 fn write_stderr(text: &str) {
@@ -207,4 +247,25 @@ fn painted(text: &str, code: &str) -> String {
         return text.to_owned();
     }
     format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_printed_as_escape_sequences() {
+        assert_eq!(printable("a\u{1b}[31m\nb\u{9b}\u{7f}"), "a\\u{1b}[31m\\nb\\u{9b}\\u{7f}");
+        assert_eq!(printable("evil\u{202e}gnp.jpg"), "evil\\u{202e}gnp.jpg");
+        assert!(matches!(printable("façade é 日本 ✓"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_stays_json_and_means_the_same() {
+        let text = "a\u{1b}\u{9b}\u{7f}\u{202e}\n\"";
+        let json = serde_json::to_string(text).unwrap();
+        let escaped = escaped_json(&json);
+        assert!(!escaped.contains(is_control), "{escaped}");
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+    }
 }

@@ -4,7 +4,7 @@ mod fixtures;
 
 use std::fs;
 
-use fixtures::{Ended, Tiny};
+use fixtures::{Ended, Tiny, command};
 
 fn refused(more: &[&str]) -> Ended {
     let ended = Tiny::new().pretrain(more);
@@ -206,6 +206,138 @@ fn bench_refuses_what_it_cannot_do() {
     bench(&["--batch", "-1"]).says("`optim.batch_size` is -1 in `--batch`");
     bench(&["--global", "3x224"]).says("`--global` is 3, but must be `2`");
     bench(&["--local", "8*96"]).says("such as `8x96`");
+}
+
+#[test]
+fn a_run_that_does_not_fit_into_memory_is_refused_before_it_takes_any() {
+    let tiny = Tiny::new();
+    let large = ["--set", "model.prototypes=16000000", "--set", "model.bottleneck_dim=60000"];
+    tiny.pretrain(&[&large[..], &["--out", "run"]].concat())
+        .code(2)
+        .says("a network of 2 blocks of width 16 with 16000000 prototypes and batches of 8 needs about")
+        .says("but this machine has ")
+        .says("hint: choose a smaller network");
+    assert!(!tiny.path("run").exists());
+}
+
+#[test]
+fn a_preset_for_eight_gpus_says_what_it_needs_and_what_fits() {
+    let tiny = Tiny::new();
+    let arguments =
+        ["pretrain", "--preset", "dino-vmf-vit-s16", "--data", "shapes", "--out", "run"];
+    let with = |gib: &str| {
+        let run = command()
+            .current_dir(tiny.folder.path())
+            .env("DINO_VMF_MEMORY", gib)
+            .args(arguments)
+            .output()
+            .unwrap();
+        Ended::from(run).code(2)
+    };
+    with("23")
+        .says("batches of 1024 needs about ")
+        .says("but this machine has 23 GiB free")
+        .says("hint: try `--set optim.accumulate=")
+        .says("the batch stays the same");
+    with("3").says("a smaller batch, which is another recipe");
+    assert!(!tiny.path("run").exists());
+}
+
+#[test]
+fn a_pipe_or_a_device_is_no_configuration() {
+    let tiny = Tiny::new();
+    let pipe = tiny.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let config = |path: &str| tiny.pretrain(&["--config", path]).code(2);
+    config("pipe").says("`pipe` is no configuration: it is a pipe or a device, not a file");
+    config("/dev/zero").says("`/dev/zero` is no configuration: it is a pipe or a device");
+    config(".").says("`.` is no configuration: it is a folder");
+    fs::write(tiny.path("long.toml"), "#".repeat(2 << 20)).unwrap();
+    config("long.toml").says("it is longer than 1 MiB");
+    fs::write(tiny.path("latin.toml"), b"# caf\xe9\n").unwrap();
+    config("latin.toml").says("it is no text in UTF-8");
+}
+
+#[test]
+fn a_configuration_may_come_from_standard_input() {
+    let tiny = Tiny::new();
+    let arguments = tiny.arguments(&["--config", "/dev/stdin", "--steps", "1", "--out", "run"]);
+    let run = command()
+        .current_dir(tiny.folder.path())
+        .args(arguments)
+        .write_stdin("seed = 7\n")
+        .output()
+        .unwrap();
+    Ended::from(run).code(0);
+    assert!(fs::read_to_string(tiny.path("run/config.toml")).unwrap().contains("seed = 7"));
+}
+
+#[test]
+fn names_with_control_characters_reach_the_terminal_escaped() {
+    let tiny = Tiny::new();
+    let class = tiny.path("photos/red\u{1b}[31m\nclass");
+    fs::create_dir_all(&class).unwrap();
+    fs::write(class.join("bad\u{9b}2J.jpg"), b"no image").unwrap();
+    for i in 0..16u8 {
+        let image = image::RgbImage::from_pixel(24, 24, image::Rgb([i, 90, 200 - i]));
+        image.save(class.join(format!("{i}.png"))).unwrap();
+    }
+    for more in [&[][..], &["--json"]] {
+        let ended = tiny.run(&[&["data", "inspect", "photos"], more].concat());
+        let printed = format!("{}{}", ended.stdout, ended.stderr);
+        let control = printed.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(control, None, "{printed}");
+        assert!(printed.contains("[31m"), "{printed}");
+        for line in ended.stdout.lines().filter(|_| !more.is_empty()) {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
+    let ended = tiny.pretrain(&["--data", "no\u{1b}[2Jsuch"]).code(1);
+    assert!(ended.stderr.contains("no\\u{1b}[2Jsuch"), "{}", ended.stderr);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn bf16_that_is_slower_than_f32_is_told() {
+    let tiny = Tiny::new();
+    let arguments = tiny.arguments(&["--precision", "bf16", "--steps", "1"]);
+    let run = command()
+        .current_dir(tiny.folder.path())
+        .env("DINO_VMF_SIMD", "avx2")
+        .args(arguments)
+        .output()
+        .unwrap();
+    Ended::from(run).code(0).says("bf16, which is slower than f32 on this processor");
+}
+
+#[test]
+fn numbers_of_flags_have_limits() {
+    let tiny = Tiny::new();
+    let refuse = |arguments: &[&str]| drop(tiny.run(arguments).code(2));
+    for value in ["-1", "nan", "1e18", "18446744073709551615", "1000000000000000000"] {
+        for flag in ["--steps", "--epochs", "--channels", "--threads", "--workers"] {
+            drop(tiny.pretrain(&[flag, value]).code(2));
+        }
+        for flag in
+            ["--batch", "--patch", "--k", "--hidden", "--bottleneck", "--steps", "--batches"]
+        {
+            refuse(&["bench", "step", flag, value]);
+        }
+        for flag in ["--batch", "--local", "--k", "--bottleneck", "--threads"] {
+            refuse(&["bench", "objective", flag, value]);
+        }
+        for flag in ["--batch", "--locals", "--global", "--local", "--workers"] {
+            refuse(&["bench", "loader", "shapes", flag, value]);
+        }
+        for flag in ["--images", "--columns", "--channels"] {
+            refuse(&["data", "preview", "shapes", flag, value]);
+        }
+        refuse(&["data", "inspect", "shapes", "--threads", value]);
+        let judge = ["eval", "knn", "--checkpoint", "run", "--train", "shapes", "--test", "shapes"];
+        refuse(&[&judge[..], &["--threads", value]].concat());
+    }
+    refuse(&["bench", "objective", "--k", "16000000", "--bottleneck", "65536"]);
+    refuse(&["bench", "step", "--k", "16000000", "--bottleneck", "65536"]);
 }
 
 #[test]

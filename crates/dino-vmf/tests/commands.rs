@@ -120,16 +120,14 @@ fn every_shell_gets_a_script_with_all_commands() {
     tiny.run(&["completions", "csh"]).code(2).says("possible values: bash, elvish, fish");
 }
 
-/// Where there is a bash, its script is one that it understands.
+/// Needs bash, as `.ci/run` does.
 #[test]
 fn bash_completes_a_command() {
     let script = Tiny::new().run(&["completions", "bash"]).code(0).stdout;
     // the function that the script registers, called as bash does
     let ask = "of=$(complete -p dino-vmf); of=${of#*-F }; COMP_WORDS=(dino-vmf anal); COMP_CWORD=1; \
                ${of%% *} dino-vmf anal dino-vmf; echo ${COMPREPLY[@]}";
-    let Ok(bash) = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output() else {
-        return;
-    };
+    let bash = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
     assert_eq!(String::from_utf8(bash.stdout).unwrap(), "analyze\n");
 }
 
@@ -146,4 +144,43 @@ fn a_closed_pipe_is_no_error() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 0);
+}
+
+#[test]
+fn knn_reports_the_k_that_was_used() {
+    let tiny = Tiny::new();
+    for i in 0..18u8 {
+        let class = tiny.path(&format!("photos/{}", ["a", "b", "c"][usize::from(i % 3)]));
+        fs::create_dir_all(&class).unwrap();
+        let color = image::Rgb([40 * (i % 3), 10 * i, 200 - 10 * i]);
+        image::RgbImage::from_pixel(32, 32, color).save(class.join(format!("{i}.png"))).unwrap();
+    }
+    tiny.pretrain(&["--data", "photos", "--steps", "1", "--out", "run"]).code(0);
+    let knn = ["eval", "knn", "--checkpoint", "run", "--train", "photos", "--test", "photos"];
+    let more = ["--k", "5,1000", "--json"];
+    let ended = tiny
+        .run(&[&knn[..], &more].concat())
+        .code(0)
+        .says("warning: k-NN with k = 1000 uses k = 18, because only 18 images vote");
+    let used: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["k"].clone())
+        .collect();
+    assert_eq!(used, [5, 18]);
+}
+
+#[test]
+fn presets_say_how_much_memory_they_need() {
+    let tiny = Tiny::new();
+    let list = tiny.run(&["presets", "--json"]).code(0).says("this machine has ").stdout;
+    let bytes = |name: &str| {
+        let found = list
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .find(|line| line["name"] == name);
+        found.unwrap()["memory_bytes"].as_f64().unwrap() / f64::from(1 << 30)
+    };
+    assert!(bytes("shapes-tiny") < 0.5);
+    assert!(bytes("dino-vmf-vit-s16") > 50.0);
 }

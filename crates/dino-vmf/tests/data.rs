@@ -148,3 +148,43 @@ fn the_loader_is_timed_with_the_fields_of_its_peer() {
     let large = ["bench", "loader", "shapes:test", "--batch", "3000"];
     tiny.run(&large).code(1).says("a batch needs 3000 images");
 }
+
+#[test]
+fn a_preview_is_written_in_the_format_that_its_name_asks_for() {
+    let tiny = Tiny::new();
+    let preview = |out: &str| {
+        let arguments = ["data", "preview", "shapes", "--images", "1", "--out", out];
+        tiny.run(&[&arguments[..], &SMALL].concat())
+    };
+    for (name, start) in [
+        ("a.png", &b"\x89PNG"[..]),
+        ("a", b"\x89PNG"),
+        ("a.JPG", b"\xff\xd8\xff"),
+        ("a.jpeg", b"\xff\xd8\xff"),
+        ("a.webp", b"RIFF"),
+        ("a.bmp", b"BM"),
+        ("a.tiff", b"II"),
+    ] {
+        preview(name).code(0);
+        let bytes = fs::read(tiny.path(name)).unwrap();
+        assert!(bytes.starts_with(start), "{name}: {:?}", &bytes[..4]);
+        image::load_from_memory(&bytes).unwrap();
+    }
+    preview("a.svg").code(2).says("`--out` is `a.svg`, but must end in .png, .jpg");
+    assert!(!tiny.path("a.svg").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_preview_with_a_name_that_is_no_utf_8_is_written() {
+    use std::os::unix::ffi::OsStringExt;
+    let tiny = Tiny::new();
+    let out = std::ffi::OsString::from_vec(b"a\xff.png".to_vec());
+    let mut arguments: Vec<_> =
+        ["data", "preview", "shapes", "--images", "1", "--json"].map(Into::into).to_vec();
+    arguments.extend(SMALL.map(Into::into));
+    arguments.extend(["--out".into(), out.clone()]);
+    let event = tiny.run(&arguments).code(0).last_event();
+    assert_eq!(event["out"], "a\u{fffd}.png");
+    assert!(tiny.folder.path().join(out).is_file());
+}

@@ -59,7 +59,7 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn signals_save_and_a_resumed_run_ends_with_the_same_bits() {
     let whole = undisturbed();
-    for name in ["-TERM", "-INT", "-USR1"] {
+    for name in ["-TERM", "-INT", "-USR1", "-HUP", "-XCPU"] {
         let tiny = Tiny::new();
         let child = start(&tiny, &["--out", "run"]);
         wait_for_checkpoint(&tiny.path("run"));

@@ -11,6 +11,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,11 @@ impl State {
         }
     }
 
+    /// Version of the library that wrote it.
+    pub fn library(&self) -> &str {
+        &self.library
+    }
+
     /// SHA-256 of `model.safetensors` beside it, in hexadecimal.
     pub fn tensors_sha256(&self) -> &str {
         &self.tensors_sha256
@@ -99,12 +105,13 @@ pub fn path_of(run: &Path, step: u64) -> PathBuf {
 /// If the folder cannot be listed; that it is missing is no error.
 pub fn steps(run: &Path) -> Result<Vec<u64>, Error> {
     let folder = run.join(FOLDER);
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
     let list = |source| Error::Read { path: folder.clone(), source };
     let mut steps = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(list)? {
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(steps),
+        entries => entries.map_err(list)?,
+    };
+    for entry in entries {
         let name = entry.map_err(list)?.file_name();
         let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         if let Some(step) = digits.and_then(|digits| digits.parse().ok())

@@ -6,26 +6,29 @@
 mod check;
 mod data;
 mod eval;
+mod identity;
 mod idle;
 mod layers;
+mod locate;
 mod masking;
 mod model;
 mod objective;
 mod optim;
 mod run;
 
-use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io_error};
 use crate::preset;
 
 pub use data::Data;
 pub use eval::Eval;
+pub use identity::Difference;
+pub(crate) use identity::{compare, earlier_fingerprint};
 pub use layers::{Flag, Origin};
 pub use masking::{MaskShape, Masking};
 pub use model::{Arch, Model, PositionOffset, Precision};
@@ -86,7 +89,7 @@ impl Config {
             layers.keep_preset_horizon();
         }
         if let Some(path) = file {
-            let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+            let text = read_text(path)?;
             let origin = |line| Origin::File { path: path.to_owned(), line };
             layers.add_text(&text, path, origin)?;
         }
@@ -95,7 +98,8 @@ impl Config {
         Self::from_layers(layers)
     }
 
-    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand.
+    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand. Keys that this
+    /// version does not know are left out; see [`Config::unknown_keys`].
     ///
     /// # Errors
     /// As [`Config::resolve`].
@@ -108,9 +112,9 @@ impl Config {
     /// # Errors
     /// As [`Config::resolve`].
     pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+        let text = read_text(path)?;
         let mut layers = Layers::default();
-        layers.add_text(&text, path, |line| Origin::Run { path: path.to_owned(), line })?;
+        layers.add_run_text(&text, path)?;
         layers.add_sets(sets)?;
         layers.add_flags(flags)?;
         Self::from_layers(layers)
@@ -137,6 +141,16 @@ impl Config {
         self.origins.of(key)
     }
 
+    /// Every key with its section, such as `optim.lr`.
+    pub fn keys() -> Vec<String> {
+        layers::known_keys()
+    }
+
+    /// Keys of a run's `config.toml` that this version does not know, with where they stand.
+    pub fn unknown_keys(&self) -> &[String] {
+        &self.origins.unknown
+    }
+
     /// The configuration as TOML, every key written out (options that are off are left out).
     pub fn to_toml(&self) -> String {
         // Numbers, strings, lists of numbers and tables always serialize.
@@ -146,62 +160,30 @@ impl Config {
     fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).unwrap_or_default()
     }
-
-    /// Whether `other` describes the same run: equal but for [`Run::MAY_CHANGE`].
-    ///
-    /// # Errors
-    /// The first key that differs, in alphabetical order.
-    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
-        let (ours, theirs) = (self.identity(), other.identity());
-        let mut keys: Vec<_> = ours.iter().chain(&theirs).map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        let value = |pairs: &[(String, String)], key: &str| {
-            let found = pairs.iter().find(|(name, _)| name == key);
-            found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
-        };
-        for key in keys {
-            let (ours, theirs) = (value(&ours, key), value(&theirs, key));
-            if ours != theirs {
-                return Err(Difference { key: key.clone(), ours, theirs });
-            }
-        }
-        Ok(())
-    }
-
-    /// SHA-256, in hexadecimal, of all that makes a run this run; see [`Config::same_run`].
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for (key, value) in self.identity() {
-            hash.update(format!("{key} = {value}\n"));
-        }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-
-    /// All keys and values that may not change while a run lasts, sorted.
-    fn identity(&self) -> Vec<(String, String)> {
-        let mut pairs: Vec<_> = layers::flatten(self.to_table())
-            .into_iter()
-            .filter(|(key, _)| !Run::MAY_CHANGE.contains(&key.as_str()))
-            .map(|(key, value)| (key, value.to_string()))
-            .collect();
-        pairs.sort_unstable();
-        pairs
-    }
 }
 
-/// A key in which two configurations differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The key with its section.
-    pub key: String,
-    /// Its value in the configuration asked.
-    pub ours: String,
-    /// Its value in the other one.
-    pub theirs: String,
+/// Most bytes of a configuration: a hundred times what one with every key has.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// The text of a configuration file. A pipe or device is read only where the shell made it, for
+/// `--config /dev/stdin` or `--config <(command)`: any other may have nobody who writes, or no end.
+fn read_text(path: &Path) -> Result<String> {
+    let refuse =
+        |reason: &str| Error::NoConfig { path: path.to_owned(), reason: reason.to_owned() };
+    let kind = fs::metadata(path).map_err(io_error("read", path))?;
+    let of_shell = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+    if kind.is_dir() {
+        return Err(refuse("it is a folder"));
+    }
+    if !kind.is_file() && !of_shell.iter().any(|prefix| path.starts_with(prefix)) {
+        return Err(refuse("it is a pipe or a device, not a file"));
+    }
+    let (mut bytes, file) = (Vec::new(), File::open(path).map_err(io_error("read", path))?);
+    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(refuse("it is longer than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| refuse("it is no text in UTF-8"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What can go wrong, in one sentence each, and what to type then.
 
+mod hint;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +60,14 @@ pub enum Error {
         /// What the parser says.
         message: String,
     },
+    /// Something that cannot be read as a configuration.
+    #[error("`{}` is no configuration: {reason}", path.display())]
+    NoConfig {
+        /// What was given.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A `--set` without an equals sign or without a key.
     #[error("`--set {text}` is no `key=value`")]
     SetSyntax {
@@ -108,6 +118,23 @@ pub enum Error {
         /// `optim.batch_size`.
         batch_size: usize,
     },
+    /// A run that does not fit into the machine's memory.
+    #[error(
+        "{what} needs about {needs} of memory{}, but this machine has {has} free",
+        parts.as_ref().map(|parts| format!(" ({parts})")).unwrap_or_default()
+    )]
+    TooLittleMemory {
+        /// The network and the batch.
+        what: String,
+        /// How much is needed, such as `41 GiB`.
+        needs: String,
+        /// What it is needed for, if that is known.
+        parts: Option<String>,
+        /// How much there is.
+        has: String,
+        /// Settings that fit, if there are any.
+        advice: Option<String>,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
@@ -150,6 +177,81 @@ pub enum Error {
         saved: String,
         /// Its value now.
         given: String,
+    },
+    /// A checkpoint of another run.
+    #[error(
+        "checkpoint `{}` was not saved with the settings in `{}`: {what}", checkpoint.display(), config.display()
+    )]
+    OtherRun {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// The `config.toml` of the folder that it lies in.
+        config: PathBuf,
+        /// The first difference.
+        what: String,
+    },
+    /// A run that would go on with other images.
+    #[error("run `{}` was trained on other images than those of {data}: {difference}", path.display())]
+    OtherImages {
+        /// The run folder.
+        path: PathBuf,
+        /// The source now.
+        data: String,
+        /// The first difference.
+        difference: String,
+    },
+    /// A run that has saved checkpoints and has none now.
+    #[error("run `{}` has no checkpoint, but it had one: `metrics.jsonl` goes up to step {step}", path.display())]
+    CheckpointsGone {
+        /// The run folder.
+        path: PathBuf,
+        /// The last step in `metrics.jsonl`.
+        step: u64,
+    },
+    /// There is no run that `--resume` could mean.
+    #[error("there is no run to resume: no folder `runs/{preset}-<n>` holds one")]
+    NoRunToResume {
+        /// The preset.
+        preset: String,
+        /// The newest run of another preset.
+        other: Option<PathBuf>,
+    },
+    /// The run folder was taken away from a run.
+    #[error(
+        "run folder `{}` was moved or removed while the run wrote to it; step {step} is saved in a new \
+         folder, as `{}`", path.display(), saved.display()
+    )]
+    FolderGone {
+        /// The run folder.
+        path: PathBuf,
+        /// Steps done.
+        step: u64,
+        /// The checkpoint of that step.
+        saved: PathBuf,
+    },
+    /// Weights with which nothing can be computed.
+    #[error("`{name}` has the value {value} after step {step}, so this step is not saved")]
+    NotFinite {
+        /// The tensor, as a checkpoint names it.
+        name: String,
+        /// Its first value that is not finite.
+        value: f32,
+        /// Steps done.
+        step: u64,
+    },
+    /// A run that ended before its last step, with what is on disk.
+    #[error("{error}")]
+    Left {
+        /// Why.
+        error: Box<Error>,
+        /// The run folder.
+        run: PathBuf,
+        /// Steps done.
+        step: u64,
+        /// The step of the newest checkpoint on disk.
+        saved: Option<u64>,
+        /// Why the last step could not be saved, where that is another reason.
+        unsaved: Option<String>,
     },
     /// Images that were to be evaluated have no labels.
     #[error(
@@ -223,81 +325,6 @@ pub enum Error {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
-}
-
-impl Error {
-    /// What the user can do about it, if we know.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::UnknownKey { nearest, .. } | Self::UnknownPreset { nearest, .. } => {
-                match (nearest, self) {
-                    (Some(name), _) => Some(format!("did you mean `{name}`?")),
-                    (None, Self::UnknownPreset { .. }) => {
-                        Some("`dino-vmf presets` lists them".to_owned())
-                    }
-                    (None, _) => None,
-                }
-            }
-            Self::SetSyntax { .. } => Some("for example `--set optim.lr=1e-3`".to_owned()),
-            Self::Exclusive { first, second, .. } => Some(format!("drop `{first}` or `{second}`")),
-            Self::WarmupTooLong { key, .. } => {
-                Some(format!("train longer, or give a smaller `--set {key}=…`"))
-            }
-            Self::TooFewImages { images, .. } => {
-                Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
-            }
-            Self::RunUsed { .. } => {
-                Some("add `--resume` to go on, or choose another `--out`".to_owned())
-            }
-            Self::NoRun { .. } => Some("choose an empty or a new folder for `--out`".to_owned()),
-            Self::RunLocked { .. } => {
-                Some("wait for that process, or choose another `--out`".to_owned())
-            }
-            Self::OtherConfig { key, saved, .. } => {
-                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts anew"))
-            }
-            Self::Checkpoint(error) => error.hint(),
-            Self::Diverged { .. } => Some(
-                "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
-                    .to_owned(),
-            ),
-            Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
-                format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
-            }),
-            Self::NoPatches { .. } => {
-                Some("leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture".to_owned())
-            }
-            Self::NoLabels { .. }
-            | Self::EvalImage { .. }
-            | Self::NonFiniteFeatures { .. }
-            | Self::NoCheckpoint { .. }
-            | Self::Recipe(_)
-            | Self::Data(_) => None,
-            Self::WrongType { .. }
-            | Self::BadValue { .. }
-            | Self::Syntax { .. }
-            | Self::Io { .. } => None,
-        }
-    }
-
-    /// Whether the command line or the configuration is at fault (exit code 2), not the world (1).
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownKey { .. }
-                | Self::WrongType { .. }
-                | Self::BadValue { .. }
-                | Self::Syntax { .. }
-                | Self::SetSyntax { .. }
-                | Self::Exclusive { .. }
-                | Self::UnknownPreset { .. }
-                | Self::WarmupTooLong { .. }
-                | Self::RunUsed { .. }
-                | Self::NoRun { .. }
-                | Self::OtherConfig { .. }
-                | Self::Recipe(_)
-        )
-    }
 }
 
 /// Adds to an [`io::Error`] what was done to which path.

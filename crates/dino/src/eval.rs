@@ -3,3 +3,4 @@
 pub mod features;
 pub mod images;
 pub mod knn;
+pub mod trained;

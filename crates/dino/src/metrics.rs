@@ -4,7 +4,7 @@ mod crc;
 mod event_file;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -41,6 +41,17 @@ impl JsonLines {
         Ok(Self { path: path.to_owned(), file: open().map_err(write)? })
     }
 
+    /// The values of `key` in the lines that are there already.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn texts(&self, key: &str) -> Result<Vec<String>> {
+        let content = fs::read(&self.path).map_err(io_error("read", &self.path))?;
+        let lines = content.split(|byte| *byte == b'\n');
+        let records = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        Ok(records.filter_map(|record| record[key].as_str().map(str::to_owned)).collect())
+    }
+
     /// Appends `record` as one line, which other processes see at once.
     ///
     /// # Errors
@@ -75,6 +86,20 @@ pub fn cut_back(path: &Path, step: u64) -> Result<()> {
         replace(path, &content[..length])?;
     }
     Ok(())
+}
+
+/// The largest step in `path`, 0 if there is none or the file is missing.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn last_step(path: &Path) -> Result<u64> {
+    let content = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        content => content.map_err(io_error("read", path))?,
+    };
+    let lines = content.split(|byte| *byte == b'\n');
+    let records = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    Ok(records.filter_map(|record| record["step"].as_u64()).max().unwrap_or(0))
 }
 
 /// Writes `content` to `path` so that a crash leaves the old content or the new one.
@@ -115,6 +140,11 @@ impl Metrics {
     pub fn open(run: &Path, step: u64) -> Result<Self> {
         let lines = JsonLines::open(&run.join(Self::FILE))?;
         Ok(Self { lines, events: EventFile::create(run, step)? })
+    }
+
+    /// The TensorBoard file.
+    pub(crate) fn events_path(&self) -> &Path {
+        self.events.path()
     }
 
     /// Writes one record: `step` is the number of steps done, numbers in `record` become scalars

@@ -50,19 +50,23 @@ impl WarmupCosine {
     }
 }
 
-/// A ramp over whole epochs that includes both ends, then a constant.
+/// A constant, a ramp over whole epochs that includes both ends, then a constant.
 ///
 /// ```text
-/// v(e) = start + (end − start) · e / (W − 1)   e < W        v(e) = end   e ≥ W
+/// v(e) = start                                       e < D
+/// v(e) = start + (end − start) · (e − D) / (W − 1)   D ≤ e < D + W
+/// v(e) = end                                         e ≥ D + W
 /// ```
 ///
-/// Source: the teacher's temperature in DINO, `linspace` and `ones`.
+/// Source: the teacher's temperatures in DINO and iBOT, `ones`, `linspace` and `ones`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochRamp {
-    /// Value in epoch 0 if there is a warm-up.
+    /// Value before the warm-up and in its first epoch.
     pub start: f64,
     /// Value after the warm-up.
     pub end: f64,
+    /// Epochs before the warm-up, `D`.
+    pub delay_epochs: u64,
     /// Epochs of the warm-up, `W`.
     pub warmup_epochs: u64,
 }
@@ -70,10 +74,12 @@ pub struct EpochRamp {
 impl EpochRamp {
     /// The value in `epoch`, from 0.
     pub fn at(&self, epoch: u64) -> f64 {
-        if epoch < self.warmup_epochs {
-            linspace(self.start, self.end, self.warmup_epochs, epoch)
-        } else {
-            self.end
+        match epoch.checked_sub(self.delay_epochs) {
+            None => self.start,
+            Some(epoch) if epoch < self.warmup_epochs => {
+                linspace(self.start, self.end, self.warmup_epochs, epoch)
+            }
+            Some(_) => self.end,
         }
     }
 }
@@ -98,7 +104,7 @@ pub struct Schedules {
     pub momentum: WarmupCosine,
     /// The teacher's temperature.
     pub teacher_temp: EpochRamp,
-    /// The teacher's temperature for masked patches.
+    /// The teacher's temperature for masked patches; it starts to rise with the first masks.
     pub patch_temp: EpochRamp,
     /// Steps in which the prototypes stand still.
     pub frozen_steps: u64,
@@ -136,13 +142,19 @@ impl Schedules {
         // A part of an epoch counts as one: temperatures change between epochs only. The small
         // number keeps 3.0000000000000004 from becoming 4.
         let temp_epochs = (objective.teacher_temp_warmup_epochs - 1e-9).ceil().max(0.0) as u64;
-        let ramp = |start, end| EpochRamp { start, end, warmup_epochs: temp_epochs };
+        let ramp = |start, end, delay_epochs| EpochRamp {
+            start,
+            end,
+            delay_epochs,
+            warmup_epochs: temp_epochs,
+        };
+        let first_masks = config.masking.start_epoch;
         Self {
             lr: WarmupCosine { warmup_steps, ..cosine(optim.peak_lr(), optim.min_lr) },
             weight_decay: cosine(optim.weight_decay, optim.weight_decay_end),
             momentum: cosine(optim.teacher_momentum, optim.teacher_momentum_end),
-            teacher_temp: ramp(objective.teacher_temp_start, objective.teacher_temp),
-            patch_temp: ramp(objective.patch_temp_start, objective.patch_temp),
+            teacher_temp: ramp(objective.teacher_temp_start, objective.teacher_temp, 0),
+            patch_temp: ramp(objective.patch_temp_start, objective.patch_temp, first_masks),
             frozen_steps: to_steps(optim.freeze_last_layer_epochs, steps_per_epoch),
             horizon,
         }

@@ -180,3 +180,33 @@ fn wrong_tensors_are_refused_by_name() {
     let unknown = tensors.only(["center"].into_iter()).unwrap_err().to_string();
     assert!(unknown.ends_with("has 1 unknown tensors, the first is `student.w`"), "{unknown}");
 }
+
+#[test]
+fn a_value_that_is_not_finite_is_refused_by_name_and_the_checkpoint_before_it_used() {
+    let run = tempfile::tempdir().unwrap();
+    save(run.path(), 1);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let tensor = Tensor { name: "student.w".to_owned(), shape: vec![2], values: &[1.0, bad] };
+        let state = State::new(2, 7, "fingerprint".to_owned());
+        checkpoint::save(run.path(), &[tensor], &state, Retention::default()).unwrap();
+        let error = load(&path_of(run.path(), 2)).unwrap_err().to_string();
+        assert!(error.contains("tensor `student.w` in `"), "{error}");
+        assert!(error.ends_with(&format!("has the value {bad}")), "{error}");
+        assert_eq!(newest(run.path()), Some(1));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_the_system_does_not_give_out_is_not_called_damaged() {
+    let run = tempfile::tempdir().unwrap();
+    save(run.path(), 1);
+    save(run.path(), 2);
+    let state = path_of(run.path(), 2).join(STATE);
+    fs::remove_file(&state).unwrap();
+    // A link to itself is an error of the system that no user's rights get around.
+    std::os::unix::fs::symlink(&state, &state).unwrap();
+    let error = load_newest_valid(run.path()).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("it may be whole"), "{error}");
+}

@@ -167,9 +167,9 @@ fn check(world: &World<'_>) {
     }
 }
 
-#[test]
+#[goldens::test(loss_ibot)]
 fn golden_losses_centers_and_gradients_of_ibot() {
-    let Some(fixture) = fixture("loss_ibot") else { return };
+    let fixture = fixture("loss_ibot");
     for case in golden::keys(&fixture.json["cases"]) {
         check(&World::new(&fixture, &case));
     }
@@ -177,9 +177,9 @@ fn golden_losses_centers_and_gradients_of_ibot() {
 
 /// "with N samples of your own, every frequency f within 5 sqrt(f(1-f)(1/N + 1/20000)); mean ratio
 /// within 5 std_ratio sqrt(1/N + 1/20000)"
-#[test]
+#[goldens::test(masks)]
 fn golden_frequencies_of_masks() {
-    let Some(fixture) = fixture("masks") else { return };
+    let fixture = fixture("masks");
     const SAMPLES: usize = 20_000;
     for name in golden::keys(&fixture.json["cases"]) {
         let case = &fixture.json["cases"][&name];

@@ -11,9 +11,9 @@ use golden::size;
 /// allows"
 const VOTES: f64 = 1e-5;
 
-#[test]
+#[goldens::test(evaluate)]
 fn golden_votes_predictions_and_accuracies() {
-    let Some(fixture) = fixture("evaluate") else { return };
+    let fixture = fixture("evaluate");
     let settings = &fixture.json["knn"];
     let classes = size(&settings["classes"]);
     let temperature = settings["temperature"].as_f64().expect("a temperature");

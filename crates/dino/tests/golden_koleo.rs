@@ -14,9 +14,9 @@ use golden::size;
 const LOSS: f64 = 5e-6;
 const GRADIENT: f64 = 1e-4;
 
-#[test]
+#[goldens::test(koleo)]
 fn golden_spread_of_prototypes() {
-    let Some(fixture) = fixture("koleo") else { return };
+    let fixture = fixture("koleo");
     for case in golden::keys(&fixture.json["cases"]) {
         let world = &fixture.json["cases"][&case];
         let (shape, v) = fixture.f32(&format!("{case}/v"));

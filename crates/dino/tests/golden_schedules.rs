@@ -1,7 +1,7 @@
 //! Schedules against numpy's, from the golden fixture `schedules`.
 
 use dino::config::{Config, Horizon};
-use dino::schedule::{EpochRamp, Schedules};
+use dino::schedule::Schedules;
 use serde_json::Value;
 
 mod fixtures;
@@ -35,15 +35,18 @@ fn configuration(plan: &Value) -> (Config, Horizon) {
     config.objective.teacher_temp_start = number("temp_first");
     config.objective.teacher_temp = number("temp_last");
     config.objective.teacher_temp_warmup_epochs = number("temp_warmup");
+    config.objective.patch_temp_start = number("patch_temp_first");
+    config.objective.patch_temp = number("patch_temp_last");
+    config.masking.start_epoch = number("patch_temp_delay") as u64;
     let images = config.optim.batch_size * number("per_epoch") as usize;
     let (horizon, warnings) = config.fit(images).expect("enough images");
     assert!(warnings.is_empty());
     (config, horizon)
 }
 
-#[test]
+#[goldens::test(schedules)]
 fn golden_schedules_are_numpys() {
-    let Some(fixture) = fixtures::fixture("schedules") else { return };
+    let fixture = fixtures::fixture("schedules");
     for (name, plan) in fixture.json["plans"].as_object().unwrap() {
         let (config, horizon) = configuration(plan);
         let schedules = Schedules::new(&config, horizon);
@@ -62,18 +65,7 @@ fn golden_schedules_are_numpys() {
         let frozen = steps.clone().filter(|step| schedules.at(*step).freeze_last_layer).count();
         let freeze_epochs = plan["freeze_last"].as_u64().unwrap();
         assert_eq!(frozen as u64, first_step(freeze_epochs));
-        golden_patch_temperature(plan, epochs, &expected("patch_temp"));
+        let temps = (0..epochs).map(|epoch| schedules.at(first_step(epoch)).patch_temp);
+        assert_close(name, temps, &expected("patch_temp"));
     }
-}
-
-/// The patch temperature of iBOT: the ramp starts after a delay.
-fn golden_patch_temperature(plan: &Value, epochs: u64, expected: &[f64]) {
-    let delay = plan["patch_temp_delay"].as_u64().expect("a number");
-    let ramp = EpochRamp {
-        start: plan["patch_temp_first"].as_f64().expect("a number"),
-        end: plan["patch_temp_last"].as_f64().expect("a number"),
-        warmup_epochs: plan["temp_warmup"].as_u64().expect("a number"),
-    };
-    let delayed = |epoch: u64| epoch.checked_sub(delay).map_or(ramp.start, |epoch| ramp.at(epoch));
-    assert_close("patch_temp", (0..epochs).map(delayed), expected);
 }

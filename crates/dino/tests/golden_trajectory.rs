@@ -143,7 +143,7 @@ fn check_norms(run: &Fixture, index: usize, step: &Step, norms: &[f64]) {
 }
 
 fn check(name: &str, micro_batches: usize, precision: Precision) {
-    let (Some(common), Some(run)) = (fixture("traj_common"), fixture(name)) else { return };
+    let (common, run) = (fixture("traj_common"), fixture(name));
     let mut config = config(&common, &run);
     config.model.precision = precision;
     let step = Step::new(config);
@@ -218,43 +218,43 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
     }
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_norm)]
 fn golden_trajectory_of_dino_with_fixed_norms() {
     check("traj_dino_norm", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_free)]
 fn golden_trajectory_of_dino_with_free_norms() {
     check("traj_dino_free", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_vmf)]
 fn golden_trajectory_of_dino_vmf() {
     check("traj_dino_vmf", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_vmf_b)]
 fn golden_trajectory_of_dino_vmf_with_form_b_and_two_debye_terms() {
     check("traj_dino_vmf_b", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_vmf_kp)]
 fn golden_trajectory_of_dino_vmf_with_spread_prototypes() {
     check("traj_dino_vmf_kp", 1, Precision::F32);
     check("traj_dino_vmf_kp", 2, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_ibot)]
 fn golden_trajectory_of_ibot() {
     check("traj_ibot", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_ibot_vmf)]
 fn golden_trajectory_of_ibot_vmf() {
     check("traj_ibot_vmf", 1, Precision::F32);
 }
 
-#[test]
+#[goldens::test(traj_common, traj_dino_norm, traj_dino_vmf, traj_ibot)]
 fn golden_trajectory_is_the_same_in_two_micro_batches() {
     check("traj_dino_norm", 2, Precision::F32);
     check("traj_dino_vmf", 2, Precision::F32);
@@ -263,7 +263,14 @@ fn golden_trajectory_is_the_same_in_two_micro_batches() {
 
 /// Losses alone: AdamW makes steps of the learning rate of the signs of gradients, which rounding
 /// changes where gradients are small.
-#[test]
+#[goldens::test(
+    traj_common,
+    traj_dino_norm,
+    traj_dino_free,
+    traj_dino_vmf,
+    traj_ibot,
+    traj_ibot_vmf
+)]
 fn golden_trajectory_of_bf16_products() {
     for name in ["traj_dino_norm", "traj_dino_free", "traj_dino_vmf", "traj_ibot", "traj_ibot_vmf"]
     {

@@ -21,8 +21,8 @@ struct World {
     params: Params,
 }
 
-fn world(name: &str) -> Option<World> {
-    let fixture = fixture(name)?;
+fn world(name: &str) -> World {
+    let fixture = fixture(name);
     let arch = &fixture.json["arch"];
     let dim = size(&arch["dim"]);
     let shape = VitShape {
@@ -42,7 +42,7 @@ fn world(name: &str) -> Option<World> {
     let mut table = ParamTable::default();
     let vit = Vit::new(&shape, "", &mut table);
     let params = load(&fixture, "weights/", table);
-    Some(World { fixture, vit, params })
+    World { fixture, vit, params }
 }
 
 impl World {
@@ -86,55 +86,77 @@ impl World {
     }
 }
 
-#[test]
+fn check_outputs(world: &World) {
+    for size in golden::keys(&world.fixture.json["sizes"]) {
+        let ((pixels, images), mask) = (world.images(&size), world.mask(&size));
+        let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
+        let tokens = world.vit.infer(&world.params, &crops, Tokens::All);
+        world.near(&format!("{size}/tokens"), &tokens, OUTPUTS);
+        let cls = world.vit.infer(&world.params, &crops, Tokens::Cls);
+        let rows = tokens.rows() / images.count * tokens.width();
+        for (cls, tokens) in cls.chunks(cls.width()).zip(tokens.chunks(rows)) {
+            assert_near("[CLS] alone", cls, &golden::wide(&tokens[..cls.len()]), OUTPUTS);
+        }
+        if world.fixture.has(&format!("{size}/attention")) {
+            let attention = world.vit.last_attention(&world.params, &crops);
+            let attention: Vec<f32> = attention.iter().flat_map(|one| one.to_vec()).collect();
+            world.near(&format!("{size}/attention"), &attention, OUTPUTS);
+        }
+        if world.fixture.has(&format!("{size}/positions")) {
+            let positions = world.vit.positions(&world.params, &images);
+            world.near(&format!("{size}/positions"), &positions, OUTPUTS);
+        }
+        let layers = format!("{size}/last_layers");
+        if world.fixture.has(&layers) {
+            let n = world.fixture.f64(&layers).0[0];
+            let outputs = world.vit.last_layers(&world.params, &crops, n);
+            let outputs: Vec<f32> = outputs.iter().flat_map(|one| one.to_vec()).collect();
+            world.near(&layers, &outputs, OUTPUTS);
+        }
+    }
+}
+
+fn check_all_gradients(world: &World) {
+    for size in golden::keys(&world.fixture.json["sizes"]) {
+        if world.fixture.has(&format!("{size}/R")) {
+            world.check_gradients(&size, &size, &DropPlan::keep_all());
+        }
+    }
+}
+
+#[goldens::test(vit_plain)]
 fn golden_tokens_attention_positions_and_layers() {
-    for name in ["vit_plain", "vit_layerscale", "vit_masked"] {
-        let Some(world) = world(name) else { continue };
-        for size in golden::keys(&world.fixture.json["sizes"]) {
-            let ((pixels, images), mask) = (world.images(&size), world.mask(&size));
-            let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
-            let tokens = world.vit.infer(&world.params, &crops, Tokens::All);
-            world.near(&format!("{size}/tokens"), &tokens, OUTPUTS);
-            let cls = world.vit.infer(&world.params, &crops, Tokens::Cls);
-            let rows = tokens.rows() / images.count * tokens.width();
-            for (cls, tokens) in cls.chunks(cls.width()).zip(tokens.chunks(rows)) {
-                assert_near("[CLS] alone", cls, &golden::wide(&tokens[..cls.len()]), OUTPUTS);
-            }
-            if world.fixture.has(&format!("{size}/attention")) {
-                let attention = world.vit.last_attention(&world.params, &crops);
-                let attention: Vec<f32> = attention.iter().flat_map(|one| one.to_vec()).collect();
-                world.near(&format!("{size}/attention"), &attention, OUTPUTS);
-            }
-            if world.fixture.has(&format!("{size}/positions")) {
-                let positions = world.vit.positions(&world.params, &images);
-                world.near(&format!("{size}/positions"), &positions, OUTPUTS);
-            }
-            let layers = format!("{size}/last_layers");
-            if world.fixture.has(&layers) {
-                let n = world.fixture.f64(&layers).0[0];
-                let outputs = world.vit.last_layers(&world.params, &crops, n);
-                let outputs: Vec<f32> = outputs.iter().flat_map(|one| one.to_vec()).collect();
-                world.near(&layers, &outputs, OUTPUTS);
-            }
-        }
-    }
+    check_outputs(&world("vit_plain"));
 }
 
-#[test]
+#[goldens::test(vit_layerscale)]
+fn golden_tokens_attention_positions_and_layers_with_layer_scale() {
+    check_outputs(&world("vit_layerscale"));
+}
+
+#[goldens::test(vit_masked)]
+fn golden_tokens_attention_positions_and_layers_with_masks() {
+    check_outputs(&world("vit_masked"));
+}
+
+#[goldens::test(vit_plain)]
 fn golden_gradients_of_all_parameters_and_pixels() {
-    for name in ["vit_plain", "vit_layerscale", "vit_masked"] {
-        let Some(world) = world(name) else { continue };
-        for size in golden::keys(&world.fixture.json["sizes"]) {
-            if world.fixture.has(&format!("{size}/R")) {
-                world.check_gradients(&size, &size, &DropPlan::keep_all());
-            }
-        }
-    }
+    check_all_gradients(&world("vit_plain"));
 }
 
-#[test]
+#[goldens::test(vit_layerscale)]
+fn golden_gradients_of_all_parameters_and_pixels_with_layer_scale() {
+    check_all_gradients(&world("vit_layerscale"));
+}
+
+#[goldens::test(vit_masked)]
+fn golden_gradients_of_all_parameters_and_pixels_with_masks() {
+    check_all_gradients(&world("vit_masked"));
+}
+
+#[goldens::test(vit_plain)]
 fn golden_drop_path_with_given_decisions() {
-    let Some(world) = world("vit_plain") else { return };
+    let world = world("vit_plain");
     let rate = world.fixture.json["droppath"]["rate"].as_f64().expect("a rate");
     let (shape, alive) = world.fixture.usize("droppath/alive");
     let kept = alive.chunks(shape[2]).map(|one| one.iter().map(|&a| a == 1).collect()).collect();

@@ -251,6 +251,20 @@ fn method_of_factor(inner: usize, columns: usize, precision: Precision) -> Optio
     }
 }
 
+/// Whether this machine has instructions for factors of this precision. Without them, factors are
+/// rounded and then multiplied as f32, which takes longer than f32 alone.
+pub fn is_native(precision: Precision) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let method = method_of_factor(MIN_SPLIT.0, MIN_SPLIT.1, precision);
+        precision == Precision::F32 || method.is_some()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        precision == Precision::F32
+    }
+}
+
 /// Whether a product is best multiplied without packing anything, and the machine can.
 #[cfg(target_arch = "x86_64")]
 fn is_direct(inner: usize, columns: usize, product: &Product<'_>) -> bool {

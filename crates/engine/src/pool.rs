@@ -33,6 +33,9 @@ pub struct Usage {
     pub in_use: usize,
     /// The most that was lent at once since the last [`reset_peak`].
     pub peak: usize,
+    /// The most that was asked for at once since then: less than was lent where only larger memory,
+    /// of an earlier use, was there.
+    pub asked: usize,
     /// Taken from the system: lent or kept for reuse.
     pub reserved: usize,
 }
@@ -59,6 +62,7 @@ impl Pool {
         self.usage.peak = self.usage.peak.max(self.usage.in_use);
         self.asked += asked;
         self.most = self.most.max(self.asked);
+        self.usage.asked = self.usage.asked.max(self.asked);
     }
 
     /// Counts new memory of a class, and takes out of the pool what has to go for it: first what is
@@ -95,6 +99,7 @@ pub fn usage() -> Usage {
 pub fn reset_peak() {
     let mut pool = pool();
     pool.usage.peak = pool.usage.in_use;
+    pool.usage.asked = pool.asked;
 }
 
 /// A buffer of the pool, returned to it on drop.

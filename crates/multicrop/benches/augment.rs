@@ -104,7 +104,7 @@ fn changes(criterion: &mut Criterion) {
         ("grayscale", Box::new(grayscale::apply_to)),
         ("blur_1.0", Box::new(move |crop| blur::apply_to(crop, 1.0, &mut small))),
         ("blur_1.9", Box::new(move |crop| blur::apply_to(crop, 1.9, &mut large))),
-        ("solarize", Box::new(solarize::apply_to)),
+        ("solarize", Box::new(|crop| solarize::apply_to(crop, solarize::THRESHOLD))),
     ];
     let mut group = criterion.benchmark_group("change_224");
     for (name, mut change) in cases {

@@ -33,8 +33,8 @@ pub struct CropParameters {
     pub grayscale: bool,
     /// Standard deviation of the blur in pixels of the crop, if any.
     pub blur: Option<f64>,
-    /// True if bright values are inverted.
-    pub solarize: bool,
+    /// The darkest value that is inverted, if any are.
+    pub solarize: Option<u32>,
 }
 
 impl CropParameters {
@@ -65,8 +65,8 @@ impl CropParameters {
         if let Some(sigma) = self.blur {
             blur::apply_to(crop, sigma, blur);
         }
-        if self.solarize {
-            solarize::apply_to(crop);
+        if let Some(threshold) = self.solarize {
+            solarize::apply_to(crop, threshold);
         }
         crop
     }

@@ -26,8 +26,8 @@ pub enum Error {
     },
     /// There is no image in a folder or archive.
     #[error(
-        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF and TIFF in it and all \
-         folders below)",
+        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM and PPM in it and \
+         all folders below)",
         path.display()
     )]
     NoImages {
@@ -151,8 +151,17 @@ pub enum SampleError {
         /// The system's reason.
         reason: String,
     },
+    /// The system cannot read the bytes now, which says nothing about them: a failing disk, a share that
+    /// is gone. Worth another try.
+    #[error("cannot be read: {reason}")]
+    Unavailable {
+        /// The system's reason.
+        reason: String,
+    },
     /// The bytes are in no image format.
-    #[error("not an image: it starts like neither JPEG, PNG, WebP, BMP, GIF nor TIFF")]
+    #[error(
+        "not an image: it starts like no format that is known (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)"
+    )]
     NotAnImage,
     /// An image format, but a form of it that is not read yet.
     #[error("not yet supported: {what}")]
@@ -171,8 +180,12 @@ pub enum SampleError {
         /// Channels that are wanted.
         wanted: usize,
     },
-    /// More pixels than a photograph has: refused before memory is taken.
-    #[error("{width} x {height} pixels are more than the {limit} that are allowed")]
+    /// More pixels than [`Options::max_pixels`](crate::decode::Options::max_pixels) allows: refused
+    /// before memory is taken.
+    #[error(
+        "{width} x {height} pixels are more than the {limit} that are allowed; raise `data.max_pixels`, \
+         or set `data.reduced_for` to read large JPEGs at a part of their size"
+    )]
     TooLarge {
         /// Pixels in a row.
         width: u32,
@@ -194,7 +207,7 @@ impl SampleError {
     pub fn kind(&self) -> String {
         match self {
             Self::Empty => "empty".into(),
-            Self::Unreadable { .. } => "unreadable".into(),
+            Self::Unreadable { .. } | Self::Unavailable { .. } => "unreadable".into(),
             Self::NotAnImage => "not an image".into(),
             Self::Unsupported { what } => format!("not yet supported: {what}"),
             Self::Channels { found, .. } => format!("{found} samples per pixel"),

@@ -34,6 +34,7 @@ pub mod dataset;
 pub mod decode;
 pub mod error;
 pub mod eval_view;
+pub mod guard;
 pub mod image;
 pub mod loader;
 pub mod order;

@@ -29,6 +29,7 @@ use crate::recipe::Recipe;
 mod ahead;
 mod bad;
 mod batch;
+mod faults;
 mod pool;
 mod sample;
 mod stats;
@@ -39,6 +40,7 @@ pub use stats::LoaderStats;
 pub use values::Values;
 
 use bad::BadImages;
+use faults::Faults;
 use pool::Pool;
 use sample::Maker;
 
@@ -134,7 +136,8 @@ pub fn batch_at<T: Element>(
     let order = order::of_dataset(dataset, config.seed, step / steps);
     let mut batch = Batch::empty(recipe, config.batch_size);
     let tasks = batch.begin(step, step / steps, config.indices(step % steps, &order));
-    let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
+    let faults = &Faults::default();
+    let mut maker = Maker { dataset, recipe, config, faults, scratch: Scratch::default() };
     batch.finish(tasks.into_iter().map(|task| maker.make(task)).collect())
 }
 

@@ -44,6 +44,8 @@ pub struct Recipe {
     pub color_jitter: ColorJitter,
     /// Part of the crops without colors.
     pub grayscale: f64,
+    /// The darkest value that solarization inverts, 0 to 256; 256 inverts nothing.
+    pub solarize_threshold: u32,
     /// Mean of each channel, of values in [0, 1]; its length is the number of channels.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, of values in [0, 1].
@@ -93,6 +95,7 @@ impl Recipe {
                 hue: 0.1,
             },
             grayscale: 0.2,
+            solarize_threshold: solarize::THRESHOLD,
             mean: IMAGENET_MEAN.to_vec(),
             std: IMAGENET_STD.to_vec(),
         }
@@ -163,7 +166,7 @@ impl Recipe {
             jitter: self.color_jitter.sample(rng),
             grayscale: grayscale::sample(self.grayscale, rng),
             blur: blur::sample(kind.blur, kind.blur_sigma, rng),
-            solarize: solarize::sample(kind.solarize, rng),
+            solarize: solarize::sample(kind.solarize, rng).then_some(self.solarize_threshold),
         }
     }
 
@@ -236,6 +239,8 @@ impl Recipe {
         check(first == second, "second_global.size", second, needed)?;
         check_probability("flip", self.flip)?;
         check_probability("grayscale", self.grayscale)?;
+        let threshold = self.solarize_threshold;
+        check(threshold <= 256, "solarize_threshold", threshold, "must be at most 256")?;
         self.validate_colors()
     }
 

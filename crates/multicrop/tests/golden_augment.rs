@@ -1,12 +1,11 @@
-//! The augmentation against Pillow and torchvision: the project's fixture `augment` (a photograph,
-//! looked up in `$DINO_VMF_GOLDEN`, else in `$DINO_VMF_SHARED/golden/visible`, else in
-//! `../shared/golden/visible` beside the workspace), and `golden/pillow.csv` (procedural images).
+//! The augmentation against Pillow and torchvision: the fixture `augment` of the full golden set (a
+//! photograph), and `golden/pillow.csv` (procedural images), which a fresh clone has.
 //!
 //! All bytes must be equal: the arithmetic is that of integers.
 
 mod golden {
     use std::collections::BTreeMap;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::{env, fs};
 
     use multicrop::augment::color_jitter::{Adjustment, Jitter};
@@ -35,15 +34,17 @@ mod golden {
     }
 
     impl Fixture {
-        /// `None`, with the reason on stdout, if no variable is set and the default is absent.
-        fn open() -> Option<Self> {
-            let folder = folder()?;
+        /// From `DINO_VMF_GOLDEN` if it is set now, else from where it was found when the tests were
+        /// compiled; `#[goldens::test(augment)]` ignores the test where it is missing.
+        fn open() -> Self {
+            let now = env::var_os("DINO_VMF_GOLDEN").filter(|value| !value.is_empty());
+            let folder = now.map_or_else(|| goldens::folder!().into(), PathBuf::from);
             let read = |name: &str| {
                 let path = folder.join(name);
                 fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
             };
             let json = serde_json::from_slice(&read("augment.json")).expect("JSON");
-            Some(Self { json, bytes: read("augment.safetensors") })
+            Self { json, bytes: read("augment.safetensors") }
         }
 
         fn tensors(&self) -> SafeTensors<'_> {
@@ -80,23 +81,6 @@ mod golden {
         fn boxes(&self) -> Vec<Rect> {
             list(&self.json["boxes_top_left_height_width"]).iter().map(rect).collect()
         }
-    }
-
-    /// The folder of the fixtures; a variable that points nowhere fails where the file is read.
-    #[expect(clippy::print_stdout, reason = "a skipped comparison says why")]
-    fn folder() -> Option<PathBuf> {
-        if let Some(folder) = env::var_os("DINO_VMF_GOLDEN") {
-            return Some(folder.into());
-        }
-        if let Some(shared) = env::var_os("DINO_VMF_SHARED") {
-            return Some(Path::new(&shared).join("golden/visible"));
-        }
-        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/visible");
-        if Path::new(beside).is_dir() {
-            return Some(beside.into());
-        }
-        println!("skipped: no fixtures at {beside}, and DINO_VMF_GOLDEN is not set");
-        None
     }
 
     fn list(value: &Value) -> &[Value] {
@@ -137,9 +121,9 @@ mod golden {
         jitter
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn boxes_of_the_photograph_are_resized_as_pillow_does() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         let (photo, boxes) = (fixture.image("photo"), fixture.boxes());
         let mut compared = 0;
         for name in fixture.tensors().names() {
@@ -152,9 +136,9 @@ mod golden {
         assert!(compared >= boxes.len(), "{compared} boxes compared");
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn each_change_of_colors_is_that_of_torchvision() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         for (change, factors) in fixture.json["factors"].as_object().expect("a table") {
             for (i, factor) in list(factors).iter().enumerate() {
                 let jitter = only(change, number(factor));
@@ -165,9 +149,9 @@ mod golden {
         }
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn changes_of_colors_compose_in_both_orders() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         for (i, value) in list(&fixture.json["jitters"]).iter().enumerate() {
             fixture.expect_changed(&format!("jitter/{i}"), |image| {
                 color_jitter::apply(&jitter(value), image);
@@ -175,17 +159,17 @@ mod golden {
         }
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn flip_grayscale_and_solarization_are_those_of_torchvision() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         fixture.expect_changed("hflip", flip::apply);
         fixture.expect_changed("grey", grayscale::apply);
-        fixture.expect_changed("solarise", solarize::apply);
+        fixture.expect_changed("solarise", |image| solarize::apply(image, solarize::THRESHOLD));
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn blurs_are_those_of_pillow() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         for (i, radius) in list(&fixture.json["blur_radii"]).iter().enumerate() {
             fixture.expect_changed(&format!("blur/{i}"), |image| {
                 blur::apply(image, number(radius));
@@ -193,9 +177,9 @@ mod golden {
         }
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn whole_pipelines_agree() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         let photo = fixture.image("photo");
         for (i, value) in list(&fixture.json["pipelines"]).iter().enumerate() {
             let flag = |name: &str| value[name].as_bool().expect(name);
@@ -206,15 +190,15 @@ mod golden {
                 jitter: value["jitter"].is_object().then(|| jitter(&value["jitter"])),
                 grayscale: flag("grey"),
                 blur: value["blur"].as_f64(),
-                solarize: flag("solarise"),
+                solarize: flag("solarise").then_some(solarize::THRESHOLD),
             };
             fixture.expect(&format!("pipeline/{i}"), &parameters.apply(&photo));
         }
     }
 
-    #[test]
+    #[goldens::test(augment)]
     fn the_view_of_evaluations_is_resized_and_centered_as_torchvision_does() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         let photo = fixture.image("photo");
         let size = |name: &str| number(&fixture.json["eval"][name]) as u32;
         let (short_side, crop) = (size("short_side"), size("crop"));
@@ -226,9 +210,9 @@ mod golden {
     }
 
     /// 1e-6 is half a unit in the last place of the largest value, 2.6, six times over.
-    #[test]
+    #[goldens::test(augment)]
     fn normalized_values_agree_within_single_precision() {
-        let Some(fixture) = Fixture::open() else { return };
+        let fixture = Fixture::open();
         let image = fixture.image("normalise/input");
         let mut found = vec![f32::NAN; image.pixels().len()];
         let (mean, std) = (normalize::IMAGENET_MEAN, normalize::IMAGENET_STD);
@@ -287,7 +271,7 @@ mod golden {
                 }
                 "blur" => blur::apply(&mut image, self.value),
                 "grayscale" => grayscale::apply(&mut image),
-                "solarize" => solarize::apply(&mut image),
+                "solarize" => solarize::apply(&mut image, solarize::THRESHOLD),
                 change => color_jitter::apply(&only(change, self.value), &mut image),
             }
             image

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -170,6 +171,48 @@ fn bad_images_are_replaced_by_the_next_ones_and_listed() {
     let bad: Vec<_> = batches(&data, 1, 0, 3).into_iter().flat_map(|batch| batch.bad).collect();
     assert_eq!(bad.len(), 4, "image 5 is met for itself and in place of 4");
     assert!(bad.iter().all(|image| image.kind == "empty" && image.name.starts_with("color ")));
+}
+
+/// Counts how often each image is read; image 3 is damaged, image 5 is away for the first two reads.
+struct Counted([AtomicUsize; 8]);
+
+impl Dataset for Counted {
+    fn len(&self) -> usize {
+        8
+    }
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
+        let reads = self.0[index].fetch_add(1, Ordering::Relaxed) + 1;
+        match index {
+            3 => Err(SampleError::Damaged { reason: "cut".into() }),
+            5 if reads < 3 => Err(SampleError::Unavailable { reason: "the share is gone".into() }),
+            _ => Ok(Sample::Pixels(Image8::filled(20, 16, &[index as u8, 2, 3]))),
+        }
+    }
+    fn label(&self, _: usize) -> Option<u32> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn name(&self, index: usize) -> String {
+        format!("counted {index}")
+    }
+    fn describe(&self) -> String {
+        "counted".into()
+    }
+}
+
+#[test]
+fn a_bad_image_is_read_once_and_one_that_is_away_for_a_moment_is_used() {
+    let counted = Arc::new(Counted(Default::default()));
+    let data: Arc<dyn Dataset> = counted.clone();
+    // six epochs
+    let batches = batches(&data, 1, 0, 12);
+    let bad =
+        |index| batches.iter().flat_map(|batch| &batch.bad).filter(|b| b.index == index).count();
+    assert_eq!((bad(3), bad(5)), (6, 0), "listed each time it is met");
+    assert_eq!(counted.0[3].load(Ordering::Relaxed), 1);
+    assert!(batches.iter().any(|batch| batch.indices.contains(&5)));
 }
 
 #[test]

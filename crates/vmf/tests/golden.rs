@@ -60,24 +60,11 @@ mod golden {
         }
     }
 
-    /// The copy in this crate, and the set outside of it where there is one.
-    fn fixtures() -> Vec<Fixture> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut folders = vec![here.join("tests/golden/fixtures")];
-        let beside = here.join("../../../shared/golden/visible");
-        if let Some(folder) = env::var_os("DINO_VMF_GOLDEN") {
-            folders.push(folder.into());
-        } else if let Some(shared) = env::var_os("DINO_VMF_SHARED") {
-            folders.push(Path::new(&shared).join("golden/visible"));
-        } else if beside.is_dir() {
-            folders.push(beside);
-        } else {
-            println!(
-                "only the copy in this crate: no `{}`, DINO_VMF_GOLDEN unset",
-                beside.display()
-            );
-        }
-        folders.into_iter().map(read).collect()
+    /// From `DINO_VMF_GOLDEN` if it is set now, else from where it was found when the tests were
+    /// compiled, which is the copy in the workspace where there is nothing else.
+    fn fixture() -> Fixture {
+        let now = env::var_os("DINO_VMF_GOLDEN").filter(|value| !value.is_empty());
+        read(now.map_or_else(|| goldens::folder!().into(), PathBuf::from))
     }
 
     fn read(folder: PathBuf) -> Fixture {
@@ -128,62 +115,58 @@ mod golden {
         }
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn normalizer_and_ratio_are_exact() {
-        for fixture in fixtures() {
-            let [log_c, change, a, slope] =
-                ["log_c", "log_c_minus_log_c0", "a", "da_dkappa"].map(|name| fixture.numbers(name));
-            let mut worst = ["log_c", "log_c_minus_log_c0", "a", "da_dkappa"].map(Worst::new);
-            for (i, p, kappa) in fixture.grid() {
-                let place = || format!("p {p}, kappa {kappa}");
-                let scale = log_c[i].abs().max((log_c[i] - change[i]).abs());
-                worst[0].see(vmf::log_normalizer(p, kappa), log_c[i], EXACT_FLOAT64 * scale, place);
-                let found = vmf::log_normalizer_ratio(p, kappa);
-                worst[1].see(found, change[i], EXACT_FLOAT64 * change[i].abs(), place);
-                let found = vmf::mean_resultant_length(p, kappa);
-                worst[2].see(found, a[i], EXACT_FLOAT64 * a[i], place);
-                let found = vmf::mean_resultant_length_slope(p, kappa);
-                worst[3].see(found, slope[i], DA_DKAPPA * slope[i], place);
-            }
-            worst.into_iter().for_each(|worst| worst.check(&fixture.folder));
+        let fixture = fixture();
+        let [log_c, change, a, slope] =
+            ["log_c", "log_c_minus_log_c0", "a", "da_dkappa"].map(|name| fixture.numbers(name));
+        let mut worst = ["log_c", "log_c_minus_log_c0", "a", "da_dkappa"].map(Worst::new);
+        for (i, p, kappa) in fixture.grid() {
+            let place = || format!("p {p}, kappa {kappa}");
+            let scale = log_c[i].abs().max((log_c[i] - change[i]).abs());
+            worst[0].see(vmf::log_normalizer(p, kappa), log_c[i], EXACT_FLOAT64 * scale, place);
+            let found = vmf::log_normalizer_ratio(p, kappa);
+            worst[1].see(found, change[i], EXACT_FLOAT64 * change[i].abs(), place);
+            let found = vmf::mean_resultant_length(p, kappa);
+            worst[2].see(found, a[i], EXACT_FLOAT64 * a[i], place);
+            let found = vmf::mean_resultant_length_slope(p, kappa);
+            worst[3].see(found, slope[i], DA_DKAPPA * slope[i], place);
         }
+        worst.into_iter().for_each(|worst| worst.check(&fixture.folder));
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn uniform_density_is_exact() {
-        for fixture in fixtures() {
-            let mut worst = Worst::new("log_c0");
-            for (p, expected) in fixture.dimensions("p").into_iter().zip(fixture.numbers("log_c0"))
-            {
-                let found = vmf::log_normalizer_at_zero(p);
-                worst.see(found, expected, 1e-13 * expected.abs(), || format!("p {p}"));
-            }
-            worst.check(&fixture.folder);
+        let fixture = fixture();
+        let mut worst = Worst::new("log_c0");
+        for (p, expected) in fixture.dimensions("p").into_iter().zip(fixture.numbers("log_c0")) {
+            let found = vmf::log_normalizer_at_zero(p);
+            worst.see(found, expected, 1e-13 * expected.abs(), || format!("p {p}"));
         }
+        worst.check(&fixture.folder);
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn closed_forms_and_their_slopes_are_those_of_the_fixture() {
-        for fixture in fixtures() {
-            let (values, slopes) =
-                (fixture.numbers("closed_form"), fixture.numbers("closed_form_slope"));
-            let grid = fixture.grid();
-            for (terms, tolerance) in CLOSED_FORM_FLOAT64.into_iter().enumerate() {
-                let mut value = Worst::new("closed_form");
-                let mut slope = Worst::new("closed_form_slope");
-                for &(i, p, kappa) in grid.iter().filter(|(_, p, _)| *p >= 3) {
-                    let form = Normalizer::closed_form(p, DebyeTerms::from_count(terms).unwrap());
-                    let i = terms * grid.len() + i;
-                    let place = || format!("terms {terms}, p {p}, kappa {kappa}");
-                    let (floor, slope_floor) = rounding_of_the_fixture(p, kappa);
-                    let allowed = tolerance * values[i].abs() + floor;
-                    value.see(form.value(kappa), values[i], allowed, place);
-                    let allowed = tolerance * slopes[i].abs() + slope_floor;
-                    slope.see(form.slope(kappa), slopes[i], allowed, place);
-                }
-                value.check(&fixture.folder);
-                slope.check(&fixture.folder);
+        let fixture = fixture();
+        let (values, slopes) =
+            (fixture.numbers("closed_form"), fixture.numbers("closed_form_slope"));
+        let grid = fixture.grid();
+        for (terms, tolerance) in CLOSED_FORM_FLOAT64.into_iter().enumerate() {
+            let mut value = Worst::new("closed_form");
+            let mut slope = Worst::new("closed_form_slope");
+            for &(i, p, kappa) in grid.iter().filter(|(_, p, _)| *p >= 3) {
+                let form = Normalizer::closed_form(p, DebyeTerms::from_count(terms).unwrap());
+                let i = terms * grid.len() + i;
+                let place = || format!("terms {terms}, p {p}, kappa {kappa}");
+                let (floor, slope_floor) = rounding_of_the_fixture(p, kappa);
+                let allowed = tolerance * values[i].abs() + floor;
+                value.see(form.value(kappa), values[i], allowed, place);
+                let allowed = tolerance * slopes[i].abs() + slope_floor;
+                slope.see(form.slope(kappa), slopes[i], allowed, place);
             }
+            value.check(&fixture.folder);
+            slope.check(&fixture.folder);
         }
     }
 
@@ -224,100 +207,95 @@ mod golden {
         .collect()
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn closed_forms_in_single_precision_stay_within_their_tolerance() {
-        for fixture in fixtures() {
-            let (values, slopes) =
-                (fixture.numbers("closed_form"), fixture.numbers("closed_form_slope"));
-            let grid = fixture.grid();
-            let (atol, rtol) = CLOSED_FORM_FLOAT32;
-            let (mut value, mut slope) = (Worst::new("value_f32"), Worst::new("slope_f32"));
-            for terms in 0..4 {
-                for &(i, p, kappa) in grid.iter().filter(|(_, p, _)| *p >= 3) {
-                    let form = Normalizer::closed_form(p, DebyeTerms::from_count(terms).unwrap());
-                    let i = terms * grid.len() + i;
-                    let place = || format!("terms {terms}, p {p}, kappa {kappa}");
-                    let (b, db) = (form.value_f32(kappa as f32), form.slope_f32(kappa as f32));
-                    // The golden value is at κ, ours at κ rounded to f32.
-                    let shift = slopes[i] * (f64::from(kappa as f32) - kappa);
-                    let tolerance = atol.max(rtol * values[i].abs());
-                    value.see(f64::from(b), values[i] + shift, tolerance, place);
-                    slope.see(f64::from(db), slopes[i], SLOPE_FLOAT32, place);
-                }
+        let fixture = fixture();
+        let (values, slopes) =
+            (fixture.numbers("closed_form"), fixture.numbers("closed_form_slope"));
+        let grid = fixture.grid();
+        let (atol, rtol) = CLOSED_FORM_FLOAT32;
+        let (mut value, mut slope) = (Worst::new("value_f32"), Worst::new("slope_f32"));
+        for terms in 0..4 {
+            for &(i, p, kappa) in grid.iter().filter(|(_, p, _)| *p >= 3) {
+                let form = Normalizer::closed_form(p, DebyeTerms::from_count(terms).unwrap());
+                let i = terms * grid.len() + i;
+                let place = || format!("terms {terms}, p {p}, kappa {kappa}");
+                let (b, db) = (form.value_f32(kappa as f32), form.slope_f32(kappa as f32));
+                // The golden value is at κ, ours at κ rounded to f32.
+                let shift = slopes[i] * (f64::from(kappa as f32) - kappa);
+                let tolerance = atol.max(rtol * values[i].abs());
+                value.see(f64::from(b), values[i] + shift, tolerance, place);
+                slope.see(f64::from(db), slopes[i], SLOPE_FLOAT32, place);
             }
-            value.check(&fixture.folder);
-            slope.check(&fixture.folder);
         }
+        value.check(&fixture.folder);
+        slope.check(&fixture.folder);
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn entropies_and_divergences_are_exact() {
-        for fixture in fixtures() {
-            let mut worst = Worst::new("entropy");
-            let expected = fixture.numbers("entropy/value");
-            let ps = fixture.dimensions("entropy/p");
-            for (i, kappa) in fixture.numbers("entropy/kappa").into_iter().enumerate() {
-                let scale = kappa.max(1.0).max(vmf::log_normalizer_at_zero(ps[i]).abs());
-                let found = vmf::entropy(ps[i], kappa);
-                worst.see(found, expected[i], DERIVED * scale, || format!("p {}, {kappa}", ps[i]));
-            }
-            worst.check(&fixture.folder);
-            let mut worst = Worst::new("kl");
-            let ps = fixture.dimensions("kl/p");
-            let [one, two, cosine, expected] = ["kappa1", "kappa2", "cosine", "value"]
-                .map(|name| fixture.numbers(&format!("kl/{name}")));
-            for (i, &p) in ps.iter().enumerate() {
-                let found = vmf::kl_divergence(p, one[i], two[i], cosine[i]);
-                let scale = one[i].max(two[i]).max(1.0);
-                worst.see(found, expected[i], DERIVED * scale, || format!("p {p}, case {i}"));
-            }
-            worst.check(&fixture.folder);
+        let fixture = fixture();
+        let mut worst = Worst::new("entropy");
+        let expected = fixture.numbers("entropy/value");
+        let ps = fixture.dimensions("entropy/p");
+        for (i, kappa) in fixture.numbers("entropy/kappa").into_iter().enumerate() {
+            let scale = kappa.max(1.0).max(vmf::log_normalizer_at_zero(ps[i]).abs());
+            let found = vmf::entropy(ps[i], kappa);
+            worst.see(found, expected[i], DERIVED * scale, || format!("p {}, {kappa}", ps[i]));
         }
+        worst.check(&fixture.folder);
+        let mut worst = Worst::new("kl");
+        let ps = fixture.dimensions("kl/p");
+        let [one, two, cosine, expected] = ["kappa1", "kappa2", "cosine", "value"]
+            .map(|name| fixture.numbers(&format!("kl/{name}")));
+        for (i, &p) in ps.iter().enumerate() {
+            let found = vmf::kl_divergence(p, one[i], two[i], cosine[i]);
+            let scale = one[i].max(two[i]).max(1.0);
+            worst.see(found, expected[i], DERIVED * scale, || format!("p {p}, case {i}"));
+        }
+        worst.check(&fixture.folder);
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn concentrations_have_the_largest_likelihood() {
-        for fixture in fixtures() {
-            let (mut worst, mut start) = (Worst::new("ml_kappa"), Worst::new("closed_start"));
-            let (ps, rs) = (fixture.dimensions("ml_kappa/p"), fixture.numbers("ml_kappa/r"));
-            let expected = fixture.numbers("ml_kappa/value");
-            let starts = fixture.numbers("ml_kappa/closed_start");
-            for (i, (&p, &r)) in ps.iter().zip(&rs).enumerate() {
-                let place = || format!("p {p}, r {r}");
-                let found = vmf::max_likelihood_kappa(p, r).expect("0 <= r < 1");
-                worst.see(found, expected[i], DERIVED * expected[i], place);
-                let found = vmf::approximate_kappa(p, r).expect("0 <= r < 1");
-                start.see(found, starts[i], EXACT_FLOAT64 * starts[i], place);
-            }
-            worst.check(&fixture.folder);
-            start.check(&fixture.folder);
+        let fixture = fixture();
+        let (mut worst, mut start) = (Worst::new("ml_kappa"), Worst::new("closed_start"));
+        let (ps, rs) = (fixture.dimensions("ml_kappa/p"), fixture.numbers("ml_kappa/r"));
+        let expected = fixture.numbers("ml_kappa/value");
+        let starts = fixture.numbers("ml_kappa/closed_start");
+        for (i, (&p, &r)) in ps.iter().zip(&rs).enumerate() {
+            let place = || format!("p {p}, r {r}");
+            let found = vmf::max_likelihood_kappa(p, r).expect("0 <= r < 1");
+            worst.see(found, expected[i], DERIVED * expected[i], place);
+            let found = vmf::approximate_kappa(p, r).expect("0 <= r < 1");
+            start.see(found, starts[i], EXACT_FLOAT64 * starts[i], place);
         }
+        worst.check(&fixture.folder);
+        start.check(&fixture.folder);
     }
 
-    #[test]
+    #[goldens::test(vmf)]
     fn responsibilities_and_density_of_a_mixture_are_exact() {
-        for fixture in fixtures() {
-            let path = fixture.folder.join("vmf.json");
-            let json = fs::read(&path).expect("vmf.json beside vmf.safetensors");
-            let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
-            let (shape, _) = fixture.tensor::<8>("mixture/mu", Dtype::F64);
-            let [weights, mu, kappas, y, expected] =
-                ["pi", "mu", "kappa", "y", "log_responsibility"]
-                    .map(|name| fixture.numbers(&format!("mixture/{name}")));
-            let largest = kappas.iter().copied().fold(1.0, f64::max);
-            let mixture = Mixture::new(shape[1], weights, mu, kappas).expect("a mixture");
-            let (mut density, mut log_r) = (Worst::new("log density"), Worst::new("log r"));
-            for (i, y) in y.chunks_exact(shape[1]).enumerate() {
-                let stored = json["mixture_log_density"][i].as_f64().expect("a number");
-                density.see(mixture.log_density(y), stored, DERIVED * largest, || format!("{i}"));
-                for (k, found) in mixture.log_responsibilities(y).into_iter().enumerate() {
-                    let expected = expected[i * shape[0] + k];
-                    log_r.see(found, expected, DERIVED * largest, || format!("point {i}, {k}"));
-                }
+        let fixture = fixture();
+        let path = fixture.folder.join("vmf.json");
+        let json = fs::read(&path).expect("vmf.json beside vmf.safetensors");
+        let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        let (shape, _) = fixture.tensor::<8>("mixture/mu", Dtype::F64);
+        let [weights, mu, kappas, y, expected] = ["pi", "mu", "kappa", "y", "log_responsibility"]
+            .map(|name| fixture.numbers(&format!("mixture/{name}")));
+        let largest = kappas.iter().copied().fold(1.0, f64::max);
+        let mixture = Mixture::new(shape[1], weights, mu, kappas).expect("a mixture");
+        let (mut density, mut log_r) = (Worst::new("log density"), Worst::new("log r"));
+        for (i, y) in y.chunks_exact(shape[1]).enumerate() {
+            let stored = json["mixture_log_density"][i].as_f64().expect("a number");
+            density.see(mixture.log_density(y), stored, DERIVED * largest, || format!("{i}"));
+            for (k, found) in mixture.log_responsibilities(y).into_iter().enumerate() {
+                let expected = expected[i * shape[0] + k];
+                log_r.see(found, expected, DERIVED * largest, || format!("point {i}, {k}"));
             }
-            density.check(&fixture.folder);
-            log_r.check(&fixture.folder);
         }
+        density.check(&fixture.folder);
+        log_r.check(&fixture.folder);
     }
 
     /// Awkward dimensions, both sides of every change of route, κ up to 3e6.

@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use dino::eval::features::Trained;
 use dino::eval::images::{Selection, Viewer};
+use dino::memory::{self, Evaluated};
 use engine::Params;
 use serde::Serialize;
 
@@ -79,11 +80,20 @@ struct Opened {
 }
 
 impl Subject {
-    fn open(&self) -> Result<Opened> {
-        let trained = self.viewing.read(&self.checkpoint, |_| ())?;
+    /// The network, and images with labels or without; of a source with labels `labelled` takes only
+    /// those images that have one.
+    fn open(&self, labelled: bool, console: &mut Console) -> Result<Opened> {
+        let trained = self.viewing.read(&self.checkpoint, console, |_| ())?;
         let dataset = trained.config.data.open(&self.data)?;
         let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
-        let images = Selection::new(dataset, Some(self.most()), 0);
+        let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
+        let images = match labelled && has_labels {
+            true => Selection::labelled(dataset, Some(self.most()), 0),
+            false => Selection::new(dataset, Some(self.most()), 0),
+        };
+        images.left_out().iter().for_each(|text| console.warn(text));
+        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
+        memory::require_evaluation(&trained.config, evaluated, false)?;
         Ok(Opened { trained, which: self.network, images, viewer })
     }
 

@@ -98,7 +98,7 @@ pub(crate) struct Step {
     recompute: String,
     /// Different batches that are kept in memory
     #[arg(long, value_name = "N", default_value_t = 2)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
     batches: u32,
     /// Also tell the time, the rate and the share of the machine's peak of each operation
     #[arg(long)]
@@ -209,6 +209,7 @@ struct Batch {
 impl Step {
     fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
+        config.model.precision.warning().into_iter().for_each(|warning| console.warn(warning));
         let threads = compute_with(config.run.threads)?;
         let (setup, speed) = (self.setup(threads), self.measure(config, console)?);
         console.json_line(None, &Record { setup, speed });
@@ -260,6 +261,7 @@ impl Step {
 
     fn measure(&self, config: Config, console: &mut Console) -> Result<Speed> {
         let images = config.optim.batch_size;
+        dino::memory::require_steps(&config, rayon::current_num_threads(), self.batches as usize)?;
         let batches: Vec<_> = (0..self.batches).map(|i| random_crops(&config, i.into())).collect();
         let step = TrainingStep::new(config);
         let mut state = step.initial_state();

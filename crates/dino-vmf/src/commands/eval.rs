@@ -9,6 +9,7 @@ use dino::config::Origin;
 use dino::error::Error;
 use dino::eval::features::{Extractor, KnnData};
 use dino::eval::knn::Score;
+use dino::memory;
 use serde_json::json;
 
 use super::viewing::{Viewing, show_images};
@@ -56,11 +57,14 @@ pub(crate) struct Knn {
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        let trained = self.viewing.read(&self.checkpoint, |eval| {
+        let trained = self.viewing.read(&self.checkpoint, console, |eval| {
             (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
             eval.k = k;
         })?;
         let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
+        memory::require_evaluation(&trained.config, data.size(), true)?;
+        let warnings = data.warnings().into_iter().chain(data.left_out());
+        warnings.for_each(|text| console.warn(text));
         let network = &trained.network;
         let extractors = [
             ("raw pixels", Extractor::RawPixels),

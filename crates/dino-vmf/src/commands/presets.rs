@@ -1,13 +1,17 @@
 //! `dino-vmf presets`: the recipes inside the program.
 
+use std::thread;
+
 use anyhow::Result;
 use clap::Args;
+use dino::config::Config;
+use dino::memory::{self, Bytes, Estimate};
 use dino::preset;
 use serde_json::json;
 
 use crate::console::Console;
 
-/// List the presets, or print one as TOML
+/// List the presets with the memory that they need, or print one as TOML
 ///
 /// Example: dino-vmf presets shapes-tiny > mine.toml; dino-vmf pretrain --config mine.toml
 #[derive(Debug, Args)]
@@ -22,14 +26,25 @@ impl Presets {
             let found = preset::find(name)?;
             let record = json!({ "name": found.name, "toml": found.toml });
             console.event("preset", &record);
-            console.text(found.toml.trim_end());
+            found.toml.trim_end().lines().for_each(|line| console.text(line));
             return Ok(());
         }
         let width = preset::all().iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         for preset in preset::all() {
             let (name, summary) = (preset.name, preset.summary());
-            console.event("preset", &json!({ "name": name, "summary": summary }));
-            console.text(format!("{name:<width$}  {summary}"));
+            let config = Config::resolve(Some(name), None, &[], &[])?;
+            let memory = Estimate::of_training(&config, threads, None).total;
+            let record =
+                json!({ "name": name, "summary": summary, "memory_bytes": memory.round() });
+            console.event("preset", &record);
+            console.text(format!("{name:<width$}  {summary}; {} of memory", Bytes(memory)));
+        }
+        if let Some(available) = memory::available() {
+            console.note(format!(
+                "this machine has {} of memory free; less is needed with `--set optim.accumulate=N`",
+                Bytes(available as f64)
+            ));
         }
         Ok(())
     }

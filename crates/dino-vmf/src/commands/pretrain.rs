@@ -1,17 +1,14 @@
 //! `dino-vmf pretrain`: settings from all layers, signals, and the run.
 
 mod settings;
+mod signals;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
 use dino::trainer::{self, Request};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::flag;
 
 use super::Outcome;
 use crate::console::Console;
@@ -25,7 +22,8 @@ use view::View;
 /// Where labelled images are known (`eval.train`, `eval.test`), the features are judged by k-NN:
 /// raw pixels and the untrained network stand beside the trained one.
 ///
-/// SIGINT, SIGTERM and SIGUSR1 save the run and end it with exit code 130; `--resume` goes on.
+/// SIGINT, SIGTERM, SIGHUP (a closed terminal), SIGUSR1 and SIGXCPU save the run and end it with exit
+/// code 130; `--resume` goes on. `nohup` keeps SIGHUP away.
 ///
 /// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
 #[derive(Debug, Args)]
@@ -91,29 +89,24 @@ pub(crate) struct Pretrain {
     /// run that does not exist yet is started, so that a queue can repeat one command line.
     #[arg(long, value_name = "DIR", num_args = 0..=1, value_hint = ValueHint::DirPath)]
     resume: Option<Option<PathBuf>>,
+    /// With `--resume`: go on although the images are not those that the run was trained on so far
+    ///
+    /// Number, names and the content of some images are compared with those of the checkpoint. With this
+    /// flag a difference is a warning and is written to `metrics.jsonl`; the horizon of all schedules
+    /// follows from the new number of images.
+    #[arg(long, requires = "resume")]
+    allow_data_change: bool,
 }
 
 impl Pretrain {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         let (config, name) = self.settings()?;
-        let stop = stop_on_signals().context("cannot listen to signals")?;
+        let stop = signals::stop_on_signals().context("cannot listen to signals")?;
         let mut view = View::new(console, config.optim.batch_size);
-        let request = Request { config, name, resume: self.resume.is_some() };
+        let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);
+        let request = Request { config, name, resume, allow_data_change };
         let summary = trainer::pretrain(request, &stop, &mut |event| view.show(&event))?;
         view.conclude(&summary);
         Ok(if summary.interrupted { Outcome::Interrupted } else { Outcome::Done })
     }
-}
-
-/// A flag that signals set; a second SIGINT or SIGTERM leaves at once.
-fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
-    let (stop, leave) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order, so that the first signal does not find its own mark.
-        flag::register_conditional_shutdown(signal, 130, leave.clone())?;
-        flag::register(signal, leave.clone())?;
-        flag::register(signal, stop.clone())?;
-    }
-    flag::register(SIGUSR1, stop.clone())?;
-    Ok(stop)
 }

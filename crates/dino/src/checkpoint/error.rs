@@ -1,6 +1,6 @@
 //! What can be wrong with a checkpoint.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// A checkpoint could not be written, or is not what it should be.
@@ -47,6 +47,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A tensor with which nothing can be computed.
+    #[error("tensor `{name}` in `{}` has the value {value}", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its first value that is not finite.
+        value: f32,
+    },
     /// A checkpoint of a layout that this version does not know.
     #[error("`{}` has layout {found}, but this version reads {known}", path.display())]
     Format {
@@ -58,7 +68,7 @@ pub enum Error {
         known: u32,
     },
     /// A run in which every checkpoint is damaged.
-    #[error("none of the {count} checkpoints in `{}` is whole; the newest: {newest}", path.display())]
+    #[error("none of the {count} checkpoints in `{}` can be used; the newest: {newest}", path.display())]
     NoneValid {
         /// The folder of checkpoints.
         path: PathBuf,
@@ -110,6 +120,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the content of a checkpoint is at fault, so that an older one has to be used. A file that
+    /// the system does not give out now, or that a newer version wrote, may be whole.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::UnexpectedEof
+            ),
+            Self::Write { .. } | Self::DiskFull { .. } | Self::Format { .. } => false,
+            _ => true,
+        }
+    }
+
     /// What the user can do about it, if we know.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -122,6 +148,14 @@ impl Error {
             Self::Damaged { .. } => "an interrupted copy leaves a short file; copy it again",
             Self::NoneValid { .. } => "start anew in another folder with `--out`",
             Self::Format { .. } => "use the version that wrote it",
+            Self::Read { .. } if !self.is_damage() => {
+                "it may be whole: make it readable and try again, or move this checkpoint elsewhere \
+                 to use the one before it"
+            }
+            Self::NotFinite { .. } => {
+                "training diverged before it was saved; use an earlier checkpoint, or train with a \
+                 lower `--set optim.lr=…`"
+            }
             Self::Read { .. } | Self::Write { .. } | Self::State { .. } | Self::Dtype { .. } => {
                 return None;
             }

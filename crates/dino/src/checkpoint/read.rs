@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::{Error, FOLDER, FORMAT, STATE, State, TENSORS, hex, path_of, steps};
+
+/// Pauses before a file that the system did not give out is read again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// A whole checkpoint.
 #[derive(Debug)]
@@ -42,13 +47,17 @@ pub struct Newest {
 /// Loads the newest whole checkpoint of the run folder `run`. Changes nothing.
 ///
 /// # Errors
-/// If there are checkpoints, but none is whole.
+/// If there are checkpoints, but none is whole. If the system cannot read one, or a newer version of
+/// the program wrote it: such a checkpoint may be whole, so no older one is used in its place.
 pub fn load_newest_valid(run: &Path) -> Result<Newest, Error> {
     let mut refused = Vec::new();
     for step in steps(run)?.into_iter().rev() {
         let path = path_of(run, step);
         match load(&path) {
             Ok(loaded) => return Ok(Newest { loaded: Some(loaded), refused }),
+            Err(reason) if !reason.is_damage() => return Err(reason),
+            // A run that still trains removes its old checkpoints.
+            Err(_) if matches!(path.try_exists(), Ok(false)) => {}
             Err(reason) => refused.push(Refused { path, reason }),
         }
     }
@@ -65,7 +74,7 @@ pub fn load_newest_valid(run: &Path) -> Result<Newest, Error> {
 /// Loads the checkpoint in the folder `path`.
 ///
 /// # Errors
-/// If a file is missing or has one wrong bit.
+/// If a file is missing or has one wrong bit, or a value is not finite.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
     let state = read_state(&path.join(STATE))?;
     let file = path.join(TENSORS);
@@ -87,11 +96,28 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
         return Err(Error::Damaged { path: path.join(STATE), reason });
     }
     let tensors = Tensors::from_bytes(&file, bytes)?;
+    tensors.require_finite()?;
     Ok(Loaded { path: path.to_owned(), state, tensors })
 }
 
+/// All bytes of a file. What the system refuses for a moment is tried again.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    let unreadable = |source| Error::Read { path: path.to_owned(), source };
+    let read_once = || {
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            // Reading a pipe waits for somebody who writes, reading a device may have no end.
+            let reason = "it is no file, but a folder, a pipe or a device".to_owned();
+            return Err(Error::Damaged { path: path.to_owned(), reason });
+        }
+        fs::read(path).map_err(unreadable)
+    };
+    for pause in PAUSES {
+        match read_once() {
+            Err(error) if !error.is_damage() => thread::sleep(pause),
+            done => return done,
+        }
+    }
+    read_once()
 }
 
 fn read_state(path: &Path) -> Result<State, Error> {
@@ -202,6 +228,19 @@ impl Tensors {
         assert_eq!(numbers.len(), values.len(), "values for tensor `{name}` of shape {shape:?}");
         for (value, bytes) in values.iter_mut().zip(numbers) {
             *value = f32::from_le_bytes(*bytes);
+        }
+        Ok(())
+    }
+
+    /// Refuses a file with a value that is NaN or infinite: nothing can be computed with it.
+    fn require_finite(&self) -> Result<(), Error> {
+        for (name, entry) in self.entries.iter().filter(|(_, entry)| entry.dtype == Dtype::F32) {
+            let (numbers, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
+            let bad = |bytes: &&[u8; 4]| !f32::from_le_bytes(**bytes).is_finite();
+            if let Some(bytes) = numbers.iter().find(bad) {
+                let (path, name) = (self.path.clone(), name.clone());
+                return Err(Error::NotFinite { path, name, value: f32::from_le_bytes(*bytes) });
+            }
         }
         Ok(())
     }

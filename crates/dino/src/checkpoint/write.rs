@@ -29,6 +29,11 @@ pub struct Retention {
     pub every_steps: u64,
 }
 
+impl Retention {
+    /// Everything stays.
+    pub const ALL: Self = Self { last: usize::MAX, every_steps: 0 };
+}
+
 impl Default for Retention {
     fn default() -> Self {
         Self { last: 2, every_steps: 0 }
@@ -36,7 +41,7 @@ impl Default for Retention {
 }
 
 /// Writes a checkpoint into the run folder `run`, then removes those that `retention` does not keep.
-/// Returns its folder.
+/// On a full disk, removes them first and tries once more. Returns its folder.
 ///
 /// # Errors
 /// If it cannot be written. What was saved before is untouched then, and the rest of the attempt is
@@ -54,14 +59,24 @@ pub fn save(
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = run.join(FOLDER);
     let temporary = folder.join(format!("{TEMPORARY}{name}"));
-    let written = write_folder(&temporary, tensors, state).and_then(|()| {
-        let aside = folder.join(format!("{REPLACED}{name}"));
-        publish(&temporary, &target, &aside).map_err(Failure::Io)
-    });
-    if let Err(failure) = written {
-        // If even this fails, the next save of this step removes it, and reading ignores it.
-        drop(fs::remove_dir_all(&temporary));
-        return Err(failure.into_error(target, tensors));
+    let write = || {
+        let written = write_folder(&temporary, tensors, state).and_then(|()| {
+            let aside = folder.join(format!("{REPLACED}{name}"));
+            publish(&temporary, &target, &aside).map_err(Failure::Io)
+        });
+        written.map_err(|failure| {
+            // If even this fails, the next save of this step removes it, and reading ignores it.
+            drop(fs::remove_dir_all(&temporary));
+            failure.into_error(target.clone(), tensors)
+        })
+    };
+    match write() {
+        // The new checkpoint is not among those kept yet, so one fewer of the others is.
+        Err(Error::DiskFull { .. }) if retention.last > 1 && retention != Retention::ALL => {
+            prune(run, state.step, Retention { last: retention.last - 1, ..retention })?;
+            write()?;
+        }
+        written => written?,
     }
     prune(run, state.step, retention)?;
     Ok(target)

@@ -5,6 +5,10 @@ use std::fmt::Display;
 use super::{Centering, Config};
 use crate::error::{Error, Result};
 
+/// Most epochs and steps: far more than any run has, and few enough that no product overflows.
+pub(super) const MAX_EPOCHS: f64 = 1e9;
+pub(super) const MAX_STEPS: u64 = 1_000_000_000_000;
+
 /// Checks keys of one configuration, and knows who wrote them.
 pub(super) struct Check<'a>(pub(super) &'a Config);
 
@@ -24,19 +28,28 @@ impl Check<'_> {
         Err(Error::BadValue { key, origin, found: found.to_string(), needed: needed.into() })
     }
 
-    /// `value` is at least 1.
-    pub(super) fn at_least_one(&self, key: &str, value: usize) -> Result<()> {
-        self.require(value >= 1, key, value, "be 1 or more")
+    /// `value` lies between 1 and `most`.
+    pub(super) fn count(&self, key: &str, value: usize, most: usize) -> Result<()> {
+        self.require(value >= 1, key, value, "be 1 or more")?;
+        self.require(value <= most, key, value, format!("be at most {most}"))
     }
 
-    /// `value` is finite and above 0.
-    pub(super) fn positive(&self, key: &str, value: f64) -> Result<()> {
-        self.require(value.is_finite() && value > 0.0, key, value, "be above 0")
+    /// `value` is at most `most`.
+    pub(super) fn at_most(&self, key: &str, value: u64, most: u64) -> Result<()> {
+        self.require(value <= most, key, value, format!("be at most {most}"))
     }
 
-    /// `value` is finite and not below 0.
-    pub(super) fn not_negative(&self, key: &str, value: f64) -> Result<()> {
-        self.require(value.is_finite() && value >= 0.0, key, value, "be 0 or more")
+    /// `value` lies above 0, and between `least` and `most`.
+    pub(super) fn positive(&self, key: &str, value: f64, [least, most]: [f64; 2]) -> Result<()> {
+        self.require(value > 0.0, key, value, "be above 0")?;
+        let needed = format!("lie in [{least}, {most}]");
+        self.require((least..=most).contains(&value), key, value, needed)
+    }
+
+    /// `value` lies between 0 and `most`.
+    pub(super) fn not_negative(&self, key: &str, value: f64, most: f64) -> Result<()> {
+        self.require(value >= 0.0, key, value, "be 0 or more")?;
+        self.require(value <= most, key, value, format!("be at most {most}"))
     }
 
     /// `value` lies in [0, 1].
@@ -49,11 +62,17 @@ impl Check<'_> {
         self.require((0.0..1.0).contains(&value), key, value, "lie in [0, 1)")
     }
 
-    /// `0 < low <= high`.
-    pub(super) fn range(&self, key: &str, [low, high]: [f64; 2]) -> Result<()> {
-        let holds = low > 0.0 && low <= high && high.is_finite();
+    /// `0 < low <= high`, both between `least` and `most`.
+    pub(super) fn range(
+        &self,
+        key: &str,
+        [low, high]: [f64; 2],
+        [least, most]: [f64; 2],
+    ) -> Result<()> {
         let found = format!("[{low}, {high}]");
-        self.require(holds, key, found, "rise from a number above 0")
+        self.require(low > 0.0 && low <= high, key, &found, "rise from a number above 0")?;
+        let needed = format!("lie within [{least}, {most}]");
+        self.require(low >= least && high <= most, key, &found, needed)
     }
 }
 
@@ -64,8 +83,7 @@ impl Config {
     /// [`Error::BadValue`] for the first key, in the order of the sections.
     pub fn validate(&self) -> Result<()> {
         let check = Check(self);
-        let limit = i64::MAX as u64;
-        check.require(self.seed <= limit, "seed", self.seed, format!("be at most {limit}"))?;
+        check.at_most("seed", self.seed, i64::MAX as u64)?;
         self.model.check(&check)?;
         self.data.check(&check, self.model.patch_size)?;
         self.model.check_image_size(&check)?;
@@ -80,6 +98,7 @@ impl Config {
         let enough = self.objective.lambda_koleo == 0.0 || self.model.prototypes >= 2;
         let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
         check.require(enough, "model.prototypes", self.model.prototypes, needed)?;
+        self.masking.check_values(&check)?;
         if self.objective.method.masks() {
             self.masking.check(&check, &self.model, &self.data)?;
         }

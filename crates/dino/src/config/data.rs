@@ -4,11 +4,16 @@ use multicrop::recipe::GLOBAL_CROPS;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
-use super::model::check_multiple;
+use super::model::{MAX_SIDE, check_multiple};
 use crate::error::Result;
 
 /// Most channels of an image: more than any camera's bands.
 pub(super) const MAX_CHANNELS: usize = 1024;
+
+/// Most local crops of an image.
+const MAX_LOCAL_CROPS: u64 = 1000;
+/// Largest strength of a change of colors: from black to a hundred times as bright.
+const MAX_JITTER: f64 = 100.0;
 
 /// Section `[data]`. Two global crops and `local_crops` local ones are cut from every image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +81,10 @@ pub struct Data {
     /// Decode JPEGs at a half, a quarter or an eighth of their size as long as the shorter side keeps
     /// this many pixels; none: at full size, as the reference does.
     pub reduced_for: Option<u32>,
+    /// Most pixels of an image; larger ones count as bad images. The default, 178956970, is where Pillow
+    /// refuses an image. A worker needs 3 bytes for each pixel (200 megapixels: 0.6 GiB), twice that for
+    /// progressive JPEGs and turned images; `data.reduced_for` reads larger photographs with little memory.
+    pub max_pixels: u64,
     /// Stop at the first unreadable image, which is otherwise counted and replaced.
     pub strict: bool,
 }
@@ -111,6 +120,7 @@ impl Default for Data {
             std: Self::normalization(3).1,
             orientation: true,
             reduced_for: None,
+            max_pixels: multicrop::decode::MAX_PIXELS,
             strict: false,
         }
     }
@@ -134,21 +144,27 @@ impl Data {
         let source = format!("{:?}", self.source);
         check.require(!self.source.is_empty(), "data.source", source, "name a source")?;
         check_multiple(check, "data.global_size", self.global_size, patch_size)?;
-        if self.local_crops > 0 {
+        check.at_most("data.local_crops", self.local_crops as u64, MAX_LOCAL_CROPS)?;
+        if self.local_crops == 0 {
+            // Nothing is cut of this size, but it is written down and read again.
+            check.count("data.local_size", self.local_size, MAX_SIDE)?;
+        } else {
             check_multiple(check, "data.local_size", self.local_size, patch_size)?;
         }
         let scales =
             [("data.global_scale", self.global_scale), ("data.local_scale", self.local_scale)];
         for (key, scale) in scales {
-            check.range(key, scale)?;
             let found = format!("{scale:?}");
             check.require(scale[1] <= 1.0, key, found, "be at most 1, the whole image")?;
+            check.range(key, scale, [1e-6, 1.0])?;
         }
         if let Some(pixels) = self.reduced_for {
-            check.at_least_one("data.reduced_for", pixels as usize)?;
+            check.count("data.reduced_for", pixels as usize, 1 << 20)?;
         }
-        check.range("data.aspect", self.aspect)?;
-        check.range("data.blur_radius", self.blur_radius)?;
+        let max_pixels = usize::try_from(self.max_pixels).unwrap_or(usize::MAX);
+        check.count("data.max_pixels", max_pixels, 1 << 32)?;
+        check.range("data.aspect", self.aspect, [1e-3, 1e3])?;
+        check.range("data.blur_radius", self.blur_radius, [1e-6, 1e3])?;
         let probabilities = [
             ("data.flip_p", self.flip_p),
             ("data.jitter_p", self.jitter_p),
@@ -166,9 +182,9 @@ impl Data {
     }
 
     fn check_colors(&self, check: &Check<'_>) -> Result<()> {
-        check.not_negative("data.brightness", self.brightness)?;
-        check.not_negative("data.contrast", self.contrast)?;
-        check.not_negative("data.saturation", self.saturation)?;
+        check.not_negative("data.brightness", self.brightness, MAX_JITTER)?;
+        check.not_negative("data.contrast", self.contrast, MAX_JITTER)?;
+        check.not_negative("data.saturation", self.saturation, MAX_JITTER)?;
         check.require((0.0..=0.5).contains(&self.hue), "data.hue", self.hue, "lie in [0, 0.5]")?;
         let threshold = self.solarize_threshold;
         check.require(threshold <= 256, "data.solarize_threshold", threshold, "be at most 256")
@@ -184,9 +200,13 @@ impl Data {
                 format!("have a number for each of the `data.channels`, {channels} in all");
             check.require(values.len() == channels, key, format!("{values:?}"), needed)?;
         }
-        let finite = self.mean.iter().all(|mean| mean.is_finite());
-        check.require(finite, "data.mean", format!("{:?}", self.mean), "be finite")?;
-        let positive = self.std.iter().all(|std| std.is_finite() && *std > 0.0);
-        check.require(positive, "data.std", format!("{:?}", self.std), "be above 0")
+        let finite = self.mean.iter().all(|mean| (-1e6..=1e6).contains(mean));
+        let needed = "hold numbers in [-1000000, 1000000]";
+        check.require(finite, "data.mean", format!("{:?}", self.mean), needed)?;
+        let positive = self.std.iter().all(|std| *std > 0.0);
+        check.require(positive, "data.std", format!("{:?}", self.std), "be above 0")?;
+        let finite = self.std.iter().all(|std| (1e-6..=1e6).contains(std));
+        let needed = "hold numbers in [0.000001, 1000000]";
+        check.require(finite, "data.std", format!("{:?}", self.std), needed)
     }
 }

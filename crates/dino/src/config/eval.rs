@@ -2,9 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
-use super::model::check_multiple;
+use super::check::{Check, MAX_EPOCHS};
+use super::model::{MAX_SIDE, check_multiple};
 use crate::error::Result;
+
+/// Most numbers of neighbors, most images of a set, and most of them in one forward pass.
+const MAX_KS: usize = 1000;
+const MAX_IMAGES: usize = 1_000_000_000;
+const MAX_BATCH: usize = 1 << 16;
+/// Temperatures with which the votes, exponentials of cosines over them, stay finite.
+const TEMPERATURES: [f64; 2] = [2e-3, 1e3];
 
 /// Section `[eval]`: k-NN by the official protocol on frozen features of the teacher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,17 +74,22 @@ impl Eval {
         }
         let found = format!("{:?}", self.k);
         let holds = !self.k.is_empty() && self.k.iter().all(|k| *k > 0);
-        check.require(holds, "eval.k", found, "list numbers from 1 on")?;
-        check.positive("eval.temperature", self.temperature)?;
+        check.require(holds, "eval.k", &found, "list numbers from 1 on")?;
+        let holds = self.k.len() <= MAX_KS && self.k.iter().all(|k| *k <= MAX_IMAGES);
+        let needed = format!("list at most {MAX_KS} numbers up to {MAX_IMAGES}");
+        check.require(holds, "eval.k", found, needed)?;
+        check.positive("eval.temperature", self.temperature, TEMPERATURES)?;
+        check.at_most("eval.every_epochs", self.every_epochs, MAX_EPOCHS as u64)?;
         if let Some(crop) = self.crop {
             check_multiple(check, "eval.crop", crop, patch_size)?;
         }
         if let Some(resize) = self.resize {
             let needed = "be at least `eval.crop`, and 1";
             check.require(resize >= self.crop.unwrap_or(1), "eval.resize", resize, needed)?;
+            check.count("eval.resize", resize, MAX_SIDE)?;
         }
-        check.at_least_one("eval.batch_size", self.batch_size)?;
-        check.at_least_one("eval.max_train", self.max_train.unwrap_or(1))?;
-        check.at_least_one("eval.max_test", self.max_test.unwrap_or(1))
+        check.count("eval.batch_size", self.batch_size, MAX_BATCH)?;
+        check.count("eval.max_train", self.max_train.unwrap_or(1), MAX_IMAGES)?;
+        check.count("eval.max_test", self.max_test.unwrap_or(1), MAX_IMAGES)
     }
 }

@@ -76,6 +76,8 @@ pub struct Flag {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origins {
     keys: BTreeMap<String, Origin>,
+    /// Keys of a run's own `config.toml` that no section has, each with its place.
+    pub(super) unknown: Vec<String>,
     /// `optim.epochs` and `optim.steps` of the preset alone.
     pub(super) preset_horizon: Option<(Option<f64>, Option<u64>)>,
 }
@@ -115,18 +117,21 @@ impl Layers {
         path: &Path,
         origin: impl Fn(usize) -> Origin,
     ) -> Result<()> {
-        let syntax = |error: toml::de::Error| Error::Syntax {
-            path: path.to_owned(),
-            line: error.span().map_or(1, |span| line_at(text, span.start)),
-            message: error.message().to_owned(),
-        };
-        let table: Table = toml::from_str(text).map_err(syntax)?;
-        let lines = key_lines(text);
-        let layer = flatten(table).into_iter().map(|(key, value)| {
-            let origin = origin(lines.get(&key).copied().unwrap_or(1));
-            (key, value, origin)
-        });
-        self.add(layer.collect())
+        let layer = read_text(text, path, origin)?;
+        self.add(layer)
+    }
+
+    /// Adds the `config.toml` of a run. Another version may have written it, so a key that this one does
+    /// not know is noted and left out.
+    pub(super) fn add_run_text(&mut self, text: &str, path: &Path) -> Result<()> {
+        let origin = |line| Origin::Run { path: path.to_owned(), line };
+        let known = known_keys();
+        let is_known = |(key, ..): &Written| known.contains(key) || is_section(key);
+        let (layer, unknown): (Vec<_>, Vec<_>) =
+            read_text(text, path, origin)?.into_iter().partition(is_known);
+        let place = |(key, _, origin): Written| format!("`{key}`{origin}");
+        self.origins.unknown = unknown.into_iter().map(place).collect();
+        self.add(layer)
     }
 
     /// Adds `key=value` texts; a value that is no TOML is a string.
@@ -154,7 +159,7 @@ impl Layers {
         self.add(layer.collect())
     }
 
-    fn add(&mut self, layer: Vec<(String, Value, Origin)>) -> Result<()> {
+    fn add(&mut self, layer: Vec<Written>) -> Result<()> {
         for (key, value, origin) in &layer {
             check_key(key, value, origin)?;
         }
@@ -254,6 +259,25 @@ impl Layers {
     fn read<T: for<'a> Deserialize<'a>>(&self, key: &str) -> Option<T> {
         self.values.get(key).and_then(|value| value.clone().try_into().ok())
     }
+}
+
+/// A key with its section, its value, and who wrote it.
+type Written = (String, Value, Origin);
+
+/// The keys of TOML text; `origin` gets the line of a key.
+fn read_text(text: &str, path: &Path, origin: impl Fn(usize) -> Origin) -> Result<Vec<Written>> {
+    let syntax = |error: toml::de::Error| Error::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        message: error.message().to_owned(),
+    };
+    let table: Table = toml::from_str(text).map_err(syntax)?;
+    let lines = key_lines(text);
+    let written = flatten(table).into_iter().map(|(key, value)| {
+        let origin = origin(lines.get(&key).copied().unwrap_or(1));
+        (key, value, origin)
+    });
+    Ok(written.collect())
 }
 
 /// `section.key` and value of every entry, in the table's order.

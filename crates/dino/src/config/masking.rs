@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, MAX_EPOCHS};
 use super::{Data, Model};
 use crate::error::Result;
+
+/// Most ratios to choose from.
+const MAX_RATIOS: usize = 1000;
 
 /// Section `[masking]`, used by the methods that mask. Only global crops are masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,7 +19,7 @@ pub struct Masking {
     pub ratios: Vec<f64>,
     /// How far each ratio is varied up and down, one for each of them.
     pub spreads: Vec<f64>,
-    /// Epochs before the first mask is drawn.
+    /// Epochs before the first mask is drawn; the warm-up of `objective.patch_temp` starts with it.
     pub start_epoch: u64,
 }
 
@@ -44,16 +47,26 @@ impl Default for Masking {
 }
 
 impl Masking {
-    pub(super) fn check(&self, check: &Check<'_>, model: &Model, data: &Data) -> Result<()> {
+    /// Values of each key alone, which hold for any method: these keys are written down by all.
+    pub(super) fn check_values(&self, check: &Check<'_>) -> Result<()> {
         let (ratios, spreads) = (format!("{:?}", self.ratios), format!("{:?}", self.spreads));
         check.require(!self.ratios.is_empty(), "masking.ratios", &ratios, "name a ratio")?;
+        check.count("masking.ratios", self.ratios.len(), MAX_RATIOS)?;
+        let valid = self.ratios.iter().all(|ratio| (0.0..1.0).contains(ratio));
+        check.require(valid, "masking.ratios", &ratios, "hold numbers from 0 to below 1")?;
+        let valid = self.spreads.iter().all(|spread| (0.0..=1.0).contains(spread));
+        check.require(valid, "masking.spreads", &spreads, "hold numbers from 0 to 1")?;
+        check.at_most("masking.start_epoch", self.start_epoch, MAX_EPOCHS as u64)
+    }
+
+    /// What holds where patches are masked.
+    pub(super) fn check(&self, check: &Check<'_>, model: &Model, data: &Data) -> Result<()> {
+        let spreads = format!("{:?}", self.spreads);
         let needed = format!("have one number for each of the {} ratios", self.ratios.len());
         let equal = self.ratios.len() == self.spreads.len();
         check.require(equal, "masking.spreads", &spreads, needed)?;
         for (&ratio, &spread) in self.ratios.iter().zip(&self.spreads) {
-            let valid = (0.0..1.0).contains(&ratio);
-            check.require(valid, "masking.ratios", &ratios, "hold numbers from 0 to below 1")?;
-            let valid = spread >= 0.0 && spread <= ratio && ratio + spread <= 1.0;
+            let valid = spread <= ratio && ratio + spread <= 1.0;
             let needed = format!("keep the ratio {ratio} within 0 and 1, so be at most {ratio}");
             check.require(valid, "masking.spreads", &spreads, needed)?;
         }

@@ -2,8 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Warning;
 use super::check::Check;
 use crate::error::Result;
+
+/// Largest sizes: more than anybody trains, and small enough that no product of them overflows. What
+/// fits into memory is another question (`memory.rs`).
+const MAX_WIDTH: usize = 1 << 16;
+const MAX_DEPTH: usize = 1000;
+const MAX_PROTOTYPES: usize = 1 << 24;
+/// Longest side of a crop or an image, in pixels.
+pub(super) const MAX_SIDE: usize = 8192;
 
 /// Section `[model]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +75,15 @@ impl Precision {
             Self::F32 => engine::matmul::Precision::F32,
             Self::Bf16 => engine::matmul::Precision::Bf16,
         }
+    }
+
+    /// What there is to say where this precision does not pay on this machine.
+    pub fn warning(self) -> Option<Warning> {
+        (!engine::matmul::is_native(self.of_products())).then(|| {
+            "`model.precision` is bf16, which is slower than f32 on this processor: it has neither AMX \
+             nor AVX512-BF16, so products round to bf16 and then multiply f32"
+                .to_owned()
+        })
     }
 }
 
@@ -150,29 +168,30 @@ impl Model {
     }
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
-        check.at_least_one("model.embed_dim", self.embed_dim)?;
-        check.at_least_one("model.depth", self.depth)?;
-        check.at_least_one("model.heads", self.heads)?;
-        check.at_least_one("model.patch_size", self.patch_size)?;
+        check.count("model.embed_dim", self.embed_dim, MAX_WIDTH)?;
+        check.count("model.depth", self.depth, MAX_DEPTH)?;
+        check.count("model.heads", self.heads, MAX_WIDTH)?;
+        check.count("model.patch_size", self.patch_size, MAX_SIDE)?;
         self.check_arch(check)?;
         let divides = self.embed_dim.is_multiple_of(self.heads);
         let needed = format!("divide `model.embed_dim`, which is {}", self.embed_dim);
         check.require(divides, "model.heads", self.heads, needed)?;
-        check.positive("model.mlp_ratio", self.mlp_ratio)?;
+        check.positive("model.mlp_ratio", self.mlp_ratio, [1e-3, 64.0])?;
         let needed = "leave the MLP at least one wide";
         check.require(self.mlp_dim() >= 1, "model.mlp_ratio", self.mlp_ratio, needed)?;
         check.below_one("model.drop_path", self.drop_path)?;
-        check.positive("model.init_std", self.init_std)?;
+        check.positive("model.init_std", self.init_std, [1e-9, 100.0])?;
         if let Some(scale) = self.layer_scale {
-            check.positive("model.layer_scale", scale)?;
+            check.positive("model.layer_scale", scale, [1e-9, 1e6])?;
         }
         if let Some(count) = self.patch_prototypes {
-            check.at_least_one("model.patch_prototypes", count)?;
+            check.count("model.patch_prototypes", count, MAX_PROTOTYPES)?;
         }
-        check.at_least_one("model.head_hidden_dim", self.head_hidden_dim)?;
+        check.count("model.head_hidden_dim", self.head_hidden_dim, MAX_WIDTH)?;
         let dim = self.bottleneck_dim;
         check.require(dim >= 2, "model.bottleneck_dim", dim, "be 2 or more")?;
-        check.at_least_one("model.prototypes", self.prototypes)
+        check.count("model.bottleneck_dim", dim, MAX_WIDTH)?;
+        check.count("model.prototypes", self.prototypes, MAX_PROTOTYPES)
     }
 
     /// After the crops, which decide this size unless it is given.
@@ -204,5 +223,6 @@ pub(super) fn check_multiple(
 ) -> Result<()> {
     let holds = size > 0 && size.is_multiple_of(patch_size);
     let needed = format!("be a multiple of `model.patch_size`, which is {patch_size}");
-    check.require(holds, key, size, needed)
+    check.require(holds, key, size, needed)?;
+    check.count(key, size, MAX_SIDE)
 }

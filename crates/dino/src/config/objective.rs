@@ -5,8 +5,13 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::check::Check;
+use super::check::{Check, MAX_EPOCHS};
 use crate::error::Result;
+
+/// Temperatures with which scores of cosines stay within single precision.
+const TEMPERATURES: [f64; 2] = [1e-3, 1e6];
+/// Largest weight of a term of the loss.
+const MAX_LAMBDA: f64 = 1e6;
 
 /// Section `[objective]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,9 +40,10 @@ pub struct Objective {
     pub center_momentum: f64,
     /// Iterations of `sinkhorn`.
     pub sinkhorn_iterations: usize,
-    /// Temperature of the teacher for masked patches in the first epoch (iBOT).
+    /// Temperature of the teacher for masked patches up to `masking.start_epoch` (iBOT).
     pub patch_temp_start: f64,
-    /// Temperature of the teacher for masked patches after the same warm-up.
+    /// Temperature of the teacher for masked patches after as long a warm-up, which starts with
+    /// `masking.start_epoch`.
     pub patch_temp: f64,
     /// Momentum of the center of patches.
     pub patch_center_momentum: f64,
@@ -182,17 +188,22 @@ impl Default for Objective {
 
 impl Objective {
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
-        check.positive("objective.student_temp", self.student_temp)?;
-        check.positive("objective.teacher_temp_start", self.teacher_temp_start)?;
-        check.positive("objective.teacher_temp", self.teacher_temp)?;
+        let temperatures = [
+            ("objective.student_temp", self.student_temp),
+            ("objective.teacher_temp_start", self.teacher_temp_start),
+            ("objective.teacher_temp", self.teacher_temp),
+            ("objective.patch_temp_start", self.patch_temp_start),
+            ("objective.patch_temp", self.patch_temp),
+        ];
+        for (key, temperature) in temperatures {
+            check.positive(key, temperature, TEMPERATURES)?;
+        }
         let epochs = self.teacher_temp_warmup_epochs;
-        check.not_negative("objective.teacher_temp_warmup_epochs", epochs)?;
-        check.positive("objective.patch_temp_start", self.patch_temp_start)?;
-        check.positive("objective.patch_temp", self.patch_temp)?;
-        check.at_least_one("objective.sinkhorn_iterations", self.sinkhorn_iterations)?;
-        check.not_negative("objective.lambda_cls", self.lambda_cls)?;
-        check.not_negative("objective.lambda_patch", self.lambda_patch)?;
-        check.not_negative("objective.lambda_koleo", self.lambda_koleo)?;
+        check.not_negative("objective.teacher_temp_warmup_epochs", epochs, MAX_EPOCHS)?;
+        check.count("objective.sinkhorn_iterations", self.sinkhorn_iterations, 1000)?;
+        check.not_negative("objective.lambda_cls", self.lambda_cls, MAX_LAMBDA)?;
+        check.not_negative("objective.lambda_patch", self.lambda_patch, MAX_LAMBDA)?;
+        check.not_negative("objective.lambda_koleo", self.lambda_koleo, MAX_LAMBDA)?;
         let patches = if self.method.masks() { self.lambda_patch } else { 0.0 };
         let learns = self.lambda_cls + patches + self.lambda_koleo > 0.0;
         let needed = "be above 0 where no other term of the loss has a weight";

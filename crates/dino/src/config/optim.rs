@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, MAX_EPOCHS, MAX_STEPS};
 use super::{Config, Warning};
 use crate::error::{Error, Result};
+
+/// Most images of a batch.
+const MAX_BATCH: usize = 1 << 20;
 
 /// Section `[optim]`: AdamW, its schedules, and how long all of it lasts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,29 +83,31 @@ impl Optim {
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         if let Some(epochs) = self.epochs {
-            check.positive("optim.epochs", epochs)?;
+            check.positive("optim.epochs", epochs, [1e-9, MAX_EPOCHS])?;
         }
         if let Some(steps) = self.steps {
             check.require(steps >= 1, "optim.steps", steps, "be 1 or more")?;
+            check.at_most("optim.steps", steps, MAX_STEPS)?;
         }
-        check.at_least_one("optim.batch_size", self.batch_size)?;
-        check.at_least_one("optim.accumulate", self.accumulate)?;
+        check.count("optim.batch_size", self.batch_size, MAX_BATCH)?;
+        check.count("optim.accumulate", self.accumulate, MAX_BATCH)?;
         let divides = self.batch_size.is_multiple_of(self.accumulate);
         let needed = format!("divide `optim.batch_size`, which is {}", self.batch_size);
         check.require(divides, "optim.accumulate", self.accumulate, needed)?;
-        check.positive("optim.lr", self.lr)?;
-        check.not_negative("optim.min_lr", self.min_lr)?;
-        check.not_negative("optim.warmup_epochs", self.warmup_epochs)?;
-        check.not_negative("optim.weight_decay", self.weight_decay)?;
-        check.not_negative("optim.weight_decay_end", self.weight_decay_end)?;
-        check.not_negative("optim.clip_grad", self.clip_grad)?;
-        check.not_negative("optim.freeze_last_layer_epochs", self.freeze_last_layer_epochs)?;
+        check.positive("optim.lr", self.lr, [1e-12, 1e3])?;
+        check.not_negative("optim.min_lr", self.min_lr, 1e3)?;
+        check.not_negative("optim.warmup_epochs", self.warmup_epochs, MAX_EPOCHS)?;
+        check.not_negative("optim.weight_decay", self.weight_decay, 1e3)?;
+        check.not_negative("optim.weight_decay_end", self.weight_decay_end, 1e3)?;
+        check.not_negative("optim.clip_grad", self.clip_grad, 1e9)?;
+        let epochs = self.freeze_last_layer_epochs;
+        check.not_negative("optim.freeze_last_layer_epochs", epochs, MAX_EPOCHS)?;
         check.fraction("optim.teacher_momentum", self.teacher_momentum)?;
         check.fraction("optim.teacher_momentum_end", self.teacher_momentum_end)?;
         for beta in self.betas {
             check.below_one("optim.betas", beta)?;
         }
-        check.positive("optim.eps", self.eps)
+        check.positive("optim.eps", self.eps, [1e-30, 1.0])
     }
 
     /// All steps, where an epoch has `steps_per_epoch`.

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, MAX_EPOCHS, MAX_STEPS};
 use crate::error::Result;
+
+/// Most threads of one kind; a system refuses more sooner or later, each with memory of its own.
+const MAX_THREADS: u64 = 1024;
 
 /// Section `[run]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +21,10 @@ pub struct Run {
     /// The run folder; by default the first free `runs/<preset>-<n>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<String>,
+    /// The folder that relative paths in `data.source`, `eval.train` and `eval.test` start from. It is
+    /// written when a run starts, so that the run can go on from another folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
     /// Epochs between checkpoints, 0 for none between. There is always one at the end.
     pub checkpoint_every_epochs: f64,
     /// Steps between checkpoints, in addition; 0 for none.
@@ -67,6 +74,7 @@ impl Default for Run {
             workers: 0,
             device: "cpu".to_owned(),
             out: None,
+            working_dir: None,
             checkpoint_every_epochs: 1.0,
             checkpoint_every_steps: 0,
             keep_every_epochs: 0,
@@ -79,20 +87,21 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Keys that may differ when a run goes on.
-    pub const MAY_CHANGE: [&str; 6] = [
-        "run.threads",
-        "run.workers",
-        "run.out",
-        "run.diagnose_every_steps",
-        "run.on_collapse",
-        "run.recompute",
-    ];
-
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);
         check.require(!self.device.is_empty(), "run.device", device, "name a device")?;
-        check.not_negative("run.checkpoint_every_epochs", self.checkpoint_every_epochs)?;
+        check.at_most("run.threads", self.threads as u64, MAX_THREADS)?;
+        check.at_most("run.workers", self.workers as u64, MAX_THREADS)?;
+        let epochs = self.checkpoint_every_epochs;
+        check.not_negative("run.checkpoint_every_epochs", epochs, MAX_EPOCHS)?;
+        check.at_most("run.keep_every_epochs", self.keep_every_epochs, MAX_EPOCHS as u64)?;
+        for (key, steps) in [
+            ("run.checkpoint_every_steps", self.checkpoint_every_steps),
+            ("run.diagnose_every_steps", self.diagnose_every_steps),
+            ("run.log_every_steps", self.log_every_steps),
+        ] {
+            check.at_most(key, steps, MAX_STEPS)?;
+        }
         let every = self.log_every_steps;
         check.require(every >= 1, "run.log_every_steps", every, "be 1 or more")
     }

@@ -78,6 +78,7 @@ fn load(dataset: &dyn Dataset, index: usize, decode: &decode::Options) -> Result
 pub struct Selection {
     dataset: Arc<dyn Dataset>,
     indices: Vec<usize>,
+    without_label: usize, // that could not be chosen
 }
 
 impl Selection {
@@ -85,7 +86,26 @@ impl Selection {
     /// them without a limit.
     pub fn new(dataset: Arc<dyn Dataset>, most: Option<usize>, order: u64) -> Self {
         let indices = subset(dataset.len(), most, order);
-        Self { dataset, indices }
+        Self { dataset, indices, without_label: 0 }
+    }
+
+    /// The same of the images that have a label; the others are counted.
+    pub fn labelled(dataset: Arc<dyn Dataset>, most: Option<usize>, order: u64) -> Self {
+        let labelled: Vec<usize> =
+            (0..dataset.len()).filter(|&index| dataset.label(index).is_some()).collect();
+        let chosen = subset(labelled.len(), most, order);
+        let indices = chosen.into_iter().map(|place| labelled[place]).collect();
+        let without_label = dataset.len() - labelled.len();
+        Self { dataset, indices, without_label }
+    }
+
+    /// A sentence about images that were left out because they have no label, if there are any.
+    pub fn left_out(&self) -> Option<String> {
+        let Self { dataset, without_label, .. } = self;
+        (*without_label > 0).then(|| {
+            let (all, data) = (dataset.len(), dataset.describe());
+            format!("{without_label} of {all} images of {data} have no label and are left out")
+        })
     }
 
     /// The source.
@@ -108,9 +128,13 @@ impl Selection {
         self.indices.is_empty()
     }
 
-    /// The class of each chosen image, 0 where it has none.
+    /// The class of each chosen image.
+    ///
+    /// # Panics
+    /// If one has none: choose the images with [`Selection::labelled`].
     pub fn labels(&self) -> Vec<u32> {
-        self.indices.iter().map(|&index| self.dataset.label(index).unwrap_or(0)).collect()
+        let label = |&index| self.dataset.label(index).expect("only labelled images are chosen");
+        self.indices.iter().map(label).collect()
     }
 
     /// Image `index` of the source.
@@ -164,4 +188,48 @@ fn subset(len: usize, most: Option<usize>, which: u64) -> Vec<usize> {
     order.truncate(most);
     order.sort_unstable();
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use multicrop::dataset::Sample;
+    use multicrop::error::SampleError;
+
+    use super::*;
+
+    /// Every third image has no label.
+    struct Partly;
+
+    impl Dataset for Partly {
+        fn len(&self) -> usize {
+            9
+        }
+        fn read(&self, _: usize) -> Result<Sample<'_>, SampleError> {
+            Ok(Sample::Pixels(Image8::filled(8, 8, &[1, 2, 3])))
+        }
+        fn label(&self, index: usize) -> Option<u32> {
+            (!index.is_multiple_of(3)).then_some(index as u32 % 2)
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn name(&self, index: usize) -> String {
+            index.to_string()
+        }
+        fn describe(&self) -> String {
+            "partly".to_owned()
+        }
+    }
+
+    #[test]
+    fn images_without_a_label_are_left_out_and_counted_and_never_of_class_0() {
+        let chosen = Selection::labelled(Arc::new(Partly), None, 0);
+        assert_eq!(chosen.indices(), [1, 2, 4, 5, 7, 8]);
+        assert_eq!(chosen.labels(), [1, 0, 0, 1, 1, 0]);
+        let text = chosen.left_out().expect("a sentence");
+        assert_eq!(text, "3 of 9 images of partly have no label and are left out");
+        let few = Selection::labelled(Arc::new(Partly), Some(4), 0);
+        assert_eq!((few.len(), few.labels().len()), (4, 4));
+        assert_eq!(Selection::new(Arc::new(Partly), None, 0).left_out(), None);
+    }
 }

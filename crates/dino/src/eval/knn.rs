@@ -5,7 +5,14 @@
 //! ```
 //!
 //! Rows are unit vectors; equal similarities are ranked by the lower training index, equal votes by
-//! the lower class. Top-1 and top-min(5, k) in percent: a class without a vote is no answer.
+//! the lower class. Accuracies are top-1 and top-min(5, k), in percent.
+//!
+//! As in the official code, all classes are ranked, those without a vote last. So where fewer than
+//! five classes get votes, top-5 also counts classes that nobody voted for (here the lowest ones;
+//! which ones is undefined there), and with five classes or fewer it is 100 % from `k = 5` on.
+//! There are never more neighbors than training rows: a larger `k` is lowered, and [`Score::k`] is
+//! the one that was used.
+//!
 //! Source: `eval_knn.py` of DINO; Wu et al., arXiv:1805.01978.
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
@@ -27,7 +34,7 @@ pub struct Labelled {
 /// Accuracy for one number of neighbors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Score {
-    /// Neighbors that vote.
+    /// Neighbors that voted: what was asked for, or all training rows if they are fewer.
     pub k: usize,
     /// Percent.
     pub top1: f64,
@@ -123,9 +130,10 @@ fn ranking(votes: &[f64]) -> Vec<usize> {
 
 /// Accuracies on a test set for each number of neighbors.
 pub fn classify(train: &Labelled, test: &Labelled, ks: &[usize], temperature: f64) -> Vec<Score> {
+    let ks: Vec<usize> = ks.iter().map(|&k| k.min(train.labels.len())).collect();
     let labels = train.labels.iter().chain(&test.labels);
     let classes = labels.max().map_or(0, |&label| label as usize + 1);
-    let votes = votes(train, &test.rows, ks, temperature, classes);
+    let votes = votes(train, &test.rows, &ks, temperature, classes);
     let score = |(&k, votes): (&usize, Vec<f64>)| {
         let (mut top1, mut top5) = (0usize, 0usize);
         for (votes, &label) in votes.chunks_exact(classes.max(1)).zip(&test.labels) {
@@ -168,6 +176,26 @@ pub fn headline(scores: &[Score]) -> Option<&Score> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_without_a_vote_come_last_and_count_as_in_the_official_code() {
+        let train =
+            Labelled { rows: vec![1.0, 0.0, 0.8, 0.6, 0.6, 0.8], width: 2, labels: vec![3, 3, 2] };
+        let test = Labelled { rows: [1.0, 0.0].repeat(7), width: 2, labels: (0..7).collect() };
+        let score = classify(&train, &test, &[3], 0.07)[0];
+        // The ranking of seven classes is 3, 2, 0, 1, 4, 5, 6, of which the first min(5, k) count.
+        assert!((score.top1 - 100.0 / 7.0).abs() < 1e-9, "{score:?}");
+        assert!((score.top5 - 300.0 / 7.0).abs() < 1e-9, "{score:?}");
+    }
+
+    #[test]
+    fn the_k_that_was_used_is_reported() {
+        let rows = vec![1.0, 0.0, 0.8, 0.6];
+        let train = Labelled { rows, width: 2, labels: vec![0, 1] };
+        let used: Vec<_> =
+            classify(&train, &train, &[1, 2, 1000], 0.07).iter().map(|score| score.k).collect();
+        assert_eq!(used, [1, 2, 2]);
+    }
 
     #[test]
     fn no_row_votes_for_itself() {

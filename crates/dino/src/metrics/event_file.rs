@@ -50,6 +50,11 @@ impl EventFile {
         Ok(events)
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes named values of one step.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! | biases of linear layers, β of norms, `masked_embed` | 0 |
 //! | γ of norms, prototype lengths | 1 |
 //! | layer scale | as configured |
-//! | patch projection, weight and bias | uniform in ±1/√(3 P²), PyTorch's default for convolutions |
+//! | patch projection, weight and bias | uniform in ±1/√(C P²) for C channels, PyTorch's default for convolutions |
 //! | prototype directions | uniform in ±1/√r, PyTorch's default for linear layers |
 //!
 //! Every tensor has a stream of its own, so a network of another size starts alike where it can, and
@@ -23,7 +23,8 @@ use super::Network;
 pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
     let mut params = Params::zeros(network.table().clone());
     let shape = network.backbone.shape();
-    let patch_bound = 1.0 / ((3 * shape.patch_size * shape.patch_size) as f32).sqrt();
+    let patch_inputs = shape.channels * shape.patch_size * shape.patch_size;
+    let patch_bound = 1.0 / (patch_inputs as f32).sqrt();
     let prototype_bound = 1.0 / (network.head.shape().bottleneck_dim as f32).sqrt();
     let entries = network.table().entries();
     let drawn = entries.iter().filter(|entry| !entry.name.ends_with("masked_embed"));
@@ -56,6 +57,31 @@ pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    /// PyTorch's `Conv2d`: uniform in ±1/√fan_in, and fan_in is C P².
+    #[test]
+    fn the_patch_projection_starts_within_the_bound_of_its_channels() {
+        for (channels, bound) in [(1, 1.0 / 8.0), (3, 1.0 / 192f32.sqrt()), (4, 1.0 / 16.0)] {
+            let sets = [
+                format!("data.channels={channels}"),
+                "model.patch_size=8".to_owned(),
+                "data.global_size=32".to_owned(),
+                "data.local_size=16".to_owned(),
+            ];
+            let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
+            let (vit, head) = config.shapes();
+            let params = draw(&Network::new(&vit, &head), 3, 0.12);
+            let mut largest = 0f32;
+            for entry in params.table().entries() {
+                if entry.name.contains("patch_embed") {
+                    let values = params.get(entry.range).iter();
+                    largest = values.fold(largest, |largest, x| largest.max(x.abs()));
+                }
+            }
+            let near = largest > 0.98 * bound && largest <= bound;
+            assert!(near, "{channels} channels: {largest} for {bound}");
+        }
+    }
 
     #[test]
     fn a_network_starts_alike_with_masks_and_without() {

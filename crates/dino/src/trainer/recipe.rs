@@ -59,6 +59,7 @@ impl Data {
                 hue: self.hue,
             },
             grayscale: self.grayscale_p,
+            solarize_threshold: self.solarize_threshold,
             mean: single(&self.mean),
             std: single(&self.std),
         }
@@ -66,7 +67,7 @@ impl Data {
 
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
-        let Self { channels, orientation, reduced_for, .. } = *self;
-        decode::Options { channels, orientation, reduced_for }
+        let Self { channels, orientation, reduced_for, max_pixels, .. } = *self;
+        decode::Options { channels, orientation, reduced_for, max_pixels }
     }
 }

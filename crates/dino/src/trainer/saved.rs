@@ -8,7 +8,7 @@
 //! | `center_patch` | `[k]`, for methods that mask |
 //!
 //! The position in the data and all schedules follow from the step; the number of updates of each
-//! tensor lies in `state.json`.
+//! tensor lies in `state.json`, with the settings and images that the run belongs to.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,35 @@ use engine::Params;
 
 use super::step::{State, Step};
 use crate::checkpoint::{self, Loaded, Retention, Tensor};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::features::read_params;
 use crate::objective::Center;
+use crate::run_folder::{Images, sign};
 
 /// Writes a checkpoint of the run in `run` and removes those that are no longer kept.
+///
+/// # Errors
+/// If a value is not finite, which nothing could be computed with, or if it cannot be written.
 pub(super) fn save(
     run: &Path,
-    step: &Step,
+    (step, images): (&Step, &Images),
     state: &State,
     retention: Retention,
 ) -> Result<PathBuf> {
+    let tensors = tensors_of(state);
+    require_finite(&tensors, state.step)?;
+    let config = step.config.fingerprint();
+    let mut record = checkpoint::State::new(state.step, step.config.seed, config);
+    sign(&mut record, &step.config, images);
+    let entries = state.student.table().entries().iter();
+    record.optimizer_steps = entries
+        .zip(&state.optimizer.updates)
+        .map(|(entry, &updates)| (entry.name.clone(), updates))
+        .collect();
+    Ok(checkpoint::save(run, &tensors, &record, retention)?)
+}
+
+fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
     let mut tensors = Vec::new();
     let buffers = [
         ("student.", &state.student),
@@ -49,14 +67,16 @@ pub(super) fn save(
             values: center.values(),
         }));
     }
-    let config = step.config.fingerprint();
-    let mut record = checkpoint::State::new(state.step, step.config.seed, config);
-    let entries = state.student.table().entries().iter();
-    record.optimizer_steps = entries
-        .zip(&state.optimizer.updates)
-        .map(|(entry, &updates)| (entry.name.clone(), updates))
-        .collect();
-    Ok(checkpoint::save(run, &tensors, &record, retention)?)
+    tensors
+}
+
+fn require_finite(tensors: &[Tensor<'_>], step: u64) -> Result<()> {
+    for tensor in tensors {
+        if let Some(&value) = tensor.values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { name: tensor.name.clone(), value, step });
+        }
+    }
+    Ok(())
 }
 
 /// The state that a checkpoint holds.

@@ -7,28 +7,34 @@ use super::chance;
 use crate::image::Image8;
 use crate::planes::Planes;
 
-/// The darkest value that is inverted.
-pub const THRESHOLD: u8 = 128;
+/// The darkest value that the reference inverts.
+pub const THRESHOLD: u32 = 128;
 
 /// Draws whether to solarize.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
     chance(probability, rng)
 }
 
-/// `x → 255 − x` for each value `x ≥ 128` of each channel.
-pub fn apply(image: &mut Image8) {
-    invert_bright(image.pixels_mut());
+/// `x → 255 − x` for each value `x ≥ threshold` of each channel; from 256 on nothing changes.
+pub fn apply(image: &mut Image8, threshold: u32) {
+    invert(image.pixels_mut(), threshold);
 }
 
 /// [`apply`], to planes.
-pub fn apply_to(planes: &mut Planes) {
-    invert_bright(planes.values_mut());
+pub fn apply_to(planes: &mut Planes, threshold: u32) {
+    invert(planes.values_mut(), threshold);
+}
+
+fn invert(values: &mut [u8], threshold: u32) {
+    if let Ok(threshold) = u8::try_from(threshold) {
+        invert_bright(values, threshold);
+    }
 }
 
 kernel! {
-    fn invert_bright(values: &mut [u8]) {
+    fn invert_bright(values: &mut [u8], threshold: u8) {
         for value in values {
-            *value = if *value < THRESHOLD { *value } else { 255 - *value };
+            *value = if *value < threshold { *value } else { 255 - *value };
         }
     }
 }
@@ -38,9 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_from_128_on_are_inverted() {
-        let mut image = Image8::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
-        apply(&mut image);
-        assert_eq!(image.pixels(), [0, 1, 127, 127, 1, 0]);
+    fn values_from_the_threshold_on_are_inverted() {
+        let of = |threshold| {
+            let mut image = Image8::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
+            apply(&mut image, threshold);
+            image.pixels().to_vec()
+        };
+        assert_eq!(of(THRESHOLD), [0, 1, 127, 127, 1, 0]);
+        assert_eq!(of(0), [255, 254, 128, 127, 1, 0]);
+        assert_eq!(of(255), [0, 1, 127, 128, 254, 0]);
+        assert_eq!(of(256), [0, 1, 127, 128, 254, 255]);
     }
 }

@@ -322,12 +322,12 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 /// An image that is a file of its own.
 pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
     // before it is opened: a pipe would wait, a device may have no end
-    let metadata = path.metadata().map_err(sample_unreadable)?;
+    let metadata = path.metadata().map_err(|error| file_unreadable(path, error))?;
     if let Some(what) = irregular(&metadata) {
         return Err(sample_unreadable(io::Error::other(format!("it is {what}, not a file"))));
     }
     check_len(metadata.len())?;
-    Ok(Sample::Encoded(fs::read(path).map_err(sample_unreadable)?.into()))
+    Ok(Sample::Encoded(fs::read(path).map_err(|error| file_unreadable(path, error))?.into()))
 }
 
 /// Refuses what no image needs, before memory is taken.
@@ -339,8 +339,28 @@ fn check_len(len: u64) -> Result<(), SampleError> {
     Ok(())
 }
 
+/// What the system says about the file itself lasts; everything else, such as an error of the device or
+/// the network, may be over soon.
 fn sample_unreadable(error: io::Error) -> SampleError {
-    SampleError::Unreadable { reason: error.to_string() }
+    use io::ErrorKind::{
+        InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof,
+    };
+    let lasting =
+        [InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof];
+    let reason = error.to_string();
+    match error.raw_os_error() {
+        Some(_) if !lasting.contains(&error.kind()) => SampleError::Unavailable { reason },
+        _ => SampleError::Unreadable { reason },
+    }
+}
+
+/// The same for a file of its own. Without its folder, a whole share may be gone for a moment.
+fn file_unreadable(path: &Path, error: io::Error) -> SampleError {
+    let folder_is_gone = || path.parent().is_some_and(|folder| !folder.is_dir());
+    if error.kind() == io::ErrorKind::NotFound && folder_is_gone() {
+        return SampleError::Unavailable { reason: format!("{error}, and its folder is gone too") };
+    }
+    sample_unreadable(error)
 }
 
 pub(super) fn malformed(path: &Path, reason: String) -> Error {

@@ -12,6 +12,10 @@ use crate::error::Error;
 /// Folders with more files than this hold images, not batches of them.
 const MAX_CONTAINERS: usize = 64;
 
+mod foreign;
+
+pub(super) use foreign::JSON;
+
 /// Opens the file or folder `path`.
 pub(super) fn open(
     path: &Path,
@@ -74,7 +78,7 @@ fn open_folder(
         // beside images shards are what these were unpacked from; without them they are the source
         Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
             match shards::below(path)? {
-                files if files.is_empty() => Err(error),
+                files if files.is_empty() => Err(foreign::in_folder(path).unwrap_or(error)),
                 files => open_shards(path, files, split, options),
             }
         }
@@ -178,7 +182,7 @@ fn open_file(
     }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
-        _ if is_text(&bytes) && packer(&bytes).is_none() && !packed => {
+        _ if is_text(&bytes) && !packed && foreign::name(&bytes).is_none() => {
             Ok(Arc::new(List::open(path, options)?))
         }
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
@@ -186,7 +190,8 @@ fn open_file(
 }
 
 fn is_parquet(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PAR1")
+    // the second one is encrypted, which its reader says
+    bytes.starts_with(b"PAR1") || bytes.starts_with(b"PARE")
 }
 
 /// Bytes of text in any encoding that extends ASCII.
@@ -225,27 +230,7 @@ fn guess(bytes: &[u8]) -> &'static str {
         "an IDX file of labels (pass the file of images; labels are found beside it)"
     } else if is_parquet(bytes) {
         "a gzipped parquet file (unpack it with `gunzip`)"
-    } else if let Some(what) = packer(bytes) {
-        what
-    } else if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        "text in UTF-16 (save it as UTF-8)"
     } else {
-        "in no format that is known here"
+        foreign::name(bytes).unwrap_or("in no format that is known here")
     }
 }
-
-/// What packed a file that is not read.
-fn packer(bytes: &[u8]) -> Option<&'static str> {
-    PACKED.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what)
-}
-
-/// First bytes of archives that are not read.
-const PACKED: [(&[u8], &str); 7] = [
-    (b"PK\x03\x04", "a zip archive, which is not read (unpack it)"),
-    (b"\x28\xB5\x2F\xFD", "packed by zstd, which is not read (unpack it with `zstd -d`)"),
-    (b"BZh91AY&SY", "packed by bzip2, which is not read (unpack it with `bunzip2`)"),
-    (b"\xFD7zXZ\0", "packed by xz, which is not read (unpack it with `unxz`)"),
-    (b"\x04\x22\x4D\x18", "packed by lz4, which is not read (unpack it with `unlz4`)"),
-    (b"7z\xBC\xAF\x27\x1C", "a 7z archive, which is not read (unpack it)"),
-    (b"Rar!\x1A\x07", "a RAR archive, which is not read (unpack it)"),
-];

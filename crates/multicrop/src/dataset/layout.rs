@@ -60,11 +60,20 @@ impl Layout {
                 return Ok(layout);
             }
             let mut folders = level.folders.iter().filter(|(_, (images, _))| *images > 0);
-            match (folders.next(), folders.next(), level.loose, level.direct) {
-                (Some((folder, _)), None, None, false) => depth += folder.len() + 1,
-                _ => break,
+            let (Some((folder, _)), None, None) = (folders.next(), folders.next(), level.loose)
+            else {
+                break;
+            };
+            let deeper = depth + folder.len() + 1;
+            let next = Level::at(deeper, names.clone());
+            if level.direct {
+                // an image beside the folders makes this one a class, unless these are parts
+                match next.parts(names.clone(), deeper, split) {
+                    Some(layout) => return Ok(layout),
+                    None => break,
+                }
             }
-            level = Level::at(depth, names.clone());
+            (depth, level) = (deeper, next);
         }
         if let Some(split) = split {
             return Err(parts::no_folder(path, split));

@@ -1,8 +1,8 @@
 //! Parquet files with a column of encoded images, as Hugging Face's data sets are.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use ::parquet::data_type::ByteArray;
 use ::parquet::errors::ParquetError;
 use rayon::prelude::*;
 
@@ -10,17 +10,29 @@ use super::bytes::malformed;
 use super::labels::Labels;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
-use super::{Dataset, OpenOptions, Sample, Split};
+use super::{Dataset, LeftOut, OpenOptions, Part, Sample, Split};
 use crate::error::{Error, SampleError};
 
 mod blocks;
+mod choose;
+mod classes;
+mod encryption;
+mod features;
+mod label_columns;
 mod pages;
+mod parts;
+mod paths;
 mod rows;
 mod schema;
+mod sniff;
+mod unpack;
 
-use blocks::{BLOCK, Block, Images, MAX_IMAGES, Turns};
+use blocks::{BLOCK, Block, Held, Images, MAX_IMAGES, Turns};
+use choose::Choice;
+use classes::Pool;
+use label_columns::Source;
 use rows::Table;
-use schema::Columns;
+use schema::ImageColumn;
 
 /// Bytes of all blocks that are held at a time, about.
 const MEMORY: u64 = 384 << 20;
@@ -29,40 +41,50 @@ const MAX_SLOTS: u64 = 66;
 
 /// All rows of one or more parquet files, in their order.
 ///
-/// Labels are numbers or text in a column such as `label`; names for numbers come from what Hugging
-/// Face's `datasets` writes into the file. A row may have none (null or negative).
+/// The images are encoded bytes, or files whose paths the rows have. Labels are numbers or text in
+/// a column such as `label`, or a part of the path such as `label=cat`; names for numbers come from
+/// what Hugging Face's `datasets` writes into the file. A row without one has no label.
 pub struct Parquet {
     path: PathBuf,
     split: Option<Split>,
-    files: Vec<(Table, Columns)>,
+    files: Vec<(Table, ImageColumn)>,
     blocks: Vec<Block>,
     loaded: Slots<Images>,
     turns: Turns,
     window: usize,
     labels: Labels,
+    left_out: Vec<LeftOut>,
+    parts: Vec<Part>,
 }
 
 impl Parquet {
     /// Opens one file, or the files of one data set.
     ///
     /// # Errors
-    /// If a file is damaged, has no image column, or there are no rows.
-    pub(super) fn open(listed: &Listed, _options: &OpenOptions) -> Result<Self, Error> {
-        let opened: Vec<_> = listed.files.par_iter().map(|file| open_file(file)).collect();
+    /// If a file is damaged, which column has the images cannot be told, or there are no rows.
+    pub(super) fn open(listed: &Listed, options: &OpenOptions) -> Result<Self, Error> {
+        let (tables, empty) = open_tables(listed)?;
+        let Some(first) = tables.first() else {
+            return Err(Error::NoImages { path: listed.path.clone() });
+        };
+        let choice = choose::choose(first, options.image_column.as_deref())?;
+        let mut left_out: Vec<_> = empty.into_iter().chain(others(&choice)).collect();
+        let opened: Vec<_> =
+            tables.into_par_iter().map(|table| open_file(table, &choice.image, options)).collect();
         let (mut files, mut blocks, mut end) = (Vec::new(), Vec::new(), 0);
         for (number, file) in opened.into_iter().enumerate() {
-            let (table, columns, of_file) = file?;
+            let (table, image, of_file) = file?;
             for mut block in of_file {
                 end += block.rows;
                 (block.file, block.end) = (number, end);
                 blocks.push(block);
             }
-            files.push((table, columns));
+            files.push((table, image));
         }
-        if end == 0 {
-            return Err(Error::NoImages { path: listed.path.clone() });
-        }
-        let labels = read_labels(&files)?;
+        let (labels, not_labels) = read_labels(&listed.path, &files, options)?;
+        left_out.extend(not_labels);
+        left_out.extend(parts::unread(&files));
+        left_out.extend(listed.left_out.clone().finish());
         // larger ones are in the temporary folder
         let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
         let slots = (MEMORY / largest).min(MAX_SLOTS) as usize;
@@ -76,6 +98,8 @@ impl Parquet {
             // two less than are held: workers and batches ahead are at both sides of a change
             window: slots - 2,
             labels,
+            left_out,
+            parts: listed.parts.clone(),
         })
     }
 
@@ -90,74 +114,100 @@ impl Parquet {
     /// The images of a block.
     fn load_block(&self, number: usize) -> Result<Images, SampleError> {
         let block = &self.blocks[number];
-        let (table, columns) = &self.files[block.file];
+        let (table, image) = &self.files[block.file];
         let _turn = self.turns.take(block.bytes);
-        Images::read(table, columns.image, block, MAX_IMAGES)
-            .map_err(|error| SampleError::Unreadable { reason: error.to_string() })
+        Images::read(table, image, block, MAX_IMAGES).map_err(|error| match error {
+            Error::Malformed { .. } => SampleError::Damaged { reason: error.to_string() },
+            _ => SampleError::Unreadable { reason: error.to_string() },
+        })
     }
 }
 
-fn open_file(path: &Path) -> Result<(Table, Columns, Vec<Block>), Error> {
-    let table = Table::open(path).map_err(damaged(path))?;
-    let columns = Columns::find(path, table.metadata.file_metadata())?;
-    let blocks = blocks::of_file(&table, columns.image)?;
-    Ok((table, columns, blocks))
-}
-
-fn damaged(path: &Path) -> impl Fn(ParquetError) -> Error {
-    move |error| {
-        malformed(path, format!("is a damaged parquet file ({error}); copy or write it again"))
+/// The files that have rows, and how many have none.
+fn open_tables(listed: &Listed) -> Result<(Vec<Table>, Option<LeftOut>), Error> {
+    let open = |file: &PathBuf| Table::open(file).map_err(unsupported_or_damaged(file));
+    let opened: Vec<_> = listed.files.par_iter().map(open).collect();
+    let (mut tables, mut empty) = (Vec::new(), Vec::new());
+    for table in opened {
+        let table = table?;
+        if table.len() > 0 { tables.push(table) } else { empty.push(table.path) }
     }
+    let left_out = empty.first().map(|first| LeftOut {
+        count: empty.len(),
+        what: "parquet files without rows".into(),
+        example: first.display().to_string(),
+    });
+    Ok((tables, left_out))
 }
 
-/// Labels of all rows, or none, if a row or a file has none.
-fn read_labels(files: &[(Table, Columns)]) -> Result<Labels, Error> {
-    let Some(kinds) = files.iter().map(label_kind).collect::<Option<Vec<_>>>() else {
-        return Ok(Labels::default());
+/// The columns that have images too.
+fn others(choice: &Choice) -> Option<LeftOut> {
+    choice.others.first().map(|first| LeftOut {
+        count: choice.others.len(),
+        what: format!(
+            "further columns of images beside `{}` (`data.image_column` chooses another)",
+            choice.image.name
+        ),
+        example: first.clone(),
+    })
+}
+
+/// The image column of a file, that of the first file if it has one of this name, and its blocks.
+fn open_file(
+    table: Table,
+    first: &ImageColumn,
+    options: &OpenOptions,
+) -> Result<(Table, ImageColumn, Vec<Block>), Error> {
+    let columns = schema::image_columns(table.metadata.file_metadata().schema_descr());
+    let same = columns.into_iter().find(|column| column.name == first.name);
+    let image = match same {
+        Some(image) => image,
+        None => choose::choose(&table, options.image_column.as_deref())?.image,
     };
-    let classes = files[0].1.classes.as_deref();
-    if kinds.iter().all(|&(_, text)| text) {
-        let names = read_columns(files, |table, group, column| {
-            table.binary(group, column, 0)?.next(table.rows(group))
-        })?;
-        return Ok(Labels::from_texts(names.iter().map(|name| name.as_ref().map(ByteArray::data))));
-    }
-    if kinds.iter().any(|&(_, text)| text) {
-        let reason = "has labels of another type than the files beside it; make them alike".into();
-        let odd = kinds.iter().position(|&kind| kind.1 != kinds[0].1).unwrap_or(0);
-        return Err(malformed(&files[odd].0.path, reason));
-    }
-    let numbers = read_columns(files, Table::numbers)?;
-    let Some(names) = classes else { return Ok(Labels::from_numbers(numbers.into_iter())) };
-    let named = |&number: &i64| usize::try_from(number).is_ok_and(|class| class < names.len());
-    if numbers.iter().flatten().all(|number| named(number) || *number < 0) {
-        let classes = numbers.into_iter().map(|number| u32::try_from(number?).ok());
-        return Ok(Labels::from_classes(classes, names.to_vec()));
-    }
-    Ok(Labels::from_numbers(numbers.into_iter()))
+    let blocks = blocks::of_file(&table, &image)?;
+    Ok((table, image, blocks))
 }
 
-/// The label column of a file, and whether it has text.
-fn label_kind((table, columns): &(Table, Columns)) -> Option<(usize, bool)> {
-    use ::parquet::basic::Type;
-    let label = columns.label?;
-    let column = table.metadata.file_metadata().schema_descr().column(label);
-    Some((label, column.physical_type() == Type::BYTE_ARRAY))
+fn read_labels(
+    root: &Path,
+    files: &[(Table, ImageColumn)],
+    options: &OpenOptions,
+) -> Result<(Labels, Vec<LeftOut>), Error> {
+    let find = |(table, _): &(Table, _)| Source::find(root, table, options.label_column.as_deref());
+    let sources = files.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let mut pool = Pool::default();
+    for ((table, _), source) in files.iter().zip(&sources) {
+        source.read(table, &mut pool)?;
+    }
+    Ok(pool.finish())
 }
 
-/// The label columns of all files, one row group after the other.
-fn read_columns<T>(
-    files: &[(Table, Columns)],
-    read: impl Fn(&Table, usize, usize) -> ::parquet::errors::Result<Vec<T>>,
-) -> Result<Vec<T>, Error> {
-    let mut values = Vec::new();
-    for (table, columns) in files {
-        for group in 0..table.metadata.num_row_groups() {
-            let label = columns.label.unwrap_or(0);
-            values.extend(read(table, group, label).map_err(damaged(&table.path))?);
-        }
+/// The error for a file that `parquet` cannot read: the system's, one of a form that is not
+/// supported, or else a damaged file.
+fn unsupported_or_damaged(path: &Path) -> impl Fn(ParquetError) -> Error {
+    move |error| {
+        let error = match error {
+            ParquetError::External(error) => match error.downcast::<io::Error>() {
+                Ok(source) if source.raw_os_error().is_some() => {
+                    return Error::Unreadable { path: path.into(), source: *source };
+                }
+                Ok(error) => ParquetError::External(error),
+                Err(error) => ParquetError::External(error),
+            },
+            error => error,
+        };
+        let reason = match error {
+            _ if encryption::is_encrypted(path) => {
+                "is an encrypted parquet file, which is not read; write it without encryption"
+                    .into()
+            }
+            ParquetError::NYI(what) => {
+                format!("is a parquet file of a kind that is not yet supported ({what})")
+            }
+            error => format!("is a damaged parquet file ({error}); copy or write it again"),
+        };
+        malformed(path, reason)
     }
-    Ok(values)
 }
 
 impl Dataset for Parquet {
@@ -167,9 +217,13 @@ impl Dataset for Parquet {
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let (number, place) = self.find(index);
-        let bytes =
+        let held =
             self.loaded.with(number, || self.load_block(number), |images| images.get(place))?;
-        if bytes.is_empty() { Err(SampleError::Empty) } else { Ok(Sample::Encoded(bytes.into())) }
+        match held {
+            Held::Bytes(bytes) if bytes.is_empty() => Err(SampleError::Empty),
+            Held::Bytes(bytes) => Ok(Sample::Encoded(bytes.into())),
+            Held::Path(path) => paths::read(&self.files[self.blocks[number].file].0.path, &path),
+        }
     }
 
     fn label(&self, index: usize) -> Option<u32> {
@@ -178,6 +232,14 @@ impl Dataset for Parquet {
 
     fn classes(&self) -> &[String] {
         &self.labels.classes
+    }
+
+    fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     fn shards(&self) -> Option<Shards> {

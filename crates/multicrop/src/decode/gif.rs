@@ -1,27 +1,30 @@
 //! GIF, of animations the first frame.
 
+use std::borrow::Cow;
+
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use ::image::metadata::Orientation;
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, check_size, damaged};
+use super::{Decoded, Options, damaged};
 use crate::error::SampleError;
 use crate::image::RGB;
 
 /// Reads the first frame on the screen that the header asks for, widened where the frame sticks out;
 /// what the frame leaves free has the transparent color, or the palette's first one.
-pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    options.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
-    let mut decoder = options.read_info(bytes).map_err(damaged)?;
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    let mut settings = DecodeOptions::new();
+    settings.set_color_output(ColorOutput::Indexed);
+    settings.set_memory_limit(MemoryLimit::Unlimited); // sizes are checked here
+    let bytes = with_palette(bytes);
+    let mut decoder = settings.read_info(&bytes[..]).map_err(damaged)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
     let frame = decoder.next_frame_info().map_err(damaged)?;
     let frame = frame.ok_or_else(|| damaged("there is no frame in it"))?.clone();
     let [left, top, frame_width, frame_height] =
         [frame.left, frame.top, frame.width, frame.height].map(usize::from);
     let (width, height) = (screen.0.max(left + frame_width), screen.1.max(top + frame_height));
-    check_size(width as u32, height as u32, RGB as u64)?;
+    options.check_size(width as u32, height as u32, RGB as u64)?;
     let mut indices = vec![0; frame_width * frame_height];
     decoder.read_into_buffer(&mut indices).map_err(damaged)?;
     let mut canvas = vec![frame.transparent.unwrap_or(0); width * height];
@@ -35,6 +38,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
     let layout = if frame.transparent.is_some() { Layout::Rgba } else { Layout::Rgb };
     let samples = Samples { width: width as u32, height: height as u32, layout, values };
     Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+}
+
+/// The file with a palette for all frames. Without one, frames that have none of their own are gray:
+/// the decoder refuses them.
+fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const PACKED: usize = 10;
+    const HEADER: usize = 13;
+    if bytes.len() < HEADER || bytes[PACKED] & 0x80 != 0 {
+        return Cow::Borrowed(bytes);
+    }
+    let mut whole = bytes[..HEADER].to_vec();
+    whole[PACKED] |= 0x87; // there is a palette, of 256 colors
+    whole.extend((0..=255).flat_map(|gray| [gray; RGB]));
+    whole.extend(&bytes[HEADER..]);
+    Cow::Owned(whole)
 }
 
 /// The colors behind indices, with alpha if one of them is transparent. Beyond the palette is black.

@@ -2,27 +2,40 @@
 
 use std::io::Cursor;
 
-use ::png::{ColorType, Decoder, Limits, Transformations};
+use ::png::{ColorType, DecodeOptions, Decoder, Limits, Transformations};
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, MAX_BYTES, check_size, damaged, exif_orientation};
+use super::{Decoded, Options, damaged, metadata, unsupported};
 use crate::error::SampleError;
 
+mod chunks;
+
 /// Reads a PNG: palettes are looked up, few bits spread over 0..=255, of 16 bits the high byte kept.
-pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
-    let limits = Limits { bytes: MAX_BYTES as usize };
-    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    chunks::check_headers(bytes)?;
+    let bytes = chunks::with_small_gray(chunks::closed(bytes));
+    let samples = read_pixels(&bytes, options)?;
+    let text = chunks::Metadata::of(&bytes);
+    let orientation = metadata::of_blocks(text.exif.as_deref(), text.xmp.as_deref());
+    Ok(Decoded { samples, orientation })
+}
+
+fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> {
+    let mut settings = DecodeOptions::default();
+    // those that matter were checked; like Pillow, pixels are taken whatever theirs is
+    settings.set_ignore_checksums(true);
+    settings.set_ignore_text_chunk(true);
+    settings.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), settings);
+    let limit = options.max_pixels.saturating_mul(8);
+    decoder.set_limits(Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(Transformations::normalize_to_color8());
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().map_err(damaged)?;
     let (width, height) = reader.info().size();
-    check_size(width, height, reader.info().bytes_per_pixel() as u64)?;
+    options.check_size(width, height, reader.info().bytes_per_pixel() as u64)?;
     let len = reader.output_buffer_size().ok_or_else(|| damaged("its size overflows"))?;
     let mut values = vec![0; len];
     let info = reader.next_frame(&mut values).map_err(damaged)?;
-    // EXIF may follow the pixels; whatever else does, and its faults, say nothing about them
-    let _ = reader.finish();
     let layout = match info.color_type {
         ColorType::Grayscale => Layout::Gray,
         ColorType::GrayscaleAlpha => Layout::GrayAlpha,
@@ -30,7 +43,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
         ColorType::Rgba => Layout::Rgba,
         ColorType::Indexed => return Err(damaged("it has no palette")),
     };
-    let samples = Samples { width, height, layout, values };
-    let exif = reader.info().exif_metadata.as_deref();
-    Ok(Decoded { samples, orientation: exif_orientation(exif) })
+    Ok(Samples { width, height, layout, values })
 }

@@ -1,5 +1,5 @@
 use super::*;
-use ::image::{DynamicImage, Rgb, RgbImage};
+use ::image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
 
 fn encode(format: ImageFormat) -> Vec<u8> {
@@ -43,12 +43,47 @@ fn forms_that_are_not_read_are_named() {
 
 #[test]
 fn the_limit_is_lower_for_wide_pixels() {
-    assert!(check_size(8192, 8192, 3).is_ok());
-    assert!(check_size(8192, 8192, 8).is_ok());
-    assert!(check_size(8192, 8193, 1).is_err());
-    let limit = MAX_PIXELS / 2;
-    let error = SampleError::TooLarge { width: 8192, height: 8192, limit };
-    assert_eq!(check_size(8192, 8192, 16), Err(error));
+    let options = Options { max_pixels: 64 << 20, ..Options::default() };
+    assert!(options.check_size(8192, 8192, 3).is_ok());
+    assert!(options.check_size(8192, 8192, 8).is_ok());
+    assert!(options.check_size(8192, 8193, 1).is_err());
+    let error = SampleError::TooLarge { width: 8192, height: 8192, limit: 32 << 20 };
+    assert_eq!(options.check_size(8192, 8192, 16), Err(error));
+}
+
+#[test]
+fn the_limit_is_an_option_and_pillows_by_default() {
+    assert!(Options::default().check_size(13_377, 13_377, 3).is_ok());
+    assert!(Options::default().check_size(13_378, 13_378, 3).is_err());
+    let options = Options { max_pixels: 1199, ..Options::default() };
+    let error = decode(&encode(ImageFormat::Png), &options).unwrap_err().to_string(); // 40 x 30
+    assert!(error.contains("40 x 30 pixels are more than the 1199"), "{error}");
+    assert!(error.contains("data.max_pixels"), "{error}");
+}
+
+#[test]
+fn a_photograph_counts_with_the_pixels_that_it_is_reduced_to() {
+    let bytes = encode(ImageFormat::Jpeg); // 40 x 30
+    let options = Options { max_pixels: 300, ..Options::default() };
+    assert!(matches!(decode(&bytes, &options), Err(SampleError::TooLarge { limit: 300, .. })));
+    let half = Options { reduced_for: Some(15), ..options };
+    assert_eq!(decode(&bytes, &half).unwrap().width(), 20);
+}
+
+#[test]
+fn other_image_formats_are_refused_by_their_name() {
+    let error = decode(b"8BPS\0\x01\0\0", &Options::default()).unwrap_err();
+    assert_eq!(error.to_string(), "not yet supported: PSD (Photoshop)");
+    let error = decode(b"\0\0\0\x1Cftypavif\0\0\0\0", &Options::default()).unwrap_err();
+    assert_eq!(error.to_string(), "not yet supported: AVIF");
+}
+
+#[test]
+fn the_channels_of_the_file_are_told_beside_the_pixels() {
+    let bytes = encode(ImageFormat::Png);
+    let gray = Options { channels: 1, ..Options::default() };
+    let (image, stored) = decode_with_channels(&bytes, &gray).unwrap();
+    assert_eq!((image.channels(), stored), (1, 3));
 }
 
 #[test]

@@ -1,156 +1,171 @@
-//! TIFF, of several pages the first.
+//! TIFF and BigTIFF, of several pages the first.
+//!
+//! The directory, the layout of strips, tiles and planes, and what samples mean are read here; each
+//! compression has a library. Extra samples are left out while strips and tiles are copied.
 
-use std::io::Cursor;
-
-use ::image::metadata::Orientation;
-use ::tiff::decoder::{Decoder, DecodingResult, Limits};
-use ::tiff::tags::Tag;
-use ::tiff::{ColorType, TiffError};
-
-use super::jpeg::frame_size;
 use super::samples::{Layout, Samples};
-use super::{Decoded, MAX_BYTES, check_size, damaged, unsupported};
+use super::{Decoded, Options, damaged, unsupported};
 use crate::error::SampleError;
+use page::{Color, Page};
 
+mod chunk;
 mod color;
-mod relabel;
+pub(super) mod directory;
+mod fax;
+mod jpeg;
+mod page;
+mod ycbcr;
 
-/// Values of the tag that says what samples mean.
-const RGB: u16 = 2;
-const PALETTE: u16 = 3;
-/// Value of the tag on compression: each chunk is a JPEG.
-const JPEG: u16 = 7;
-/// Value of the tag on extra samples: alpha with which the colors are already multiplied.
-const PREMULTIPLIED: u16 = 1;
-/// Value of the tag on extra samples: alpha beside full colors.
-const ALPHA: u16 = 2;
+use directory::Directory;
 
-type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
+/// Tags.
+const COLOR_MAP: u16 = 320;
+const XMP: u16 = 700;
+/// Values of the tag on extra samples: nothing known, and alpha with or without the colors multiplied
+/// by it.
+const UNSPECIFIED: u64 = 0;
+const PREMULTIPLIED: u64 = 1;
+const ALPHA: u64 = 2;
+/// Corel Draw's value for alpha.
+const ALPHA_OF_COREL: u64 = 999;
 
-/// Reads a TIFF. Four colored samples are taken as they are if `wanted` is four, and so are more.
-pub(super) fn read(bytes: &[u8], wanted: usize) -> Result<Decoded, SampleError> {
-    let mut decoder = open(bytes)?;
-    check_jpeg_chunks(&mut decoder, bytes)?;
-    let meaning = number(&mut decoder, Tag::PhotometricInterpretation)?;
-    let samples_per_pixel = number(&mut decoder, Tag::SamplesPerPixel)?.unwrap_or(1);
-    let extra = first_extra_sample(&mut decoder)?;
-    let orientation = number(&mut decoder, Tag::Orientation)?
-        .and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?))
-        .unwrap_or(Orientation::NoTransforms);
-    let all_bands = meaning == Some(RGB)
-        && samples_per_pixel > 3
-        && usize::from(samples_per_pixel) == wanted
-        && !matches!(extra, Some(PREMULTIPLIED | ALPHA));
-    let samples = if meaning == Some(PALETTE) {
-        let palette = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(explain)?;
-        let gray = relabel::as_gray(bytes).ok_or_else(|| damaged("its directory is broken"))?;
-        color::look_up(read_samples(&mut open(&gray)?, true)?, &palette)?
-    } else if all_bands {
-        let gray = relabel::as_gray(bytes).ok_or_else(|| damaged("its directory is broken"))?;
-        read_samples(&mut open(&gray)?, false)?
-    } else {
-        read_samples(&mut decoder, false)?
-    };
-    let samples = match (samples.layout, extra) {
-        (Layout::Rgba, Some(PREMULTIPLIED)) => color::divide_by_alpha(samples),
-        (Layout::Bands(2), Some(PREMULTIPLIED | ALPHA)) => {
-            Samples { layout: Layout::GrayAlpha, ..samples }
-        }
-        _ => samples,
-    };
+/// Reads a TIFF. Four colored samples are taken as they are if `options` want four, and so are more.
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    let directory = Directory::read(bytes)?;
+    let page = Page::read(&directory)?;
+    let (layout, kept) = meaning(&page, options.channels);
+    check_memory(&page, kept, options)?;
+    ycbcr::check(&page, &directory)?;
+    let mut values = vec![0; page.width * page.height * kept];
+    for index in 0..page.in_plane() {
+        read_chunk(&page, &directory, bytes, index, &mut values, kept)?;
+    }
+    let samples = Samples { width: page.width as u32, height: page.height as u32, layout, values };
+    let samples = into_color(samples, &page, &directory)?;
+    let orientation = super::metadata::orientation(Some(&directory), directory.bytes(XMP));
     Ok(Decoded { samples, orientation })
 }
 
-fn open(bytes: &[u8]) -> Result<Reader<'_>, SampleError> {
-    let mut limits = Limits::default();
-    limits.decoding_buffer_size = MAX_BYTES as usize;
-    Ok(Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits))
+/// Channels of the file, extra ones included: those of a palette's colors where it has one.
+pub(super) fn channels(bytes: &[u8]) -> Option<usize> {
+    let page = Page::read(&Directory::read(bytes).ok()?).ok()?;
+    let more = page.samples - page.color.samples();
+    Some(if page.color == Color::Palette { 3 + more } else { page.samples })
 }
 
-fn number(decoder: &mut Reader<'_>, tag: Tag) -> Result<Option<u16>, SampleError> {
-    decoder.find_tag_unsigned(tag).map_err(explain)
+/// What the samples of a pixel mean, and how many of them are needed for it.
+fn meaning(page: &Page, wanted: usize) -> (Layout, usize) {
+    let extra = page.extra.first().copied();
+    let has_alpha = matches!(extra, Some(PREMULTIPLIED | ALPHA | ALPHA_OF_COREL));
+    let unspecified = extra == Some(UNSPECIFIED) || !has_alpha && extra.is_some();
+    let all = match page.color {
+        Color::Rgb => page.samples == wanted && (wanted > 4 || wanted == 4 && unspecified),
+        _ => page.samples == wanted && wanted > 4,
+    };
+    let colors = page.color.samples();
+    let more = page.samples > colors;
+    let layout = match page.color {
+        _ if all => Layout::Bands(page.samples),
+        Color::WhiteIsZero | Color::BlackIsZero if !more => Layout::Gray,
+        Color::WhiteIsZero | Color::BlackIsZero if has_alpha => Layout::GrayAlpha,
+        Color::WhiteIsZero | Color::BlackIsZero => Layout::Bands(page.samples),
+        Color::Palette if more && has_alpha => Layout::GrayAlpha, // an index and alpha
+        Color::Palette => Layout::Gray,
+        Color::Cmyk => Layout::Cmyk,
+        // four samples without a word about the fourth: Pillow takes it as alpha
+        Color::Rgb if more && !unspecified => Layout::Rgba,
+        Color::Rgb | Color::YCbCr => Layout::Rgb,
+    };
+    (layout, layout.len())
 }
 
-fn first_extra_sample(decoder: &mut Reader<'_>) -> Result<Option<u16>, SampleError> {
-    let extra = decoder.find_tag_unsigned_vec(Tag::ExtraSamples).map_err(explain)?;
-    Ok(extra.and_then(|extra: Vec<u16>| extra.first().copied()))
-}
-
-/// Refuses JPEG chunks that say to be larger than the directory has them: the decoder would take the
-/// memory for that before it sees that they do not fit.
-fn check_jpeg_chunks(decoder: &mut Reader<'_>, bytes: &[u8]) -> Result<(), SampleError> {
-    if number(decoder, Tag::Compression)? != Some(JPEG) {
-        return Ok(());
-    }
-    let (width, height) = decoder.chunk_dimensions();
-    check_size(width, height, 8)?;
-    for tag in [Tag::StripOffsets, Tag::TileOffsets] {
-        let offsets: Option<Vec<u64>> = decoder.find_tag_unsigned_vec(tag).map_err(explain)?;
-        for at in offsets.unwrap_or_default() {
-            let chunk = usize::try_from(at).ok().and_then(|at| bytes.get(at..));
-            let (frame_width, frame_height) = chunk
-                .and_then(frame_size)
-                .ok_or_else(|| damaged("a strip or tile is no JPEG, as it should be"))?;
-            if frame_width > width || frame_height > height {
-                return Err(damaged(format!(
-                    "a JPEG of {frame_width} x {frame_height} pixels in a strip or tile of {width} x \
-                     {height}"
-                )));
-            }
-        }
+/// Refuses what would take too much memory or time: the image, a chunk, and all chunks together,
+/// whose edges may stand far out of the image.
+fn check_memory(page: &Page, kept: usize, options: &Options) -> Result<(), SampleError> {
+    options.check_size(page.width as u32, page.height as u32, kept as u64)?;
+    let pixels = page.chunk_width as u64 * page.chunk_height as u64;
+    let stored = (page.samples_in_chunk() * page.bits.div_ceil(8)) as u64;
+    let all = pixels.saturating_mul(stored).saturating_mul(page.in_plane() as u64);
+    // an image of the most pixels with 16 samples of 2 bytes, in tiles that are half empty
+    if all > options.max_pixels.saturating_mul(64) {
+        return Err(damaged(format!(
+            "strips or tiles of {} x {} pixels for {} x {}",
+            page.chunk_width, page.chunk_height, page.width, page.height
+        )));
     }
     Ok(())
 }
 
-/// All samples of the page, interleaved, 8 bits each; few bits stay as they are if they are `indices`
-/// and are spread over 0..=255 if not.
-fn read_samples(decoder: &mut Reader<'_>, indices: bool) -> Result<Samples, SampleError> {
-    let (width, height) = decoder.dimensions().map_err(explain)?;
-    let color = decoder.colortype().map_err(explain)?;
-    let (layout, bits) = layout(color)?;
-    check_size(width, height, (layout.len() * usize::from(bits.div_ceil(8))) as u64)?;
-    let formats: Option<Vec<u16>> =
-        decoder.find_tag_unsigned_vec(Tag::SampleFormat).map_err(explain)?;
-    if formats.is_some_and(|formats| formats.iter().any(|&format| format != 1)) {
-        return Err(unsupported("TIFF with signed or floating-point samples"));
+/// Reads chunk `index` of each plane into `values`, `[height, width, kept]`.
+fn read_chunk(
+    page: &Page,
+    directory: &Directory<'_>,
+    bytes: &[u8],
+    index: usize,
+    values: &mut [u8],
+    kept: usize,
+) -> Result<(), SampleError> {
+    let rows = page.rows(index);
+    let planes = if page.planes { kept } else { 1 };
+    for plane in 0..planes {
+        let raw = page.raw(bytes, plane * page.in_plane() + index)?;
+        // [rows, chunk_width, samples], 8 bits
+        let (samples, stored) = match page.compression {
+            chunk::JPEG | chunk::WEBP => jpeg::decompress(page, directory, raw, rows)?,
+            _ if ycbcr::is_subsampled(page) => (ycbcr::decompress(page, raw, rows)?, 3),
+            _ => {
+                let packed = chunk::decompress(page, raw, rows)?;
+                (color::to_bytes(packed, page), page.samples_in_chunk())
+            }
+        };
+        place(page, index, &samples, stored, &mut values[plane..], kept);
     }
-    let mut buffer = DecodingResult::U8(Vec::new());
-    let planes = decoder.read_image_to_buffer(&mut buffer).map_err(explain)?.planes;
-    let values = match buffer {
-        DecodingResult::U8(values) if bits < 8 => {
-            color::unpack(&values, width as usize * layout.len(), bits, indices)
-        }
-        DecodingResult::U8(values) => values,
-        DecodingResult::U16(values) => values.into_iter().map(|value| (value >> 8) as u8).collect(),
-        _ => return Err(unsupported(format!("TIFF with pixels of the form {color:?}"))),
-    };
-    let values = if planes > 1 { color::interleave(&values, planes) } else { values };
-    let values = match color {
-        ColorType::YCbCr(_) => color::rgb_of_ycbcr(values),
-        _ => values,
-    };
-    Ok(Samples { width, height, layout, values })
+    Ok(())
 }
 
-/// What the decoder returns, and the bits of a sample.
-fn layout(color: ColorType) -> Result<(Layout, u8), SampleError> {
-    Ok(match color {
-        ColorType::Gray(bits @ (1 | 2 | 4 | 8 | 16)) => (Layout::Gray, bits),
-        ColorType::GrayA(bits @ (8 | 16)) => (Layout::GrayAlpha, bits),
-        ColorType::RGB(bits @ (8 | 16)) => (Layout::Rgb, bits),
-        ColorType::RGBA(bits @ (8 | 16)) => (Layout::Rgba, bits),
-        ColorType::CMYK(bits @ (8 | 16)) => (Layout::Cmyk, bits),
-        ColorType::YCbCr(8) => (Layout::Rgb, 8),
-        ColorType::Multiband { bit_depth: bits @ (8 | 16), num_samples } => {
-            (Layout::Bands(usize::from(num_samples)), bits)
+/// Copies the samples of a chunk, `stored` of each pixel, to where they belong in the image.
+fn place(page: &Page, index: usize, samples: &[u8], stored: usize, values: &mut [u8], kept: usize) {
+    let (top, left) =
+        (index / page.across() * page.chunk_height, index % page.across() * page.chunk_width);
+    let width = page.chunk_width.min(page.width - left);
+    let height = page.rows(index).min(page.height - top);
+    let copied = if page.planes { 1 } else { kept };
+    let rows = samples.chunks_exact(page.chunk_width * stored);
+    for (row, y) in rows.take(height).zip(top..) {
+        let out = &mut values[(y * page.width + left) * kept..];
+        if stored == kept && copied == kept {
+            out[..width * kept].copy_from_slice(&row[..width * kept]);
+            continue;
         }
-        color => return Err(unsupported(format!("TIFF with pixels of the form {color:?}"))),
-    })
+        for (pixel, out) in row.chunks_exact(stored).zip(out.chunks_mut(kept)).take(width) {
+            out[..copied].copy_from_slice(&pixel[..copied]);
+        }
+    }
 }
 
-fn explain(error: TiffError) -> SampleError {
-    match error {
-        TiffError::UnsupportedError(error) => unsupported(error),
-        error => damaged(error),
+/// Turns what the samples mean in a TIFF into what they mean in [`Samples`].
+fn into_color(
+    mut samples: Samples,
+    page: &Page,
+    directory: &Directory<'_>,
+) -> Result<Samples, SampleError> {
+    if page.color == Color::WhiteIsZero {
+        let step = if samples.layout == Layout::GrayAlpha { 2 } else { 1 };
+        samples.values.iter_mut().step_by(step).for_each(|value| *value = 255 - *value);
     }
+    if page.color == Color::Palette {
+        let palette = directory.numbers(COLOR_MAP).ok_or_else(|| damaged("it has no palette"))?;
+        return Ok(color::look_up(samples, &palette));
+    }
+    if page.color == Color::YCbCr && !matches!(page.compression, chunk::JPEG if !page.planes) {
+        samples.values = color::rgb_of_ycbcr(samples.values);
+    }
+    if page.extra.first() == Some(&PREMULTIPLIED) {
+        match samples.layout {
+            Layout::Rgba => color::divide_by_alpha::<4>(&mut samples.values),
+            Layout::GrayAlpha => color::divide_by_alpha::<2>(&mut samples.values),
+            _ => {}
+        }
+    }
+    Ok(samples)
 }

@@ -6,34 +6,25 @@ use ::image::codecs::webp::WebPDecoder;
 use ::image::{ColorType, ImageDecoder};
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, check_size, damaged, exif_orientation};
+use super::{Decoded, Options, damaged, metadata};
 use crate::error::SampleError;
 
 /// Reads a WebP as red, green, blue and, where the file has it, alpha.
-pub(super) fn read(bytes: &[u8]) -> Result<Decoded, SampleError> {
+pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+    // libwebp refuses what is shorter than its header says; the decoder here would make up pixels
+    let len = bytes.get(4..8).and_then(|len| len.first_chunk()).map(|&len| u32::from_le_bytes(len));
+    if len.is_none_or(|len| len as usize > bytes.len() - 8) {
+        return Err(damaged("the file is shorter than its header says"));
+    }
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let layout = match decoder.color_type() {
         ColorType::Rgba8 => Layout::Rgba,
         _ => Layout::Rgb,
     };
-    check_size(width, height, layout.len() as u64)?;
-    let orientation = exif_orientation(exif(bytes));
+    options.check_size(width, height, layout.len() as u64)?;
     let mut values = vec![0; width as usize * height as usize * layout.len()];
     decoder.read_image(&mut values).map_err(damaged)?;
-    Ok(Decoded { samples: Samples { width, height, layout, values }, orientation })
-}
-
-/// The EXIF chunk. The decoder's own access would take as much memory as the chunk says it has.
-fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(12..)?; // `RIFF`, size, `WEBP`
-    loop {
-        let (name, after) = rest.split_first_chunk::<4>()?;
-        let (len, body) = after.split_first_chunk()?;
-        let len = u32::from_le_bytes(*len) as usize;
-        if name == b"EXIF" {
-            return body.get(..len);
-        }
-        rest = body.get(len.checked_next_multiple_of(2)?..)?;
-    }
+    let samples = Samples { width, height, layout, values };
+    Ok(Decoded { samples, orientation: metadata::of_webp(bytes) })
 }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::ahead::Ahead;
+use super::faults::Faults;
 use super::sample::{Made, Maker, Task};
 use super::stats::LoaderStats;
 use super::{Batch, LoaderConfig};
@@ -27,6 +28,7 @@ pub(super) struct Pool<T: Element> {
     pub(super) recipe: Arc<Recipe>,
     pub(super) config: LoaderConfig,
     pub(super) steps_per_epoch: u64,
+    faults: Faults,
     state: Mutex<State<T>>,
     /// A batch is finished, or will never be.
     finished: Condvar,
@@ -84,7 +86,8 @@ impl<T: Element> Pool<T> {
             panicked: false,
         });
         let (finished, wanted) = (Condvar::new(), Condvar::new());
-        Self { dataset, recipe, config, steps_per_epoch, state, finished, wanted }
+        let faults = Faults::default();
+        Self { dataset, recipe, config, steps_per_epoch, faults, state, finished, wanted }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -96,7 +99,8 @@ impl<T: Element> Pool<T> {
     pub(super) fn work(&self) {
         let _end = End(self);
         let (dataset, recipe, config) = (&*self.dataset, &*self.recipe, &self.config);
-        let mut maker = Maker { dataset, recipe, config, scratch: Scratch::default() };
+        let faults = &self.faults;
+        let mut maker = Maker { dataset, recipe, config, faults, scratch: Scratch::default() };
         while let Some(task) = self.take() {
             let (step, place) = (task.step, task.place);
             let made = maker.make(task);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::faults::Faults;
 use super::stats::LoaderStats;
 use super::values::Values;
 use super::{BadImage, LoaderConfig, crop_stream};
@@ -38,6 +39,8 @@ pub(super) struct Maker<'a> {
     pub(super) dataset: &'a dyn Dataset,
     pub(super) recipe: &'a Recipe,
     pub(super) config: &'a LoaderConfig,
+    /// What is known of bad images.
+    pub(super) faults: &'a Faults,
     /// The thread's own memory for crops in the making.
     pub(super) scratch: Scratch,
 }
@@ -85,8 +88,17 @@ impl Maker<'_> {
         Err(Error::NoReplacement { index, name, tries, source })
     }
 
+    /// One image; a bad one is read and decoded only once, however often an epoch comes to it.
     fn load_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
-        let sample = timed(&mut stats.read, || self.dataset.read(index))?;
+        if let Some(fault) = self.faults.known(index) {
+            return Err(fault);
+        }
+        self.decode_one(index, stats).inspect_err(|fault| self.faults.remember(index, fault))
+    }
+
+    fn decode_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
+        let read = || self.faults.patiently(|| self.dataset.read(index));
+        let sample = timed(&mut stats.read, read)?;
         stats.bytes += match &sample {
             Sample::Encoded(bytes) => bytes.len() as u64,
             Sample::Pixels(image) => image.pixels().len() as u64,

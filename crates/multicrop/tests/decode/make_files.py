@@ -13,6 +13,7 @@ import io
 import json
 import pathlib
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -277,7 +278,48 @@ def gifs():
     keep("sticks_out.gif", bytes(small))
 
 
-jpegs(), pngs(), webps(), tiffs(), bitmaps(), gifs()
+def layouts():
+    """Forms that no library writes, by the writer of `tests/pillow`; made with Pillow 12.3.0."""
+    from pillow import tiffs as writer
+
+    aerial = np.dstack([RGB, GRAY, 255 - GRAY])
+    tiles = {"tile": (16, 16), "extra": [0, 0], "compression": writer.LZW, "predictor": 2}
+    rgb = Image.fromarray(RGB)
+    keep("big.tif", writer.write(RGB, 2, big=True), rgb)
+    keep("big_big_endian.tif", writer.write(RGB, 2, big=True, big_endian=True), rgb)
+    keep("extra_tiled.tif", writer.write(aerial, 2, **tiles), rgb)
+    keep("extra_tiled_planes.tif", writer.write(aerial, 2, planar=True, **tiles), rgb)
+    wide = np.dstack([WIDE, WIDE[..., :2]])
+    keep("extra_wide.tif", writer.write(wide, 2, bits=16, big_endian=True, rows_per_strip=2, extra=[0, 0]), rgb)
+    keep("bits_reversed.tif", writer.write(RGB, 2, fill_order=2), rgb)
+    keep("fax_rle.tif", saved(Image.fromarray(GRAY).convert("1"), "TIFF", compression="tiff_ccitt"))
+    keep("fax_3.tif", saved(Image.fromarray(GRAY).convert("1"), "TIFF", compression="group3"))
+    keep("zstd.tif", saved(rgb, "TIFF", compression="zstd"))
+    keep("palette_alpha.tif", writer.write(GRAY_ALPHA, 3, extra=[2], tags={320: ("H", [i * 255 for i in range(256)] * 3)}))
+
+
+def texts():
+    keep("plain.ppm", saved(Image.fromarray(RGB), "PPM"))
+    keep("plain.pgm", saved(Image.fromarray(GRAY), "PPM"))
+    keep("plain.pbm", saved(Image.fromarray(GRAY).convert("1"), "PPM"))
+    keep("text.ppm", b"P3 # seven by five\n7 5 15\n" + b" ".join(b"%d" % (v >> 4) for v in RGB.ravel()))
+    keep("text.pbm", b"P1\n7 5\n" + b"".join(b"%d" % (v >> 7) for v in GRAY.ravel()))
+    keep("wide.pgm", b"P5 7 5 65535\n" + WIDE[..., 0].astype(">u2").tobytes(), Image.fromarray(GRAY))
+
+
+def metadata():
+    said = b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>'
+    body = b"XML:com.adobe.xmp\0\0\0\0\0" + said
+    keep("turned_by_xmp.png", png(RGB, 2, 8, chunks=[(b"iTXt", body)]))
+    keep("turned_by_xmp.webp", saved(Image.fromarray(RGB), "WEBP", lossless=True, xmp=said))
+    block = EXIF.tobytes()
+    lines = b"\nexif\n%8d\n" % len(block) + block.hex().encode() + b"\n"
+    keep("turned_by_profile.png", png(RGB, 2, 8, chunks=[(b"tEXt", b"Raw profile type exif\0" + lines)]))
+    keep("without_end.png", png(RGB, 2, 8)[:-12])
+
+
+sys.path.append(str(FOLDER.parent))
+jpegs(), pngs(), webps(), tiffs(), bitmaps(), gifs(), layouts(), texts(), metadata()
 lines = ",\n".join(json.dumps(entry) for entry in EXPECTED)
 (FOLDER / "expected.json").write_text(f"[\n{lines}\n]\n")
 print(len(EXPECTED), "files")

@@ -4,12 +4,14 @@ Written with pyarrow 26.0.1, Pillow 11.3 and Python 3.11; nothing is random. Ima
 5 x 4 pixels, all (i, i, i).
 """
 
+import base64
 import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 from PIL import Image
 
 HERE = Path(__file__).parent / "parquet"
@@ -54,3 +56,35 @@ plain("plain-delta", [1, 2, 3], use_dictionary=False, column_encoding={
     "caption": "PLAIN", "img": "DELTA_LENGTH_BYTE_ARRAY", "class": "DELTA_BYTE_ARRAY"})
 pq.write_table(pa.table({"x": [1, 2], "text": ["a", "b"], "many": [[b"a"], [b"b"]]}), HERE / "no-image.parquet")
 pq.write_table(pa.table({"image": pa.array([], pa.binary())}), HERE / "no-rows.parquet")
+plain("brotli", [1, 2, 3], compression="brotli")
+struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+images = pa.array([[{"bytes": png(1), "path": None}]], pa.list_(struct))
+pq.write_table(pa.table({"images": images}), HERE / "list.parquet")
+pq.write_table(pa.table({"image": pa.array([[1, 2]], pa.list_(pa.uint8()))}), HERE / "pixels.parquet")
+
+
+class Keys(pe.KmsClient):
+    """Keeps keys as they are: the content of these files is no secret."""
+
+    def __init__(self, _):
+        super().__init__()
+
+    def wrap_key(self, key, _):
+        return base64.b64encode(key)
+
+    def unwrap_key(self, key, _):
+        return base64.b64decode(key)
+
+
+def encrypted(name, plaintext_footer):
+    """One encrypted column, and metadata that are encrypted or not. Keys are random."""
+    config = pe.EncryptionConfiguration(
+        footer_key="footer", column_keys={"image": ["image"]}, plaintext_footer=plaintext_footer)
+    properties = pe.CryptoFactory(Keys).file_encryption_properties(pe.KmsConnectionConfig(), config)
+    table = pa.table({"image": pa.array([png(1)], pa.binary())})
+    with pq.ParquetWriter(HERE / f"{name}.parquet", table.schema, encryption_properties=properties) as file:
+        file.write_table(table)
+
+
+encrypted("encrypted-footer", False)
+encrypted("encrypted-columns", True)

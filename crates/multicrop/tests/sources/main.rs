@@ -8,9 +8,9 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use multicrop::dataset::LeftOut;
+use multicrop::dataset::{LeftOut, OpenOptions, open_with};
 use multicrop::decode::Options;
-use multicrop::{Dataset, Error, OpenOptions, open, open_with, same_classes};
+use multicrop::{Dataset, Error, open, same_classes};
 use tempfile::{TempDir, tempdir};
 
 mod binary;

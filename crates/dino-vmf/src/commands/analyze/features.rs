@@ -61,7 +61,7 @@ impl Found {
 impl Features {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open()?;
+        let opened = self.subject.open(false, console)?;
         let found = self.find(&opened, console)?;
         let subject = self.subject.describe(&opened);
         show(&subject, &found, console);

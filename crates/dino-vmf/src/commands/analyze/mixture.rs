@@ -91,6 +91,9 @@ struct Seen<'a> {
     centered: bool,
     /// Who votes in k-NN; nobody without labels, or for patches.
     voters: Option<&'a str>,
+    /// How many of them vote for an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    neighbors: Option<usize>,
     #[serde(flatten)]
     mixture: mixture::Mixture,
 }
@@ -124,7 +127,7 @@ impl Assigned {
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open()?;
+        let opened = self.subject.open(true, console)?;
         let found = self.find(&opened, console)?;
         let subject = self.subject.describe(&opened);
         text::show(&subject, &found, console);
@@ -184,6 +187,6 @@ struct Assigning {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|x| x.is_finite() && *x > 0.0);
-    number.ok_or_else(|| "must be a number above 0".to_owned())
+    let number = text.parse::<f64>().ok().filter(|x| (1e-3..=1e3).contains(x));
+    number.ok_or_else(|| "must be a number above 0, from 0.001 to 1000".to_owned())
 }

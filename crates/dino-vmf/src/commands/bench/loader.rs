@@ -24,7 +24,7 @@ pub(crate) struct Loader {
     source: String,
     /// Threads that read and crop
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
     workers: u16,
     /// Local crops of an image
     #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
@@ -72,6 +72,7 @@ impl Loader {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
         let dataset = config.data.open(&self.source)?;
+        dino::memory::require_crops(&config, config.optim.batch_size.min(dataset.len()), 4)?;
         let loader = LoaderConfig {
             batch_size: config.optim.batch_size,
             workers: self.workers.into(),

@@ -33,18 +33,19 @@ pub(crate) struct Objective {
     method: Method,
     /// Images in a step
     #[arg(long, value_name = "N", default_value_t = 8)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536), allow_negative_numbers = true)]
     batch: u32,
     /// Local crops of an image, beside two global ones
-    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=1000), allow_negative_numbers = true)]
     local: u32,
     /// Number of prototypes
     #[arg(long, value_name = "N", default_value_t = 65536)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24), allow_negative_numbers = true)]
     k: u32,
     /// Width of the vectors
     #[arg(long, value_name = "N", default_value_t = 256)]
-    #[arg(value_parser = clap::value_parser!(u32).range(2..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=65_536), allow_negative_numbers = true)]
     bottleneck: u32,
     /// Steps that are timed
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -94,9 +95,19 @@ impl Objective {
         let flags = [Flag { name, key, value: self.method.key().into() }, self.conditions.flag()];
         let config = Config::resolve(None, None, &[], &flags)?;
         let threads = compute_with(config.run.threads)?;
+        self.require_memory()?;
         let record = self.measure(&config, threads);
         console.json_line(None, &record);
         Ok(())
+    }
+
+    /// Prototypes of both networks and their gradients; vectors with their gradients in 16 parts.
+    fn require_memory(&self) -> Result<(), dino::error::Error> {
+        let rows = f64::from(self.batch) * (2 * GLOBAL_CROPS + self.local as usize) as f64;
+        let values = (3.0 * f64::from(self.k) + 17.0 * rows) * f64::from(self.bottleneck);
+        let what = format!("{} prototypes of width {}", self.k, self.bottleneck);
+        let bytes = values * size_of::<f32>() as f64;
+        dino::memory::require_bytes(what, bytes, "try a smaller `--k`, `--bottleneck` or `--batch`")
     }
 
     fn measure(&self, config: &Config, threads: usize) -> Record {

@@ -14,7 +14,7 @@ use multicrop::{Dataset, decode};
 use rayon::prelude::*;
 
 use crate::commands::throughput::{Limit, Throughput};
-use crate::commands::use_threads;
+use crate::commands::{thread_count, use_threads};
 use crate::console::{Console, Progress};
 use findings::{Findings, Form, Speed};
 
@@ -38,6 +38,7 @@ pub(crate) struct Inspect {
     source: String,
     /// Threads that read, 0 for all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
     /// Recipe whose crops are timed; `dino-vmf presets` lists them
     #[arg(long, value_name = "NAME")]
@@ -55,6 +56,7 @@ impl Inspect {
         let config = self.settings()?;
         use_threads(self.threads)?;
         let dataset = config.data.open(&self.source)?;
+        dino::memory::require_crops(&config, dataset.len().min(BATCH), 4)?;
         let mut findings = Findings::new(&self.source, dataset.as_ref());
         let decode = config.data.decode_options();
         read(dataset.as_ref(), &decode, &mut findings, console);

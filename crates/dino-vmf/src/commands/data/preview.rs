@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
-use dino::config::{Config, Flag};
+use dino::config::{Config, Flag, Origin};
+use dino::error::Error;
+use image::ImageFormat;
 use multicrop::augment::CropParameters;
 use multicrop::augment::color_jitter::{Adjustment, Jitter};
 use multicrop::loader::{Batch, LoaderConfig, batch_at, crop_stream};
@@ -34,7 +36,7 @@ pub(crate) struct Preview {
     /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// PNG file to write
+    /// File to write: PNG, or what its name says (.jpg, .webp, .bmp, .tiff)
     #[arg(long, value_name = "FILE", default_value = "crops.png", value_hint = ValueHint::FilePath)]
     out: PathBuf,
     /// Images on the sheet
@@ -58,7 +60,7 @@ pub(crate) struct Preview {
     channels: Option<i64>,
     /// Local crops side by side; the others stand below them
     #[arg(long, value_name = "N", default_value_t = 4)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000), allow_negative_numbers = true)]
     columns: u16,
 }
 
@@ -102,6 +104,7 @@ struct DrawnJitter {
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
+        let format = self.format()?;
         let recipe = config.data.recipe();
         recipe.validate()?;
         let dataset = config.data.open(&self.source)?;
@@ -114,19 +117,25 @@ impl Preview {
             decode: config.data.decode_options(),
             ..LoaderConfig::default()
         };
+        dino::memory::require_crops(&config, loader.batch_size, 2)?;
         let batch = batch_at::<f32>(dataset.as_ref(), &recipe, &loader, 0)?;
         for bad in &batch.bad {
             console.warn(format!("image `{}` is left out: {}", bad.name, bad.reason));
         }
         let shown = shown(dataset.as_ref(), &recipe, &loader, &batch)?;
         let sheet = Sheet::new(&recipe, self.columns.into(), &shown);
+        let what = format!("a sheet of {} images", shown.len());
+        let advice = "try fewer `--images`, or smaller crops";
+        dino::memory::require_bytes(what, 2.0 * sheet.bytes(&shown).max(0.0), advice)?;
         let image = sheet.draw(&self.title(&config), &shown, &batch);
         image
-            .save_with_format(&self.out, image::ImageFormat::Png)
+            .save_with_format(&self.out, format)
             .with_context(|| format!("cannot write `{}`", self.out.display()))?;
         let (out, crops) = (self.out.display(), recipe.crop_count());
         console.text(format!("{out}: {} images with {crops} crops each", shown.len()));
-        let record = serde_json::json!({ "out": self.out, "seed": config.seed, "images": shown });
+        // A path that is no UTF-8 cannot be JSON as it is.
+        let record =
+            serde_json::json!({ "out": out.to_string(), "seed": config.seed, "images": shown });
         console.event("preview", &record);
         Ok(())
     }
@@ -140,6 +149,29 @@ impl Preview {
         }
         let (preset, file) = (self.preset.as_deref(), self.config.as_deref());
         Ok(Config::resolve(preset, file, &self.set, &flags)?)
+    }
+
+    /// The format that the name of the sheet asks for; PNG without an extension.
+    fn format(&self) -> Result<ImageFormat, Error> {
+        const KNOWN: [(&str, ImageFormat); 7] = [
+            ("png", ImageFormat::Png),
+            ("jpg", ImageFormat::Jpeg),
+            ("jpeg", ImageFormat::Jpeg),
+            ("webp", ImageFormat::WebP),
+            ("bmp", ImageFormat::Bmp),
+            ("tif", ImageFormat::Tiff),
+            ("tiff", ImageFormat::Tiff),
+        ];
+        let Some(extension) = self.out.extension() else { return Ok(ImageFormat::Png) };
+        let extension = extension.to_string_lossy().to_lowercase();
+        let found = KNOWN.iter().find(|(name, _)| *name == extension);
+        found.map(|(_, format)| *format).ok_or_else(|| Error::BadValue {
+            key: "--out".to_owned(),
+            origin: Origin::Default,
+            found: format!("`{}`", self.out.display()),
+            needed: "end in .png, .jpg, .webp, .bmp or .tiff, the formats that can be written"
+                .to_owned(),
+        })
     }
 
     fn title(&self, config: &Config) -> String {
@@ -182,6 +214,7 @@ impl From<CropParameters> for Drawn {
         let CropParameters { size, source, flip, jitter, grayscale, blur, solarize } = parameters;
         let (left, top, width, height) = (source.left, source.top, source.width, source.height);
         let jitter = jitter.map(DrawnJitter::from);
+        let solarize = solarize.is_some();
         Self { size, left, top, width, height, flip, jitter, gray: grayscale, blur, solarize }
     }
 }

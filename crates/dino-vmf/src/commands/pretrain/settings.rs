@@ -57,7 +57,10 @@ impl Pretrain {
                 Err(Error::NoCheckpoint { path: folder.clone() }.into())
             }
             (Some(Some(folder)), None) => Ok(Some(folder.clone())),
-            (Some(None), None) => Ok(RunFolder::latest(preset)),
+            (Some(None), None) => RunFolder::latest(preset).map(Some).ok_or_else(|| {
+                let (preset, other) = (preset.to_owned(), RunFolder::latest_of_all());
+                Error::NoRunToResume { preset, other }.into()
+            }),
             (_, out) => Ok(out.clone()),
         }
     }

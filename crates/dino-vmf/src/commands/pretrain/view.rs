@@ -11,18 +11,31 @@ use crate::console::{Console, Progress};
 /// Share of the time from which on waiting for images is worth a word.
 const SLOW_DATA: f64 = 0.05;
 
+/// Steps after which the pace is known well enough to say how long a run takes.
+const PACE_IS_KNOWN: u64 = 3;
+/// Seconds from which on that is worth a warning: a week.
+const LONG: f64 = 7.0 * 86_400.0;
+
 /// What a run looks like from outside.
 pub(super) struct View<'a> {
     console: &'a mut Console,
     batch_size: usize,
     total_steps: u64,
     first_step: bool,
+    seen_steps: u64,
     alarms: Vec<&'static str>, // that are on
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
-        Self { console, batch_size, total_steps: 0, first_step: true, alarms: Vec::new() }
+        Self {
+            console,
+            batch_size,
+            total_steps: 0,
+            first_step: true,
+            seen_steps: 0,
+            alarms: Vec::new(),
+        }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -44,7 +57,10 @@ impl<'a> View<'a> {
             }
             Event::Knn(record) => self.show_knn(record),
             Event::Checkpoint { path, step } => {
-                self.console.event("checkpoint", &json!({ "step": step, "path": path }));
+                self.console.event(
+                    "checkpoint",
+                    &json!({ "step": step, "path": path.display().to_string() }),
+                );
             }
             _ => {}
         }
@@ -72,6 +88,10 @@ impl<'a> View<'a> {
         self.first_step = false;
         let rate = record.images_per_second;
         let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
+        self.seen_steps += 1;
+        if self.seen_steps == PACE_IS_KNOWN {
+            too_long(seconds).into_iter().for_each(|warning| self.console.warn(warning));
+        }
         let wait = match record.data_wait_share {
             share if share < SLOW_DATA => String::new(),
             share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
@@ -146,6 +166,17 @@ fn in_words(features: &str) -> &str {
     }
 }
 
+/// What to say of a run that will take so many seconds.
+fn too_long(seconds: f64) -> Option<String> {
+    (seconds >= LONG).then(|| {
+        format!(
+            "at this pace the run takes {:.0} days; try fewer `--epochs`, a smaller network or \
+             smaller crops",
+            seconds / 86_400.0
+        )
+    })
+}
+
 /// Seconds as `3h 05m`, `4m 10s` or `9s`.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
@@ -159,7 +190,14 @@ fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, too_long};
+
+    #[test]
+    fn a_run_of_weeks_is_told_and_one_of_days_is_not() {
+        assert_eq!(too_long(6.9 * 86_400.0), None);
+        let told = too_long(23.4 * 86_400.0).unwrap();
+        assert!(told.starts_with("at this pace the run takes 23 days"), "{told}");
+    }
 
     #[test]
     fn durations_have_two_units() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::rows::{self, Rows};
 use crate::dataset::OpenOptions;
 use crate::dataset::bytes::malformed;
+use crate::dataset::detect::JSON;
 use crate::dataset::labels::LABEL_NAMES;
 use crate::dataset::names::{Kind, kind_of, to_path};
 use crate::error::Error;
@@ -58,7 +59,9 @@ impl Form {
             Rows::Separated(b';'),
             Rows::LastSpace,
         ];
-        if let Some(fields) = rows::json_fields(path, LOOKED_AT)? {
+        let fields = rows::json_fields(path, LOOKED_AT)?;
+        let is_json = fields.is_some();
+        if let Some(fields) = fields {
             ways = vec![Rows::Json(fields)];
         }
         let mut best: Option<((usize, bool), Self)> = None;
@@ -76,7 +79,12 @@ impl Form {
                 }
             }
         }
-        let Some((_, form)) = best else { return Err(no_paths(path, folder, &first_line)) };
+        let Some((_, form)) = best else {
+            return Err(match is_json {
+                true => Error::UnknownFormat { path: path.into(), found: JSON.into() },
+                false => no_paths(path, folder, &first_line),
+            });
+        };
         form.with_label(path, options)
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::dataset::archive::json_label;
 use crate::dataset::bytes::{Budget, malformed, open_file, unreadable};
+use crate::dataset::detect::JSON;
 use crate::error::Error;
 
 /// Most bytes of a line: a path has some thousands at most, a caption hardly more.
@@ -188,6 +189,9 @@ fn objects(
             continue;
         }
         let object = serde_json::from_slice(text).map_err(|error| {
+            if line == 1 {
+                return Error::UnknownFormat { path: path.into(), found: JSON.into() };
+            }
             let reason = format!("has no JSON object in line {line} ({error}); repair that line");
             malformed(path, reason)
         })?;

@@ -11,7 +11,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 /// Most bytes that a page may unpack to: packed and unpacked it is in memory at the same time. Pages
 /// of pyarrow have 1024 images, or a whole row group.
-const MAX_PAGE: u64 = 384 << 20;
+pub(super) const MAX_PAGE: u64 = 384 << 20;
 /// Most entries of a dictionary: each takes 40 bytes, even if it is empty.
 const MAX_ENTRIES: usize = 1 << 20;
 
@@ -65,7 +65,7 @@ fn unpacked_size(mut bytes: &[u8]) -> Option<u64> {
 }
 
 /// A number in groups of 7 bits, the lowest first, and what is behind it.
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let len = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1;
     let groups = bytes[..len].iter().rev();
     let value = groups.fold(0, |value, byte| value << 7 | u64::from(byte & 0x7F));

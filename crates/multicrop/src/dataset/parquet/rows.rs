@@ -1,22 +1,25 @@
 //! Reads ranges of rows of one column.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::column::page::PageReader;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::ReaderProperties;
-use parquet::file::reader::{Length, RowGroupReader};
-use parquet::file::serialized_reader::SerializedRowGroupReader;
+use parquet::file::reader::Length;
+use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::pages::{Checked, Pages};
+use super::unpack;
 
-/// A parquet file, opened anew for each reading.
+/// Most rows for each byte of a file: memory is taken for every row. Only a column that repeats one
+/// value has more.
+const MAX_ROWS_PER_BYTE: i64 = 8;
+
+/// A parquet file, opened again for each reading.
 pub(super) struct Table {
     pub(super) path: PathBuf,
     pub(super) metadata: ParquetMetaData,
@@ -28,14 +31,19 @@ impl Table {
         let pages = Pages(File::open(path)?);
         let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&pages))?;
         let rows = metadata.row_groups().iter().map(|group| group.num_rows());
-        // an image takes more than a byte; whoever says otherwise asks for memory in vain
-        let limit = i64::try_from(pages.len()).unwrap_or(i64::MAX);
+        let limit =
+            i64::try_from(pages.len()).unwrap_or(i64::MAX).saturating_mul(MAX_ROWS_PER_BYTE);
         let total = rows.clone().try_fold(0_i64, |sum, rows| sum.checked_add(rows));
         if rows.clone().any(|rows| rows < 0) || total.is_none_or(|total| total > limit) {
-            let reason = format!("more rows than its {limit} bytes can hold");
+            let reason = format!("more rows than its {} bytes can hold", pages.len());
             return Err(ParquetError::General(reason));
         }
         Ok(Self { path: path.into(), metadata })
+    }
+
+    /// Rows of all row groups.
+    pub(super) fn len(&self) -> usize {
+        (0..self.metadata.num_row_groups()).map(|group| self.rows(group)).sum()
     }
 
     /// Rows of a row group.
@@ -45,25 +53,55 @@ impl Table {
 
     /// The binary values of a row group, from row `first` on.
     pub(super) fn binary(&self, group: usize, column: usize, first: usize) -> Result<Binary> {
-        guarded(|| match self.column(group, column)? {
+        let reader = guarded(|| match self.column(group, column)? {
             ColumnReader::ByteArrayColumnReader(mut reader) => {
                 reader.skip_records(first)?;
-                Ok(Binary { reader, depth: self.depth(column) })
+                Ok(BinaryReader::Any(reader))
+            }
+            ColumnReader::FixedLenByteArrayColumnReader(mut reader) => {
+                reader.skip_records(first)?;
+                Ok(BinaryReader::Fixed(reader))
             }
             _ => Err(ParquetError::General("the column is not binary".into())),
-        })
+        })?;
+        Ok(Binary { reader, depth: self.depth(column) })
     }
 
-    /// The numbers of all rows of a row group.
-    pub(super) fn numbers(&self, group: usize, column: usize) -> Result<Vec<Option<i64>>> {
+    /// Calls `each` with the value of every row of a row group; `None` for a null.
+    pub(super) fn each_value(
+        &self,
+        group: usize,
+        column: usize,
+        each: &mut dyn FnMut(Option<Scalar<'_>>),
+    ) -> Result<()> {
+        use ColumnReader as Reader;
+        use Scalar::{Bytes, Float, Integer};
         let (rows, depth) = (self.rows(group), self.depth(column));
         guarded(|| match self.column(group, column)? {
-            ColumnReader::Int64ColumnReader(mut reader) => read(&mut reader, rows, depth),
-            ColumnReader::Int32ColumnReader(mut reader) => {
-                let values: Vec<Option<i32>> = read(&mut reader, rows, depth)?;
-                Ok(values.into_iter().map(|value| value.map(i64::from)).collect())
+            Reader::BoolColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into()))))
             }
-            _ => Err(ParquetError::General("the column has no numbers".into())),
+            Reader::Int32ColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v.into()))))
+            }
+            Reader::Int64ColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Integer(v))))
+            }
+            Reader::FloatColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Float(v.into()))))
+            }
+            Reader::DoubleColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|&v| Float(v))))
+            }
+            Reader::ByteArrayColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|v| Bytes(v.data()))))
+            }
+            Reader::FixedLenByteArrayColumnReader(r) => {
+                for_each(r, rows, depth, |v| each(v.map(|v| Bytes(v.data()))))
+            }
+            Reader::Int96ColumnReader(_) => {
+                Err(ParquetError::General("the column has times".into()))
+            }
         })
     }
 
@@ -98,27 +136,44 @@ impl Table {
 
     fn pages(&self, group: usize, column: usize) -> Result<Box<dyn PageReader>> {
         let pages = Arc::new(Pages(File::open(&self.path)?));
-        let properties = Arc::new(ReaderProperties::builder().build());
-        let index = self.metadata.page_index_for_row_group(group);
-        let metadata = self.metadata.row_group(group);
-        if column >= metadata.num_columns() {
+        let columns = self.metadata.row_group(group).columns();
+        let Some(column) = columns.get(column) else {
             return Err(ParquetError::General("a row group lacks a column".into()));
-        }
-        SerializedRowGroupReader::new(pages, metadata, index, properties)?
-            .get_column_page_reader(column)
+        };
+        let rows = self.rows(group);
+        let read = |column: &_| SerializedPageReader::new(pages, column, rows, None);
+        Ok(Box::new(unpack::of_column(column, read)?))
     }
+}
+
+/// One value of a column, in a form that all types of numbers share.
+pub(super) enum Scalar<'a> {
+    Integer(i64),
+    Float(f64),
+    Bytes(&'a [u8]),
 }
 
 /// Values of a binary column, read bit by bit: each keeps the memory of its page.
 pub(super) struct Binary {
-    reader: ColumnReaderImpl<ByteArrayType>,
+    reader: BinaryReader,
     depth: i16,
+}
+
+enum BinaryReader {
+    Any(ColumnReaderImpl<ByteArrayType>),
+    Fixed(ColumnReaderImpl<FixedLenByteArrayType>),
 }
 
 impl Binary {
     /// The values of the next rows.
     pub(super) fn next(&mut self, rows: usize) -> Result<Vec<Option<ByteArray>>> {
-        guarded(|| read(&mut self.reader, rows, self.depth))
+        guarded(|| match &mut self.reader {
+            BinaryReader::Any(reader) => read(reader, rows, self.depth),
+            BinaryReader::Fixed(reader) => {
+                let values = read(reader, rows, self.depth)?;
+                Ok(values.into_iter().map(|value| value.map(ByteArray::from)).collect())
+            }
+        })
     }
 }
 
@@ -140,9 +195,20 @@ fn read<T: DataType>(
     Ok(levels.into_iter().map(|level| if level == depth { values.next() } else { None }).collect())
 }
 
+/// Calls `each` with the value of each of these rows.
+fn for_each<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    rows: usize,
+    depth: i16,
+    each: impl FnMut(Option<&T::T>),
+) -> Result<()> {
+    read(&mut reader, rows, depth)?.iter().map(Option::as_ref).for_each(each);
+    Ok(())
+}
+
 /// What `read` returns, or an error if it panics: `parquet` 60 asserts some of what damaged files
 /// violate, such as offsets above zero. Nothing that `read` changes is used after that.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    let gave_up = |_| Err(ParquetError::General("its metadata contradict each other".into()));
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(gave_up)
+    let gave_up = || Err(ParquetError::General("its metadata contradict each other".into()));
+    crate::guard::guarded(read).unwrap_or_else(gave_up)
 }

@@ -1,123 +1,161 @@
-//! Which columns of a parquet file have the images and the labels.
-
-use std::path::Path;
+//! Columns that could hold images or labels, by their types.
 
 use parquet::basic::{ConvertedType, LogicalType, Type};
-use parquet::file::metadata::FileMetaData;
-use parquet::schema::types::ColumnDescriptor;
-use serde_json::Value;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use crate::dataset::bytes::malformed;
-use crate::error::Error;
-
-/// Names that label columns have, the likeliest first.
-const LABELS: [&str; 8] =
-    ["label", "fine_label", "labels", "class", "cls", "category", "target", "class_name"];
-/// Names that image columns have.
-const IMAGES: [&str; 8] = ["image", "img", "jpg", "png", "webp", "image_bytes", "bytes", "photo"];
-
-/// The columns that are read, as positions among the leaves of the schema.
-pub(super) struct Columns {
-    pub(super) image: usize,
-    pub(super) label: Option<usize>,
-    /// Names of the classes that numbers in the label column stand for.
-    pub(super) classes: Option<Vec<String>>,
+/// A column that could hold images, by its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ImageColumn {
+    /// As a user calls it: `image` for the leaves `image.bytes` and `image.path`.
+    pub(super) name: String,
+    /// The leaf with encoded images.
+    pub(super) bytes: Option<usize>,
+    /// The leaf with paths of image files, for rows without bytes.
+    pub(super) path: Option<usize>,
+    /// True for `struct<bytes, path>` and its parts.
+    pub(super) is_struct: bool,
 }
 
-impl Columns {
-    /// Finds them by what Hugging Face's `datasets` says about them, or else by type and name.
-    pub(super) fn find(path: &Path, metadata: &FileMetaData) -> Result<Self, Error> {
-        let features = Features::read(metadata);
-        let columns = metadata.schema_descr().columns();
-        let image_rank = |column: &ColumnDescriptor| {
-            let (name, struct_like) = image_form(column)?;
-            let known = IMAGES.iter().position(|&known| name.eq_ignore_ascii_case(known));
-            Some((!features.is(name, "Image"), !struct_like, known.unwrap_or(usize::MAX)))
-        };
-        let label_rank = |column: &ColumnDescriptor| {
-            let name = label_form(column)?;
-            let known = LABELS.iter().position(|&known| name.eq_ignore_ascii_case(known));
-            let class_label = features.is(name, "ClassLabel");
-            (known.is_some() || class_label).then(|| (!class_label, known.unwrap_or(usize::MAX)))
-        };
-        let image = (0..columns.len())
-            .filter_map(|i| Some((image_rank(&columns[i])?, i)))
-            .min()
-            .map(|(_, i)| i);
-        let label = (0..columns.len())
-            .filter_map(|i| Some((label_rank(&columns[i])?, i)))
-            .min()
-            .map(|(_, i)| i);
-        let Some(image) = image else {
-            let names: Vec<_> = columns.iter().map(|column| column.path().string()).collect();
-            let reason = format!(
-                "has no image column (found {}); a parquet source needs a column of encoded images, \
-                 of type binary or struct<bytes: binary, path: string>",
-                quoted(&names)
-            );
-            return Err(malformed(path, reason));
-        };
-        let classes = label.and_then(|label| features.classes(columns[label].name()));
-        Ok(Self { image, label, classes })
+impl ImageColumn {
+    /// The leaf that says how large row groups are.
+    pub(super) fn main_leaf(&self) -> usize {
+        self.bytes.or(self.path).unwrap_or(0)
     }
 }
 
-/// The name of a column that could hold images, and whether it is `struct<bytes, …>`.
-fn image_form(column: &ColumnDescriptor) -> Option<(&str, bool)> {
-    if column.physical_type() != Type::BYTE_ARRAY || column.max_rep_level() != 0 {
+/// All columns that could hold images, in the order of the schema.
+pub(super) fn image_columns(schema: &SchemaDescriptor) -> Vec<ImageColumn> {
+    let mut columns: Vec<ImageColumn> = Vec::new();
+    for (leaf, column) in schema.columns().iter().enumerate() {
+        let (binary, text) = (is_binary(column), is_text(column));
+        if column.max_rep_level() > 0 || !(binary || text) {
+            continue;
+        }
+        let (name, part) = name_of(column);
+        let is_struct = matches!((part, binary), (Some("bytes"), true) | (Some("path"), false));
+        let name = if is_struct { name } else { column.path().string() };
+        let (bytes, path) = if binary { (Some(leaf), None) } else { (None, Some(leaf)) };
+        match columns.iter_mut().find(|known| is_struct && known.is_struct && known.name == name) {
+            Some(known) => {
+                known.bytes = known.bytes.or(bytes);
+                known.path = known.path.or(path);
+            }
+            None => columns.push(ImageColumn { name, bytes, path, is_struct }),
+        }
+    }
+    columns
+}
+
+/// The path of a leaf without its last part, and that part if it is below another.
+fn name_of(column: &ColumnDescriptor) -> (String, Option<&str>) {
+    match column.path().parts() {
+        [outer @ .., last] if !outer.is_empty() => (outer.join("."), Some(last)),
+        _ => (column.path().string(), None),
+    }
+}
+
+/// How labels lie in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabelForm {
+    Text,
+    Bool,
+    Integer,
+    Float,
+    /// Unscaled integers: the value is this one over ten to the power of the scale.
+    Decimal {
+        scale: u32,
+    },
+}
+
+/// How labels lie in this column, if there is one number or text in each row.
+pub(super) fn label_form(column: &ColumnDescriptor) -> Option<LabelForm> {
+    if column.max_rep_level() > 0 {
         return None;
     }
-    match column.path().parts() {
-        [name] if !is_text(column) => Some((name, false)),
-        [name, field] if field == "bytes" => Some((name, true)),
-        _ => None,
+    let decimal = is_decimal(column);
+    let scale = u32::try_from(column.type_scale()).ok();
+    match column.physical_type() {
+        Type::INT32 | Type::INT64 | Type::FIXED_LEN_BYTE_ARRAY | Type::BYTE_ARRAY if decimal => {
+            Some(LabelForm::Decimal { scale: scale? })
+        }
+        Type::INT32 | Type::INT64 => Some(LabelForm::Integer),
+        Type::FLOAT | Type::DOUBLE => Some(LabelForm::Float),
+        Type::BOOLEAN => Some(LabelForm::Bool),
+        // some programs do not write that binary is text
+        Type::BYTE_ARRAY => Some(LabelForm::Text),
+        Type::INT96 | Type::FIXED_LEN_BYTE_ARRAY => None,
     }
 }
 
-/// The name of a column that could hold labels: one number or text in each row.
-fn label_form(column: &ColumnDescriptor) -> Option<&str> {
-    let numbers = matches!(column.physical_type(), Type::INT32 | Type::INT64);
-    let text = column.physical_type() == Type::BYTE_ARRAY && is_text(column);
-    match column.path().parts() {
-        [name] if column.max_rep_level() == 0 && (numbers || text) => Some(name),
-        _ => None,
-    }
+fn is_decimal(column: &ColumnDescriptor) -> bool {
+    column.converted_type() == ConvertedType::DECIMAL
+        || matches!(column.logical_type_ref(), Some(LogicalType::Decimal { .. }))
 }
 
-fn is_text(column: &ColumnDescriptor) -> bool {
-    column.converted_type() == ConvertedType::UTF8
-        || matches!(column.logical_type_ref(), Some(LogicalType::String))
+pub(super) fn is_text(column: &ColumnDescriptor) -> bool {
+    let converted = matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM);
+    let logical =
+        matches!(column.logical_type_ref(), Some(LogicalType::String | LogicalType::Enum));
+    column.physical_type() == Type::BYTE_ARRAY && (converted || logical)
+}
+
+/// Bytes that mean nothing else: neither text nor a number.
+fn is_binary(column: &ColumnDescriptor) -> bool {
+    let bytes = matches!(column.physical_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY);
+    let plain =
+        column.converted_type() == ConvertedType::NONE && column.logical_type_ref().is_none();
+    bytes && plain
 }
 
 /// `a`, `b` and so on, at most ten.
-fn quoted(names: &[String]) -> String {
-    let some: Vec<_> = names.iter().take(10).map(|name| format!("`{name}`")).collect();
-    let more =
-        if names.len() > 10 { format!(" and {} more", names.len() - 10) } else { String::new() };
+pub(super) fn quoted<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    let some: Vec<_> = names.take(10).map(|name| format!("`{name}`")).collect();
+    let more = if count > 10 { format!(" and {} more", count - 10) } else { String::new() };
     if some.is_empty() { "no column".into() } else { some.join(", ") + &more }
 }
 
-/// What the `datasets` library of Hugging Face writes about the columns.
-///
-/// ```text
-/// {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": ["cat", …], "_type": "ClassLabel"}}}}
-/// ```
-struct Features(Value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::schema::parser::parse_message_type;
+    use std::sync::Arc;
 
-impl Features {
-    fn read(metadata: &FileMetaData) -> Self {
-        let pairs = metadata.key_value_metadata().map_or(&[][..], |pairs| pairs);
-        let text = pairs.iter().find(|pair| pair.key == "huggingface");
-        let value = text.and_then(|pair| serde_json::from_str::<Value>(pair.value.as_ref()?).ok());
-        Self(value.and_then(|value| value.pointer("/info/features").cloned()).unwrap_or_default())
+    fn schema(fields: &str) -> SchemaDescriptor {
+        let schema = parse_message_type(&format!("message m {{ {fields} }}")).expect("a schema");
+        SchemaDescriptor::new(Arc::new(schema))
     }
 
-    fn is(&self, column: &str, kind: &str) -> bool {
-        self.0.get(column).and_then(|feature| feature.get("_type")?.as_str()) == Some(kind)
+    #[test]
+    fn bytes_and_path_of_a_struct_are_one_column_in_any_order() {
+        for fields in [
+            "optional binary bytes; optional binary path (UTF8);",
+            "optional binary path (UTF8); optional binary bytes;",
+        ] {
+            let schema = schema(&format!(
+                "optional int32 id; optional group a {{ optional group image {{ {fields} }} }} \
+                 required fixed_len_byte_array(4) raw; optional group many (LIST) {{ repeated group \
+                 list {{ optional binary element; }} }}"
+            ));
+            let columns = image_columns(&schema);
+            let [image, raw] = &columns[..] else { panic!("{columns:?}") };
+            assert_eq!((image.name.as_str(), raw.name.as_str()), ("a.image", "raw"));
+            let leaves = [image.bytes, image.path].map(|leaf| leaf.expect("a leaf"));
+            assert_eq!(schema.column(leaves[0]).name(), "bytes");
+            assert_eq!(schema.column(leaves[1]).name(), "path");
+        }
     }
 
-    fn classes(&self, column: &str) -> Option<Vec<String>> {
-        let names = self.0.get(column)?.get("names")?.as_array()?;
-        names.iter().map(|name| name.as_str().map(String::from)).collect()
+    #[test]
+    fn label_columns_are_numbers_or_text_in_each_row() {
+        let schema = schema(
+            "required double a; required int64 b (DECIMAL(9, 2)); required boolean c; \
+             required binary d (UTF8); repeated int32 e; required fixed_len_byte_array(4) f;",
+        );
+        let forms: Vec<_> = schema.columns().iter().map(|column| label_form(column)).collect();
+        let decimal = LabelForm::Decimal { scale: 2 };
+        let some = [LabelForm::Float, decimal, LabelForm::Bool, LabelForm::Text].map(Some);
+        assert_eq!(forms[..4], some);
+        assert_eq!(forms[4..], [None, None]);
     }
 }

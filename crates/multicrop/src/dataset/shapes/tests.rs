@@ -57,10 +57,12 @@ fn raw_pixels_say_little_about_the_class() {
     assert!((9.0..35.0).contains(&top1), "{top1}");
 }
 
-/// For a person's eyes: `DINO_VMF_SHEET=folder cargo test contact_sheet` writes `shapes.png` there.
+/// For a person's eyes: `DINO_VMF_SHEET=folder cargo test contact_sheet -- --ignored` writes
+/// `shapes.png` there.
 #[test]
+#[ignore = "writes a picture into the folder DINO_VMF_SHEET, for a person to look at"]
 fn contact_sheet_is_written_where_a_person_asks_for_it() {
-    let Some(folder) = std::env::var_os("DINO_VMF_SHEET").map(PathBuf::from) else { return };
+    let folder = PathBuf::from(std::env::var_os("DINO_VMF_SHEET").expect("DINO_VMF_SHEET"));
     let shapes = Shapes::new(Split::Train);
     let mut sheet = RgbImage::new(10 * 66, 8 * 66);
     for index in 0..80 {

@@ -1,12 +1,24 @@
 //! From the samples of a TIFF to colors of 8 bits.
 
 use super::super::samples::{Layout, Samples};
-use super::damaged;
-use crate::error::SampleError;
+use super::page::{Color, Page};
+
+/// The samples of a chunk, 8 bits each: of 16 bits the high byte; fewer are spread over 0..=255 unless
+/// they are indices.
+pub(super) fn to_bytes(packed: Vec<u8>, page: &Page) -> Vec<u8> {
+    match page.bits {
+        8 => packed,
+        16 => {
+            let high = usize::from(!page.big_endian);
+            packed.as_chunks::<2>().0.iter().map(|bytes| bytes[high]).collect()
+        }
+        bits => unpack(&packed, page.chunk_width, bits as u8, page.color == Color::Palette),
+    }
+}
 
 /// Samples of 1, 2 or 4 bits, `per_row` in a row, which starts on a byte; spread over 0..=255 unless
 /// they are `indices`.
-pub(super) fn unpack(packed: &[u8], per_row: usize, bits: u8, indices: bool) -> Vec<u8> {
+fn unpack(packed: &[u8], per_row: usize, bits: u8, indices: bool) -> Vec<u8> {
     let row_bytes = (per_row * usize::from(bits)).div_ceil(8);
     let largest = u8::MAX >> (8 - bits);
     let scale = if indices { 1 } else { u8::MAX / largest };
@@ -18,43 +30,48 @@ pub(super) fn unpack(packed: &[u8], per_row: usize, bits: u8, indices: bool) -> 
     rows.flat_map(|row| row.iter().flat_map(|&byte| samples_of(byte)).take(per_row)).collect()
 }
 
-/// Planes, `[planes, pixels]`, to pixels, `[pixels, planes]`.
-pub(super) fn interleave(values: &[u8], planes: usize) -> Vec<u8> {
-    let pixels = values.len() / planes;
-    (0..pixels).flat_map(|pixel| (0..planes).map(move |p| values[p * pixels + pixel])).collect()
-}
-
-/// The colors behind indices: `palette` has all reds, all greens, all blues, 16 bits each.
-pub(super) fn look_up(indices: Samples, palette: &[u16]) -> Result<Samples, SampleError> {
+/// The colors behind indices, with alpha if there is one beside each: `palette` has all reds, all
+/// greens, all blues, 16 bits each. Beyond the palette is black, as in Pillow.
+pub(super) fn look_up(indices: Samples, palette: &[u64]) -> Samples {
     let colors = palette.len() / 3;
-    let values = indices.values.iter().map(|&index| {
-        let index = usize::from(index);
-        (index < colors).then(|| [0, 1, 2].map(|c| (palette[c * colors + index] >> 8) as u8))
-    });
-    let values: Option<Vec<_>> = values.collect();
-    let values = values.ok_or_else(|| damaged("an index lies beyond its palette"))?;
-    Ok(Samples { layout: Layout::Rgb, values: values.into_flattened(), ..indices })
+    let mut table = [[0; 3]; 256];
+    for (index, color) in table.iter_mut().take(colors).enumerate() {
+        *color = [0, 1, 2].map(|c| (palette[c * colors + index] >> 8) as u8);
+    }
+    let (layout, values) = if indices.layout == Layout::GrayAlpha {
+        let pixels = indices.values.as_chunks::<2>().0.iter();
+        let pixels = pixels.flat_map(|&[index, alpha]| {
+            let [r, g, b] = table[usize::from(index)];
+            [r, g, b, alpha]
+        });
+        (Layout::Rgba, pixels.collect())
+    } else {
+        let pixels = indices.values.iter().flat_map(|&index| table[usize::from(index)]);
+        (Layout::Rgb, pixels.collect())
+    };
+    Samples { layout, values, ..indices }
 }
 
-/// Full colors of colors that were multiplied with their alpha; clear pixels become black.
-pub(super) fn divide_by_alpha(mut samples: Samples) -> Samples {
-    for [color @ .., alpha] in samples.values.as_chunks_mut::<4>().0 {
-        for value in color {
-            let full = (u32::from(*value) * 255).checked_div(u32::from(*alpha));
+/// Full colors of colors that were multiplied with their alpha, the last of `N` samples; clear pixels
+/// become black.
+pub(super) fn divide_by_alpha<const N: usize>(values: &mut [u8]) {
+    for pixel in values.as_chunks_mut::<N>().0 {
+        let alpha = u32::from(pixel[N - 1]);
+        for value in &mut pixel[..N - 1] {
+            let full = (u32::from(*value) * 255).checked_div(alpha);
             *value = full.map_or(0, |full| full.min(255) as u8);
         }
     }
-    samples
 }
 
 /// Red, green and blue of luma and chroma, by ITU-R BT.601 as JPEG uses it (T.871, section 7), in
-/// 16-bit fixed point.
+/// 16-bit fixed point. The factors are libtiff's, which computes them in `f32`.
 pub(super) fn rgb_of_ycbcr(mut values: Vec<u8>) -> Vec<u8> {
     for pixel in values.as_chunks_mut::<3>().0 {
         let [y, cb, cr] = pixel.map(i32::from);
         let (cb, cr) = (cb - 128, cr - 128);
         let round = |chroma: i32| (y + ((chroma + 0x8000) >> 16)).clamp(0, 255) as u8;
-        *pixel = [round(91_881 * cr), round(-22_554 * cb - 46_802 * cr), round(116_130 * cb)];
+        *pixel = [round(91_881 * cr), round(-22_553 * cb - 46_802 * cr), round(116_130 * cb)];
     }
     values
 }
@@ -71,13 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn planes_become_pixels() {
-        assert_eq!(interleave(&[1, 2, 3, 4, 5, 6], 3), [1, 3, 5, 2, 4, 6]);
-    }
-
-    #[test]
     fn gray_has_no_chroma() {
         assert_eq!(rgb_of_ycbcr(vec![77, 128, 128]), [77, 77, 77]);
         assert_eq!(rgb_of_ycbcr(vec![76, 85, 255]), [254, 0, 0]);
+    }
+
+    #[test]
+    fn colors_are_divided_by_alpha() {
+        let mut values = vec![100, 50, 0, 128, 9, 9, 9, 0];
+        divide_by_alpha::<4>(&mut values);
+        assert_eq!(values, [199, 99, 0, 128, 0, 0, 0, 0]);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn page(subject: &str, found: &Found<'_>, gallery: &Gallery) -> Strin
     let mut page = Page::new(&format!("A mixture of {} components", mixture.prototypes), &subtitle);
     page.tiles(&tiles(mixture));
     page.heading("How it is used");
-    page.figures(&figures(mixture, *assigned));
+    page.figures(&figures(mixture, *assigned, found.seen.neighbors));
     page.heading("In numbers");
     prototypes(mixture, *assigned, &mut page);
     assignments(mixture, *assigned, &mut page);

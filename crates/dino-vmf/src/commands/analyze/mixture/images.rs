@@ -13,7 +13,7 @@ use super::{Assigned, Assigning, Mixture, NEAREST, Seen};
 use crate::console::Console;
 
 /// k-NN as `eval knn` reports it.
-pub(super) const NEIGHBORS: usize = 20;
+const NEIGHBORS: usize = 20;
 const VOTE_TEMPERATURE: f64 = 0.07;
 
 impl Mixture {
@@ -30,6 +30,8 @@ impl Mixture {
             self.components(opened, trained.network.head.prototypes, teacher);
         let assignments = components.assign(&vectors.bottleneck, NEAREST);
         let labelled = !images.dataset().classes().is_empty();
+        let others = images.len().saturating_sub(1);
+        let count = voters.as_ref().map_or(others, |voters| voters.labels.len());
         let labels = labelled.then(|| labels(bank(vectors.features, images), voters));
         let mut mixture = Report::new(&components, &assignments, labels.as_ref());
         mixture.locate(images.indices(), None);
@@ -39,6 +41,7 @@ impl Mixture {
             dimensions: components.directions.width,
             temperature,
             centered,
+            neighbors: labelled.then(|| NEIGHBORS.min(count)),
             voters: labelled.then(|| self.train.as_deref().unwrap_or("leave one out")),
             mixture,
         })
@@ -47,7 +50,7 @@ impl Mixture {
     /// Vectors of the images, and the features that vote if there is `--train`.
     fn see(&self, opened: &Opened, console: &mut Console) -> Result<(Vectors, Option<Labelled>)> {
         let Opened { trained, images, viewer, .. } = opened;
-        let voters = self.voters(opened)?;
+        let voters = self.voters(opened, console)?;
         let total = images.len() + voters.as_ref().map_or(0, Selection::len);
         let networks = Networks { network: &trained.network, params: &[opened.params()] };
         let mut progress = counted(console, "assigning", total);
@@ -66,7 +69,7 @@ impl Mixture {
     }
 
     /// The images of `--train`.
-    fn voters(&self, opened: &Opened) -> Result<Option<Selection>> {
+    fn voters(&self, opened: &Opened, console: &mut Console) -> Result<Option<Selection>> {
         let Some(train) = &self.train else { return Ok(None) };
         let images = &opened.images;
         if images.dataset().classes().is_empty() {
@@ -74,7 +77,9 @@ impl Mixture {
         }
         let dataset = open_labelled(&opened.trained.config.data, train)?;
         multicrop::same_classes(dataset.as_ref(), images.dataset())?;
-        Ok(Some(Selection::new(dataset, Some(self.subject.most()), 1)))
+        let voters = Selection::labelled(dataset, Some(self.subject.most()), 1);
+        voters.left_out().iter().for_each(|text| console.warn(text));
+        Ok(Some(voters))
     }
 }
 

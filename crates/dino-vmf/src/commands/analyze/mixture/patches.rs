@@ -47,6 +47,7 @@ impl Mixture {
             temperature,
             centered,
             voters: None,
+            neighbors: None,
             mixture,
         })
     }

@@ -8,14 +8,17 @@ use super::super::page::Figure;
 use super::super::plot::{Axis, Bar, Plot, short};
 use super::Assigned;
 use super::html::percent;
-use super::images::NEIGHBORS;
 
 /// All plots.
-pub(super) fn figures(mixture: &Mixture, assigned: Assigned) -> Vec<Figure> {
+pub(super) fn figures(
+    mixture: &Mixture,
+    assigned: Assigned,
+    neighbors: Option<usize>,
+) -> Vec<Figure> {
     let mut figures =
         vec![mass(mixture, assigned), kappa(&mixture.kappa), decided(mixture, assigned)];
     let ordered = mixture.ease.as_ref().filter(|_| !mixture.kappa.fixed);
-    figures.extend(ordered.map(ease));
+    figures.extend(ordered.zip(neighbors).map(|(found, neighbors)| ease(found, neighbors)));
     figures
 }
 
@@ -114,7 +117,7 @@ fn decided(mixture: &Mixture, assigned: Assigned) -> Figure {
 }
 
 /// k-NN accuracy by κ.
-fn ease(ease: &Ease) -> Figure {
+fn ease(ease: &Ease, neighbors: usize) -> Figure {
     let bar = |(place, group): (usize, &Group)| Bar {
         from: place as f64 + 0.12,
         to: place as f64 + 0.88,
@@ -141,7 +144,7 @@ fn ease(ease: &Ease) -> Figure {
         svg: plot.finish("accuracy of k-NN by kappa"),
         series: Vec::new(),
         note: format!(
-            "k = {NEIGHBORS}; the line is the mean of all images, {:.1} %. Rank correlation: \
+            "k = {neighbors}; the line is the mean of all images, {:.1} %. Rank correlation: \
              {correlation}.",
             ease.accuracy
         ),

@@ -3,7 +3,6 @@
 use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
 
 use super::super::plot::short;
-use super::images::NEIGHBORS;
 use super::{Found, Seen};
 use crate::console::Console;
 
@@ -25,8 +24,10 @@ pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
             labels.classes, labels.nmi, labels.ari, labels.purity
         ));
     }
-    if let (Some(ease), Some(voters)) = (&mixture.ease, found.seen.voters) {
-        self::ease(ease, voters, mixture.kappa.fixed, console);
+    let Seen { voters, neighbors, .. } = found.seen;
+    if let (Some(ease), Some(voters), Some(neighbors)) = (&mixture.ease, voters, neighbors) {
+        let voters = format!("k = {neighbors}, {voters}");
+        self::ease(ease, &voters, mixture.kappa.fixed, console);
     }
 }
 
@@ -69,7 +70,7 @@ fn assignments(mixture: &Mixture, console: &mut Console) {
 }
 
 fn ease(ease: &Ease, voters: &str, fixed: bool, console: &mut Console) {
-    console.text(format!("k-NN, k = {NEIGHBORS}, {voters}: {:.2} % right", ease.accuracy));
+    console.text(format!("k-NN, {voters}: {:.2} % right", ease.accuracy));
     if fixed {
         console.text("kappa is the same for all prototypes, so images cannot be ordered by it");
         return;

@@ -1,10 +1,8 @@
 //! What was found in a source, for people and for programs.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
 use dino::config::Data;
-use image::{ImageDecoder, ImageReader};
 use multicrop::dataset::{LeftOut, Part, Sample};
 use multicrop::{Dataset, SampleError, decode};
 use serde::Serialize;
@@ -80,7 +78,8 @@ impl Speed {
 pub(super) struct Form {
     width: u32,
     height: u32,
-    channels: Option<usize>,
+    /// Channels of the file, before they are brought to those that training wants.
+    channels: usize,
 }
 
 impl Form {
@@ -91,19 +90,16 @@ impl Form {
         decode: &decode::Options,
     ) -> Result<Self, SampleError> {
         let sample = dataset.read(index)?;
-        let stored = match &sample {
-            Sample::Encoded(bytes) => stored_channels(bytes),
-            Sample::Pixels(image) => Some(image.channels()),
+        let (image, stored) = match sample {
+            Sample::Encoded(bytes) => decode::decode_with_channels(&bytes, decode)?,
+            Sample::Pixels(image) => {
+                let stored = image.channels();
+                (decode::convert(image, decode)?, stored)
+            }
         };
-        let image = sample.decode(decode)?;
-        Ok(Self { width: image.width(), height: image.height(), channels: stored })
+        let (width, height) = (image.width(), image.height());
+        Ok(Self { width, height, channels: stored })
     }
-}
-
-/// Channels of the file, before they are brought to those that training wants.
-fn stored_channels(bytes: &[u8]) -> Option<usize> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
-    Some(reader.into_decoder().ok()?.color_type().channel_count().into())
 }
 
 impl Findings {
@@ -131,9 +127,7 @@ impl Findings {
             Ok(Form { width, height, channels }) => {
                 let pixels = u64::from(width) * u64::from(height);
                 *self.by_size.entry((pixels, width, height)).or_default() += 1;
-                if let Some(channels) = channels {
-                    *self.channels.entry(channels).or_default() += 1;
-                }
+                *self.channels.entry(channels).or_default() += 1;
             }
             Err(error) => self.bad.push(Bad {
                 index,

@@ -102,6 +102,13 @@ impl<'a> Sheet<'a> {
         canvas.into_image()
     }
 
+    /// Bytes of the sheet without its title. Counted in `f64`: so many images and columns may be asked
+    /// for that whole numbers overflow.
+    pub(super) fn bytes(&self, images: &[Shown]) -> f64 {
+        let rows = images.iter().map(|image| f64::from(self.row_height(image) + GAP));
+        3.0 * f64::from(self.width()) * rows.sum::<f64>()
+    }
+
     fn width(&self) -> u32 {
         let locals = self.columns.min(self.recipe.locals.count) * (self.local + GAP);
         self.first_global() + GLOBAL_CROPS as u32 * (self.global + GAP) + locals

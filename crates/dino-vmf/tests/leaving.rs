@@ -1,0 +1,253 @@
+//! Whatever ends a run: what is good is saved, and what was refused leaves nothing behind.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fixtures;
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fixtures::{Ended, Tiny, metrics, photos, saved_steps, weights};
+
+/// A run without a checkpoint before its end.
+const LONG: [&str; 8] = [
+    "--data",
+    "photos",
+    "--set",
+    "run.checkpoint_every_epochs=0",
+    "--steps",
+    "400",
+    "--out",
+    "run",
+];
+
+fn start(program: &mut Command, tiny: &Tiny, more: &[&str]) -> Child {
+    let program = program.args(tiny.arguments(more)).current_dir(tiny.folder.path());
+    program.env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn dino_vmf() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
+}
+
+/// Waits until the run has done some steps.
+fn wait_for_steps(tiny: &Tiny, steps: usize) {
+    let start = Instant::now();
+    let lines = || fs::read_to_string(tiny.path("run/metrics.jsonl")).unwrap_or_default();
+    while lines().lines().count() < steps && start.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The weights of a run that nothing disturbs.
+fn undisturbed() -> Vec<u8> {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    tiny.pretrain(&LONG).code(0);
+    weights(&tiny.path("run"), 400)
+}
+
+#[test]
+fn images_that_disappear_end_a_run_after_it_is_saved() {
+    let whole = undisturbed();
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let child = start(&mut dino_vmf(), &tiny, &LONG);
+    wait_for_steps(&tiny, 5);
+    fs::rename(tiny.path("photos"), tiny.path("gone")).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(1);
+    let step = *saved_steps(&tiny.path("run")).last().unwrap();
+    assert!((5..400).contains(&step), "{step}");
+    ended
+        .says("can be used")
+        .says("and its folder is gone too")
+        .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
+    fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
+    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+    assert!(whole == weights(&tiny.path("run"), 400));
+}
+
+#[test]
+fn a_share_that_is_away_for_a_moment_changes_nothing() {
+    let whole = undisturbed();
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let child = start(&mut dino_vmf(), &tiny, &LONG);
+    wait_for_steps(&tiny, 5);
+    fs::rename(tiny.path("photos"), tiny.path("gone")).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(0);
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+    assert!(whole == weights(&tiny.path("run"), 400));
+}
+
+#[test]
+fn a_run_folder_that_is_moved_or_removed_ends_the_run_with_its_last_step_saved() {
+    for removed in [false, true] {
+        let tiny = Tiny::new();
+        photos(&tiny.path("photos"), 10);
+        let more = [&LONG[..], &["--set", "run.checkpoint_every_steps=50"]].concat();
+        let child = start(&mut dino_vmf(), &tiny, &more);
+        wait_for_steps(&tiny, 5);
+        fs::rename(tiny.path("run"), tiny.path("moved")).unwrap();
+        if removed {
+            fs::remove_dir_all(tiny.path("moved")).unwrap();
+        }
+        Ended::from(child.wait_with_output().unwrap())
+            .code(1)
+            .says("error: run folder `run` was moved or removed while the run wrote to it; step ")
+            .says("is saved in a new folder, as `run/checkpoints/step-")
+            .says("hint: `--resume run` goes on");
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        assert_eq!(saved_steps(&tiny.path("run")).last(), Some(&400));
+    }
+}
+
+#[test]
+fn nohup_keeps_the_hangup_of_a_terminal_away() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_dino-vmf")]);
+    let child = start(&mut shell, &tiny, &LONG);
+    wait_for_steps(&tiny, 5);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    Ended::from(child.wait_with_output().unwrap()).code(0).says("step 400/400");
+}
+
+#[test]
+fn a_file_that_cannot_grow_ends_a_run_after_it_is_saved() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    // In units of 1024 bytes: enough for a checkpoint, not for the metrics of all steps.
+    let limited = "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", limited, env!("CARGO_BIN_EXE_dino-vmf")]);
+    let child =
+        start(&mut bash, &tiny, &[&LONG[..4], &["--steps", "2000", "--out", "run"]].concat());
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(1);
+    let step = saved_steps(&tiny.path("run"))[0];
+    assert!(step > 100, "{step}");
+    ended
+        .says("error: cannot write `run/")
+        .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
+    tiny.run(&["pretrain", "--resume", "run", "--quiet"]).code(0);
+}
+
+#[test]
+fn an_evaluation_that_fails_is_a_warning_and_training_goes_on() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    fs::write(tiny.path("photos/val/dog/05.png"), b"no image").unwrap();
+    let sets = ["eval.train=photos:train", "eval.test=photos:test", "eval.every_epochs=1"];
+    let sets: Vec<_> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let size = ["--set", "eval.crop=32", "--set", "eval.resize=32"];
+    let run = ["--data", "photos", "--steps", "5", "--out", "run", "--json"];
+    let ended = tiny.pretrain(&[&run[..], &sets, &size].concat()).code(0);
+    assert!(ended.last_event()["knn"].is_null(), "{}", ended.stdout);
+    ended.says("warning: k-NN of trained features failed at step 2: image `photos/val/dog/05.png`");
+    let failed = metrics(&tiny.path("run")).into_iter();
+    let failed = failed.filter(|line| line["evaluation_failed"]["features"] == "trained");
+    assert_eq!(failed.map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 4, 5]);
+    assert_eq!(saved_steps(&tiny.path("run")), [4, 5]);
+}
+
+#[test]
+fn labelled_images_that_are_gone_do_not_keep_a_run_from_going_on() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    photos(&tiny.path("judge"), 4);
+    let sets = ["eval.train=judge:train", "eval.test=judge:test", "run.checkpoint_every_steps=3"];
+    let sets: Vec<_> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let size = ["--set", "eval.crop=32", "--set", "eval.resize=32"];
+    let run = ["--data", "photos", "--steps", "5", "--out", "run"];
+    tiny.pretrain(&[&run[..], &sets, &size].concat()).code(0);
+    fs::remove_dir_all(tiny.path("run/checkpoints/step-00000005")).unwrap();
+    fs::remove_dir_all(tiny.path("judge")).unwrap();
+    tiny.run(&["pretrain", "--resume", "run"])
+        .code(0)
+        .says("warning: the run goes on without k-NN: no data set `judge:train`");
+    assert_eq!(saved_steps(&tiny.path("run")), [4, 5]);
+}
+
+#[test]
+fn steps_that_are_left_out_do_not_push_good_checkpoints_out() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let sets = ["optim.lr=1e30", "optim.clip_grad=0", "run.checkpoint_every_steps=1"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>();
+    let more = [&LONG[..], &sets, &["--json"]].concat();
+    let ended = tiny.pretrain(&more).code(1).says("step in a row without a finite number");
+    let skipped = ended.stdout.lines().find(|line| line.contains("\"event\":\"skipped\"")).unwrap();
+    let skipped: serde_json::Value = serde_json::from_str(skipped).unwrap();
+    let first_skipped = skipped["step"].as_u64().unwrap();
+    let saved = saved_steps(&tiny.path("run"));
+    assert!(!saved.is_empty() && saved.iter().all(|step| *step <= first_skipped), "{saved:?}");
+    let newest = dino::checkpoint::load_newest_valid(&tiny.path("run")).unwrap();
+    assert_eq!(newest.loaded.unwrap().state.step, *saved.last().unwrap());
+}
+
+#[test]
+fn a_bad_image_is_listed_once_for_a_run_however_often_it_goes_on() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    fs::write(tiny.path("photos/train/cat/03.png"), b"no image").unwrap();
+    let run = ["--data", "photos", "--steps", "12", "--out", "run"];
+    let more = [&run[..], &["--set", "run.checkpoint_every_steps=5"]].concat();
+    let ended = tiny.pretrain(&more).code(0);
+    assert_eq!(ended.stderr.matches("photos/train/cat/03.png").count(), 1, "{}", ended.stderr);
+    fs::remove_dir_all(tiny.path("run/checkpoints/step-00000012")).unwrap();
+    let resumed = tiny.run(&["pretrain", "--resume", "run"]).code(0);
+    assert!(!resumed.stderr.contains("03.png"), "{}", resumed.stderr);
+    let list = fs::read_to_string(tiny.path("run/quarantine.jsonl")).unwrap();
+    assert_eq!(list.lines().count(), 1, "{list}");
+}
+
+#[test]
+fn whatever_is_refused_leaves_no_file_and_no_folder() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 4);
+    fs::create_dir(tiny.path("bad")).unwrap();
+    for i in 0..16 {
+        fs::write(tiny.path(&format!("bad/{i:02}.jpg")), b"\xff\xd8\xff\xe0 no image").unwrap();
+    }
+    let entries = |name: &str| {
+        let entries = fs::read_dir(tiny.path(name)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    tiny.pretrain(&["--data", "photos", "--out", "photos"]).code(2).says("`photos` holds other");
+    assert_eq!(entries("photos"), ["train", "val"]);
+    tiny.pretrain(&["--data", "photos", "--set", "optim.batch_size=9"])
+        .code(1)
+        .says("batch_size=8");
+    tiny.pretrain(&["--data", "bad", "--steps", "2"]).code(1).says("repair");
+    tiny.pretrain(&["--data", "bad", "--steps", "2", "--out", "a/b"]).code(1).says("repair");
+    tiny.pretrain(&["--data", "photos", "--set", "model.heads=3", "--out", "a"]).code(2);
+    tiny.pretrain(&["--data", "none", "--out", "a", "--resume"]).code(1);
+    assert_eq!(entries("."), ["bad", "photos"]);
+    fs::create_dir(tiny.path("mine")).unwrap();
+    tiny.pretrain(&["--data", "bad", "--steps", "2", "--out", "mine"]).code(1);
+    assert!(entries("mine").is_empty(), "a folder that was there stays, empty as it was");
+}
+
+#[test]
+fn a_run_killed_before_its_first_checkpoint_says_that_it_starts_again() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let more = [&LONG[..], &["--resume"]].concat();
+    let mut child = start(&mut dino_vmf(), &tiny, &more);
+    wait_for_steps(&tiny, 5);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    tiny.pretrain(&more)
+        .code(0)
+        .says("before its first checkpoint, so it starts again at step 1")
+        .says("step 400/400");
+}

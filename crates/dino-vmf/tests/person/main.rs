@@ -1,0 +1,211 @@
+//! The program as a person uses it: every kind of source, with labels, without, and in parts, through
+//! the commands of the README with their defaults.
+//!
+//! | | |
+//! | --- | --- |
+//! | `data inspect`, `data preview` | count the images and draw their crops |
+//! | `pretrain --data SOURCE --out run` | trains with all defaults to the end |
+//! | Ctrl-C, `pretrain --resume run` | saves, and goes on to the end |
+//! | `eval knn`, `analyze` | judge the run; without labels k-NN is refused with a sentence |
+//! | `--preset cifar10-tiny`, a ViT preset | train two steps |
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+mod sources;
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fixtures::{Ended, Tiny};
+use sources::{Kind, Labels, Source, TEST_IMAGES, TRAIN_IMAGES};
+
+/// One test for each kind of source and of labels.
+macro_rules! person {
+    ($($name:ident: $kind:ident, $labels:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            Person::with(Kind::$kind, Labels::$labels).uses_everything();
+        }
+    )*};
+}
+
+person! {
+    a_folder_of_class_folders: Folder, Classes;
+    a_folder_without_labels: Folder, None;
+    a_folder_with_train_and_val: Folder, Parts;
+    a_csv_file_with_labels: List, Classes;
+    a_text_file_of_paths: List, None;
+    a_tar_of_class_folders: Tar, Classes;
+    a_tar_without_labels: Tar, None;
+    a_tar_with_train_and_val: Tar, Parts;
+    a_gzipped_tar_of_class_folders: TarGz, Classes;
+    a_gzipped_tar_without_labels: TarGz, None;
+    a_gzipped_tar_with_train_and_val: TarGz, Parts;
+    webdataset_shards_with_classes: WebDataset, Classes;
+    webdataset_shards_without_classes: WebDataset, None;
+    webdataset_shards_named_train_and_val: WebDataset, Parts;
+    a_parquet_file_with_labels: Parquet, Classes;
+    a_parquet_file_without_labels: Parquet, None;
+    parquet_files_named_train_and_test: Parquet, Parts;
+    one_cifar_batch: Cifar, Classes;
+    a_cifar_folder: Cifar, Parts;
+    one_idx_file_with_labels: Idx, Classes;
+    one_idx_file_without_labels: Idx, None;
+    an_idx_folder: Idx, Parts;
+}
+
+/// Somebody with images in a folder of their own.
+struct Person {
+    home: Tiny,
+    source: Source,
+}
+
+impl Person {
+    fn with(kind: Kind, labels: Labels) -> Self {
+        let home = Tiny::new();
+        let source = sources::write(home.folder.path(), kind, labels);
+        Self { home, source }
+    }
+
+    fn uses_everything(&self) {
+        self.inspects();
+        self.previews();
+        self.trains_with_all_defaults();
+        self.stops_and_resumes();
+        self.evaluates();
+        self.analyzes();
+        self.trains_with_presets();
+    }
+
+    /// `dino-vmf` with these words.
+    fn run(&self, words: &[&str]) -> Ended {
+        self.home.run(words)
+    }
+
+    fn inspects(&self) {
+        let found =
+            self.run(&["data", "inspect", &self.source.path, "--json"]).code(0).last_event();
+        assert_eq!(found["images"], TRAIN_IMAGES, "{found}");
+        assert_eq!(found["bad"].as_array().unwrap().len(), 0, "{found}");
+        let classes = found["classes"].as_array().unwrap();
+        assert_eq!(classes.len(), self.source.classes, "{found}");
+        if self.source.classes > 0 {
+            let labelled: u64 = classes.iter().map(|class| class["images"].as_u64().unwrap()).sum();
+            assert_eq!(labelled, TRAIN_IMAGES as u64, "{found}");
+        }
+    }
+
+    fn previews(&self) {
+        self.run(&["data", "preview", &self.source.path, "--out", "crops.png"]).code(0);
+        let sheet = image::open(self.home.path("crops.png")).unwrap();
+        assert!(sheet.width() > 200 && sheet.height() > 200);
+    }
+
+    fn trains_with_all_defaults(&self) {
+        let ended = self.run(&["pretrain", "--data", &self.source.path, "--out", "run", "--json"]);
+        let summary = ended.code(0).last_event();
+        assert_eq!((&summary["event"], &summary["steps"]), (&"summary".into(), &14.into()));
+        let judged = self.source.labels == Labels::Parts;
+        assert_eq!(
+            summary["knn"].is_object(),
+            judged,
+            "parts with labels are evaluated: {summary}"
+        );
+    }
+
+    fn stops_and_resumes(&self) {
+        let child =
+            self.start(&["pretrain", "--data", &self.source.path, "--epochs", "30", "--out", "b"]);
+        let metrics = self.home.path("b/metrics.jsonl");
+        wait_until(|| fs::read_to_string(&metrics).is_ok_and(|text| text.contains("\"loss\"")));
+        let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(interrupt.unwrap().success());
+        Ended::from(child.wait_with_output().unwrap())
+            .code(130)
+            .says("interrupted after step ")
+            .says("pretrain --resume b");
+        let ended = self.run(&["pretrain", "--resume", "b", "--json"]).code(0);
+        assert_eq!(ended.says("going on after step ").last_event()["steps"], 30);
+    }
+
+    fn start(&self, words: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
+            .args(words)
+            .current_dir(self.home.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn evaluates(&self) {
+        let (train, test) = self.parts();
+        let knn = ["eval", "knn", "--checkpoint", "run", "--train", &train, "--test", &test];
+        let ended = self.run(&[&knn[..], &["--json"]].concat());
+        if self.source.classes == 0 {
+            ended.code(1).says("label");
+            return;
+        }
+        let scores = ended.code(0).last_event();
+        let top1 = scores["top1"].as_f64().unwrap();
+        assert!(top1 > 70.0, "two classes of different color are easy: {scores}");
+    }
+
+    fn analyzes(&self) {
+        let (_, test) = self.parts();
+        let data = ["--checkpoint", "run", "--data", &test];
+        self.run(&[&["analyze", "mixture", "--html", "page.html"][..], &data].concat()).code(0);
+        assert!(fs::read_to_string(self.home.path("page.html")).unwrap().contains("</html>"));
+        self.run(&[&["analyze", "features"][..], &data].concat()).code(0);
+    }
+
+    /// What is trained on and what is tested on.
+    fn parts(&self) -> (String, String) {
+        let path = &self.source.path;
+        match self.source.labels {
+            Labels::Parts => (format!("{path}:train"), format!("{path}:test")),
+            Labels::Classes | Labels::None => (path.clone(), path.clone()),
+        }
+    }
+
+    /// The vision transformer is dear, so that it sees each kind of source once.
+    fn trains_with_presets(&self) {
+        self.takes_two_steps("cifar10-tiny", &[]);
+        if self.source.labels == Labels::Classes {
+            let small = ["--set", "optim.batch_size=2", "--set", "model.prototypes=1024"];
+            self.takes_two_steps("dino-vmf-vit-s16", &small);
+        }
+    }
+
+    fn takes_two_steps(&self, preset: &str, more: &[&str]) {
+        let words = ["pretrain", "--preset", preset, "--data", &self.source.path, "--steps", "2"];
+        let ended = self.run(&[&words[..], more, &["--out", preset, "--json"]].concat()).code(0);
+        assert_eq!(ended.last_event()["steps"], 2);
+        fs::remove_dir_all(self.home.path(preset)).unwrap();
+    }
+}
+
+#[test]
+fn the_parts_of_the_sources_have_the_images_that_were_written() {
+    for kind in [Kind::Folder, Kind::Tar, Kind::WebDataset, Kind::Parquet, Kind::Cifar, Kind::Idx] {
+        let person = Person::with(kind, Labels::Parts);
+        for (part, images) in [("train", TRAIN_IMAGES), ("test", TEST_IMAGES)] {
+            let source = format!("{}:{part}", person.source.path);
+            let found = person.run(&["data", "inspect", &source, "--json"]).code(0).last_event();
+            assert_eq!(found["images"], images, "{source}: {found}");
+        }
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing happened for two minutes");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

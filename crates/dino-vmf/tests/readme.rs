@@ -1,0 +1,87 @@
+//! The README's command lines, as written, by somebody with a small folder of images.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fixtures;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fixtures::{Ended, Tiny};
+use image::RgbImage;
+
+/// Lines that take minutes or build the program. `.ci/run` executes them.
+const OF_CI: [&str; 2] = ["cargo run --release -- pretrain", "cargo test --release --workspace"];
+
+/// Every line of the README's shell blocks, without its comment.
+fn command_lines() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let shell_blocks =
+        readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let lines = shell_blocks.flat_map(str::lines);
+    let commands = lines.map(|line| line.split(" #").next().unwrap().trim().to_owned());
+    commands.filter(|command| !command.is_empty()).collect()
+}
+
+/// `photos/` with the parts and classes that the README speaks of.
+fn write_photos(home: &Path) {
+    for (part, count) in [("train", 40_u32), ("test", 12)] {
+        for (class, name) in ["cat", "dog"].into_iter().enumerate() {
+            let folder = home.join("photos").join(part).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..count {
+                let image = RgbImage::from_fn(50 + number % 9, 44, |x, y| {
+                    let stripe = ((x * (2 + number % 5) + 3 * y) % 120) as u8;
+                    image::Rgb(if class == 0 { [200, stripe, 20] } else { [20, stripe, 200] })
+                });
+                image.save(folder.join(format!("{number:02}.jpg"))).unwrap();
+            }
+        }
+    }
+}
+
+/// The line in a shell that finds the program by its name.
+fn shell(home: &Path, line: &str) -> Ended {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_dino-vmf"));
+    let mut folders = vec![program.parent().unwrap().to_owned()];
+    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).current_dir(home).env("PATH", env::join_paths(folders).unwrap());
+    shell.env("NO_COLOR", "1").output().unwrap().into()
+}
+
+#[test]
+fn every_command_line_of_the_readme_works_on_a_small_folder() {
+    let home = Tiny::new();
+    write_photos(home.folder.path());
+    let mut ran = 0;
+    for line in command_lines() {
+        if OF_CI.contains(&line.as_str()) {
+            continue;
+        }
+        // `presets NAME` in a comment is no command line; what is one starts with a program.
+        assert!(line.starts_with("dino-vmf "), "who runs `{line}`?");
+        println!("$ {line}");
+        shell(home.folder.path(), &line).code(0);
+        ran += 1;
+    }
+    assert!(ran >= 8, "only {ran} command lines were found in the README");
+    for made in ["crops.png", "runs/photos/config.toml", "mixture.html"] {
+        assert!(home.path(made).is_file(), "{made}");
+    }
+}
+
+#[test]
+fn ci_runs_the_lines_that_are_left_to_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run");
+    let script = fs::read_to_string(script).unwrap();
+    let lines = command_lines();
+    for line in OF_CI {
+        assert!(lines.iter().any(|found| found == line), "`{line}` is not in the README");
+        assert!(script.lines().any(|found| found.starts_with(line)), "`{line}` is not in .ci/run");
+    }
+}

@@ -1,0 +1,111 @@
+//! What makes a run this run, and what may change while it lasts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+use toml::Table;
+
+use super::{Config, layers};
+
+/// Keys that earlier versions left out of a fingerprint.
+const LEFT_OUT_BEFORE: [&str; 6] = [
+    "run.threads",
+    "run.workers",
+    "run.out",
+    "run.diagnose_every_steps",
+    "run.on_collapse",
+    "run.recompute",
+];
+
+/// Whether `key` may differ when a run goes on: it does not change the weights that training ends with.
+///
+/// These are all keys of `[run]` but `run.device`, all of `[eval]`, and `data.source`, whose images are
+/// compared by themselves.
+fn may_change(key: &str) -> bool {
+    let run = key.starts_with("run.") && key != "run.device";
+    run || key.starts_with("eval.") || key == "data.source"
+}
+
+impl Config {
+    /// Whether `other` describes the same run: all keys that change results are equal.
+    ///
+    /// # Errors
+    /// The first key that differs, in alphabetical order.
+    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
+        compare(&self.settings(), &other.settings())
+    }
+
+    /// All keys and values that may not change while a run lasts.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let pairs = layers::flatten(self.to_table()).into_iter();
+        let fixed = pairs.filter(|(key, _)| !may_change(key));
+        fixed.map(|(key, value)| (key, value.to_string())).collect()
+    }
+
+    /// SHA-256, in hexadecimal, of all that makes a run this run; see [`Config::same_run`].
+    pub fn fingerprint(&self) -> String {
+        hash(self.settings())
+    }
+}
+
+/// The fingerprint that earlier versions gave to the text of a `config.toml`: of every key in it but a
+/// few. Nothing if the text is no TOML.
+pub(crate) fn earlier_fingerprint(text: &str) -> Option<String> {
+    let table: Table = toml::from_str(text).ok()?;
+    let mut pairs: Vec<_> = layers::flatten(table)
+        .into_iter()
+        .filter(|(key, _)| !LEFT_OUT_BEFORE.contains(&key.as_str()))
+        .map(|(key, value)| (key, value.to_string()))
+        .collect();
+    pairs.sort_unstable();
+    Some(hash(pairs))
+}
+
+fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String {
+    let mut hash = Sha256::new();
+    for (key, value) in pairs {
+        hash.update(format!("{key} = {value}\n"));
+    }
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Compares two sets of settings. A key that one of them lacks has its default: the version that wrote
+/// it did not know the key.
+///
+/// # Errors
+/// The first key that differs, in alphabetical order.
+pub(crate) fn compare(
+    ours: &BTreeMap<String, String>,
+    theirs: &BTreeMap<String, String>,
+) -> Result<(), Difference> {
+    let defaults = Config::default().settings();
+    let value = |settings: &BTreeMap<String, String>, key: &str| {
+        let found = settings.get(key).or_else(|| defaults.get(key));
+        found.map_or_else(|| "none".to_owned(), Clone::clone)
+    };
+    let mut keys: Vec<_> = ours.keys().chain(theirs.keys()).collect();
+    keys.sort_unstable();
+    for key in keys {
+        let (ours, theirs) = (value(ours, key), value(theirs, key));
+        if ours != theirs {
+            return Err(Difference { key: key.clone(), ours, theirs });
+        }
+    }
+    Ok(())
+}
+
+/// A key in which two configurations differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The key with its section.
+    pub key: String,
+    /// Its value in the configuration asked.
+    pub ours: String,
+    /// Its value in the other one.
+    pub theirs: String,
+}

@@ -1,0 +1,135 @@
+//! What to type when something went wrong, and whose fault it was.
+
+use std::path::Path;
+
+use super::Error;
+
+impl Error {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { nearest, .. } | Self::UnknownPreset { nearest, .. } => {
+                match (nearest, self) {
+                    (Some(name), _) => Some(format!("did you mean `{name}`?")),
+                    (None, Self::UnknownPreset { .. }) => {
+                        Some("`dino-vmf presets` lists them".to_owned())
+                    }
+                    (None, _) => None,
+                }
+            }
+            Self::SetSyntax { .. } => Some("for example `--set optim.lr=1e-3`".to_owned()),
+            Self::Exclusive { first, second, .. } => Some(format!("drop `{first}` or `{second}`")),
+            Self::WarmupTooLong { key, .. } => {
+                Some(format!("train longer, or give a smaller `--set {key}=…`"))
+            }
+            Self::TooFewImages { images, .. } => {
+                Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
+            }
+            Self::TooLittleMemory { advice, .. } => {
+                let advice =
+                    advice.as_deref().unwrap_or("choose a smaller network or fewer prototypes");
+                Some(format!("{advice}; `DINO_VMF_MEMORY=off` starts it all the same"))
+            }
+            Self::RunUsed { .. } => {
+                Some("add `--resume` to go on, or choose another `--out`".to_owned())
+            }
+            Self::NoRun { .. } => Some("choose an empty or a new folder for `--out`".to_owned()),
+            Self::RunLocked { .. } => {
+                Some("wait for that process, or choose another `--out`".to_owned())
+            }
+            Self::OtherConfig { key, saved, .. } => {
+                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts anew"))
+            }
+            Self::Checkpoint(error) => error.hint(),
+            Self::Diverged { .. } => Some(
+                "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
+                    .to_owned(),
+            ),
+            Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
+                format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
+            }),
+            Self::NoPatches { .. } => {
+                Some("leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture".to_owned())
+            }
+            Self::OtherRun { .. } => Some(
+                "bring back the `config.toml` that the run was started with, or the run's own \
+                 checkpoints; other settings are another run, with another `--out`"
+                    .to_owned(),
+            ),
+            Self::OtherImages { .. } => Some(
+                "bring the images back or name their new place with `--data`; \
+                 `--allow-data-change` goes on with other images and writes that down"
+                    .to_owned(),
+            ),
+            Self::CheckpointsGone { .. } => Some(
+                "bring the folder `checkpoints` back, or start again with another `--out`".to_owned(),
+            ),
+            Self::NoRunToResume { other, .. } => Some(match other {
+                Some(run) => format!("`--resume {}` goes on with the newest run there", run.display()),
+                None => "leave out `--resume` to start a run, or name the run's folder: `--resume DIR`"
+                    .to_owned(),
+            }),
+            Self::FolderGone { saved, .. } => saved.ancestors().nth(2).map(|run| {
+                format!("`--resume {}` goes on; earlier metrics are in the other folder", run.display())
+            }),
+            Self::NotFinite { .. } => Some(
+                "try a lower `--set optim.lr=…` or `--set optim.clip_grad=0.3`, with another `--out`"
+                    .to_owned(),
+            ),
+            Self::Left { error, run, step, saved, unsaved } => {
+                let ours = left_hint(run, *step, *saved, unsaved.as_deref());
+                Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
+            }
+            Self::NoLabels { .. }
+            | Self::EvalImage { .. }
+            | Self::NonFiniteFeatures { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::Recipe(_)
+            | Self::Data(_) => None,
+            Self::WrongType { .. }
+            | Self::BadValue { .. }
+            | Self::Syntax { .. }
+            | Self::NoConfig { .. }
+            | Self::Io { .. } => None,
+        }
+    }
+
+    /// Whether the command line or the configuration is at fault (exit code 2), not the world (1).
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey { .. }
+                | Self::WrongType { .. }
+                | Self::BadValue { .. }
+                | Self::Syntax { .. }
+                | Self::NoConfig { .. }
+                | Self::SetSyntax { .. }
+                | Self::Exclusive { .. }
+                | Self::UnknownPreset { .. }
+                | Self::WarmupTooLong { .. }
+                | Self::TooLittleMemory { .. }
+                | Self::RunUsed { .. }
+                | Self::NoRun { .. }
+                | Self::NoRunToResume { .. }
+                | Self::OtherConfig { .. }
+                | Self::OtherImages { .. }
+                | Self::Recipe(_)
+        )
+    }
+}
+
+/// What of a run is on disk, and how it goes on.
+fn left_hint(run: &Path, step: u64, saved: Option<u64>, unsaved: Option<&str>) -> String {
+    let run = run.display();
+    let reason = unsaved.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    match saved {
+        Some(saved) if saved == step => {
+            format!("the run is saved after step {step}; `--resume {run}` goes on")
+        }
+        Some(saved) => format!(
+            "step {step} could not be saved{reason}; the newest checkpoint is that of step {saved}, from \
+             which `--resume {run}` goes on"
+        ),
+        None => format!("step {step} could not be saved{reason}, and there is no checkpoint"),
+    }
+}

@@ -1,0 +1,307 @@
+//! How much memory a run needs, estimated from its settings before anything is allocated.
+//!
+//! | part | bytes |
+//! | --- | --- |
+//! | weights | 4 for each parameter of student, teacher, gradient and both moments of AdamW |
+//! | activations | what the student keeps of a micro-batch for the backward pass, and what a step works on beside it |
+//! | images | the crops of the batch in use and of those that are made ahead |
+//! | evaluation | features, or raw pixels, of all images of k-NN |
+//!
+//! `tests/memory.rs` compares activations with what a step takes. Decoding large photographs needs
+//! more, for each worker one image at a time; that is not known before they are read.
+
+mod activations;
+mod machine;
+
+use std::fmt;
+
+use multicrop::loader::LoaderConfig;
+
+use crate::config::{Centering, Config, Recompute};
+use crate::error::{Error, Result};
+use crate::model::Network;
+
+pub use machine::{OVERRIDE, available};
+
+/// The program itself, its threads' stacks, tables of names.
+const PROGRAM: f64 = 40.0 * MIB;
+/// Memory of tensors comes in size classes and is kept for reuse: so much more than is asked for.
+const POOL: f64 = 1.08;
+const F32: f64 = 4.0;
+const MIB: f64 = 1_048_576.0;
+const GIB: f64 = 1024.0 * MIB;
+
+/// Bytes that a run needs at most, by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Both networks, gradients, moments.
+    pub weights: f64,
+    /// What a step keeps and works on.
+    pub activations: f64,
+    /// Crops of all batches in memory.
+    pub images: f64,
+    /// Features of the images of k-NN, and the forward pass that makes them.
+    pub evaluation: f64,
+    /// All of it at the moment when most is needed, with the program itself.
+    pub total: f64,
+}
+
+/// The images that k-NN looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Images of both sets.
+    pub images: usize,
+    /// Side of what the network sees of them, in pixels.
+    pub side: usize,
+}
+
+impl Estimate {
+    /// What training with these settings and so many threads needs.
+    pub fn of_training(config: &Config, threads: usize, evaluated: Option<Evaluated>) -> Self {
+        let parameters = parameters(config);
+        let weights = POOL * 5.0 * F32 * parameters;
+        let activations = POOL * activations::of_step(config, threads);
+        let images = images(config, threads);
+        let features = evaluated.map_or(0.0, |evaluated| {
+            features(config, evaluated, pixels_of(config, evaluated.side))
+        });
+        let forward = evaluated.map_or(0.0, |evaluated| {
+            POOL * (activations::of_evaluation(config, evaluated.side) + F32 * parameters)
+        });
+        // Going on from a checkpoint holds the file, of four buffers, beside the weights.
+        let restoring = 4.0 * F32 * parameters;
+        let loading =
+            if config.eval.every_epochs > 0 { images + features } else { images.max(features) };
+        let working = activations.max(forward) + loading;
+        Self {
+            weights,
+            activations,
+            images,
+            evaluation: features + forward,
+            total: PROGRAM + weights + working.max(restoring),
+        }
+    }
+
+    /// What `bench step` needs, with `batches` batches of crops in memory.
+    pub fn of_steps(config: &Config, threads: usize, batches: usize) -> Self {
+        let whole = Self::of_training(config, threads, None);
+        let images = batches as f64 * batch(config);
+        let total = PROGRAM + whole.weights + whole.activations + images;
+        Self { images, total, ..whole }
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "weights and optimizer {}, activations {}, crops {}",
+            Bytes(self.weights),
+            Bytes(self.activations),
+            Bytes(self.images)
+        )?;
+        if self.evaluation > 0.0 {
+            write!(f, ", k-NN {}", Bytes(self.evaluation))?;
+        }
+        Ok(())
+    }
+}
+
+/// An amount of memory for people: two digits, MiB or GiB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bytes(pub f64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes < 0.95 * GIB => write!(f, "{:.0} MiB", bytes / MIB),
+            bytes if bytes < 9.95 * GIB => write!(f, "{:.1} GiB", bytes / GIB),
+            bytes => write!(f, "{:.0} GiB", bytes / GIB),
+        }
+    }
+}
+
+/// Refuses a run that needs more memory than the machine has.
+///
+/// # Errors
+/// [`Error::TooLittleMemory`], with settings that fit, if any do.
+pub fn require(config: &Config, threads: usize, evaluated: Option<Evaluated>) -> Result<()> {
+    let Some(available) = available() else { return Ok(()) };
+    check(config, available as f64, &|config| Estimate::of_training(config, threads, evaluated))
+}
+
+/// The same for `bench step`.
+///
+/// # Errors
+/// As [`require`].
+pub fn require_steps(config: &Config, threads: usize, batches: usize) -> Result<()> {
+    let Some(available) = available() else { return Ok(()) };
+    check(config, available as f64, &|config| Estimate::of_steps(config, threads, batches))
+}
+
+/// Refuses an evaluation that needs more memory than the machine has; `pixels` says whether raw pixels
+/// are features, too.
+///
+/// # Errors
+/// [`Error::TooLittleMemory`].
+pub fn require_evaluation(config: &Config, evaluated: Evaluated, pixels: bool) -> Result<()> {
+    let width = if pixels { pixels_of(config, evaluated.side) } else { 0.0 };
+    let features = features(config, evaluated, width);
+    let forward = POOL * activations::of_evaluation(config, evaluated.side);
+    let Evaluated { images, side } = evaluated;
+    let what = format!("looking at {images} images of {side} x {side} pixels");
+    // The checkpoint's file, both networks and the one before training.
+    let weights = (4.0 + 3.0 * POOL) * F32 * parameters(config);
+    let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
+    require_bytes(what, weights + features + forward, advice)
+}
+
+/// Refuses batches of crops that need more memory than the machine has.
+///
+/// # Errors
+/// [`Error::TooLittleMemory`].
+pub fn require_crops(config: &Config, batch_size: usize, batches: usize) -> Result<()> {
+    let config = &{
+        let mut config = config.clone();
+        config.optim.batch_size = batch_size;
+        config
+    };
+    let what = format!("{batches} batches of the crops of {batch_size} images");
+    require_bytes(what, batches as f64 * batch(config), "try fewer images, or smaller crops")
+}
+
+/// Refuses what needs so many bytes if the machine has less.
+///
+/// # Errors
+/// [`Error::TooLittleMemory`].
+pub fn require_bytes(what: String, bytes: f64, advice: &str) -> Result<()> {
+    match available() {
+        Some(has) if PROGRAM + bytes > has as f64 => Err(Error::TooLittleMemory {
+            what,
+            needs: Bytes(PROGRAM + bytes).to_string(),
+            parts: None,
+            has: Bytes(has as f64).to_string(),
+            advice: Some(advice.to_owned()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check(config: &Config, available: f64, estimate: &dyn Fn(&Config) -> Estimate) -> Result<()> {
+    let needed = estimate(config);
+    if needed.total <= available {
+        return Ok(());
+    }
+    let (what, needs, has) =
+        (describe(config), Bytes(needed.total).to_string(), Bytes(available).to_string());
+    let raw = "try `--set eval.max_train=1000 --set eval.max_test=500`: k-NN of raw pixels holds all of them";
+    let advice = advise(config, available, estimate)
+        .or_else(|| (needed.evaluation > needed.total / 2.0).then(|| raw.to_owned()));
+    Err(Error::TooLittleMemory { what, needs, parts: Some(needed.to_string()), has, advice })
+}
+
+/// The network and the batch in a few words.
+fn describe(config: &Config) -> String {
+    let (model, optim) = (&config.model, &config.optim);
+    let parts = match optim.accumulate {
+        1 => String::new(),
+        parts => format!(" in {parts} parts"),
+    };
+    format!(
+        "a network of {} blocks of width {} with {} prototypes and batches of {}{parts}",
+        model.depth, model.embed_dim, model.prototypes, optim.batch_size
+    )
+}
+
+/// Settings that fit: first those that compute the same, then a smaller batch.
+fn advise(
+    config: &Config,
+    available: f64,
+    estimate: &dyn Fn(&Config) -> Estimate,
+) -> Option<String> {
+    let batch = config.optim.batch_size;
+    let halves = std::iter::successors(Some(batch), |batch| Some(batch / 2));
+    for batch_size in halves.take_while(|batch| *batch >= 1) {
+        for recompute in [config.run.recompute, Recompute::Light, Recompute::Blocks] {
+            let fits = parts(config, batch_size).find_map(|accumulate| {
+                let mut smaller = config.clone();
+                (smaller.optim.batch_size, smaller.optim.accumulate) = (batch_size, accumulate);
+                smaller.run.recompute = recompute;
+                let needed = estimate(&smaller).total;
+                (needed <= available).then_some((smaller, needed))
+            });
+            if let Some((smaller, needed)) = fits {
+                let sets = differences(config, &smaller).join(" ");
+                let same = if batch_size == batch {
+                    "the batch stays the same"
+                } else {
+                    "a smaller batch, which is another recipe"
+                };
+                return Some(format!("try `{sets}`, which needs {} ({same})", Bytes(needed)));
+            }
+        }
+    }
+    None
+}
+
+/// Numbers of parts that a batch can be cut into, the smallest first.
+fn parts(config: &Config, batch_size: usize) -> impl Iterator<Item = usize> + use<> {
+    // Sinkhorn balances a whole batch, which then cannot be cut.
+    let whole = config.objective.centering == Centering::Sinkhorn;
+    let least = if whole { 1 } else { config.optim.accumulate.min(batch_size) };
+    let most = if whole { 1 } else { batch_size };
+    (least..=most).filter(move |parts| batch_size.is_multiple_of(*parts))
+}
+
+/// The `--set`s that make one configuration the other.
+fn differences(from: &Config, to: &Config) -> Vec<String> {
+    let mut sets = Vec::new();
+    if from.optim.batch_size != to.optim.batch_size {
+        sets.push(format!("--set optim.batch_size={}", to.optim.batch_size));
+    }
+    if from.optim.accumulate != to.optim.accumulate {
+        sets.push(format!("--set optim.accumulate={}", to.optim.accumulate));
+    }
+    if from.run.recompute != to.run.recompute {
+        let name = if to.run.recompute == Recompute::Light { "light" } else { "blocks" };
+        sets.push(format!("--recompute {name}"));
+    }
+    sets
+}
+
+fn parameters(config: &Config) -> f64 {
+    let (vit, head) = config.shapes();
+    Network::new(&vit, &head).table().len() as f64
+}
+
+/// Bytes of the crops of one batch.
+fn batch(config: &Config) -> f64 {
+    let data = &config.data;
+    let pixels = |count: usize, size: usize| count as f64 * (size as f64).powi(2);
+    let one = pixels(2, data.global_size) + pixels(data.local_crops, data.local_size);
+    F32 * data.channels as f64 * one * config.optim.batch_size as f64
+}
+
+/// Bytes of all crops in memory: the batch in use, those that are made ahead, and the parts of the
+/// one in use.
+fn images(config: &Config, threads: usize) -> f64 {
+    let workers = if config.run.workers == 0 { threads } else { config.run.workers };
+    let ahead = LoaderConfig::default().prefetch + workers.div_ceil(config.optim.batch_size.max(1));
+    let copy = usize::from(config.optim.accumulate > 1);
+    (1 + ahead + copy) as f64 * batch(config)
+}
+
+/// Bytes of the features of all images, and of one batch of these: the network's, or wider ones.
+fn features(config: &Config, evaluated: Evaluated, width: f64) -> f64 {
+    let pixels = pixels_of(config, evaluated.side);
+    let width = width.max(config.model.embed_dim as f64);
+    F32 * (width * evaluated.images as f64 + pixels * config.eval.batch_size as f64)
+}
+
+/// Values of what the network sees of an image.
+fn pixels_of(config: &Config, side: usize) -> f64 {
+    config.data.channels as f64 * (side as f64).powi(2)
+}
+
+#[cfg(test)]
+mod tests;

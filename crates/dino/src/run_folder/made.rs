@@ -1,0 +1,54 @@
+//! Files and folders that a new run has made, so that a refused one can remove them again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, io_error};
+
+/// What was not there before, in the order in which it was made.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Makes a folder and those above it.
+    pub(super) fn folder(&mut self, path: &Path) -> Result<()> {
+        let missing = path.ancestors().take_while(|folder| {
+            !folder.as_os_str().is_empty() && matches!(folder.try_exists(), Ok(false))
+        });
+        let missing: Vec<_> = missing.map(Path::to_owned).collect();
+        let made = fs::create_dir_all(path).map_err(io_error("create", path));
+        self.folders.extend(missing.into_iter().rev());
+        made.inspect_err(|_| self.remove())
+    }
+
+    /// Notes a folder that has been made.
+    pub(super) fn made_folder(&mut self, path: &Path) {
+        self.folders.push(path.to_owned());
+    }
+
+    /// Notes a file that is about to be made, if it is not there yet.
+    pub(super) fn file_unless_there(&mut self, path: &Path) {
+        if matches!(path.try_exists(), Ok(false)) {
+            self.file(path);
+        }
+    }
+
+    /// Notes a file that is made.
+    pub(super) fn file(&mut self, path: &Path) {
+        self.files.push(path.to_owned());
+    }
+
+    /// Removes the files, then the folders in which nothing else lies. What cannot be removed stays: the
+    /// error that led here is the one to report.
+    pub(super) fn remove(&mut self) {
+        for file in self.files.drain(..) {
+            drop(fs::remove_file(file));
+        }
+        for folder in self.folders.drain(..).rev() {
+            drop(fs::remove_dir(folder));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Setting a run up: everything that can be refused is, before its folder is made or changed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use engine::Params;
+use multicrop::Dataset;
+use multicrop::loader::{Loader, LoaderConfig};
+use serde_json::json;
+
+use super::super::events::{Event, Started};
+use super::super::pace::Pace;
+use super::super::saved;
+use super::super::step::Step;
+use super::watch::Watch;
+use super::{Request, Run};
+use crate::config::{Config, Horizon};
+use crate::error::{Error, Result};
+use crate::eval::features::KnnData;
+use crate::memory;
+use crate::metrics::{JsonLines, Metrics};
+use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
+use crate::schedule::Schedules;
+
+/// What is known of a run before its folder is touched.
+struct Opened {
+    config: Config,
+    horizon: Horizon,
+    dataset: Arc<dyn Dataset>,
+    images: Images,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn open(
+        request: Request,
+        stop: &'a AtomicBool,
+        report: &mut dyn FnMut(Event),
+    ) -> Result<Self> {
+        let Request { mut config, name, resume, allow_data_change } = request;
+        let dataset = config.data.open(&config.locate("data.source", &config.data.source))?;
+        let (horizon, warnings) = config.fit(dataset.len())?;
+        let slow = config.model.precision.warning();
+        let notes = multicrop::dataset::notes(dataset.as_ref());
+        for warning in notes.into_iter().chain(warnings).chain(config.idle_keys()).chain(slow) {
+            report(Event::Warning(warning));
+        }
+        config.data.recipe().validate()?;
+        let images = Images::of(dataset.as_ref());
+        let opened = Opened { config, horizon, dataset, images };
+        let knn = open_evaluation(&opened.config, resume, report)?;
+        let evaluated = knn.as_ref().map(KnnData::size);
+        memory::require(&opened.config, rayon::current_num_threads(), evaluated)?;
+        let resumed = opened.folder(&name, resume, allow_data_change)?;
+        resumed.warnings.iter().for_each(|text| report(Event::Warning(text.clone())));
+        let data_change = resumed.data_change.clone();
+        let mut run = opened.set_up(resumed, knn, stop)?;
+        report(Event::Started(run.started()));
+        if let Some(difference) = data_change {
+            run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
+        }
+        Ok(run)
+    }
+
+    fn started(&self) -> Started {
+        Started {
+            run: self.folder.path().to_owned(),
+            step: self.state.step,
+            total_steps: self.horizon().total_steps,
+            steps_per_epoch: self.horizon().steps_per_epoch,
+            data: self.dataset.describe(),
+            images: self.dataset.len(),
+            parameters: self.step.network.table().len(),
+            crops: self.config().data.crops(),
+            threads: rayon::current_num_threads(),
+        }
+    }
+
+    pub(super) fn loader(&self, first: u64, last: u64) -> Result<Loader> {
+        let config = self.config();
+        let workers = match config.run.workers {
+            0 => rayon::current_num_threads(),
+            workers => workers,
+        };
+        let settings = LoaderConfig {
+            batch_size: config.optim.batch_size,
+            workers,
+            seed: config.seed,
+            strict: config.data.strict,
+            decode: config.data.decode_options(),
+            ..LoaderConfig::default()
+        };
+        let recipe = config.data.recipe();
+        Ok(Loader::start(self.dataset.clone(), Arc::new(recipe), settings, first, last)?)
+    }
+
+    /// Writes down that a run goes on with other images, in its metrics and in its newest checkpoint.
+    fn note_data_change(&mut self, difference: &str, report: &mut dyn FnMut(Event)) -> Result<()> {
+        let change = json!({ "data_change": { "images": self.images, "difference": difference } });
+        self.metrics.write(self.state.step, &change)?;
+        report(Event::Warning(format!("the run goes on with other images: {difference}")));
+        self.save(report).map(drop)
+    }
+}
+
+impl Opened {
+    /// The run's folder, and what it holds if the run goes on.
+    fn folder(&self, preset: &str, resume: bool, allow_data_change: bool) -> Result<Resumed> {
+        let Self { config, horizon, dataset, images } = self;
+        let out = config.run.out.as_ref().map(PathBuf::from);
+        if resume {
+            let path = out.or_else(|| RunFolder::latest(preset)).ok_or_else(|| {
+                let other = RunFolder::latest_of_all();
+                Error::NoRunToResume { preset: preset.to_owned(), other }
+            })?;
+            let (horizon, dataset) = (*horizon, dataset.as_ref());
+            let wanted = Wanted { config, horizon, dataset, images, allow_data_change };
+            return RunFolder::resume(&path, &wanted);
+        }
+        let folder = RunFolder::create(out.as_deref(), preset, config)?;
+        Ok(Resumed { folder, loaded: None, data_change: None, warnings: Vec::new() })
+    }
+
+    fn set_up<'a>(
+        self,
+        resumed: Resumed,
+        knn: Option<KnnData>,
+        stop: &'a AtomicBool,
+    ) -> Result<Run<'a>> {
+        let Resumed { mut folder, loaded, .. } = resumed;
+        let step = Step::new(self.config);
+        let state = match &loaded {
+            Some(loaded) => saved::restore(&step, loaded)?,
+            None => step.initial_state(),
+        };
+        let opened = open_files(&mut folder, state.step);
+        let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
+        let schedules = Schedules::new(&step.config, self.horizon);
+        Ok(Run {
+            stop,
+            grads: Params::zeros(step.network.table().clone()),
+            watch: Watch::new(&step, &state, &schedules),
+            schedules,
+            metrics,
+            bad: quarantine.texts("name")?.into_iter().collect::<BTreeSet<_>>(),
+            quarantine,
+            pace: Pace::new(step.config.optim.batch_size),
+            saved: loaded.map(|loaded| loaded.state.step),
+            skipped: 0,
+            images: self.images,
+            dataset: self.dataset,
+            step,
+            state,
+            folder,
+            knn,
+        })
+    }
+}
+
+fn open_files(folder: &mut RunFolder, step: u64) -> Result<(Metrics, JsonLines)> {
+    Ok((folder.metrics(step)?, folder.quarantine()?))
+}
+
+/// Opens the labelled images. A run that goes on does so without them, if they are gone.
+fn open_evaluation(
+    config: &Config,
+    resume: bool,
+    report: &mut dyn FnMut(Event),
+) -> Result<Option<KnnData>> {
+    let data = match KnnData::open(config) {
+        Err(error) if resume => {
+            let text = format!("the run goes on without k-NN: {error}");
+            report(Event::Warning(text));
+            return Ok(None);
+        }
+        data => data?,
+    };
+    let sentences = |data: &KnnData| [data.warnings(), data.left_out()].concat();
+    for text in data.iter().flat_map(sentences) {
+        report(Event::Warning(text));
+    }
+    Ok(data)
+}

@@ -1,0 +1,262 @@
+//! What the directory of a TIFF says about its pixels and about where they stand.
+
+use super::chunk::{self, check_compression, has_predictor};
+use super::directory::Directory;
+use super::fax::Coding;
+use super::{damaged, unsupported};
+use crate::error::SampleError;
+
+/// Tags.
+const WIDTH: u16 = 256;
+const HEIGHT: u16 = 257;
+const BITS: u16 = 258;
+const COMPRESSION: u16 = 259;
+const PHOTOMETRIC: u16 = 262;
+const FILL_ORDER: u16 = 266;
+const STRIP_OFFSETS: u16 = 273;
+const SAMPLES: u16 = 277;
+const ROWS_PER_STRIP: u16 = 278;
+const STRIP_LENGTHS: u16 = 279;
+const PLANES: u16 = 284;
+const GROUP_3_OPTIONS: u16 = 292;
+const PREDICTOR: u16 = 317;
+const TILE_WIDTH: u16 = 322;
+const TILE_HEIGHT: u16 = 323;
+const TILE_OFFSETS: u16 = 324;
+const TILE_LENGTHS: u16 = 325;
+const EXTRA_SAMPLES: u16 = 338;
+const SAMPLE_FORMAT: u16 = 339;
+const SUBSAMPLING: u16 = 530;
+
+/// What the samples of a pixel are, the extra ones left aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Color {
+    WhiteIsZero,
+    BlackIsZero,
+    Rgb,
+    Palette,
+    Cmyk,
+    YCbCr,
+}
+
+impl Color {
+    /// Samples of a pixel without extra ones.
+    pub(super) fn samples(self) -> usize {
+        match self {
+            Self::WhiteIsZero | Self::BlackIsZero | Self::Palette => 1,
+            Self::Rgb | Self::YCbCr => 3,
+            Self::Cmyk => 4,
+        }
+    }
+}
+
+/// The layout of the first page.
+pub(super) struct Page {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) color: Color,
+    /// Bits of a sample: 1, 2, 4, 8 or 16.
+    pub(super) bits: usize,
+    /// Samples of a pixel, extra ones included.
+    pub(super) samples: usize,
+    /// What the extra samples are; empty if the file does not say.
+    pub(super) extra: Vec<u64>,
+    pub(super) big_endian: bool,
+    pub(super) compression: u64,
+    /// 1, or 2 for differences along a row.
+    pub(super) predictor: u64,
+    pub(super) reversed_bits: bool,
+    /// Whether each sample has chunks of its own.
+    pub(super) planes: bool,
+    two_dimensional_fax: bool,
+    /// Size of a strip or tile in pixels.
+    pub(super) chunk_width: usize,
+    pub(super) chunk_height: usize,
+    pub(super) tiled: bool,
+    /// Where chunks start; they go from left to right, down, then to the next plane.
+    offsets: Vec<u64>,
+    /// Bytes of the chunks, empty if unknown.
+    lengths: Vec<u64>,
+    /// Pixels that share a chroma sample, across and down.
+    pub(super) subsampling: (usize, usize),
+}
+
+impl Page {
+    pub(super) fn read(directory: &Directory<'_>) -> Result<Self, SampleError> {
+        let number = |tag| directory.number(tag);
+        let compression = number(COMPRESSION).unwrap_or(chunk::NONE);
+        check_compression(compression)?;
+        let [width, height] = [WIDTH, HEIGHT].map(|tag| size(number(tag)));
+        let (width, height) = (width?, height?);
+        let samples = number(SAMPLES).unwrap_or(1) as usize;
+        let color = color(number(PHOTOMETRIC).unwrap_or(0), samples)?;
+        let tiled = number(TILE_WIDTH).is_some();
+        let (chunk_width, chunk_height) = if tiled {
+            (size(number(TILE_WIDTH))?, size(number(TILE_HEIGHT))?)
+        } else {
+            let rows = number(ROWS_PER_STRIP).unwrap_or(u64::from(u32::MAX));
+            (width, size(Some(rows.min(height as u64)))?)
+        };
+        let subsampling = directory.numbers(SUBSAMPLING).unwrap_or_default();
+        let page = Self {
+            width,
+            height,
+            color,
+            bits: bits(directory, samples)?,
+            samples,
+            extra: directory.numbers(EXTRA_SAMPLES).unwrap_or_default(),
+            big_endian: directory.big_endian,
+            compression,
+            predictor: number(PREDICTOR).filter(|_| has_predictor(compression)).unwrap_or(1),
+            reversed_bits: number(FILL_ORDER) == Some(2),
+            planes: number(PLANES) == Some(2) && samples > 1,
+            two_dimensional_fax: number(GROUP_3_OPTIONS).is_some_and(|options| options & 1 == 1),
+            chunk_width,
+            chunk_height,
+            tiled,
+            offsets: first(directory, [TILE_OFFSETS, STRIP_OFFSETS])
+                .ok_or_else(|| damaged("it does not say where its pixels stand"))?,
+            lengths: first(directory, [TILE_LENGTHS, STRIP_LENGTHS]).unwrap_or_default(),
+            subsampling: match subsampling[..] {
+                [across, down, ..] => (across as usize, down as usize),
+                _ => (2, 2),
+            },
+        };
+        page.check(directory)?;
+        Ok(page)
+    }
+
+    fn check(&self, directory: &Directory<'_>) -> Result<(), SampleError> {
+        if self.samples < self.color.samples() {
+            return Err(damaged(format!("{} samples for a color", self.samples)));
+        }
+        let formats = directory.numbers(SAMPLE_FORMAT).unwrap_or_default();
+        if formats.iter().any(|&format| format != 1) {
+            return Err(unsupported("TIFF with signed or floating-point samples"));
+        }
+        let few_bits = self.bits < 8;
+        if few_bits && (self.samples > 1 || self.predictor == 2) {
+            return Err(unsupported(format!(
+                "TIFF with {} samples of {} bits",
+                self.samples, self.bits
+            )));
+        }
+        if !matches!(self.predictor, 1 | 2) {
+            return Err(unsupported(format!("TIFF with predictor {}", self.predictor)));
+        }
+        if matches!(self.color, Color::Palette | Color::YCbCr) && self.bits == 16 {
+            return Err(unsupported("TIFF with palette or YCbCr of 16 bits"));
+        }
+        if self.offsets.len() < self.chunks() {
+            return Err(damaged(format!(
+                "{} strips or tiles where {} are needed",
+                self.offsets.len(),
+                self.chunks()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Chunks in a row of them.
+    pub(super) fn across(&self) -> usize {
+        self.width.div_ceil(self.chunk_width)
+    }
+
+    /// Chunks of a plane, or of all samples if they are together.
+    pub(super) fn in_plane(&self) -> usize {
+        self.across() * self.height.div_ceil(self.chunk_height)
+    }
+
+    fn chunks(&self) -> usize {
+        self.in_plane() * if self.planes { self.samples } else { 1 }
+    }
+
+    /// Samples of a pixel that stand together.
+    pub(super) fn samples_in_chunk(&self) -> usize {
+        if self.planes { 1 } else { self.samples }
+    }
+
+    /// Bytes of a row of a chunk.
+    pub(super) fn row_len(&self) -> usize {
+        (self.chunk_width * self.samples_in_chunk() * self.bits).div_ceil(8)
+    }
+
+    /// Rows of chunk `index` of a plane that are read: a strip ends with the image, a tile does not.
+    pub(super) fn rows(&self, index: usize) -> usize {
+        let top = index / self.across() * self.chunk_height;
+        // of what is not compressed, rows below the image may be missing
+        let whole = self.tiled && self.compression != chunk::NONE;
+        if whole { self.chunk_height } else { self.chunk_height.min(self.height - top) }
+    }
+
+    /// The compressed bytes of a chunk.
+    pub(super) fn raw<'a>(&self, bytes: &'a [u8], index: usize) -> Result<&'a [u8], SampleError> {
+        let outside = || damaged("a strip or tile lies outside of the file");
+        let offset = usize::try_from(self.offsets[index]).map_err(|_| outside())?;
+        let from = bytes.get(offset..).ok_or_else(outside)?;
+        // what is not compressed is as long as it must be, whatever the file says
+        let len =
+            self.lengths.get(index).filter(|&&len| len > 0 && self.compression != chunk::NONE);
+        match len {
+            Some(&len) => usize::try_from(len).ok().and_then(|len| from.get(..len)),
+            None => Some(from),
+        }
+        .ok_or_else(outside)
+    }
+
+    pub(super) fn fax_coding(&self) -> Coding {
+        match (self.compression, self.two_dimensional_fax) {
+            (chunk::FAX_RLE, _) => Coding::Rle,
+            (chunk::FAX_3, false) => Coding::Group3,
+            (chunk::FAX_3, true) => Coding::Group3TwoDimensional,
+            _ => Coding::Group4,
+        }
+    }
+}
+
+fn first(directory: &Directory<'_>, tags: [u16; 2]) -> Option<Vec<u64>> {
+    tags.into_iter().find_map(|tag| directory.numbers(tag))
+}
+
+fn size(number: Option<u64>) -> Result<usize, SampleError> {
+    let size = number.and_then(|size| u32::try_from(size).ok()).filter(|&size| size > 0);
+    size.map(|size| size as usize).ok_or_else(|| damaged("a size is missing or out of range"))
+}
+
+fn color(photometric: u64, samples: usize) -> Result<Color, SampleError> {
+    let name = match photometric {
+        0 => return Ok(Color::WhiteIsZero),
+        1 => return Ok(Color::BlackIsZero),
+        2 => return Ok(Color::Rgb),
+        3 => return Ok(Color::Palette),
+        5 => return Ok(Color::Cmyk),
+        6 if samples == 1 => return Ok(Color::BlackIsZero),
+        6 => return Ok(Color::YCbCr),
+        4 => "a transparency mask",
+        8..=10 => "L*a*b* colors",
+        32803 => "a color filter array (camera raw)",
+        32844 | 32845 => "LogLuv colors",
+        34892 => "linear raw colors",
+        other => return Err(unsupported(format!("TIFF with photometric interpretation {other}"))),
+    };
+    Err(unsupported(format!("TIFF with {name}")))
+}
+
+/// Bits of a sample, the same for all samples of a pixel.
+fn bits(directory: &Directory<'_>, samples: usize) -> Result<usize, SampleError> {
+    let bits = directory.numbers(BITS).unwrap_or_else(|| vec![1]);
+    let bits = &bits[..bits.len().min(samples)];
+    let Some(&first) = bits.first() else {
+        return Err(damaged("a pixel has no samples"));
+    };
+    if bits.iter().any(|&bits| bits != first) {
+        return Err(unsupported("TIFF with samples of different widths"));
+    }
+    if bits.len() > 1 && bits.len() < samples {
+        return Err(damaged(format!("the widths of {} of {samples} samples", bits.len())));
+    }
+    match first {
+        1 | 2 | 4 | 8 | 16 => Ok(first as usize),
+        other => Err(unsupported(format!("TIFF with {other} bits per sample"))),
+    }
+}

@@ -1,0 +1,55 @@
+//! Calls into decoders of others, whose panics cost one image and not the run.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    /// How many guarded calls this thread is in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// True while this thread runs code whose panics are caught and reported as an error.
+///
+/// A panic hook asks this to stay silent: such a panic is no bug that ends the program.
+///
+/// ```
+/// std::panic::set_hook(Box::new(|info| {
+///     if !multicrop::guard::is_guarded() {
+///         eprintln!("{info}");
+///     }
+/// }));
+/// ```
+pub fn is_guarded() -> bool {
+    DEPTH.get() > 0
+}
+
+/// What `call` returns, or `None` if it panics. Nothing that `call` changes may be used after that.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    struct Inside;
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let _inside = Inside;
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_none_and_the_guard_ends_with_the_call() {
+        assert!(!is_guarded());
+        assert_eq!(guarded(is_guarded), Some(true));
+        assert_eq!(
+            guarded(|| guarded(|| 1).and_then(|_| is_guarded().then_some(2))),
+            Some(Some(2))
+        );
+        let empty: &[u8] = &[];
+        assert_eq!(guarded(|| empty[0]), None);
+        assert!(!is_guarded());
+    }
+}
