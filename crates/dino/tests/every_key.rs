@@ -146,6 +146,15 @@ const TABLE: &[Line] = &[
         Elsewhere("dino-vmf/tests/bad_input.rs", "another_device_is_refused"),
     ),
     ("run.out", "", &[], Elsewhere("dino/tests/every_key.rs", "run")),
+    (
+        "run.working_dir",
+        "",
+        &[],
+        Elsewhere(
+            "dino-vmf/tests/resume_compares.rs",
+            "a_run_goes_on_from_another_working_directory",
+        ),
+    ),
     ("run.checkpoint_every_epochs", "0", &[], Checkpoints),
     ("run.checkpoint_every_steps", "2", &[], Checkpoints),
     ("run.keep_every_epochs", "1", &[], Checkpoints),
@@ -464,9 +473,10 @@ fn every_number_has_limits() {
         let table: toml::Table = toml::from_str(&defaults).unwrap();
         let value = if section.is_empty() { table.get(name) } else { table[section].get(name) };
         // Options that are off by default are numbers too, but for these.
-        value.map_or(!matches!(key.as_str(), "eval.train" | "eval.test" | "run.out"), |value| {
-            value.is_integer() || value.is_float()
-        })
+        value.map_or(
+            !matches!(key.as_str(), "eval.train" | "eval.test" | "run.out" | "run.working_dir"),
+            |value| value.is_integer() || value.is_float(),
+        )
     };
     let keys = Config::keys();
     let mut count = 0;

@@ -23,6 +23,9 @@ const MAX_PIXELS_PER_BYTE: u64 = 8 * 64;
 /// Pixels for which memory is taken however few the data are.
 const FREE_PIXELS: u64 = 1 << 20;
 
+/// Bytes that Pillow reads at a time.
+const PILLOW_BLOCK: usize = 1 << 16;
+
 /// A JPEG file whose headers have been read.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
@@ -192,7 +195,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads what follows the pixels, up to the end of the image. The end itself may be missing.
+    ///
+    /// Pillow reads files in blocks and sees no more than the block in which the pixels end; a second
+    /// image further behind does no harm.
     fn check_trailer(&mut self) -> Result<(), Error> {
+        let end = self.source.pos.next_multiple_of(PILLOW_BLOCK);
+        self.source.data = self.source.data.get(..end).unwrap_or(self.source.data);
         match self.tables.next_scan(&mut self.source) {
             Ok(Some(_)) => Err(Error::damaged("the JPEG has a scan behind its last one")),
             Err(error) if error != Error::truncated() => Err(error),

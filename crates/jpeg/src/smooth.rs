@@ -120,7 +120,6 @@ fn neighbors(component: &Component, lines: [usize; 5], column: usize) -> [i64; 2
     let right = component.blocks.0 - 1;
     std::array::from_fn(|i| {
         let x = (column + i % 5).saturating_sub(2).min(right);
-        let x = if column < 2 && i % 5 + column < 2 { 0 } else { x };
         i64::from(block(component, lines[i / 5], x)[0])
     })
 }

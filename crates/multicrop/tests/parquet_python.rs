@@ -4,6 +4,7 @@
 //! Ignored where `$DINO_VMF_PYTHON`, or else `python3`, lacks pyarrow, `datasets` or Pillow.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::print_stdout, reason = "figures that a reader of the log wants")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -180,7 +180,8 @@ impl Layers {
             }
         }
         for (key, value, origin) in layer {
-            if value.as_str() == Some("none") {
+            // A folder may be called `none`, and a run without a source has nothing to train on.
+            if value.as_str() == Some("none") && key != "data.source" {
                 self.remove(&key);
             } else {
                 self.origins.keys.insert(key.clone(), origin);

@@ -52,6 +52,8 @@ pub struct Parquet {
     loaded: Slots<Images>,
     turns: Turns,
     window: usize,
+    /// True if rows hold the bytes of images; a path then may be no more than a name.
+    has_bytes: bool,
     labels: Labels,
     left_out: Vec<LeftOut>,
     parts: Vec<Part>,
@@ -97,6 +99,7 @@ impl Parquet {
             turns: Turns::default(),
             // two less than are held: workers and batches ahead are at both sides of a change
             window: slots - 2,
+            has_bytes: choice.has_bytes,
             labels,
             left_out,
             parts: listed.parts.clone(),
@@ -222,7 +225,14 @@ impl Dataset for Parquet {
         match held {
             Held::Bytes(bytes) if bytes.is_empty() => Err(SampleError::Empty),
             Held::Bytes(bytes) => Ok(Sample::Encoded(bytes.into())),
-            Held::Path(path) => paths::read(&self.files[self.blocks[number].file].0.path, &path),
+            Held::Path(path) => {
+                let table = &self.files[self.blocks[number].file].0.path;
+                // `datasets` keeps the name of the file that an image came from
+                if self.has_bytes && paths::is_lost_name(table, &path) {
+                    return Err(SampleError::Empty);
+                }
+                paths::read(table, &path)
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 """Makes JPEG files of all kinds, and what Pillow reads from them, for `tests/pillow_jpeg.rs`.
 
     python jpeg.py FOLDER
+    python jpeg.py --golden ../../../jpeg/tests/golden        (Pillow 12.3.0, libjpeg-turbo 3.1.4)
 
 Writes FOLDER/index.tsv: for each file its part, name, scale, and either width, height and values of a
 pixel, or "refused". Pixels are in FOLDER/<name>.<scale>.raw; those of CMYK are converted to RGB.
+
+With --golden, only the few small files that are committed for `crates/jpeg/tests/golden.rs`.
 
 Files come from Pillow, from libjpeg-turbo's `cjpeg` where it is installed, and from the encoder below,
 which writes random coefficients with any sampling factors, ids, scans and markers.
@@ -285,7 +288,7 @@ def ends():
     ]
     for data in sources:
         body = data[:-2]
-        for trailer in [b"", b"\0" * 100, b"SEFT trailer of a phone " * 4, b"\0" * 7, b"\0" * 70000,
+        for trailer in [b"", b"\0" * 100, b"SEFT trailer of a phone " * 4, b"\0" * 7, b"\0" * 70000, b"\0" * 70000 + b"\xff\xd8",
                         b"\xff\xd8\xff\xe0\0\x10JFIF\0" * 3, b"ab\xff\xda12345678", b"ab\xff\x05abcdefgh",
                         b"ab\xff\xe1\0\x10abcdefgh", b"\xff" * 30]:
             yield body + trailer
@@ -324,14 +327,16 @@ def damage():
                     del broken[at : at + int(RNG.integers(1, 9))]
                 else:
                     broken[at:at] = bytes([0xFF, int(RNG.choice([0xD0, 0xD1, 0xD3, 0xD7, 0, 0xC0]))])
-            yield bytes(broken)
+            # libjpeg-turbo tries such blocks twice, and keeps coefficients of the first, wrong attempt
+            if b"\xff\xff\0" not in broken:
+                yield bytes(broken)
 
 
 def cjpeg():
     if not shutil.which("cjpeg"):
         return
     data = io.BytesIO()
-    for size in [(50, 37), (16, 16), (1, 1), (97, 70)]:
+    for size in [(21, 14), (50, 37), (16, 16), (1, 1), (97, 70)]:
         for gray in [False, True]:
             data = io.BytesIO()
             picture(*size, "L" if gray else "RGB").save(data, "PPM")
@@ -358,7 +363,27 @@ def scaled():
             yield encode(*size, factors, scans=scans)
 
 
-PARTS = [sizes, modes, sampling, scans, markers, coarse, ends, damage, cjpeg, scaled]
+def golden():
+    three = [(2, 2), (1, 1), (1, 1)]
+    progressive = save(picture(17, 11), quality=70, progressive=True)
+    yield save(picture(19, 13), quality=85, subsampling=2)
+    yield save(picture(19, 13), quality=85, subsampling=1)
+    yield progressive
+    yield without_scans(progressive, [0])
+    yield without_scans(progressive, [0, 1, 2])
+    yield encode(21, 18, three, scans=[[0], [1], [2]], strength=5)
+    yield encode(21, 18, three, scans=[[0, 1], [2]], restart=1, strength=5)
+    yield encode(18, 21, [(1, 2), (1, 1), (1, 1)], strength=5)
+    yield encode(18, 9, [(4, 1), (1, 1), (2, 1)], strength=5)
+    yield encode(9, 9, [(1, 1)] * 3, ids=[82, 71, 66], strength=5)
+    yield encode(9, 9, [(1, 1)] * 4, head=adobe(2), strength=5)
+    yield encode(21, 18, three, strength=5)[:-2] + b"SEFT trailer of a phone"
+    yield encode(21, 18, three, strength=5)[:-60] + b"\xff\xd9"
+    yield encode(21, 18, three, strength=5)[:-60]
+    yield from (data for _, data in zip(range(3), cjpeg()))
+
+
+PARTS = [golden, sizes, modes, sampling, scans, markers, coarse, ends, damage, cjpeg, scaled]
 
 
 def read(data, scale):
@@ -372,14 +397,14 @@ def read(data, scale):
     return image if image.mode == "L" else image.convert("RGB")
 
 
-def main(folder):
+def main(folder, parts):
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for part in PARTS:
+    for part in parts:
         for number, data in enumerate(part()):
             name = f"{part.__name__}-{number}"
             (folder / f"{name}.jpg").write_bytes(data)
-            for scale in [1, 2, 4, 8] if part is scaled else [1]:
+            for scale in [1, 2, 4, 8] if part in (scaled, golden) else [1]:
                 try:
                     image = read(data, scale)
                 except Exception:
@@ -393,4 +418,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[-1]), [golden] if "--golden" in sys.argv else PARTS)

@@ -167,12 +167,15 @@ fn read_paths(
     Ok(paths)
 }
 
+/// What is called with the place of a row in its block, and its value.
+type EachValue<'a> = dyn FnMut(usize, Option<&ByteArray>) -> Result<(), Error> + 'a;
+
 /// Calls `each` with the place and value of every row of a block.
 fn each_value(
     table: &Table,
     leaf: usize,
     block: &Block,
-    each: &mut dyn FnMut(usize, Option<&ByteArray>) -> Result<(), Error>,
+    each: &mut EachValue<'_>,
 ) -> Result<(), Error> {
     let failed = unsupported_or_damaged(&table.path);
     let mut values = table.binary(block.group, leaf, block.first).map_err(&failed)?;

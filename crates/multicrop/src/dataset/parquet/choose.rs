@@ -36,6 +36,8 @@ const IMAGES: [&str; 16] = [
 /// The column with the images, and how many others have images too.
 pub(super) struct Choice {
     pub(super) image: ImageColumn,
+    /// True if rows hold the bytes of images, and not paths alone.
+    pub(super) has_bytes: bool,
     /// Names of further columns of images.
     pub(super) others: Vec<String>,
 }
@@ -59,7 +61,9 @@ fn named_column(table: &Table, columns: Vec<ImageColumn>, name: &str) -> Result<
         column.name == name || (column.is_struct && Some(column.name.as_str()) == whole)
     };
     if let Some(image) = columns.iter().find(|column| is_it(column)).cloned() {
-        return Ok(Choice { image, others: Vec::new() });
+        let content = sniff::content(table, &image).map_err(unsupported_or_damaged(&table.path))?;
+        let has_bytes = matches!(content, Content::Images | Content::Other);
+        return Ok(Choice { image, has_bytes, others: Vec::new() });
     }
     let schema = table.metadata.file_metadata().schema_descr();
     let exists = schema.columns().iter().any(|column| {
@@ -121,7 +125,7 @@ impl<'a> Finder<'a> {
             return Err(malformed(&self.table.path, reason));
         }
         let others = found[1..].iter().map(|(column, _)| column.name.clone()).collect();
-        Ok(Choice { image: first.clone(), others })
+        Ok(Choice { image: first.clone(), has_bytes: *content == Content::Images, others })
     }
 
     /// A column that has no values to look at, or of a kind of image that is not known.
@@ -139,8 +143,9 @@ impl<'a> Finder<'a> {
             matches!(content, Content::Urls(_) | Content::NoFiles(_)) && column.is_struct
         });
         match self.columns.iter().filter(fits).min_by_key(key) {
-            Some((image, _)) if !hopeless => {
-                Ok(Choice { image: image.clone(), others: Vec::new() })
+            Some((image, content)) if !hopeless => {
+                let has_bytes = *content == Content::Other;
+                Ok(Choice { image: image.clone(), has_bytes, others: Vec::new() })
             }
             _ => Err(self.no_images()),
         }

@@ -158,7 +158,7 @@ impl<'a> Pool<'a> {
         if self.lists.is_empty() {
             return (self.without_lists(), Vec::new());
         }
-        let (classes, class_of) = self.from_lists();
+        let (classes, class_of) = self.listed_classes();
         let mut of = Vec::with_capacity(self.of.len());
         let mut unnamed = Tally::default();
         for &place in &self.of {
@@ -195,7 +195,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Classes that files list by their names, and the class of each distinct label.
-    fn from_lists(&self) -> (Vec<String>, Vec<Option<u32>>) {
+    fn listed_classes(&self) -> (Vec<String>, Vec<Option<u32>>) {
         let agree = self.lists.iter().all(|list| *list == self.lists[0]);
         let mut classes = self.lists[0].to_vec();
         let mut places = HashMap::new();

@@ -31,6 +31,11 @@ pub(super) fn is_image(path: &Path) -> bool {
     path.is_file() && start(path).is_ok_and(|(bytes, _)| decode::format(&bytes).is_some())
 }
 
+/// True if `path` is a name without a folder, and there is no such file.
+pub(super) fn is_lost_name(table: &Path, path: &str) -> bool {
+    !path.contains(['/', '\\']) && !resolve(table, path).exists()
+}
+
 /// The image at a path that the parquet file `table` names.
 pub(super) fn read(table: &Path, path: &str) -> Result<Sample<'static>, SampleError> {
     if is_url(path) {
