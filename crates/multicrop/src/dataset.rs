@@ -17,6 +17,7 @@ mod detect;
 mod folder;
 mod idx;
 mod labels;
+mod layout;
 mod left_out;
 mod list;
 mod names;
@@ -30,7 +31,7 @@ pub use archive::Archive;
 pub use cifar::Cifar;
 pub use folder::Folder;
 pub use idx::Idx;
-pub use left_out::LeftOut;
+pub use left_out::{LeftOut, Part, labelled, notes};
 pub use list::List;
 pub use parquet::Parquet;
 pub use shapes::Shapes;
@@ -82,6 +83,11 @@ pub trait Dataset: Send + Sync {
         &[]
     }
 
+    /// The parts that the source has, if it has any.
+    fn parts(&self) -> &[Part] {
+        &[]
+    }
+
     /// What a person would look for to find image `index`.
     fn name(&self, index: usize) -> String;
 
@@ -128,6 +134,8 @@ pub enum Split {
     Train,
     /// What they are tested on.
     Test,
+    /// What settings are chosen by.
+    Val,
 }
 
 impl Split {
@@ -136,12 +144,13 @@ impl Split {
         match self {
             Self::Train => "train",
             Self::Test => "test",
+            Self::Val => "val",
         }
     }
 
-    /// Cuts `:train` or `:test` off a source.
+    /// Cuts `:train`, `:val` or `:test` off a source.
     fn cut(spec: &str) -> (&str, Option<Self>) {
-        for split in [Self::Train, Self::Test] {
+        for split in [Self::Train, Self::Val, Self::Test] {
             let path = spec.strip_suffix(split.name()).and_then(|rest| rest.strip_suffix(':'));
             if let Some(path) = path {
                 return (path, Some(split));
@@ -202,7 +211,13 @@ pub fn open(source: &str) -> Result<Arc<dyn Dataset>, Error> {
 pub fn open_with(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, Error> {
     let (name, split) = Split::cut(source);
     if name == "shapes" {
-        return Ok(Arc::new(Shapes::new(split.unwrap_or(Split::Train))));
+        return match split {
+            Some(Split::Val) => {
+                let reason = "it has `:train` and `:test`".into();
+                Err(Error::NoSuchSplit { path: name.into(), split: "val", reason })
+            }
+            _ => Ok(Arc::new(Shapes::new(split.unwrap_or(Split::Train)))),
+        };
     }
     let exists = |path: &str| !path.is_empty() && Path::new(path).symlink_metadata().is_ok();
     if exists(source) {

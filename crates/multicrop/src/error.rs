@@ -10,7 +10,7 @@ pub enum Error {
     /// The source is neither a built-in name nor a path.
     #[error(
         "no data set `{spec}`: it is neither `shapes[:train|:test]` nor an existing file or \
-         folder nor a pattern such as `shards-{{000..031}}.tar`, with or without `:train` or `:test`"
+         folder nor a pattern such as `shards-{{000..031}}.tar`, with or without `:train`, `:val` or `:test`"
     )]
     NoSuchSource {
         /// What was given.
@@ -51,7 +51,7 @@ pub enum Error {
     NoSuchSplit {
         /// The source without its suffix.
         path: PathBuf,
-        /// `train` or `test`.
+        /// `train`, `val` or `test`.
         split: &'static str,
         /// What was looked for.
         reason: String,

@@ -8,16 +8,22 @@ use super::bytes::{Bytes, start};
 use super::cache::Cache;
 use super::detect::is_tar;
 use super::labels::Labels;
-use super::names::Names;
-use super::parts::choose_part;
+use super::layout::Layout;
+use super::left_out::{LeftOut, Part, Tally};
+use super::names::{Names, to_bytes, to_text};
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
 use super::{Dataset, OpenOptions, Sample, Split};
 use crate::error::{Error, SampleError};
 
+mod companions;
 mod index;
+mod keys;
+mod links;
+mod scan;
 
-use index::Member;
+pub(super) use companions::json_label;
+use index::Index;
 
 /// Gzipped archives that are mixed with each other, and unpacked at the same time.
 const WINDOW: usize = 4;
@@ -29,8 +35,8 @@ const MAX_OPEN: usize = 256;
 /// The headers are read once, and for large archives kept in the user's cache folder. Images of a
 /// plain archive are then read in place. A gzipped archive is unpacked when its images are wanted,
 /// to memory if it is small, or else to an unnamed file in the temporary folder, six archives at a
-/// time. Labels are the numbers in `key.cls` or `key.json` beside `key.jpg`, or else the first
-/// folder; folders around everything do not count.
+/// time. Labels are what `key.cls` or `key.json` beside `key.jpg` say, or else the first folder;
+/// folders around everything do not count. Links are the images that they lead to.
 pub struct Archive {
     path: PathBuf,
     split: Option<Split>,
@@ -40,6 +46,10 @@ pub struct Archive {
     /// Offset and length of each image in its archive.
     spans: Vec<(u64, u64)>,
     labels: Labels,
+    left_out: Vec<LeftOut>,
+    parts: Vec<Part>,
+    /// What is before a name in its archive, if it is the folder of a part.
+    folder: String,
 }
 
 /// One archive.
@@ -64,42 +74,65 @@ impl Archive {
     pub(super) fn open(
         listed: &Listed,
         split: Option<Split>,
-        _options: &OpenOptions,
+        options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let cache = Cache::of_user();
-        let indices: Vec<_> = listed.files.par_iter().map(|file| index_of(file, &cache)).collect();
-        let mut shards = Vec::with_capacity(indices.len());
-        for index in indices {
-            shards.push(index?);
+        let (path, cache) = (&listed.path, Cache::of_user());
+        let field = options.label_column.as_deref();
+        let indices: Vec<_> =
+            listed.files.par_iter().map(|file| index_of(file, field, &cache)).collect();
+        let (mut packed, mut shards, mut left_out) =
+            (Vec::new(), Vec::new(), listed.left_out.clone());
+        for (index, file) in indices.into_iter().zip(&listed.files) {
+            let (is_packed, index) = index?;
+            if index.members.is_empty() {
+                left_out.add("archives without images", &to_bytes(file.as_os_str()));
+            }
+            left_out.merge(&index.left_out, b"");
+            packed.push(is_packed);
+            shards.push(index);
         }
-        let path = &listed.path;
-        let split = choose_members(path, &mut shards, split)?.or(listed.split);
-        if shards.iter().all(|(_, members)| members.is_empty()) {
+        keys::choose(path, &mut shards, options.image_extension.as_deref(), &mut left_out)?;
+        if shards.iter().all(|index| index.members.is_empty()) {
             return Err(Error::NoImages { path: path.clone() });
         }
-        let members = || shards.iter().flat_map(|(_, members)| members);
-        let labels = if members().any(|member| member.class.is_some()) {
-            Labels::from_classes(members().map(|member| member.class), Vec::new())
-        } else {
-            Labels::from_folders(members().map(|member| member.name.as_bytes()))
-        };
-        let mut names: Names = members().map(|member| member.name.as_bytes()).collect();
-        names.shrink();
-        let spans = members().map(|member| (member.offset, member.len)).collect();
-        let few = listed.files.len() <= MAX_OPEN;
-        let (mut opened, mut end) = (Vec::new(), 0);
-        for (file, (packed, members)) in listed.files.iter().zip(&shards) {
-            end += members.len();
-            let contents = match packed {
-                true => Contents::Packed,
-                false if few => Contents::Open(Bytes::open(file)?),
-                false => Contents::Closed,
-            };
-            opened.push(Shard { path: file.clone(), end, contents });
+        let all = shards.iter().flat_map(|index| &index.members).map(|member| &member.name[..]);
+        let layout = Layout::find(path, all, std::iter::empty(), split)?;
+        left_out.merge(&layout.left_out, b"");
+        for index in &mut shards {
+            index.members.retain(|member| layout.keep(&member.name).is_some());
         }
-        // two more than are mixed: workers and batches ahead are at both sides of a change
-        let unpacked = Slots::new(WINDOW + 2);
-        Ok(Self { path: path.clone(), split, shards: opened, unpacked, names, spans, labels })
+        let opened = open_all(listed, &packed, &shards)?;
+        Ok(Self::new(listed, opened, &shards, layout, left_out))
+    }
+
+    fn new(
+        listed: &Listed,
+        shards: Vec<Shard>,
+        indices: &[Index],
+        layout: Layout,
+        left_out: Tally,
+    ) -> Self {
+        let members = || indices.iter().flat_map(|index| &index.members);
+        let mut names: Names = members().filter_map(|member| layout.keep(&member.name)).collect();
+        names.shrink();
+        let labels = if members().any(|member| member.label.is_some()) {
+            Labels::from_texts(members().map(|member| member.label.as_deref().map(str::as_bytes)))
+        } else {
+            Labels::from_names(names.iter().map(|name| layout.class(name)))
+        };
+        Self {
+            path: listed.path.clone(),
+            split: layout.split.or(listed.split),
+            shards,
+            // two more than are mixed: workers and batches ahead are at both sides of a change
+            unpacked: Slots::new(WINDOW + 2),
+            spans: members().map(|member| (member.offset, member.len)).collect(),
+            names,
+            labels,
+            left_out: left_out.finish(),
+            folder: to_text(layout.part_folder()),
+            parts: if layout.parts.is_empty() { listed.parts.clone() } else { layout.parts },
+        }
     }
 
     /// The number of the archive that has image `index`.
@@ -123,54 +156,33 @@ fn fault(error: Error) -> SampleError {
     SampleError::Unreadable { reason: error.to_string() }
 }
 
-/// Whether a file is gzipped, and its images.
-fn index_of(file: &Path, cache: &Cache) -> Result<(bool, Vec<Member>), Error> {
+/// Whether a file is gzipped, and its images; an empty file has none, as an archive of nothing does.
+fn index_of(file: &Path, label_field: Option<&str>, cache: &Cache) -> Result<(bool, Index), Error> {
     let (bytes, packed) = start(file)?;
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok((packed, Index::default()));
+    }
     if !is_tar(&bytes) {
         let found = "no tar archive, though others beside it are".into();
         return Err(Error::UnknownFormat { path: file.into(), found });
     }
-    Ok((packed, index::images(file, packed, cache)?))
+    Ok((packed, Index::open(file, packed, label_field, cache)?))
 }
 
-/// Keeps the members of one part, and shortens names to what is below that part's folder.
-fn choose_members(
-    path: &Path,
-    shards: &mut [(bool, Vec<Member>)],
-    split: Option<Split>,
-) -> Result<Option<Split>, Error> {
-    unwrap_folders(shards);
-    let members = shards.iter().flat_map(|(_, members)| members);
-    let mut folders: Vec<_> =
-        members.filter_map(|m| m.name.split_once('/')).map(|(first, _)| first).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    let Some((folder, split)) = choose_part(path, &folders, split)? else { return Ok(None) };
-    let prefix = format!("{folder}/");
-    for (_, members) in shards {
-        members.retain(|member| member.name.starts_with(&prefix));
-        members.iter_mut().for_each(|member| drop(member.name.drain(..prefix.len())));
-    }
-    Ok(Some(split))
-}
-
-/// Cuts off folders that are around all images and hold nothing but folders.
-fn unwrap_folders(shards: &mut [(bool, Vec<Member>)]) {
-    loop {
-        let mut members = shards.iter().flat_map(|(_, members)| members);
-        let first = members.clone().next().and_then(|member| member.name.split_once('/'));
-        let Some((first, _)) = first else { return };
-        let prefix = format!("{first}/");
-        let wrapped = |member: &Member| {
-            member.name.strip_prefix(&prefix).is_some_and(|rest| rest.contains('/'))
+/// The archives with the place of their images among all.
+fn open_all(listed: &Listed, packed: &[bool], indices: &[Index]) -> Result<Vec<Shard>, Error> {
+    let few = listed.files.len() <= MAX_OPEN;
+    let (mut opened, mut end) = (Vec::new(), 0);
+    for ((file, &packed), index) in listed.files.iter().zip(packed).zip(indices) {
+        end += index.members.len();
+        let contents = match packed {
+            true => Contents::Packed,
+            false if few => Contents::Open(Bytes::open(file)?),
+            false => Contents::Closed,
         };
-        if !members.all(wrapped) {
-            return;
-        }
-        for member in shards.iter_mut().flat_map(|(_, members)| members) {
-            member.name.drain(..prefix.len());
-        }
+        opened.push(Shard { path: file.clone(), end, contents });
     }
+    Ok(opened)
 }
 
 impl Dataset for Archive {
@@ -211,10 +223,17 @@ impl Dataset for Archive {
         }
     }
 
+    fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     fn name(&self, index: usize) -> String {
-        let part = self.split.map_or(String::new(), |split| format!("{split}/"));
-        let name = String::from_utf8_lossy(self.names.get(index));
-        format!("{}: {part}{name}", self.shards[self.shard_of(index)].path.display())
+        let (folder, name) = (&self.folder, to_text(self.names.get(index)));
+        format!("{}: {folder}{name}", self.shards[self.shard_of(index)].path.display())
     }
 
     fn describe(&self) -> String {

@@ -1,11 +1,13 @@
 //! Bytes that are read at any offset by many threads: a file, or what was unpacked from one.
 
+use std::cell::Cell;
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use tempfile::{SpooledData, SpooledTempFile};
 
 use super::Sample;
@@ -18,6 +20,9 @@ const MAX_IMAGE: u64 = 512 << 20;
 /// Images do not shrink much, pixels of simple drawings do; what shrinks more is no data set.
 const MAX_RATIO: u64 = 200;
 
+/// What a gzip file starts with.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
 /// Random access to a file or to memory.
 pub(super) enum Bytes {
     File { file: File, len: u64 },
@@ -26,7 +31,7 @@ pub(super) enum Bytes {
 
 impl Bytes {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        File::open(path).and_then(Self::of_file).map_err(unreadable(path))
+        open_file(path).and_then(Self::of_file).map_err(unreadable(path))
     }
 
     pub(super) fn of_file(file: File) -> io::Result<Self> {
@@ -142,28 +147,107 @@ fn read_file_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<
     Ok(())
 }
 
+/// Opens a regular file, and nothing else: opening a pipe waits for a writer, and a device may have no
+/// end.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    match irregular(&path.metadata()?) {
+        Some(what) => Err(io::Error::other(format!("it is {what}, not a file"))),
+        None => File::open(path),
+    }
+}
+
+/// What this is, if it is neither a file nor a folder.
+pub(super) fn irregular(metadata: &fs::Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return None;
+    }
+    if kind.is_dir() {
+        return Some("a folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+    }
+    Some("a device")
+}
+
 /// What a gzip file unpacks to, from its start to its end; fails on a decompression bomb.
+///
+/// Any number of members follow each other, with or without zeros between them. What else follows is
+/// ignored, as by `gzip`; [`Self::has_trailing_bytes`] says so.
 pub(super) struct Unpacker {
-    decoder: MultiGzDecoder<BufReader<File>>,
+    /// `None` behind the last member.
+    decoder: Option<GzDecoder<BufReader<File>>>,
     position: u64,
     limit: u64,
+    trailing: bool,
 }
 
 impl Unpacker {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let open = || {
-            let file = File::open(path)?;
+            let file = open_file(path)?;
             let limit = file.metadata()?.len().saturating_mul(MAX_RATIO).max(MAX_IN_MEMORY);
-            let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
-            Ok(Self { decoder, position: 0, limit })
+            let decoder = Some(GzDecoder::new(BufReader::with_capacity(1 << 16, file)));
+            Ok(Self { decoder, position: 0, limit, trailing: false })
         };
         open().map_err(unreadable(path))
+    }
+
+    /// How many bytes were unpacked so far.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether something follows the last member that is neither a member nor zeros; known at the end.
+    pub(super) fn has_trailing_bytes(&self) -> bool {
+        self.trailing
+    }
+
+    /// Goes on with the next member, if there is one.
+    fn next_member(&mut self, mut file: BufReader<File>) -> io::Result<()> {
+        loop {
+            let buffer = file.fill_buf()?;
+            let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            if zeros < buffer.len() {
+                file.consume(zeros);
+                break;
+            }
+            file.consume(zeros);
+        }
+        let mut magic = Vec::new();
+        file.by_ref().take(2).read_to_end(&mut magic)?;
+        file.seek_relative(-(magic.len() as i64))?;
+        if magic == GZIP {
+            self.decoder = Some(GzDecoder::new(file));
+        } else {
+            self.trailing = true;
+        }
+        Ok(())
     }
 }
 
 impl Read for Unpacker {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.decoder.read(out)?;
+        let mut count = 0;
+        while count == 0 && !out.is_empty() {
+            let Some(mut decoder) = self.decoder.take() else { break };
+            count = decoder.read(out)?;
+            match count {
+                0 => self.next_member(decoder.into_inner())?,
+                _ => self.decoder = Some(decoder),
+            }
+        }
         self.position += count as u64;
         if self.position > self.limit {
             let reason = format!("it unpacks to more than {MAX_RATIO} times its size");
@@ -173,15 +257,55 @@ impl Read for Unpacker {
     }
 }
 
+/// A reader that gives no more bytes than are left, and then an error: for readers that take a piece
+/// of a file into memory whatever its length.
+pub(super) struct Budget<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+    too_much: &'static str,
+}
+
+impl<R> Budget<R> {
+    /// Gives `left` bytes before it fails with the message `too_much`.
+    pub(super) fn new(inner: R, left: u64, too_much: &'static str) -> Self {
+        Self { inner, left: Rc::new(Cell::new(left)), too_much }
+    }
+
+    /// What is left, to be set while the reader belongs to somebody else.
+    pub(super) fn left(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.left)
+    }
+
+    pub(super) fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
+impl<R: Read> Read for Budget<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        let left = self.left.get().checked_sub(count as u64);
+        let too_much = || io::Error::new(io::ErrorKind::InvalidData, self.too_much);
+        self.left.set(left.ok_or_else(too_much)?);
+        Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Budget<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
 /// The first bytes of a file, at most 512; unpacked, if it is a gzip file.
 pub(super) fn start(path: &Path) -> Result<(Vec<u8>, bool), Error> {
     let read = |reader: &mut dyn Read| {
         let mut bytes = Vec::new();
         reader.take(512).read_to_end(&mut bytes).map(|_| bytes)
     };
-    let mut file = File::open(path).map_err(unreadable(path))?;
+    let mut file = open_file(path).map_err(unreadable(path))?;
     let bytes = read(&mut file).map_err(unreadable(path))?;
-    if !bytes.starts_with(&[0x1F, 0x8B]) {
+    if !bytes.starts_with(&GZIP) {
         return Ok((bytes, false));
     }
     let unpacked = read(&mut Unpacker::open(path)?).map_err(|error| {
@@ -199,8 +323,8 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
     // before it is opened: a pipe would wait, a device may have no end
     let metadata = path.metadata().map_err(|error| file_unreadable(path, error))?;
-    if !metadata.is_file() {
-        return Err(sample_unreadable(io::Error::other("it is no file")));
+    if let Some(what) = irregular(&metadata) {
+        return Err(sample_unreadable(io::Error::other(format!("it is {what}, not a file"))));
     }
     check_len(metadata.len())?;
     Ok(Sample::Encoded(fs::read(path).map_err(|error| file_unreadable(path, error))?.into()))

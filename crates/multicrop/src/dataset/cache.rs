@@ -1,7 +1,8 @@
 //! Indices of large sources, kept in the user's cache folder.
 //!
 //! ```text
-//! file:  "dino-vmf index 1\n", CRC-32 of the rest (4 bytes, little endian), (kind, path, index) in postcard
+//! name:  kind, "-", the first 16 hexadecimal digits of SHA-256 of (kind, a zero byte, path)
+//! file:  "dino-vmf index 2\n", CRC-32 of the rest (4 bytes, little endian), (kind, path, index) in postcard
 //! ```
 //!
 //! Whether an index is still valid is for its reader to find out. A file that is damaged, of another
@@ -10,20 +11,20 @@
 
 use std::env;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::names::to_bytes;
 
 /// What a file begins with; another number means another form.
-const MAGIC: &[u8] = b"dino-vmf index 1\n";
+const MAGIC: &[u8] = b"dino-vmf index 2\n";
 /// Changes within this time of each other may have the same time stamp.
-const TIMER_STEP: Duration = Duration::from_secs(2);
+pub(super) const TIMER_STEP: Duration = Duration::from_secs(2);
 
 /// The folder in which indices are kept, if they are.
 #[derive(Debug, Clone)]
@@ -51,6 +52,12 @@ impl Cache {
     #[cfg(test)]
     pub(super) fn at(folder: &Path) -> Self {
         Self { folder: Some(folder.into()) }
+    }
+
+    /// The file in which an index of this kind is stored for `path`.
+    #[cfg(test)]
+    pub(super) fn file(&self, kind: &str, path: &Path) -> Option<PathBuf> {
+        self.place(kind, path).map(|(file, _)| file)
     }
 
     /// The index of this kind that was stored for `path`.
@@ -86,22 +93,48 @@ impl Cache {
     /// The file for `path`, and the path's real name.
     fn place(&self, kind: &str, path: &Path) -> Option<(PathBuf, Vec<u8>)> {
         let path = to_bytes(path.canonicalize().ok()?.as_os_str());
-        let mut hasher = DefaultHasher::new();
-        (kind, &path).hash(&mut hasher);
-        let file = self.folder.as_ref()?.join(format!("{kind}-{:016x}", hasher.finish()));
+        let hash = Sha256::digest([kind.as_bytes(), b"\0", &path].concat());
+        let prefix = hash.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))?;
+        let file = self.folder.as_ref()?.join(format!("{kind}-{prefix:016x}"));
         Some((file, path))
     }
 }
 
-/// When a file or folder was changed, since 1970; `None` if it was so recently that a further
-/// change could bear the same time, or if it is not known.
-pub(super) fn settled_time(path: &Path) -> Option<Duration> {
-    let modified = path.metadata().ok()?.modified().ok()?;
-    let age = SystemTime::now().duration_since(modified).ok()?;
-    if age < TIMER_STEP {
-        return None;
+/// What changes when a file or folder does. The time of modification alone does not: `tar` and `cp -p`
+/// set it to an older one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    len: u64,
+    modified: Duration,
+    /// When names or contents were changed by the system's own clock, and the file's number on its
+    /// disk; on Unix.
+    changed: Option<(Duration, u64)>,
+}
+
+impl Stamp {
+    /// The stamp of a file or folder, with times since 1970; `None` if it changed so recently that a
+    /// further change could bear the same time, or if its times are not known.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        let changed = changed(&metadata);
+        let last = changed.map_or(modified, |(time, _)| time.max(modified));
+        let age = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.checked_sub(last)?;
+        (age >= TIMER_STEP).then_some(Self { len: metadata.len(), modified, changed })
     }
-    modified.duration_since(UNIX_EPOCH).ok()
+}
+
+#[cfg(unix)]
+fn changed(metadata: &fs::Metadata) -> Option<(Duration, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).ok()?;
+    Some((Duration::new(seconds, nanoseconds), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn changed(_metadata: &fs::Metadata) -> Option<(Duration, u64)> {
+    None
 }
 
 #[cfg(test)]
@@ -123,6 +156,15 @@ mod tests {
         assert_eq!(cache.load::<Vec<u64>>("numbers", root.path()), None);
         fs::write(&file, b"").expect("written");
         assert_eq!(cache.load::<Vec<u64>>("numbers", root.path()), None);
+    }
+
+    #[test]
+    fn the_file_of_a_source_has_the_same_name_in_every_build() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (file, path) = Cache::at(root.path()).place("tar", Path::new("/")).expect("a place");
+        // printf 'tar\0/' | sha256sum
+        assert_eq!(path, b"/");
+        assert!(file.ends_with("tar-a1937929e38bf91e"), "{}", file.display());
     }
 
     #[test]

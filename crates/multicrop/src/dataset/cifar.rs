@@ -90,6 +90,7 @@ impl Cifar {
             let reason = match split {
                 Split::Train => "there is no `data_batch_1.bin` or `train.bin` in it",
                 Split::Test => "there is no `test_batch.bin` or `test.bin` in it",
+                Split::Val => "CIFAR has `:train` and `:test`",
             };
             let (path, split) = (folder.into(), split.name());
             return Err(Error::NoSuchSplit { path, split, reason: reason.into() });

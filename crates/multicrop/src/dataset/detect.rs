@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bytes::{start, unreadable};
+use super::bytes::{irregular, start, unreadable};
 use super::shards::{self, Listed};
 use super::{Archive, Cifar, Dataset, Folder, Idx, List, OpenOptions, Parquet, Split, idx};
 use crate::decode;
@@ -14,6 +14,8 @@ const MAX_CONTAINERS: usize = 64;
 
 mod foreign;
 
+pub(super) use foreign::JSON;
+
 /// Opens the file or folder `path`.
 pub(super) fn open(
     path: &Path,
@@ -22,10 +24,14 @@ pub(super) fn open(
 ) -> Result<Arc<dyn Dataset>, Error> {
     let metadata = path.metadata().map_err(unreadable(path))?;
     if metadata.is_dir() {
-        open_folder(path, split, options)
-    } else {
-        open_file(path, split, options)
+        return open_folder(path, split, options);
     }
+    // before it is opened: a pipe would wait, and a device may have no end
+    if let Some(what) = irregular(&metadata) {
+        let reason = format!("it is {what}; pass a file or folder");
+        return Err(unreadable(path)(std::io::Error::other(reason)));
+    }
+    open_file(path, split, options)
 }
 
 /// Opens the shards that a pattern with braces stands for.
@@ -104,24 +110,52 @@ fn open_shards(
     options: &OpenOptions,
 ) -> Result<Arc<dyn Dataset>, Error> {
     let listed = shards::choose_files(path, files.clone(), split);
-    let Some(first) = listed.files.first() else {
-        let (bytes, _) = start(&files[0])?;
-        if is_tar(&bytes) {
-            // the parts may be folders in the archives
-            let all = Listed { path: path.into(), files, split: None };
-            return Ok(Arc::new(Archive::open(&all, split, options)?));
-        }
-        let split = split.map_or("train", Split::name);
-        let reason = format!("no file in it has `{split}` in its name");
-        return Err(Error::NoSuchSplit { path: path.into(), split, reason });
+    let Some(kind) = Shard::of_any(if listed.files.is_empty() { &files } else { &listed.files })?
+    else {
+        return Err(Error::NoImages { path: path.into() });
     };
-    let (bytes, _) = start(first)?;
-    if is_parquet(&bytes) {
-        return Ok(Arc::new(Parquet::open(&listed, options)?));
+    match kind {
+        Shard::Parquet if !listed.files.is_empty() => {
+            Ok(Arc::new(Parquet::open(&listed, options)?))
+        }
+        Shard::Parquet => {
+            let split = split.map_or("train", Split::name);
+            let reason = format!("no file in it has `{split}` in its name");
+            Err(Error::NoSuchSplit { path: path.into(), split, reason })
+        }
+        // the parts may be folders in the archives
+        Shard::Tar if listed.files.is_empty() => {
+            Ok(Arc::new(Archive::open(&Listed::all(path, files), split, options)?))
+        }
+        Shard::Tar => {
+            // what was chosen by the files' names is not to be chosen again inside of them
+            let inside = if listed.split.is_some() { None } else { split };
+            Ok(Arc::new(Archive::open(&listed, inside, options)?))
+        }
     }
-    // what was chosen by the files' names is not to be chosen again inside of them
-    let inside = if listed.split.is_some() { None } else { split };
-    Ok(Arc::new(Archive::open(&listed, inside, options)?))
+}
+
+/// What the files of a data set are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shard {
+    Parquet,
+    Tar,
+}
+
+impl Shard {
+    /// What the first of these files is that has contents; `None` if none has.
+    fn of_any(files: &[PathBuf]) -> Result<Option<Self>, Error> {
+        for file in files {
+            let (bytes, _) = start(file)?;
+            if is_parquet(&bytes) {
+                return Ok(Some(Self::Parquet));
+            }
+            if bytes.iter().any(|&byte| byte != 0) {
+                return Ok(Some(Self::Tar));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn open_file(
@@ -132,6 +166,9 @@ fn open_file(
     let (bytes, packed) = start(path)?;
     if is_tar(&bytes) {
         return Ok(Arc::new(Archive::open(&Listed::one(path), split, options)?));
+    }
+    if is_empty_tar(&bytes) {
+        return Err(Error::NoImages { path: path.into() });
     }
     if let Some(split) = split {
         let reason = "it is a file without parts".into();
@@ -178,6 +215,11 @@ pub(super) fn is_tar(bytes: &[u8]) -> bool {
     header[0] != 0 && stored == sum
 }
 
+/// Blocks of zeros: what an archive without members consists of.
+fn is_empty_tar(bytes: &[u8]) -> bool {
+    bytes.len() == 512 && bytes.iter().all(|&byte| byte == 0)
+}
+
 /// A name for what is no data set.
 fn guess(bytes: &[u8]) -> &'static str {
     if bytes.is_empty() {
@@ -188,8 +230,6 @@ fn guess(bytes: &[u8]) -> &'static str {
         "an IDX file of labels (pass the file of images; labels are found beside it)"
     } else if is_parquet(bytes) {
         "a gzipped parquet file (unpack it with `gunzip`)"
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        "a zip archive, which is not read (unpack it)"
     } else {
         foreign::name(bytes).unwrap_or("in no format that is known here")
     }

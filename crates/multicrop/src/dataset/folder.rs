@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use super::bytes::{read_file, unreadable};
 use super::cache::Cache;
 use super::labels::Labels;
+use super::layout::Layout;
+use super::left_out::{LeftOut, Part};
 use super::names::{Names, to_path};
-use super::parts::choose_part;
 use super::{Dataset, Sample, Split};
 use crate::error::{Error, SampleError};
 
-pub(super) mod walk;
+mod listing;
+mod walk;
 
 use walk::Tree;
 
@@ -19,41 +21,71 @@ const MIN_CACHED: usize = 1000;
 
 /// All images below a folder, sorted by path; the label is the first folder below the root.
 ///
-/// An image is a file with the extension of one, or with an image's first bytes. Names that start
-/// with a dot are skipped. Each real folder is visited once, so links in a loop end. The list of a
-/// large folder is kept in the user's cache folder, and folders are listed again only when their
-/// time of modification has changed.
+/// An image is a file with the extension of one, or with an image's first bytes. Hidden files are
+/// left out and counted. Each real folder is visited once, so links in a loop end. The list of a
+/// large folder is kept in the user's cache folder, and folders are listed again only when they
+/// have changed.
 pub struct Folder {
+    /// The source, or the folder below it in which all images of its part lie.
     root: PathBuf,
     split: Option<Split>,
     files: Names,
     labels: Labels,
+    left_out: Vec<LeftOut>,
+    parts: Vec<Part>,
 }
 
 impl Folder {
     /// Lists the images below `root`, or below its folder for `split`.
     ///
     /// # Errors
-    /// If a folder cannot be read, there is no such part, or there is no image.
+    /// If a folder of images cannot be read, there is no such part, or there is no image.
     pub fn open(root: &Path, split: Option<Split>) -> Result<Self, Error> {
         Self::open_cached(root, split, &Cache::of_user())
     }
 
     fn open_cached(root: &Path, split: Option<Split>, cache: &Cache) -> Result<Self, Error> {
-        let folders = part_folders(root)?;
-        let part = choose_part(root, &folders, split)?;
-        let split = part.map(|(_, split)| split);
-        let root = part.map_or(root.to_path_buf(), |(folder, _)| root.join(folder));
-        let files = find_images(&root, cache)?;
+        Self::of_tree(root, find_images(root, cache)?, split)
+    }
+
+    fn of_tree(root: &Path, tree: Tree, split: Option<Split>) -> Result<Self, Error> {
+        let all = tree.images();
+        if all.is_empty() && tree.has_unreadable() {
+            return Err(first_unreadable(root, tree));
+        }
+        let layout = Layout::find(root, all.iter(), tree.top(), split)?;
+        let files: Names = all.iter().filter_map(|name| layout.keep(name)).collect();
+        let mut left_out = tree.left_out();
+        left_out.merge(&layout.left_out, b"");
+        for (folder, source) in tree.into_unreadable() {
+            // what cannot be read beside the images is none of them, as `lost+found` is
+            if layout.keep(&[&folder[..], b"/"].concat()).is_some() {
+                let path = root.join(to_path(&folder));
+                return Err(unreadable(&path)(source));
+            }
+            left_out.add("folders that cannot be read", &folder);
+        }
+        let root = match layout.prefix() {
+            b"" => root.into(),
+            prefix => root.join(to_path(prefix)),
+        };
         if files.is_empty() {
             return Err(Error::NoImages { path: root });
         }
-        let labels = Labels::from_folders(files.iter());
-        Ok(Self { root, split, files, labels })
+        let labels = Labels::from_names(files.iter().map(|name| layout.class(name)));
+        let (split, parts) = (layout.split, layout.parts);
+        Ok(Self { root, split, files, labels, left_out: left_out.finish(), parts })
     }
 
     fn path(&self, index: usize) -> PathBuf {
         self.root.join(to_path(self.files.get(index)))
+    }
+}
+
+fn first_unreadable(root: &Path, tree: Tree) -> Error {
+    match tree.into_unreadable().pop_first() {
+        Some((folder, source)) => unreadable(&root.join(to_path(&folder)))(source),
+        None => Error::NoImages { path: root.into() },
     }
 }
 
@@ -74,6 +106,14 @@ impl Dataset for Folder {
         &self.labels.classes
     }
 
+    fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     fn name(&self, index: usize) -> String {
         self.path(index).to_string_lossy().into_owned()
     }
@@ -84,67 +124,81 @@ impl Dataset for Folder {
     }
 }
 
-/// The folders directly in `root` that could be a part.
-fn part_folders(root: &Path) -> Result<Vec<&'static str>, Error> {
-    root.read_dir().map_err(unreadable(root))?;
-    Ok(["train", "test", "val"].into_iter().filter(|name| root.join(name).is_dir()).collect())
-}
-
-/// Paths of all images below `root`, relative to it, sorted.
-fn find_images(root: &Path, cache: &Cache) -> Result<Names, Error> {
-    let known: Option<Tree> = cache.load("folder", root).filter(Tree::is_sound);
-    let tree = Tree::walk(root, known.as_ref().unwrap_or(&Tree::default()))?;
-    let images = tree.images();
-    let unchanged = known.is_some_and(|known| tree.same_times(&known));
-    if images.len() >= MIN_CACHED && !unchanged {
+/// All folders below `root` with their images.
+fn find_images(root: &Path, cache: &Cache) -> Result<Tree, Error> {
+    let known: Tree = cache.load("folder", root).filter(Tree::is_sound).unwrap_or_default();
+    let tree = Tree::walk(root, &known)?;
+    if tree.len() >= MIN_CACHED && !tree.is_same(&known) {
         cache.store("folder", root, &tree);
     }
-    Ok(images)
+    Ok(tree)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::cache::TIMER_STEP;
     use std::fs::{self, File};
+    use std::thread;
     use std::time::{Duration, SystemTime};
 
-    /// Makes a folder look as if it had been changed so many seconds after a day in 2001.
-    fn date(folder: &Path, seconds: u64) {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
-        File::open(folder).and_then(|file| file.set_modified(time)).expect("a time is set");
+    /// Sets the time of modification as `tar` and `cp -p` do.
+    fn date(path: &Path) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        File::open(path).and_then(|file| file.set_modified(time)).expect("a time is set");
     }
 
     #[test]
-    fn a_cached_list_is_used_until_a_folder_changes() {
-        let root = tempfile::tempdir().expect("a folder");
-        let cache_folder = tempfile::tempdir().expect("a folder");
-        let cache = Cache::at(cache_folder.path());
-        let (a, b) = (root.path().join("a"), root.path().join("b/deep"));
+    fn a_folder_that_cannot_be_read_is_refused_among_the_images_and_counted_beside_them() {
+        let root = tempfile::tempdir().expect("made");
+        let root = root.path();
+        for name in ["train/a", "val/a", "lost+found"] {
+            fs::create_dir_all(root.join(name)).expect("made");
+            fs::write(root.join(name).join("1.png"), b"").expect("written");
+        }
+        let open = |lost: &str| {
+            let mut tree = Tree::walk(root, &Tree::default()).expect("listed");
+            tree.lose(lost);
+            Folder::of_tree(root, tree, None)
+        };
+        let data = open("lost+found").expect("opened");
+        assert_eq!(
+            data.left_out()[0].to_string(),
+            "1 folders that cannot be read (for example `lost+found`)"
+        );
+        let error = open("train/a").err().expect("refused").to_string();
+        assert!(error.contains("train/a`, but it is part of the data set: permission"), "{error}");
+    }
+
+    #[test]
+    fn a_cached_list_is_used_until_a_folder_changes_whatever_its_time_says() {
+        let (root, cache) =
+            (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
+        let (root, cache) = (root.path(), Cache::at(cache.path()));
+        let (a, b) = (root.join("a"), root.join("b/deep"));
         fs::create_dir_all(&a).expect("made");
         fs::create_dir_all(&b).expect("made");
         for i in 0..MIN_CACHED {
             fs::write(a.join(format!("{i:04}.jpg")), b"").expect("written");
         }
-        let settle = || {
-            let folders = [root.path(), &a, &root.path().join("b"), &b];
-            folders.into_iter().for_each(|folder| date(folder, 0));
-        };
-        let len =
-            || Folder::open_cached(root.path(), None, &cache).map(|data| data.len()).expect("ok");
-        settle();
+        let folders = || [root, &a, &root.join("b"), &b].map(date);
+        folders();
+        thread::sleep(TIMER_STEP + Duration::from_millis(100));
+        let len = || Folder::open_cached(root, None, &cache).map(|data| data.len()).expect("ok");
         assert_eq!(len(), MIN_CACHED);
-        // a file that came without a trace is not seen, so the list was not made again
+        let known: Tree = cache.load("folder", root).expect("the list was stored");
+        assert!(
+            Tree::walk(root, &known).expect("listed").is_same(&known),
+            "nothing is listed again"
+        );
         fs::write(b.join("new.jpg"), b"").expect("written");
-        settle();
-        assert_eq!(len(), MIN_CACHED);
-        date(&b, 50);
+        folders();
+        assert!(!Tree::walk(root, &known).expect("listed").is_same(&known));
         assert_eq!(len(), MIN_CACHED + 1);
-        fs::remove_dir_all(root.path().join("b")).expect("removed");
-        date(root.path(), 30);
+        fs::remove_dir_all(root.join("b")).expect("removed");
+        date(root);
         assert_eq!(len(), MIN_CACHED);
-        for file in cache_folder.path().read_dir().expect("a folder") {
-            fs::write(file.expect("a file").path(), b"dino-vmf index 1\nnonsense").expect("ok");
-        }
+        fs::write(cache.file("folder", root).expect("a file"), b"nonsense").expect("written");
         assert_eq!(len(), MIN_CACHED);
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn choose(
     let marks: &[&str] = match split {
         Split::Train => &["train"],
         Split::Test => &["t10k", "test", "val"],
+        Split::Val => &["val"],
     };
     files.retain(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();

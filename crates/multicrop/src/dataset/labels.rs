@@ -97,13 +97,6 @@ impl Labels {
         Self { classes, of }
     }
 
-    /// Labels that are the first folder of a path; an image outside of all folders has none.
-    pub(super) fn from_folders<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Self {
-        let first =
-            |path: &'a [u8]| path.iter().position(|&byte| byte == b'/').map(|end| &path[..end]);
-        Self::from_names(paths.map(first))
-    }
-
     /// Labels that are names; classes are sorted.
     pub(super) fn from_names<'a>(names: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
         let (mut numbers, mut of) = (HashMap::new(), Vec::new());

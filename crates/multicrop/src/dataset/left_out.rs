@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
+use super::names::{Kind, to_text};
+
 /// One kind of things that were left out, counted and shown by an example.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// How many.
     pub count: usize,
@@ -16,5 +21,99 @@ pub struct LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} (for example `{}`)", self.count, self.what, self.example)
+    }
+}
+
+/// A part that a source has, such as its folder `train`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// What the part is called in the source.
+    pub name: String,
+    /// How many images it has, or files if they are not counted one by one.
+    pub count: usize,
+    /// What is counted: `images` or `files`.
+    pub unit: &'static str,
+    /// Whether it is the part that is read.
+    pub read: bool,
+}
+
+/// How many images of `dataset` have a label.
+pub fn labelled(dataset: &dyn Dataset) -> usize {
+    match dataset.classes() {
+        [] => 0,
+        _ => (0..dataset.len()).filter(|&index| dataset.label(index).is_some()).count(),
+    }
+}
+
+/// What somebody who uses `dataset` has to know before: a sentence for each kind of things that were
+/// left out, and one if only some images have labels.
+pub fn notes(dataset: &dyn Dataset) -> Vec<String> {
+    let source = dataset.describe();
+    let mut notes: Vec<_> =
+        dataset.left_out().iter().map(|left| format!("left out of {source}: {left}")).collect();
+    let (labelled, images) = (labelled(dataset), dataset.len());
+    if labelled > 0 && labelled < images {
+        notes.push(format!("{labelled} of {images} images of {source} have a label"));
+    }
+    notes
+}
+
+/// Counts what is left out, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// What, how many, and the first name in sorted order.
+    kinds: Vec<(String, u64, Vec<u8>)>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, what: &str, example: &[u8]) {
+        self.add_many(what, 1, example);
+    }
+
+    pub(super) fn add_many(&mut self, what: &str, count: u64, example: &[u8]) {
+        match self.kinds.iter_mut().find(|(known, ..)| known == what) {
+            Some((_, total, first)) => {
+                *total += count;
+                if example < &first[..] {
+                    *first = example.to_vec();
+                }
+            }
+            None => self.kinds.push((what.into(), count, example.to_vec())),
+        }
+    }
+
+    pub(super) fn add_hidden(&mut self, name: &[u8]) {
+        self.add("images with hidden names (a part of the name starts with a dot)", name);
+    }
+
+    /// Counts a file that is not read as an image, if it looks as if it should be.
+    pub(super) fn add_file(&mut self, kind: Kind, name: &[u8]) {
+        match kind {
+            Kind::UnreadImage => {
+                self.add("images in a format that is not read; convert them to PNG or JPEG", name);
+            }
+            Kind::Archive => {
+                self.add("archives beside images, as if these were unpacked from them", name);
+            }
+            Kind::Image | Kind::Other | Kind::Unknown => {}
+        }
+    }
+
+    /// Adds the counts of `other`, whose examples lie below `prefix`.
+    pub(super) fn merge(&mut self, other: &Self, prefix: &[u8]) {
+        for (what, count, example) in &other.kinds {
+            self.add_many(what, *count, &[prefix, example].concat());
+        }
+    }
+
+    /// The kinds, in an order that depends on nothing but the source.
+    pub(super) fn finish(mut self) -> Vec<LeftOut> {
+        self.kinds.sort_unstable();
+        let made = |(what, count, example): (String, u64, Vec<u8>)| LeftOut {
+            count: count as usize,
+            what,
+            example: to_text(&example),
+        };
+        self.kinds.into_iter().map(made).collect()
     }
 }

@@ -75,3 +75,108 @@ pub(super) fn to_path(bytes: &[u8]) -> PathBuf {
     #[cfg(not(unix))]
     return PathBuf::from(String::from_utf8_lossy(bytes).into_owned());
 }
+
+/// A name inside of a container without empty parts, `.` and `..`: where `tar xf` would put it.
+///
+/// `./photos/a.jpg`, `/photos/a.jpg`, `../photos/./a.jpg` and `photos/x/../a.jpg` are all
+/// `photos/a.jpg`.
+pub(super) fn normalize(name: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in name.split(|&byte| byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
+}
+
+/// True if a part of a normalized name hides the file: it starts with a dot, as in `.cache/1.jpg` or
+/// the `._1.jpg` that macOS adds to `1.jpg`, or it is macOS's `__MACOSX`.
+pub(super) fn is_hidden(name: &[u8]) -> bool {
+    name.split(|&byte| byte == b'/').any(|part| part.starts_with(b".") || part == b"__MACOSX")
+}
+
+/// What a file is by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An image in a format that is read.
+    Image,
+    /// An image in a format that is not read, unless its first bytes say another one.
+    UnreadImage,
+    /// An archive.
+    Archive,
+    /// Something else that often lies beside images.
+    Other,
+    /// The name does not tell; the first bytes do.
+    Unknown,
+}
+
+/// Extensions of images. Such a file is an image without a look into it.
+const IMAGES: [&str; 17] = [
+    "jpg", "jpeg", "jpe", "jif", "jfif", "png", "apng", "webp", "bmp", "gif", "tif", "tiff", "btf",
+    "ppm", "pgm", "pbm", "pnm",
+];
+/// Extensions of images that are mostly not read; the first bytes decide.
+const UNREAD_IMAGES: [&str; 26] = [
+    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "psd", "svg", "exr", "hdr", "ico", "tga",
+    "dcm", "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pcx", "sgi", "xcf",
+];
+/// Extensions of archives.
+const ARCHIVES: [&str; 12] =
+    ["tar", "tgz", "tbz2", "txz", "tzst", "zip", "7z", "rar", "parquet", "zst", "bz2", "xz"];
+/// Extensions of files that are not looked into.
+const OTHERS: [&str; 19] = [
+    "cls", "csv", "gz", "html", "json", "jsonl", "md", "npy", "npz", "pt", "tsv", "txt", "xml",
+    "yaml", "yml", "py", "pkl", "db", "ini",
+];
+
+/// What a file of this name is.
+pub(super) fn kind_of(name: &[u8]) -> Kind {
+    let Some(dot) = name.iter().rposition(|&byte| byte == b'.') else { return Kind::Unknown };
+    let extension = &name[dot + 1..];
+    let is_in =
+        |list: &[&str]| list.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(extension));
+    if is_in(&IMAGES) {
+        Kind::Image
+    } else if is_in(&ARCHIVES) || name.to_ascii_lowercase().ends_with(b".tar.gz") {
+        Kind::Archive
+    } else if is_in(&OTHERS) {
+        Kind::Other
+    } else if is_in(&UNREAD_IMAGES) {
+        Kind::UnreadImage
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// The text of a name for people, with `/` between its parts.
+pub(super) fn to_text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalized_as_if_they_were_unpacked() {
+        let same =
+            ["p/a", "./p/a", "/p/a", "//p//a", "../p/./a", "p/x/../a", "../../p/a/.", "q/../p/a/"];
+        for name in same {
+            assert_eq!(normalize(name.as_bytes()), b"p/a", "{name}");
+        }
+        assert_eq!(normalize(b"p/.a"), b"p/.a");
+        assert_eq!(normalize(b"./"), b"");
+    }
+
+    #[test]
+    fn hidden_names_have_a_part_that_starts_with_a_dot() {
+        for (name, hidden) in [(".a", true), ("p/._a", true), ("p/.git/a", true), ("p/a.b", false)]
+        {
+            assert_eq!(is_hidden(name.as_bytes()), hidden, "{name}");
+        }
+        assert!(is_hidden(b"__MACOSX/p/a.jpg"));
+    }
+}

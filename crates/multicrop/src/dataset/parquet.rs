@@ -10,7 +10,7 @@ use super::bytes::malformed;
 use super::labels::Labels;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
-use super::{Dataset, LeftOut, OpenOptions, Sample, Split};
+use super::{Dataset, LeftOut, OpenOptions, Part, Sample, Split};
 use crate::error::{Error, SampleError};
 
 mod blocks;
@@ -56,6 +56,7 @@ pub struct Parquet {
     has_bytes: bool,
     labels: Labels,
     left_out: Vec<LeftOut>,
+    parts: Vec<Part>,
 }
 
 impl Parquet {
@@ -85,6 +86,7 @@ impl Parquet {
         let (labels, not_labels) = read_labels(&listed.path, &files, options)?;
         left_out.extend(not_labels);
         left_out.extend(parts::unread(&files));
+        left_out.extend(listed.left_out.clone().finish());
         // larger ones are in the temporary folder
         let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
         let slots = (MEMORY / largest).min(MAX_SLOTS) as usize;
@@ -100,6 +102,7 @@ impl Parquet {
             has_bytes: choice.has_bytes,
             labels,
             left_out,
+            parts: listed.parts.clone(),
         })
     }
 
@@ -243,6 +246,10 @@ impl Dataset for Parquet {
 
     fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     fn shards(&self) -> Option<Shards> {

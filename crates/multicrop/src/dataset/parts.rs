@@ -1,33 +1,125 @@
-//! Parts of a source: the words that name them.
+//! The one rule for parts, in folders, archives and the names of shards.
+//!
+//! The words are those of `datasets`, in any case:
+//!
+//! ```text
+//! train   train, training
+//! val     val, validation, valid, dev
+//! test    test, testing, eval, evaluation
+//! ```
+//!
+//! A *folder* is a part if such a word is all of its name, apart from digits, signs and words such as
+//! `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. A *file* belongs to a part if
+//! its name has such a word (`imagenet-train-0001.tar`), or else the folder that it lies in.
+//!
+//! A source has parts if it has a training part and another one. Then the training part is the
+//! default. `:test` means the test part, or else the validation part.
 
 use std::path::Path;
 
 use super::Split;
 use crate::error::Error;
 
-/// Which of the first folders `folders` is the part `split`.
-///
-/// `None` if there are no parts and none is asked for. A source has parts if it has a folder
-/// `train` and one of `test` and `val`; then the training part is the default.
-pub(super) fn choose_part<'a>(
-    path: &Path,
-    folders: &[&'a str],
-    split: Option<Split>,
-) -> Result<Option<(&'a str, Split)>, Error> {
-    let find = |names: &[&str]| {
-        names.iter().find_map(|name| folders.iter().find(|folder| *folder == name).copied())
-    };
-    let (train, test) = (find(&["train"]), find(&["test", "val"]));
-    let (part, split) = match split {
-        None if train.is_none() || test.is_none() => return Ok(None),
-        None | Some(Split::Train) => (train, Split::Train),
-        Some(Split::Test) => (test, Split::Test),
-    };
-    let missing = match split {
+/// The words for each part.
+const WORDS: [(Split, &[&str]); 3] = [
+    (Split::Train, &["train", "training"]),
+    (Split::Val, &["val", "validation", "valid", "dev"]),
+    (Split::Test, &["test", "testing", "eval", "evaluation"]),
+];
+/// Words that may stand beside these in a folder's name.
+const OTHERS: [&str; 8] = ["image", "images", "img", "imgs", "data", "dataset", "set", "split"];
+
+/// The part that a folder of this name is.
+pub(super) fn of_folder(name: &[u8]) -> Option<Split> {
+    let mut words = words(name).filter(|word| !is_one_of(word, &OTHERS));
+    let part = of_word(words.next()?)?;
+    words.next().is_none().then_some(part)
+}
+
+/// The part that a file belongs to, from its path below the source.
+pub(super) fn of_file(path: &Path) -> Option<Split> {
+    let names = path.components().rev().map(|part| part.as_os_str().as_encoded_bytes());
+    names.filter_map(|name| words(name).find_map(of_word)).next()
+}
+
+fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // bytes of letters beyond ASCII belong to words
+    name.split(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty())
+}
+
+fn of_word(word: &[u8]) -> Option<Split> {
+    WORDS.iter().find(|(_, words)| is_one_of(word, words)).map(|(split, _)| *split)
+}
+
+fn is_one_of(word: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// The part to read of a source that has the parts `present`, where `split` is asked for; `None` if it
+/// has no parts, or not that one.
+pub(super) fn choose(present: &[Split], split: Option<Split>) -> Option<Split> {
+    let has = |part: Split| present.contains(&part);
+    match split {
+        None => {
+            (has(Split::Train) && (has(Split::Val) || has(Split::Test))).then_some(Split::Train)
+        }
+        Some(Split::Test) if !has(Split::Test) => has(Split::Val).then_some(Split::Val),
+        Some(split) => has(split).then_some(split),
+    }
+}
+
+/// The error for a source without a folder for `split`.
+pub(super) fn no_folder(path: &Path, split: Split) -> Error {
+    let reason = match split {
         Split::Train => "there is no folder `train` in it",
+        Split::Val => "there is no folder `val` in it",
         Split::Test => "there is no folder `test` or `val` in it",
     };
-    let no_part =
-        || Error::NoSuchSplit { path: path.into(), split: split.name(), reason: missing.into() };
-    part.map(|part| Some((part, split))).ok_or_else(no_part)
+    Error::NoSuchSplit { path: path.into(), split: split.name(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_parts_if_their_whole_name_says_so() {
+        let train = ["train", "Train", "TRAINING", "train2017", "train_images", "images-train"];
+        for name in train {
+            assert_eq!(of_folder(name.as_bytes()), Some(Split::Train), "{name}");
+        }
+        for name in ["val", "valid", "Validation", "dev", "val_512"] {
+            assert_eq!(of_folder(name.as_bytes()), Some(Split::Val), "{name}");
+        }
+        for name in ["Test", "testing", "eval", "test-set"] {
+            assert_eq!(of_folder(name.as_bytes()), Some(Split::Test), "{name}");
+        }
+        for name in ["bullet_train", "trains", "train station", "test tube", "images", "2017", ""] {
+            assert_eq!(of_folder(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_belong_to_the_part_that_their_name_or_else_their_folder_says() {
+        let of = |path: &str| of_file(Path::new(path));
+        assert_eq!(of("imagenet-train-0001.tar"), Some(Split::Train));
+        assert_eq!(of("data/Validation-00000-of-00004.parquet"), Some(Split::Val));
+        assert_eq!(of("train/deep/test-0.tar"), Some(Split::Test));
+        assert_eq!(of("val/deep/0001.tar"), Some(Split::Val));
+        assert_eq!(of("train0001.tar"), Some(Split::Train));
+        assert_eq!(of("constrain-0.tar"), None);
+    }
+
+    #[test]
+    fn training_is_the_default_and_test_may_be_the_validation_part() {
+        use Split::{Test, Train, Val};
+        assert_eq!(choose(&[Train, Val], None), Some(Train));
+        assert_eq!(choose(&[Train, Val], Some(Test)), Some(Val));
+        assert_eq!(choose(&[Train, Val, Test], Some(Test)), Some(Test));
+        assert_eq!(choose(&[Train, Test], Some(Val)), None);
+        assert_eq!(choose(&[Train], None), None);
+        assert_eq!(choose(&[Train], Some(Train)), Some(Train));
+        assert_eq!(choose(&[Val, Test], None), None);
+    }
 }

@@ -41,7 +41,7 @@ impl Shapes {
     pub fn new(split: Split) -> Self {
         let len = match split {
             Split::Train => 10_000,
-            Split::Test => 2_000,
+            Split::Test | Split::Val => 2_000,
         };
         let name =
             |(_, outline): &(_, &str)| TEXTURES.map(|(_, texture)| format!("{texture} {outline}"));

@@ -1,9 +1,12 @@
 //! Sources that consist of several files: which files they are, and which part they belong to.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::Split;
 use super::bytes::{malformed, unreadable};
+use super::left_out::{Part, Tally};
+use super::names::{is_hidden, to_bytes};
+use super::{Split, parts};
 use crate::error::Error;
 
 /// Most files that a pattern may stand for.
@@ -28,19 +31,29 @@ pub(super) struct Listed {
     pub(super) files: Vec<PathBuf>,
     /// The part that was chosen by the files' names.
     pub(super) split: Option<Split>,
+    /// The parts that the files' names say.
+    pub(super) parts: Vec<Part>,
+    /// Files that belong to no part, though others do.
+    pub(super) left_out: Tally,
 }
 
 impl Listed {
+    /// All of these files.
+    pub(super) fn all(path: &Path, files: Vec<PathBuf>) -> Self {
+        let (parts, left_out) = (Vec::new(), Tally::default());
+        Self { path: path.into(), files, split: None, parts, left_out }
+    }
+
     pub(super) fn one(path: &Path) -> Self {
-        Self { path: path.into(), files: vec![path.into()], split: None }
+        Self::all(path, vec![path.into()])
     }
 }
 
 /// By the extension: a tar archive, gzipped or not, or a parquet file.
 fn is_shard(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let hidden = name.starts_with('.');
-    !hidden && [".tar", ".tar.gz", ".tgz", ".parquet"].iter().any(|end| name.ends_with(end))
+    !is_hidden(name.as_bytes())
+        && [".tar", ".tar.gz", ".tgz", ".parquet"].iter().any(|end| name.ends_with(end))
 }
 
 /// What lies directly in a folder: shards, and folders that are not hidden; both sorted.
@@ -51,7 +64,7 @@ pub(super) fn in_folder(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), E
         let path = entry.path();
         if is_shard(&path) {
             files.push(path);
-        } else if !entry.file_name().as_encoded_bytes().starts_with(b".") && path.is_dir() {
+        } else if !is_hidden(&to_bytes(&entry.file_name())) && path.is_dir() {
             folders.push(path);
         }
     }
@@ -60,37 +73,53 @@ pub(super) fn in_folder(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), E
     Ok((files, folders))
 }
 
-/// The shards in a folder and in the folders directly below it.
+/// The shards in a folder and in all folders below it; first those in the folder itself.
 pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let (mut files, folders) = in_folder(folder)?;
-    for folder in folders {
-        files.extend(in_folder(&folder)?.0);
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        // links in a loop end
+        let canonical = folder.canonicalize().map_err(unreadable(&folder))?;
+        if seen.insert(canonical) {
+            let (direct, folders) = in_folder(&folder)?;
+            files.extend(direct);
+            waiting.extend(folders.into_iter().rev());
+        }
     }
     Ok(files)
 }
 
-/// The files of the part `split`, by words in their names or their folder's: `train-0001.tar`,
-/// `data/test-00000-of-00004.parquet`, `val/0001.tar`.
+/// The files of the part `split`, by words in their names or their folder's (see [`parts`]):
+/// `train-0001.tar`, `data/test-00000-of-00004.parquet`, `val/0001.tar`.
 ///
-/// Without `split` it is the training part, if there is another one, or else all files.
+/// Without `split` it is the training part, if there is another one, or else all files. With one that
+/// does not exist it is no file.
 pub(super) fn choose_files(path: &Path, files: Vec<PathBuf>, split: Option<Split>) -> Listed {
-    let is_in = |file: &PathBuf, marks: &[&str]| {
-        let name = file.strip_prefix(path).unwrap_or(file).to_string_lossy().to_lowercase();
-        name.split(|c: char| !c.is_alphanumeric()).any(|word| marks.contains(&word))
+    let of = |file: &PathBuf| parts::of_file(file.strip_prefix(path).unwrap_or(file));
+    let present: Vec<_> = files.iter().filter_map(of).collect();
+    let Some(chosen) = parts::choose(&present, split) else {
+        let files = if split.is_none() { files } else { Vec::new() };
+        return Listed::all(path, files);
     };
-    let find = |marks: &[&str]| -> Vec<PathBuf> {
-        files.iter().filter(|file| is_in(file, marks)).cloned().collect()
-    };
-    let (train, mut test) = (find(&["train"]), find(&["test"]));
-    if test.is_empty() {
-        test = find(&["val", "validation", "valid"]);
+    let (mut read, mut left_out) = (Vec::new(), Tally::default());
+    for file in files {
+        match of(&file) {
+            Some(part) if part == chosen => read.push(file),
+            Some(_) => {}
+            None => left_out.add("files that belong to no part", &to_bytes(file.as_os_str())),
+        }
     }
-    let (chosen, split) = match split {
-        None if train.is_empty() || test.is_empty() => (files, None),
-        Some(Split::Test) => (test, Some(Split::Test)),
-        None | Some(Split::Train) => (train, Some(Split::Train)),
-    };
-    Listed { path: path.into(), files: chosen, split }
+    let all = [Split::Train, Split::Val, Split::Test];
+    let counted = all.map(|part| (part, present.iter().filter(|found| **found == part).count()));
+    let parts = counted.into_iter().filter(|(_, count)| *count > 0).map(|(part, count)| Part {
+        name: part.name().into(),
+        count,
+        unit: "files",
+        read: part == chosen,
+    });
+    let (path, split) = (path.into(), split.or(Some(chosen)));
+    Listed { path, files: read, split, parts: parts.collect(), left_out }
 }
 
 /// True if a source has braces: `shards-{000..031}.tar`.
@@ -168,8 +197,10 @@ mod tests {
         };
         let files = ["train-0.tar", "train-1.tar", "test-0.tar", "validation-0.tar"];
         assert_eq!((choose(&files, None), choose(&files, Some(Split::Test))), (2, 1));
+        assert_eq!(choose(&files, Some(Split::Val)), 1);
         assert_eq!(choose(&["train/0.tar", "val/0.tar", "val/1.tar"], Some(Split::Test)), 2);
         assert_eq!(choose(&["training.tar", "0.tar"], None), 2);
+        assert_eq!(choose(&["training.tar", "Valid.tar", "0.tar"], None), 1);
         assert_eq!(choose(&["constrain-0.tar"], Some(Split::Train)), 0);
     }
 }

@@ -105,9 +105,9 @@ fn what_is_named_like_an_image_but_is_no_file_is_a_bad_image() {
     let made = std::process::Command::new("mkfifo").arg(root.path().join("a/3.png")).status();
     assert!(made.unwrap().success());
     let data = open_at(root.path(), "").unwrap();
-    for index in 1..3 {
+    for (index, what) in [(1, "a device"), (2, "a pipe")] {
         let error = data.load(index, &Options::default()).unwrap_err();
-        assert_eq!(error.to_string(), "cannot be read: it is no file");
+        assert_eq!(error.to_string(), format!("cannot be read: it is {what}, not a file"));
     }
 }
 
@@ -120,4 +120,121 @@ fn files_and_folders_of_similar_names_are_sorted_part_by_part() {
     paths.sort();
     let found: Vec<_> = (0..data.len()).map(|i| std::path::PathBuf::from(data.name(i))).collect();
     assert_eq!(found, paths);
+}
+
+#[test]
+fn images_beside_the_parts_are_counted_and_named() {
+    let root = folder(&["train/a/1.png", "val/a/2.png", "extra/a/3.png", "stray.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.classes()), (vec![0], &["a".to_owned()][..]));
+    assert_eq!(left_out(&*data), ["2 images that lie beside the parts (extra/a/3.png)"]);
+    let parts: Vec<_> = data.parts().iter().map(|p| (&p.name[..], p.count, p.read)).collect();
+    assert_eq!(parts, [("train", 1, true), ("val", 1, false)]);
+}
+
+#[test]
+fn the_words_for_parts_are_those_of_everybody_in_any_case() {
+    for (train, other) in [
+        ("training", "validation"),
+        ("Train", "Test"),
+        ("TRAIN", "valid"),
+        ("train2017", "val2017"),
+        ("train_images", "test_images"),
+        ("train", "dev"),
+    ] {
+        let root = folder(&[&format!("{train}/a/1.png"), &format!("{other}/a/2.png")]);
+        let open = |suffix| open_at(root.path(), suffix).unwrap();
+        assert_eq!((values(&*open("")), values(&*open(":test"))), (vec![0], vec![1]), "{train}");
+        assert_eq!(open(":test").classes(), ["a"]);
+    }
+    let root = folder(&["bullet_train/1.png", "test_tube/2.png"]);
+    assert_eq!(open_at(root.path(), "").unwrap().classes(), ["bullet_train", "test_tube"]);
+}
+
+#[test]
+fn validation_and_test_parts_are_told_apart() {
+    let root = folder(&["train/a/1.png", "val/a/2.png", "test/a/3.png"]);
+    let part = |suffix| values(&*open_at(root.path(), suffix).unwrap());
+    assert_eq!((part(""), part(":val"), part(":test")), (vec![0], vec![1], vec![2]));
+    let error = message(open_at(folder(&["a/1.png"]).path(), ":val"));
+    assert!(error.contains("there is no folder `val` in it"), "{error}");
+    assert!(message(open("shapes:val")).contains("it has `:train` and `:test`"));
+}
+
+#[test]
+fn a_training_part_without_images_is_not_replaced_by_the_validation_part() {
+    let root = folder(&["val/a/2.png"]);
+    fs::create_dir(root.path().join("train")).unwrap();
+    assert!(message(open_at(root.path(), "")).contains("train` holds no images"));
+}
+
+#[test]
+fn parts_may_lie_in_a_folder_around_them() {
+    let root = folder(&["set/train/a/1.png", "set/train/b/2.png", "set/val/a/3.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.classes().join(" ")), (vec![0, 1], "a b".into()));
+    assert_eq!(
+        data.describe(),
+        format!("folder `{}` (train part)", root.path().join("set/train").display())
+    );
+}
+
+#[test]
+fn what_is_hidden_or_not_read_is_counted_and_named() {
+    let root =
+        folder(&["a/1.png", "a/._1.png", ".cache/deep/2.png", "__MACOSX/a/3.png", "a/.notes"]);
+    write(root.path(), "a/phone.HEIC", b"....ftypheic");
+    write(root.path(), "a/readme.txt", b"text");
+    write(root.path(), "a/all.tar.gz", b"packed");
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(values(&*data), [0]);
+    assert_eq!(
+        left_out(&*data),
+        [
+            "1 archives beside images, as if these were unpacked from them (a/all.tar.gz)",
+            "1 images in a format that is not read; convert them to PNG or JPEG (a/phone.HEIC)",
+            "3 images with hidden names (a part of the name starts with a dot) (.cache/deep/2.png)",
+        ]
+    );
+}
+
+#[test]
+fn extensions_count_in_any_case_and_empty_files_are_bad_images() {
+    let root = folder(&["a/1.PNG", "a/2.JPeG"]);
+    write(root.path(), "a/3.btf", b"");
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(data.len(), 3);
+    assert_eq!(data.load(2, &Options::default()).unwrap_err().kind(), "empty");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_names_no_class_whose_folder_is_there() {
+    let root = folder(&["real/1.png"]);
+    std::os::unix::fs::symlink("real", root.path().join("alias")).unwrap();
+    let elsewhere = folder(&["2.png"]);
+    std::os::unix::fs::symlink(elsewhere.path(), root.path().join("linked")).unwrap();
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((data.classes().join(" "), labels(&*data)), ("linked real".into(), vec![0, 1]));
+    assert_eq!(left_out(&*data), ["1 links to folders that are read under another name (alias)"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_device_as_source_is_refused_at_once() {
+    let root = tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status();
+    assert!(made.unwrap().success());
+    assert!(message(open_at(root.path(), "pipe")).contains("it is a pipe; pass a file or folder"));
+    assert!(message(open("/dev/zero")).contains("it is a device; pass a file or folder"));
+    fs::rename(root.path().join("pipe"), root.path().join("0.tar")).unwrap();
+    assert!(message(open_at(root.path(), "")).contains("it is a pipe, not a file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_with_newlines_are_names() {
+    let root = folder(&["a\nb/1\n.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.classes()), (vec![0], &["a\nb".to_owned()][..]));
 }

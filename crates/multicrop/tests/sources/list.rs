@@ -69,8 +69,6 @@ fn a_list_that_makes_no_sense_is_refused_in_one_sentence() {
     let error = refused(b"Dear reader,\nthis is no list.\n");
     assert!(error.contains("is text, but none of its first lines names a file"), "{error}");
     assert!(error.contains("line 1 is `Dear reader,`"), "{error}");
-    let error = refused(b"a/0.png,cat\n,dog\n");
-    assert!(error.contains("has no path in line 2"), "{error}");
     assert!(refused(b"a/0.png\0").contains("in no format that is known"));
     let (root, _) = list(b"a/0.png\n");
     assert!(message(open_at(root.path(), "list:test")).contains("without parts"));
@@ -85,4 +83,66 @@ fn paths_in_a_list_need_not_be_utf_8() {
     write(root.path(), "list.txt", b"\xFF.png,\xE9\n");
     let data = open_at(root.path(), "list.txt").unwrap();
     assert_eq!((values(&*data), data.classes().join("")), (vec![5], "\u{FFFD}".into()));
+}
+
+#[test]
+fn only_a_column_that_is_named_like_one_has_labels_below_a_header() {
+    let captions = "file_name,text\na/0.png,\"a photo, nice\"\na/1.png,\"another, one\"\n";
+    assert_eq!(contents(captions), (vec![0, 1], vec![], String::new()));
+    let (root, _) = list(captions.as_bytes());
+    let chosen = |column: &str| {
+        let options = OpenOptions { label_column: Some(column.into()), ..OpenOptions::default() };
+        open_with(root.path().join("list").to_str().unwrap(), &options)
+    };
+    assert_eq!(chosen("Text").unwrap().classes(), ["a photo, nice", "another, one"]);
+    let error = message(chosen("kind"));
+    assert!(error.contains("no column `kind` for labels (it has `file_name`, `text`)"), "{error}");
+}
+
+#[test]
+fn the_column_of_paths_is_the_one_named_so_where_several_hold_files() {
+    let text = "mask,file_name,label\na/1.png,a/0.png,x\na/1.png,b/with space.png,y\n";
+    assert_eq!(contents(text), (vec![0, 2], vec![0, 1], "x y".into()));
+    let (root, _) = list(text.as_bytes());
+    let options = OpenOptions { image_column: Some("mask".into()), ..OpenOptions::default() };
+    let data = open_with(root.path().join("list").to_str().unwrap(), &options).unwrap();
+    assert_eq!(values(&*data), [1, 1]);
+}
+
+#[test]
+fn json_lines_are_a_list() {
+    let text = "{\"file_name\": \"a/0.png\", \"label\": 2, \"text\": \"x\"}\n\n\
+                {\"file_name\": \"b/with, comma.png\", \"label\": null}\n\
+                {\"label\": 0.0, \"file_name\": \"a/1.png\"}\n";
+    let (_root, data) = list(text.as_bytes());
+    let data = data.unwrap();
+    assert_eq!(
+        (values(&*data), label_of_each(&*data)),
+        (vec![0, 3, 1], vec![Some(2), None, Some(0)])
+    );
+    let error = message(list(b"{\"file_name\": \"a/0.png\"}\n{oops\n").1);
+    assert!(error.contains("has no JSON object in line 2"), "{error}");
+}
+
+#[test]
+fn lines_of_blanks_and_comments_are_no_images() {
+    let text = "\u{FEFF}# made by hand\r\na/0.png\r\n   \r\n\t\r\n#a/1.png\r\na/1.png\r\n";
+    let (_root, data) = list(text.as_bytes());
+    let data = data.unwrap();
+    assert_eq!(values(&*data), [0, 1]);
+    assert_eq!(left_out(&*data), ["1 images in lines that start with `#` (line 5)"]);
+    let (_root, data) = list(b"a/0.png,cat\n,dog\n");
+    assert_eq!(left_out(&*data.unwrap()), ["1 lines without a path (line 2)"]);
+}
+
+#[test]
+fn a_long_line_is_refused_before_it_is_in_memory() {
+    let mut text = b"a/0.png\n".to_vec();
+    text.resize(3 << 20, b'x');
+    let error = message(list(&text).1);
+    assert!(error.contains("a line has more than 1 MiB"), "{error}");
+    let mut open_quote = b"path,label\na/0.png,\"cat\n".to_vec();
+    (0..300_000).for_each(|_| open_quote.extend_from_slice(b"a/1.png,dog\n"));
+    let error = message(list(&open_quote).1);
+    assert!(error.contains("for lack of a closing quote"), "{error}");
 }

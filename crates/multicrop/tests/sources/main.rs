@@ -8,7 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use multicrop::dataset::{OpenOptions, open_with};
+use multicrop::dataset::{LeftOut, OpenOptions, open_with};
 use multicrop::decode::Options;
 use multicrop::{Dataset, Error, open, same_classes};
 use tempfile::{TempDir, tempdir};
@@ -18,6 +18,7 @@ mod folder;
 mod list;
 mod parquet;
 mod tar;
+mod web_dataset;
 
 /// A 5 × 4 PNG of one color.
 fn png(color: [u8; 3]) -> Vec<u8> {
@@ -76,6 +77,17 @@ fn labels(dataset: &dyn Dataset) -> Vec<u32> {
     (0..dataset.len()).filter_map(|i| dataset.label(i)).collect()
 }
 
+/// What is left out: count, what, and the example.
+fn left_out(dataset: &dyn Dataset) -> Vec<String> {
+    let text = |left: &LeftOut| format!("{} {} ({})", left.count, left.what, left.example);
+    dataset.left_out().iter().map(text).collect()
+}
+
+/// The label of each image.
+fn label_of_each(dataset: &dyn Dataset) -> Vec<Option<u32>> {
+    (0..dataset.len()).map(|i| dataset.label(i)).collect()
+}
+
 #[test]
 fn what_is_no_data_set_is_refused_in_one_sentence() {
     let root = tempdir().unwrap();
@@ -88,6 +100,8 @@ fn what_is_no_data_set_is_refused_in_one_sentence() {
     assert!(file("photo.tar", &png([1; 3])).contains("a single image"));
     assert!(file("a.parquet", b"PAR1....").contains("damaged parquet file"));
     assert!(file("a.gz", &gz(&[1; 600])[..12]).contains("damaged gzip file"));
+    assert!(file("a.tar.zst", b"\x28\xB5\x2F\xFD....").contains("packed by zstd"));
+    assert!(file("a.txt", b"\xFF\xFEa\0").contains("text in UTF-16"));
     let missing = message(open("/no/such/place"));
     assert!(missing.contains("neither `shapes[:train|:test]` nor an existing"), "{missing}");
     fs::create_dir(root.path().join("empty")).unwrap();

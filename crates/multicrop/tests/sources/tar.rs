@@ -25,6 +25,11 @@ fn tar_archives_are_read_plain_and_gzipped() {
         assert_eq!((values(&*data), labels(&*data)), (vec![2, 1], vec![0, 1]));
         assert!(data.name(0).ends_with(": cat/2.png"), "{}", data.name(0));
     }
+    let data = open_at(root.path(), "plain").unwrap();
+    assert_eq!(
+        left_out(&*data),
+        ["1 images with hidden names (a part of the name starts with a dot) (data/cat/._2.png)"]
+    );
     let whole = tar(&files);
     // inside of the first image, and inside of the second header
     for len in [580, 1300] {
@@ -36,26 +41,12 @@ fn tar_archives_are_read_plain_and_gzipped() {
 }
 
 #[test]
-fn tar_archives_have_parts_and_web_dataset_labels() {
+fn tar_archives_have_parts() {
     let root = tempdir().unwrap();
     let parts = [("train/a/1.png", png([1; 3])), ("test/a/2.png", png([2; 3]))];
     write(root.path(), "parts.tar", &tar(&parts));
     assert_eq!(values(&*open_at(root.path(), "parts.tar").unwrap()), [1]);
     assert_eq!(values(&*open_at(root.path(), "parts.tar:test").unwrap()), [2]);
-    let keyed = |class: &str| {
-        tar(&[
-            ("x/0001.png", png([1; 3])),
-            ("x/0001.cls", class.into()),
-            ("x/0002.seg.png", png([2; 3])),
-            ("x/0002.cls", b"0".to_vec()),
-        ])
-    };
-    write(root.path(), "keyed.tar", &keyed("2\n"));
-    let data = open_at(root.path(), "keyed.tar").unwrap();
-    assert_eq!((labels(&*data), data.classes().len()), (vec![2, 0], 3));
-    write(root.path(), "keyed.tar", &keyed("dog"));
-    let error = message(open_at(root.path(), "keyed.tar"));
-    assert!(error.contains("has no class number"), "{error}");
 }
 
 /// Shards of four images each, gzipped or not; images are numbered through.
@@ -201,4 +192,195 @@ fn names_in_an_archive_need_not_be_utf_8() {
     write(root.path(), "latin.tar", &builder.into_inner().unwrap());
     let data = open_at(root.path(), "latin.tar").unwrap();
     assert_eq!((values(&*data), labels(&*data)), (vec![4], vec![0]));
+}
+
+/// A tar member with a name that `tar::Builder` would change.
+fn member(name: &str, kind: ::tar::EntryType, link: &str, contents: &[u8]) -> Vec<u8> {
+    let mut header = ::tar::Header::new_gnu();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.as_gnu_mut().unwrap().realsize = *b"00000000000\0";
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(contents.len() as u64);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend_from_slice(contents);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+/// An archive of these members, with its end mark.
+fn archive(members: &[Vec<u8>]) -> Vec<u8> {
+    [members.concat(), vec![0; 1024]].concat()
+}
+
+fn file(name: &str, value: u8) -> Vec<u8> {
+    member(name, ::tar::EntryType::Regular, "", &png([value; 3]))
+}
+
+#[test]
+fn names_with_dots_and_slashes_are_normalized() {
+    let root = tempdir().unwrap();
+    for prefix in ["", "./", "photos/./", "../photos/", "/photos/", ".//photos//", "x/../photos/"] {
+        let names = [format!("{prefix}dog/1.png"), format!("{prefix}cat/2.png")];
+        write(root.path(), "a.tar", &archive(&[file(&names[0], 1), file(&names[1], 2)]));
+        let data = open_at(root.path(), "a.tar").unwrap();
+        assert_eq!(
+            (values(&*data), data.classes().join(" ")),
+            (vec![2, 1], "cat dog".into()),
+            "{prefix}"
+        );
+    }
+}
+
+#[test]
+fn links_are_the_images_that_they_lead_to() {
+    use ::tar::EntryType::{Link, Symlink};
+    let root = tempdir().unwrap();
+    let bytes = archive(&[
+        file("./a/1.png", 1),
+        file(".store/x.png", 2),
+        member("b/1.png", Link, "./a/1.png", b""),
+        member("b/2.png", Symlink, "../.store/x.png", b""),
+        member("b/3.png", Symlink, "2.png", b""),
+        member("b/4.png", Symlink, "../../elsewhere.png", b""),
+        member("b/5.png", Symlink, "5.png", b""),
+        member("c", Symlink, "a", b""),
+    ]);
+    for (name, bytes) in [("links.tar", bytes.clone()), ("links.tgz", gz(&bytes))] {
+        write(root.path(), name, &bytes);
+        let data = open_at(root.path(), name).unwrap();
+        assert_eq!((values(&*data), labels(&*data)), (vec![1, 1, 2, 2], vec![0, 1, 1, 1]));
+        assert_eq!(
+            left_out(&*data),
+            [
+                "1 images with hidden names (a part of the name starts with a dot) (.store/x.png)",
+                "1 links to folders, which are read under their own names (c)",
+                "2 links to images that the archive does not hold (b/4.png)",
+            ]
+        );
+    }
+}
+
+#[test]
+fn rare_members_are_counted_and_later_versions_replace_earlier_ones() {
+    use ::tar::EntryType::{Char, Continuous, Fifo, GNUSparse, Regular};
+    let root = tempdir().unwrap();
+    let pax = member("PaxHeaders/1", ::tar::EntryType::XHeader, "", b"22 GNU.sparse.major=1\n");
+    let bytes = archive(&[
+        file("a/1.png", 1),
+        file("a/2.png", 2),
+        member("a/3.png", Char, "", b""),
+        member("a/4.png", Fifo, "", b""),
+        member("a/5.png", GNUSparse, "", b""),
+        pax,
+        file("a/6.png", 6),
+        member("a/7.png", Continuous, "", &png([7; 3])),
+        member("a/8.png/", Regular, "", b""),
+        file("a/1.png", 9),
+    ]);
+    write(root.path(), "rare.tar", &bytes);
+    let data = open_at(root.path(), "rare.tar").unwrap();
+    assert_eq!(values(&*data), [9, 2, 7]);
+    assert_eq!(
+        left_out(&*data),
+        [
+            "1 earlier versions of images that the archive holds again (a/1.png)",
+            "4 images in tar members of rare kinds (sparse files, devices) (a/3.png)",
+        ]
+    );
+}
+
+#[test]
+fn an_archive_that_may_be_cut_is_read_with_a_word() {
+    let root = tempdir().unwrap();
+    let members = [file("a/1.png", 1), file("a/2.png", 2)];
+    for (name, cut) in [("cut.tar", members.concat()), ("cut.tgz", gz(&members.concat()))] {
+        write(root.path(), name, &cut);
+        let data = open_at(root.path(), name).unwrap();
+        assert_eq!(values(&*data), [1, 2]);
+        assert!(left_out(&*data)[0].contains("without an end mark; they may be cut"), "{name}");
+    }
+    let joined = [archive(&members), archive(&[file("a/3.png", 3)])].concat();
+    for (name, joined) in [("joined.tar", joined.clone()), ("joined.tgz", gz(&joined))] {
+        write(root.path(), name, &joined);
+        let data = open_at(root.path(), name).unwrap();
+        assert_eq!(values(&*data), [1, 2]);
+        assert!(left_out(&*data)[0].contains("data behind their end mark"), "{name}");
+    }
+}
+
+#[test]
+fn archives_without_images_are_empty_shards() {
+    let root = tempdir().unwrap();
+    write(root.path(), "s-0.tar", b"");
+    write(root.path(), "s-1.tar", &[0; 10240]);
+    write(root.path(), "s-2.tar", &archive(&[file("1.png", 1)]));
+    write(
+        root.path(),
+        "s-3.tar",
+        &archive(&[member("a.txt", ::tar::EntryType::Regular, "", b"x")]),
+    );
+    write(root.path(), "s-4.tar.gz", &gz(&[0; 1024]));
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(values(&*data), [1]);
+    let example = root.path().join("s-0.tar");
+    assert_eq!(left_out(&*data), [format!("4 archives without images ({})", example.display())]);
+    fs::remove_file(root.path().join("s-2.tar")).unwrap();
+    assert!(message(open_at(root.path(), "")).contains("holds no images"));
+    assert!(message(open_at(root.path(), "s-1.tar")).contains("holds no images"));
+}
+
+#[test]
+fn bytes_behind_a_gzipped_archive_are_ignored_in_opening_and_reading() {
+    let root = tempdir().unwrap();
+    let packed = gz(&archive(&[file("1.png", 1)]));
+    for (tail, said) in [(&[0; 700][..], false), (b"\0\0garbage", true), (b"\x1F", true)] {
+        write(root.path(), "a.tgz", &[&packed[..], tail].concat());
+        let data = open_at(root.path(), "a.tgz").unwrap();
+        assert_eq!(values(&*data), [1]);
+        assert_eq!(left_out(&*data).iter().any(|left| left.contains("other bytes behind")), said);
+    }
+    // members one after the other, with zeros between them
+    let whole = archive(&[file("1.png", 1), file("2.png", 2)]);
+    let (first, second) = whole.split_at(700);
+    write(root.path(), "a.tgz", &[gz(first), vec![0; 9], gz(second)].concat());
+    assert_eq!(values(&*open_at(root.path(), "a.tgz").unwrap()), [1, 2]);
+    // a file that is damaged at its end is refused when it is opened
+    let mut damaged = packed;
+    let sum = damaged.len() - 6;
+    damaged[sum] ^= 1;
+    write(root.path(), "a.tgz", &damaged);
+    assert!(message(open_at(root.path(), "a.tgz")).contains("damaged"));
+}
+
+#[test]
+fn shards_are_found_in_folders_of_any_depth() {
+    let root = tempdir().unwrap();
+    write(root.path(), "data/v1/train/b/0.tar", &archive(&[file("1.png", 1)]));
+    write(root.path(), "data/v1/Validation/0.tar", &archive(&[file("2.png", 2)]));
+    write(root.path(), "data/v1/more.tar", &archive(&[file("3.png", 3)]));
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!(values(&*data), [1]);
+    assert!(left_out(&*data)[0].starts_with("1 files that belong to no part ("));
+    assert_eq!(values(&*open_at(root.path(), ":val").unwrap()), [2]);
+}
+
+#[test]
+fn a_name_of_very_many_folders_takes_no_longer_than_others() {
+    let name = "a/".repeat(450_000) + "1.png";
+    let mut header = ::tar::Header::new_gnu();
+    header.set_entry_type(::tar::EntryType::GNULongName);
+    header.set_path("././@LongLink").unwrap();
+    header.set_size(name.len() as u64);
+    header.set_cksum();
+    let mut long = [header.as_bytes(), name.as_bytes()].concat();
+    long.resize(long.len().next_multiple_of(512), 0);
+    let root = tempdir().unwrap();
+    write(root.path(), "long.tar", &archive(&[long, file("x", 4)]));
+    let start = std::time::Instant::now();
+    let data = open_at(root.path(), "long.tar").unwrap();
+    assert_eq!((values(&*data), data.classes().join("")), (vec![4], "a".into()));
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }

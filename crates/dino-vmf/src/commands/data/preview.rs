@@ -108,6 +108,9 @@ impl Preview {
         let recipe = config.data.recipe();
         recipe.validate()?;
         let dataset = config.data.open(&self.source)?;
+        for note in multicrop::dataset::notes(dataset.as_ref()) {
+            console.warn(note);
+        }
         let loader = LoaderConfig {
             batch_size: dataset.len().min(self.images.into()),
             seed: config.seed,

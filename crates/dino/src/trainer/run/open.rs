@@ -42,7 +42,8 @@ impl<'a> Run<'a> {
         let dataset = config.data.open(&config.locate("data.source", &config.data.source))?;
         let (horizon, warnings) = config.fit(dataset.len())?;
         let slow = config.model.precision.warning();
-        for warning in warnings.into_iter().chain(config.idle_keys()).chain(slow) {
+        let notes = multicrop::dataset::notes(dataset.as_ref());
+        for warning in notes.into_iter().chain(warnings).chain(config.idle_keys()).chain(slow) {
             report(Event::Warning(warning));
         }
         config.data.recipe().validate()?;

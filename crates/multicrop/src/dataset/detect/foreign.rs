@@ -10,16 +10,32 @@ const ARROW: &str = "an Arrow or Feather file, which is not read (write parquet:
     `datasets.load_from_disk(...).to_parquet(...)` or `pyarrow.parquet.write_table`)";
 const LANCE: &str = "a Lance data set, which is not read (write parquet: \
     `pyarrow.parquet.write_table(lance.dataset(...).to_table(), ...)`)";
-const JSON: &str = "a JSON file, which is not read (list the paths of the images in a text file)";
+pub(in crate::dataset) const JSON: &str = "a JSON file, which is not read (list the paths of the images in a text file, or write an object with the path in each line)";
+/// First bytes of archives that are not read.
+const PACKED: [(&[u8], &str); 7] = [
+    (b"PK\x03\x04", "a zip archive, which is not read (unpack it)"),
+    (b"\x28\xB5\x2F\xFD", "packed by zstd, which is not read (unpack it with `zstd -d`)"),
+    (b"BZh91AY&SY", "packed by bzip2, which is not read (unpack it with `bunzip2`)"),
+    (b"\xFD7zXZ\0", "packed by xz, which is not read (unpack it with `unxz`)"),
+    (b"\x04\x22\x4D\x18", "packed by lz4, which is not read (unpack it with `unlz4`)"),
+    (b"7z\xBC\xAF\x27\x1C", "a 7z archive, which is not read (unpack it)"),
+    (b"Rar!\x1A\x07", "a RAR archive, which is not read (unpack it)"),
+];
 
 /// What these first bytes of a file belong to, if they tell it.
 pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
     // a stream begins with a mark and the length of the schema
     let is_stream = bytes.starts_with(&[0xFF; 4]) && bytes.get(6..8) == Some(&[0, 0]);
     let text = bytes.trim_ascii_start();
+    let packed = PACKED.iter().find(|(magic, _)| bytes.starts_with(magic));
     if bytes.starts_with(b"ARROW1") || is_stream {
         Some(ARROW)
-    } else if text.starts_with(b"{\"") || text.starts_with(b"[{") || text.starts_with(b"{\n") {
+    } else if let Some((_, what)) = packed {
+        Some(what)
+    } else if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+        Some("text in UTF-16 (save it as UTF-8)")
+    // an object in each line is a list
+    } else if text.starts_with(b"[{") || text.starts_with(b"{\n") {
         Some(JSON)
     } else {
         None

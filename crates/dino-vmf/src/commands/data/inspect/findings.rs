@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dino::config::Data;
-use multicrop::dataset::Sample;
+use multicrop::dataset::{LeftOut, Part, Sample};
 use multicrop::{Dataset, SampleError, decode};
 use serde::Serialize;
 
@@ -29,6 +29,12 @@ pub(super) struct Findings {
     /// How many images have how many channels, as they are stored.
     channels: BTreeMap<usize, usize>,
     classes: Vec<Class>,
+    /// Number of images that have a label.
+    labelled: usize,
+    /// What the source holds that is not among the images.
+    left_out: Vec<LeftOut>,
+    /// The parts that the source has.
+    parts: Vec<Part>,
     bad: Vec<Bad>,
     /// Speed of the loader on this machine.
     pub(super) loader: Option<Speed>,
@@ -103,6 +109,9 @@ impl Findings {
             data: dataset.describe(),
             images: dataset.len(),
             classes: classes(dataset),
+            labelled: multicrop::dataset::labelled(dataset),
+            left_out: dataset.left_out().to_vec(),
+            parts: dataset.parts().to_vec(),
             ..Self::default()
         }
     }
@@ -146,6 +155,7 @@ impl Findings {
 
     pub(super) fn show(&self, console: &mut Console) {
         console.text(format!("{}: {} images", self.data, self.images));
+        self.show_parts(console);
         let shown = |size: Option<(u32, u32)>| {
             size.map_or("none".to_owned(), |(width, height)| format!("{width} x {height}"))
         };
@@ -163,15 +173,44 @@ impl Findings {
             console.text(format!("channels (images): {}", channels.join(", ")));
         }
         self.show_classes(console);
+        self.show_left_out(console);
         self.show_bad(console);
         self.show_speed(console);
+    }
+
+    /// The parts, and which one is read.
+    fn show_parts(&self, console: &mut Console) {
+        if self.parts.is_empty() {
+            return;
+        }
+        let part = |part: &Part| format!("{} ({} {})", part.name, part.count, part.unit);
+        let all: Vec<_> = self.parts.iter().map(part).collect();
+        let read = self.parts.iter().filter(|part| part.read).map(|part| &part.name[..]);
+        let read: Vec<_> = read.collect();
+        console.text(format!("parts: {}; reading {}", all.join(", "), read.join(" and ")));
+    }
+
+    /// Each kind of things that are no images of this source.
+    fn show_left_out(&self, console: &mut Console) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        console.text("left out:");
+        for LeftOut { count, what, example } in &self.left_out {
+            console.text(format!("  {count:7}  {what}"));
+            console.text(format!("           {example}"));
+        }
     }
 
     /// The largest classes.
     fn show_classes(&self, console: &mut Console) {
         console.text(match self.classes.len() {
             0 => "classes: none, the images have no labels".to_owned(),
-            classes => format!("classes: {classes}"),
+            classes if self.labelled == self.images => format!("classes: {classes}"),
+            classes => format!(
+                "classes: {classes}; {} of {} images have a label",
+                self.labelled, self.images
+            ),
         });
         let mut classes: Vec<_> = self.classes.iter().collect();
         classes.sort_by_key(|class| std::cmp::Reverse(class.images));

@@ -1,0 +1,218 @@
+//! WebDataset's keys: the files of one sample have one name up to the first dot.
+//!
+//! A sample gives one image, also if it has more: `0001.jpg` beside `0001.seg.png` is the image, and the
+//! mask is left out. But `a.b.jpg` and `a.c.jpg` in a plain archive are two images. So images with one key
+//! are taken for one sample
+//!
+//! 1. if another file has the key and a simple extension, such as `key.cls`, `key.json` or `key.txt`,
+//! 2. or if the keys with several images all have the same extensions, these are fewer than the keys,
+//!    and no part of them is a number: `cat.1.jpg` and `dog.1.jpg` are images,
+//! 3. or if an extension is chosen; then images with another one are left out.
+//!
+//! Of the images of a sample the one with the plainest extension is taken, in the order of
+//! [`PREFERRED`], a simple extension before `input.png` and the like.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::index::{Index, Member};
+use crate::dataset::bytes::malformed;
+use crate::dataset::left_out::Tally;
+use crate::error::Error;
+
+/// Extensions of images, those of WebDataset's own examples first.
+const PREFERRED: [&str; 6] = ["jpg", "jpeg", "png", "webp", "jpe", "jfif"];
+/// Words of extensions that tell the image from masks and depths.
+const IMAGE_WORDS: [&str; 6] = ["image", "img", "input", "rgb", "photo", "color"];
+
+/// The key of a file: everything before the first dot of its name, folders included.
+pub(super) fn key(name: &[u8]) -> &[u8] {
+    split(name).0
+}
+
+/// Key and extension of a file, without the dot between them.
+pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    let file = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    match name[file..].iter().position(|&byte| byte == b'.') {
+        Some(dot) => (&name[..file + dot], &name[file + dot + 1..]),
+        None => (name, b""),
+    }
+}
+
+fn extension(member: &Member) -> String {
+    String::from_utf8_lossy(split(&member.name).1).to_lowercase()
+}
+
+/// Keeps one image of each sample, or those with the extension `chosen`.
+///
+/// # Errors
+/// If no image has the extension `chosen`.
+pub(super) fn choose(
+    path: &Path,
+    indices: &mut [Index],
+    chosen: Option<&str>,
+    left_out: &mut Tally,
+) -> Result<(), Error> {
+    if let Some(chosen) = chosen {
+        return keep_extension(path, indices, chosen, left_out);
+    }
+    let together = has_repeated_extensions(indices);
+    for index in indices {
+        let mut keep = Vec::with_capacity(index.members.len());
+        for sample in index.members.chunk_by(|a, b| key(&a.name) == key(&b.name)) {
+            let best = match sample.len() > 1 && (together || sample[0].keyed) {
+                true => sample.iter().map(|member| rank(&extension(member))).min(),
+                false => None,
+            };
+            for member in sample {
+                let extension = extension(member);
+                let kept = best.as_ref().is_none_or(|best| *best == rank(&extension));
+                keep.push(kept);
+                if !kept {
+                    let what = format!("images `.{extension}` beside the image of their key");
+                    left_out.add(&what, &member.name);
+                }
+            }
+        }
+        retain(&mut index.members, &keep);
+    }
+    Ok(())
+}
+
+fn keep_extension(
+    path: &Path,
+    indices: &mut [Index],
+    chosen: &str,
+    left_out: &mut Tally,
+) -> Result<(), Error> {
+    let wanted = chosen.trim_start_matches('.').to_lowercase();
+    let mut others = BTreeMap::<String, (u64, Vec<u8>)>::new();
+    let mut found = false;
+    for index in indices {
+        index.members.retain(|member| {
+            let extension = extension(member);
+            if extension == wanted {
+                found = true;
+                return true;
+            }
+            others.entry(extension).or_insert_with(|| (0, member.name.clone())).0 += 1;
+            false
+        });
+    }
+    if !found && !others.is_empty() {
+        let names: Vec<_> = others.keys().take(8).map(|name| format!("`{name}`")).collect();
+        let reason = format!(
+            "has no image with the extension `{wanted}`, but with {}; choose one of these as \
+             `data.image_extension`",
+            names.join(", ")
+        );
+        return Err(malformed(path, reason));
+    }
+    for (extension, (count, example)) in others {
+        let what = format!("images `.{extension}`, as `.{wanted}` is chosen");
+        left_out.add_many(&what, count, &example);
+    }
+    Ok(())
+}
+
+fn retain(members: &mut Vec<Member>, keep: &[bool]) {
+    if keep.iter().all(|&keep| keep) {
+        return;
+    }
+    let mut keep = keep.iter();
+    members.retain(|_| keep.next().is_none_or(|&keep| keep));
+}
+
+/// Whether keys with several images all have the same extensions, as those of samples do.
+fn has_repeated_extensions(indices: &[Index]) -> bool {
+    let mut common: Option<Vec<String>> = None;
+    let mut keys = 0;
+    for index in indices {
+        for sample in index.members.chunk_by(|a, b| key(&a.name) == key(&b.name)) {
+            if sample.len() < 2 || sample[0].keyed {
+                continue;
+            }
+            let extensions: Vec<_> = sample.iter().map(extension).collect();
+            keys += 1;
+            match &common {
+                Some(common) if *common != extensions => return false,
+                Some(_) => {}
+                None if extensions.iter().any(|extension| has_number(extension)) => return false,
+                None => common = Some(extensions),
+            }
+        }
+    }
+    common.is_some_and(|common| keys > common.len())
+}
+
+fn has_number(extension: &str) -> bool {
+    let is_number = |part: &str| !part.chars().any(char::is_alphabetic);
+    extension.split('.').any(is_number)
+}
+
+/// Orders extensions; the image of a sample has the first one.
+fn rank(extension: &str) -> (usize, bool, usize, String) {
+    let parts: Vec<_> = extension.split('.').collect();
+    let named = parts.iter().any(|part| IMAGE_WORDS.contains(part));
+    let last = parts.last().copied().unwrap_or_default();
+    let format = PREFERRED.iter().position(|known| *known == last).unwrap_or(PREFERRED.len());
+    (parts.len(), !named, format, extension.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that are kept; `keyed` ones have another file with their key.
+    fn kept(names: &[&str], keyed: bool, chosen: Option<&str>) -> Vec<String> {
+        let member = |name: &&str| Member {
+            name: name.as_bytes().to_vec(),
+            offset: 0,
+            len: 1,
+            label: None,
+            keyed,
+        };
+        let members = names.iter().map(member).collect();
+        let mut indices = [Index { members, left_out: Tally::default() }];
+        let mut left_out = Tally::default();
+        choose(Path::new("x"), &mut indices, chosen, &mut left_out).expect("chosen");
+        let left: usize = left_out.finish().iter().map(|left| left.count).sum();
+        let members = &indices[0].members;
+        assert_eq!(members.len() + left, names.len());
+        members.iter().map(|m| String::from_utf8(m.name.clone()).expect("text")).collect()
+    }
+
+    #[test]
+    fn a_key_with_other_files_gives_its_plainest_image() {
+        assert_eq!(
+            kept(&["0.jpg", "0.seg.png", "1.png", "1.seg.jpg"], true, None),
+            ["0.jpg", "1.png"]
+        );
+        assert_eq!(kept(&["0.depth.png", "0.rgb.png"], true, None), ["0.rgb.png"]);
+        assert_eq!(kept(&["0.png", "0.jpg"], true, None), ["0.jpg"]);
+    }
+
+    #[test]
+    fn extensions_that_repeat_are_those_of_samples() {
+        let masks = ["a.jpg", "a.seg.png", "b.jpg", "b.seg.png", "c.jpg", "c.seg.png", "d.jpg"];
+        assert_eq!(kept(&masks, false, None), ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]);
+    }
+
+    #[test]
+    fn names_with_dots_in_a_plain_archive_are_images() {
+        for names in [
+            &["a.b.jpg", "a.c.jpg"][..],
+            &["IMG.2020.jpg", "IMG.2021.jpg"],
+            &["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg", "fox.0.jpg", "fox.1.jpg"],
+            &["a.jpg", "a.png", "b.jpg", "b.seg.png", "c.jpg"],
+        ] {
+            assert_eq!(kept(names, false, None), names);
+        }
+    }
+
+    #[test]
+    fn an_extension_can_be_chosen() {
+        let names = ["0.jpg", "0.seg.png", "1.jpg"];
+        assert_eq!(kept(&names, false, Some(".seg.PNG")), ["0.seg.png"]);
+    }
+}

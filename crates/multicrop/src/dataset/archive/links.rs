@@ -1,0 +1,76 @@
+//! Hard and symbolic links inside of an archive.
+//!
+//! A link to an image of the archive is an image with another name, as it would be when unpacked. `tar`
+//! itself makes hard links of files that have several names on the disk.
+
+use std::collections::{HashMap, HashSet};
+
+use super::index::Member;
+use super::scan::Link;
+use crate::dataset::left_out::Tally;
+use crate::dataset::names::{Kind, is_hidden, kind_of, normalize};
+
+/// Links that lead from one to the next; more are a loop.
+const MAX_CHAIN: usize = 40;
+
+/// The member that a link of this name leads to; empty if it lies outside of the archive.
+///
+/// A hard link names a member. A symbolic link names a path as seen from its folder.
+pub(super) fn target(name: &[u8], link: &[u8], symbolic: bool) -> Vec<u8> {
+    if !symbolic {
+        return normalize(link);
+    }
+    if link.starts_with(b"/") {
+        return Vec::new();
+    }
+    let folder = name.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |end| &name[..=end]);
+    normalize(&[folder, link].concat())
+}
+
+/// Adds the links that lead to images, and counts those that seem to be images and lead nowhere.
+pub(super) fn resolve(
+    links: Vec<Link>,
+    images: &mut Vec<Member>,
+    hidden: &[Member],
+    left_out: &mut Tally,
+) {
+    if links.is_empty() {
+        return;
+    }
+    let span = |member: &Member| (member.name.clone(), (member.offset, member.len));
+    // the last of several members with one name is what unpacking leaves
+    let files: HashMap<_, _> = hidden.iter().chain(&*images).map(span).collect();
+    let folders: HashSet<_> = files.keys().flat_map(|name| parents(name)).collect();
+    let targets: HashMap<_, _> =
+        links.iter().map(|link| (&link.name[..], &link.target[..])).collect();
+    let mut added = Vec::new();
+    for Link { name, .. } in links.iter().filter(|link| !is_hidden(&link.name)) {
+        let mut place = &name[..];
+        for _ in 0..MAX_CHAIN {
+            let Some(next) = targets.get(place) else { break };
+            place = next;
+        }
+        if let Some(&(offset, len)) = files.get(place) {
+            if matches!(kind_of(name), Kind::Image | Kind::Unknown) {
+                let name = name.clone();
+                added.push(Member { name, offset, len, label: None, keyed: false });
+            }
+        } else if folders.contains(place) {
+            left_out.add("links to folders, which are read under their own names", name);
+        } else if kind_of(name) == Kind::Image {
+            left_out.add("links to images that the archive does not hold", name);
+        }
+    }
+    images.extend(added);
+}
+
+/// The folders around a name.
+fn parents(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // those of a name of very many folders would be too long together
+    const MAX_PARENTS: usize = 64;
+    name.iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'/')
+        .map(|(end, _)| &name[..end])
+        .take(MAX_PARENTS)
+}

@@ -1,0 +1,187 @@
+//! How the lines of a list are to be read, found out from its first lines.
+
+use std::path::Path;
+
+use super::rows::{self, Rows};
+use crate::dataset::OpenOptions;
+use crate::dataset::bytes::malformed;
+use crate::dataset::detect::JSON;
+use crate::dataset::labels::LABEL_NAMES;
+use crate::dataset::names::{Kind, kind_of, to_path};
+use crate::error::Error;
+
+/// Lines from whose paths the form of a list is found out.
+const LOOKED_AT: usize = 100;
+/// Columns among which the paths are looked for.
+const MAX_COLUMNS: usize = 32;
+/// Names of columns of paths.
+const PATH_NAMES: [&str; 12] = [
+    "file_name",
+    "filename",
+    "path",
+    "image",
+    "filepath",
+    "file_path",
+    "image_path",
+    "file",
+    "img",
+    "image_file",
+    "img_path",
+    "image_name",
+];
+
+/// How the lines of a list are to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    pub(super) rows: Rows,
+    pub(super) path: usize,
+    pub(super) label: Option<usize>,
+    /// The row with the names of the columns.
+    pub(super) header: Option<usize>,
+}
+
+/// The first rows of a list, read in one way.
+struct Sample {
+    rows: Rows,
+    /// With their numbers, without those that start with `#`.
+    lines: Vec<(usize, Vec<Vec<u8>>)>,
+    /// The names of JSON's fields.
+    names: Option<Vec<Vec<u8>>>,
+}
+
+impl Form {
+    /// The form in which most of the first paths exist.
+    pub(super) fn find(path: &Path, folder: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let mut ways = vec![
+            Rows::Whole,
+            Rows::Separated(b'\t'),
+            Rows::Separated(b','),
+            Rows::Separated(b';'),
+            Rows::LastSpace,
+        ];
+        let fields = rows::json_fields(path, LOOKED_AT)?;
+        let is_json = fields.is_some();
+        if let Some(fields) = fields {
+            ways = vec![Rows::Json(fields)];
+        }
+        let mut best: Option<((usize, bool), Self)> = None;
+        let mut first_line = String::new();
+        for rows in ways {
+            let sample = Sample::read(path, rows)?;
+            if let (Rows::Whole, Some((_, first))) = (&sample.rows, sample.lines.first()) {
+                first_line = String::from_utf8_lossy(&first[0]).chars().take(80).collect();
+            }
+            let columns = sample.lines.iter().map(|(_, row)| row.len()).max().unwrap_or(0);
+            for column in 0..columns.min(MAX_COLUMNS) {
+                let found = sample.score(column, folder, options);
+                if found.0 > 0 && best.as_ref().is_none_or(|(score, _)| found > *score) {
+                    best = Some((found, sample.form(column, folder)));
+                }
+            }
+        }
+        let Some((_, form)) = best else {
+            return Err(match is_json {
+                true => Error::UnknownFormat { path: path.into(), found: JSON.into() },
+                false => no_paths(path, folder, &first_line),
+            });
+        };
+        form.with_label(path, options)
+    }
+
+    /// With the chosen column of labels.
+    fn with_label(self, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let Some(chosen) = &options.label_column else { return Ok(self) };
+        let sample = Sample::read(path, self.rows.clone())?;
+        let names = sample.header(self.header).unwrap_or_default();
+        let label = names.iter().position(|name| name.eq_ignore_ascii_case(chosen.as_bytes()));
+        if label.is_some() {
+            return Ok(Self { label, ..self });
+        }
+        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        let found = match &names[..] {
+            [] => "its lines have no header".to_owned(),
+            names => format!("it has `{}`", names.join("`, `")),
+        };
+        let reason =
+            format!("has no column `{chosen}` for labels ({found}); set `data.label_column`");
+        Err(malformed(path, reason))
+    }
+}
+
+fn no_paths(path: &Path, folder: &Path, first_line: &str) -> Error {
+    let folder = match folder.as_os_str().is_empty() {
+        true => ".".into(),
+        false => folder.display().to_string(),
+    };
+    let reason = format!(
+        "is text, but none of its first lines names a file (line 1 is `{first_line}`); a list \
+         has a path, or `path,label`, in each line, relative to its own folder `{folder}`"
+    );
+    malformed(path, reason)
+}
+
+impl Sample {
+    fn read(path: &Path, rows: Rows) -> Result<Self, Error> {
+        let mut lines = Vec::new();
+        let mut number = 0;
+        rows::for_each(path, &rows, LOOKED_AT, |_, row| {
+            if !row.first().is_some_and(|field| field.starts_with(b"#")) {
+                lines.push((number, row.iter().map(|field| field.to_vec()).collect()));
+            }
+            number += 1;
+            Ok(())
+        })?;
+        let names = match &rows {
+            Rows::Json(fields) => Some(fields.iter().map(|name| name.clone().into()).collect()),
+            _ => None,
+        };
+        Ok(Self { rows, lines, names })
+    }
+
+    /// How many of the first fields of a column are files, and whether the column's name says so; the
+    /// chosen column has more than any other.
+    fn score(&self, column: usize, folder: &Path, options: &OpenOptions) -> (usize, bool) {
+        let fields = self.lines.iter().filter_map(|(_, row)| row.get(column));
+        let count = fields.filter(|field| is_file(folder, field)).count();
+        let first = self.lines.first().map(|(_, row)| row);
+        let name = self.names.as_ref().or(first).and_then(|names| names.get(column));
+        let is = |known: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(known.as_bytes()));
+        if count > 0 && options.image_column.as_deref().is_some_and(is) {
+            return (usize::MAX, true);
+        }
+        (count, PATH_NAMES.into_iter().any(is))
+    }
+
+    /// The form with the paths in this column.
+    fn form(&self, path: usize, folder: &Path) -> Form {
+        let first = self.lines.first();
+        let head = first.and_then(|(_, row)| row.get(path)).map_or(&b""[..], |field| field);
+        let is_path = is_file(folder, head) || kind_of(head) == Kind::Image;
+        let header = first.map(|(number, _)| *number).filter(|_| self.names.is_none() && !is_path);
+        let columns = first.map_or(0, |(_, row)| row.len());
+        let label = match self.header(header) {
+            Some(names) => LABEL_NAMES.iter().find_map(|known| {
+                names.iter().position(|name| name.eq_ignore_ascii_case(known.as_bytes()))
+            }),
+            None if path + 1 < columns => Some(path + 1),
+            None => path.checked_sub(1),
+        };
+        Form { rows: self.rows.clone(), path, label: label.filter(|&label| label != path), header }
+    }
+
+    /// The names of the columns, if there are any.
+    fn header(&self, header: Option<usize>) -> Option<&[Vec<u8>]> {
+        match &self.names {
+            Some(names) => Some(names),
+            None => self
+                .lines
+                .first()
+                .filter(|(number, _)| header == Some(*number))
+                .map(|(_, row)| &row[..]),
+        }
+    }
+}
+
+fn is_file(folder: &Path, field: &[u8]) -> bool {
+    !field.is_empty() && folder.join(to_path(field)).is_file()
+}
