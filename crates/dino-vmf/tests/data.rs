@@ -101,6 +101,12 @@ fn parts_labels_and_what_is_left_out_are_shown() {
         .code(0)
         .says("1 images that lie beside the parts (for example `stray.png`)")
         .says("2 of 3 images of folder `set/Train` (train part) have a label");
+    let sets = ["--set", "data.global_size=16", "--set", "data.local_size=8"];
+    let batch = ["--set", "optim.batch_size=3", "--steps", "1", "--data", "set"];
+    tiny.pretrain(&[&sets[..], &batch].concat())
+        .code(0)
+        .says("1 images that lie beside the parts (for example `stray.png`)")
+        .says("2 of 3 images of folder `set/Train` (train part) have a label");
 }
 
 #[test]
