@@ -43,6 +43,8 @@ const IBOT: &[&str] = &["objective.method=ibot"];
 const VMF: &[&str] = &["objective.prototype_norm=vmf"];
 const WIDE_VMF: &[&str] = &["objective.prototype_norm=vmf", "model.bottleneck_dim=32"];
 const SINKHORN: &[&str] = &["objective.centering=sinkhorn"];
+const CHOICE: Changes =
+    Elsewhere("dino-vmf/tests/person/main.rs", "keys_choose_the_image_and_its_label");
 const THREADS: Changes =
     Elsewhere("dino-vmf/tests/threads.rs", "any_number_of_threads_gives_the_same_bits");
 
@@ -89,6 +91,10 @@ const TABLE: &[Line] = &[
     ("data.std", "[0.5, 0.5, 0.5]", &[], Weights),
     ("data.orientation", "false", &[], Decoding),
     ("data.reduced_for", "64", &[], Decoding),
+    ("data.max_pixels", "1000000", &[], Decoding),
+    ("data.image_column", "photo", &[], CHOICE),
+    ("data.label_column", "kind", &[], CHOICE),
+    ("data.image_extension", "png", &[], CHOICE),
     ("data.strict", "true", &["data.source=damaged"], End),
     ("objective.method", "ibot", &[], Weights),
     ("objective.prototype_norm", "free", &[], Weights),

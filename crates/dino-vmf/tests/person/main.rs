@@ -202,6 +202,24 @@ fn the_parts_of_the_sources_have_the_images_that_were_written() {
     }
 }
 
+#[test]
+fn keys_choose_the_image_and_its_label() {
+    let home = Tiny::new();
+    sources::write_choices(home.folder.path());
+    let found = |source: &str, set: &str| {
+        let words = ["data", "inspect", source, "--json"];
+        let set = if set.is_empty() { vec![] } else { vec!["--set", set] };
+        home.run(&[&words[..], &set].concat()).code(0).last_event()
+    };
+    let classes = |set: &str| found("choices.csv", set)["classes"].as_array().unwrap().len();
+    assert_eq!((classes(""), classes("data.label_column=kind")), (2, 3));
+    let side = |source: &str, set: &str| found(source, set)["smallest"][0].as_u64().unwrap();
+    assert_eq!(side("choices.tar", ""), 40);
+    assert_eq!(side("choices.tar", "data.image_extension=seg.png"), 20);
+    assert_eq!(side("choices.parquet", "data.image_column=photo"), 40);
+    assert_eq!(side("choices.parquet", "data.image_column=mask"), 20);
+}
+
 fn wait_until(condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {

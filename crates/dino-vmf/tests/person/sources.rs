@@ -222,6 +222,45 @@ fn write_parquet(path: &Path, photos: &[Photo], labelled: bool) {
     writer.close().unwrap();
 }
 
+/// Sources that leave a choice: photographs of 40 pixels beside masks of 20, two columns of labels.
+pub fn write_choices(home: &Path) {
+    let png = |photo: &Photo, side| {
+        let mut bytes = Cursor::new(Vec::new());
+        photo.pixels(side, side).write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    };
+    let photos: Vec<_> = Photo::some(12).collect();
+    let (mut files, mut list) = (Vec::new(), "path,label,kind\n".to_owned());
+    for photo in &photos {
+        let (number, image) = (photo.number, png(photo, 40));
+        put(&home.join(format!("choices/{number}.png")), &image);
+        list += &format!("choices/{number}.png,{},kind{}\n", photo.class_name(), number % 3);
+        files.push((format!("{number:03}.cls"), photo.class.to_string().into_bytes()));
+        files.push((format!("{number:03}.jpg"), image));
+        files.push((format!("{number:03}.seg.png"), png(photo, 20)));
+    }
+    put(&home.join("choices.csv"), list.as_bytes());
+    put(&home.join("choices.tar"), &archive(&files));
+    let schema = "message choices { required binary mask; required binary photo; }";
+    let column = |side| photos.iter().map(|photo| ByteArray::from(png(photo, side))).collect();
+    write_columns(&home.join("choices.parquet"), schema, &[column(20), column(40)]);
+}
+
+/// A parquet file with columns of bytes.
+fn write_columns(path: &Path, schema: &str, columns: &[Vec<ByteArray>]) {
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let file = File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for values in columns {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
 /// CIFAR-10 binaries: a byte for the class, then 1,024 red, green and blue values.
 fn cifar(home: &Path, labels: Labels) -> &'static str {
     let batch = |count| -> Vec<u8> {
