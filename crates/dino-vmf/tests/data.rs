@@ -69,6 +69,47 @@ fn sizes_channels_classes_and_bad_images_are_listed() {
 }
 
 #[test]
+fn parts_labels_and_what_is_left_out_are_shown() {
+    let tiny = Tiny::new();
+    photos(&tiny);
+    fs::create_dir_all(tiny.path("set/Train")).unwrap();
+    fs::rename(tiny.path("photos/cat"), tiny.path("set/Train/cat")).unwrap();
+    fs::rename(tiny.path("photos/dog"), tiny.path("set/valid")).unwrap();
+    fs::copy(tiny.path("set/Train/cat/0.png"), tiny.path("set/Train/loose.png")).unwrap();
+    fs::copy(tiny.path("set/Train/cat/0.png"), tiny.path("set/Train/.hidden.png")).unwrap();
+    fs::copy(tiny.path("set/Train/cat/0.png"), tiny.path("set/stray.png")).unwrap();
+    let text = tiny.run(&[&["data", "inspect", "set"][..], &SMALL].concat()).code(0).stdout;
+    let lines = [
+        "(train part): 3 images",
+        "parts: Train (3 images), valid (4 images); reading Train",
+        "classes: 1; 2 of 3 images have a label",
+        "left out:\n        1  images that lie beside the parts\n           stray.png",
+        "        1  images with hidden names",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "no `{line}` in {text}");
+    }
+    let inspect = ["data", "inspect", "set", "--json"];
+    let found = tiny.run(&[&inspect[..], &SMALL].concat()).code(0).last_event();
+    assert_eq!((&found["labelled"], &found["left_out"][0]["count"]), (&2.into(), &1.into()));
+    assert_eq!(
+        found["parts"][0],
+        json!({ "name": "Train", "count": 3, "unit": "images", "read": true })
+    );
+    let out = ["data", "preview", "set", "--images", "1"];
+    tiny.run(&[&out[..], &SMALL].concat())
+        .code(0)
+        .says("1 images that lie beside the parts (for example `stray.png`)")
+        .says("2 of 3 images of folder `set/Train` (train part) have a label");
+    let sets = ["--set", "data.global_size=16", "--set", "data.local_size=8"];
+    let batch = ["--set", "optim.batch_size=3", "--steps", "1", "--data", "set"];
+    tiny.pretrain(&[&sets[..], &batch].concat())
+        .code(0)
+        .says("1 images that lie beside the parts (for example `stray.png`)")
+        .says("2 of 3 images of folder `set/Train` (train part) have a label");
+}
+
+#[test]
 fn a_preview_shows_what_the_network_sees() {
     let tiny = Tiny::new();
     photos(&tiny);

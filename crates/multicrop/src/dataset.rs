@@ -1,4 +1,18 @@
 //! Where images come from: one trait, one string that names a source, one reader for each kind.
+//!
+//! Folders, tar archives, WebDataset shards, lists and parquet files follow the same rules:
+//!
+//! - *Names* (`names.rs`): `.`, `..` and leading slashes are taken out of them first. A name is hidden
+//!   if one of its parts then starts with a dot or is `__MACOSX`. Images are known by their extension
+//!   in any case, or else by their first bytes.
+//! - *Parts* (`parts.rs`, `layout.rs`): the words for training, validation and test parts in the names
+//!   of folders and shards, in any case. Folders around everything do not count.
+//! - *Labels* (`labels.rs`): numbers if all are, or else names. A missing one is missing for its image
+//!   alone.
+//! - *Samples* (`archive/keys.rs`): a WebDataset key gives one image.
+//! - *What is left out* (`left_out.rs`) is counted, and one of each kind is named: hidden images, images in
+//!   formats that are not read or beside the parts, other images of a key, empty shards, links that lead
+//!   nowhere, archives that may be cut.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -170,25 +184,26 @@ impl fmt::Display for Split {
 ///
 /// A source is `shapes`, or the path of
 ///
-/// - a folder of images, searched recursively; the label is the first folder below the root, if
-///   no image lies in the root itself;
+/// - a folder of images, searched recursively; the label is the first folder below the root, and an
+///   image in the root itself has none;
 /// - a text file with a path in each line, or `path,label` (also with tabs, semicolons or a last
-///   space between them, with or without a header), relative to its own folder; labels are numbers
-///   or names;
+///   space between them, with or without a header), or a JSON object in each line, relative to its own
+///   folder; labels are numbers or names;
 /// - a folder or file of CIFAR-10 or CIFAR-100 binary batches;
 /// - an IDX image file (the MNIST family, `.gz` too) or the folder of several;
 /// - a tar or tar.gz of images, in folders or with WebDataset keys (`key.jpg`, and the class in
-///   `key.cls` or as `cls` or `label` in `key.json`), or a folder of several;
+///   `key.cls` or as `cls` or `label` in `key.json`), or a folder of several, in folders of any depth;
 /// - a parquet file with a column of encoded images (`binary`, or `struct<bytes, path>` as in
 ///   Hugging Face's data sets), or a folder of several.
 ///
 /// Braces name several tar or parquet files: `shards-{000..031}.tar`, `{first,second}.parquet`.
 ///
 /// What a path holds is found out from its bytes, never from its extension; only among other files
-/// of a folder are shards and images known by theirs. `:train` or `:test` behind a source chooses a
-/// part, where there are parts: folders `train` and `test` or `val`, also inside of an archive, or
-/// files with these words in their names (`train-0001.tar`, `test-00000-of-00004.parquet`). Without
-/// it the training part is meant. A path that exists as it is written is never cut at its colon,
+/// of a folder are shards and images known by theirs. `:train`, `:val` or `:test` behind a source
+/// chooses a part, where there are parts: folders such as `train` and `Validation`, also inside of an
+/// archive, or files with these words in their names (`train-0001.tar`,
+/// `test-00000-of-00004.parquet`). `:test` means the validation part where there is no test part.
+/// Without a suffix the training part is meant. A path that exists as it is written is never cut at its colon,
 /// and its braces are part of its name. `shapes` is always the built-in set; `./shapes` is a folder.
 ///
 /// # Memory and caches

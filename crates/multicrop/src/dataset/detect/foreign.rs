@@ -10,7 +10,8 @@ const ARROW: &str = "an Arrow or Feather file, which is not read (write parquet:
     `datasets.load_from_disk(...).to_parquet(...)` or `pyarrow.parquet.write_table`)";
 const LANCE: &str = "a Lance data set, which is not read (write parquet: \
     `pyarrow.parquet.write_table(lance.dataset(...).to_table(), ...)`)";
-pub(in crate::dataset) const JSON: &str = "a JSON file, which is not read (list the paths of the images in a text file, or write an object with the path in each line)";
+pub(in crate::dataset) const JSON: &str = "a JSON file, which is not read (list the paths of the \
+    images in a text file, or write one object with a path in each line)";
 /// First bytes of archives that are not read.
 const PACKED: [(&[u8], &str); 7] = [
     (b"PK\x03\x04", "a zip archive, which is not read (unpack it)"),

@@ -52,7 +52,7 @@ pub(super) fn list(folder: &Path, stamp: Option<Stamp>) -> io::Result<Listing> {
                 // a link to nothing is listed, and turns out to be bad
                 Kind::Image => images.push(name),
                 Kind::Unknown | Kind::UnreadImage if starts_like_an_image(&entry.path()) => {
-                    images.push(name)
+                    images.push(name);
                 }
                 kind => left_out.add_file(kind, &name),
             }
