@@ -198,5 +198,7 @@ fn what_cannot_be_analyzed_is_told_in_one_sentence() {
     let config = tiny.path("run/config.toml");
     let other = fs::read_to_string(&config).unwrap().replace("prototypes = 32", "prototypes = 33");
     fs::write(&config, other).unwrap();
-    analyze(&tiny, "mixture", &[]).code(1).says("but [33, 1] in this model");
+    analyze(&tiny, "mixture", &[])
+        .code(1)
+        .says("`model.prototypes` is 32 in the checkpoint and 33 in `config.toml`");
 }
