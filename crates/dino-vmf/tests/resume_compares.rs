@@ -48,6 +48,9 @@ fn features(tiny: &Tiny) -> fixtures::Ended {
     tiny.run(&["analyze", "features", "--checkpoint", "run", "--data", "photos"])
 }
 
+/// A change of the images, and what is said about it.
+type Change<'a> = (&'a dyn Fn(&Tiny), &'a str);
+
 #[test]
 fn other_images_are_refused_and_a_flag_allows_and_writes_them_down() {
     let class = "photos/train/cat";
@@ -64,7 +67,7 @@ fn other_images_are_refused_and_a_flag_allows_and_writes_them_down() {
             fs::copy(other, tiny.path(class).join(format!("{i:02}.png"))).unwrap();
         }
     };
-    let changes: [(&dyn Fn(&Tiny), &str); 4] = [
+    let changes: [Change<'_>; 4] = [
         (&fewer, "there were 20 and now there are 19"),
         (&more, "there were 20 and now there are 21"),
         (&renamed, "not all of the 20 have the names they had"),
