@@ -202,3 +202,15 @@ fn what_cannot_be_analyzed_is_told_in_one_sentence() {
         .code(1)
         .says("`model.prototypes` is 32 in the checkpoint and 33 in `config.toml`");
 }
+
+#[test]
+fn what_a_source_leaves_out_is_said_before_its_numbers() {
+    let tiny = trained(&[]);
+    fs::create_dir(tiny.path("photos")).unwrap();
+    for name in [".hidden", "0", "1", "2", "3"] {
+        let image = image::RgbImage::from_pixel(40, 40, image::Rgb([90, name.len() as u8, 7]));
+        image.save(tiny.path(&format!("photos/{name}.png"))).unwrap();
+    }
+    let features = ["analyze", "features", "--checkpoint", "run", "--data", "photos"];
+    tiny.run(&features).code(0).says("left out of folder `photos`: 1 images with hidden names");
+}

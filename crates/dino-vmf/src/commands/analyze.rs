@@ -91,7 +91,7 @@ impl Subject {
             true => Selection::labelled(dataset, Some(self.most()), 0),
             false => Selection::new(dataset, Some(self.most()), 0),
         };
-        images.left_out().iter().for_each(|text| console.warn(text));
+        images.notes().iter().for_each(|text| console.warn(text));
         let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
         memory::require_evaluation(&trained.config, evaluated, false)?;
         Ok(Opened { trained, which: self.network, images, viewer })

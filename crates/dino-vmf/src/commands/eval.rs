@@ -63,7 +63,7 @@ impl Knn {
         })?;
         let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
         memory::require_evaluation(&trained.config, data.size(), true)?;
-        let warnings = data.warnings().into_iter().chain(data.left_out());
+        let warnings = data.warnings().into_iter().chain(data.notes());
         warnings.for_each(|text| console.warn(text));
         let network = &trained.network;
         let extractors = [

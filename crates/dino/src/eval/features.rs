@@ -65,6 +65,11 @@ impl KnnData {
         Evaluated { images, side: self.viewer.view.crop as usize }
     }
 
+    /// What somebody who reads the accuracies has to know of both sources; see [`Selection::notes`].
+    pub fn notes(&self) -> Vec<String> {
+        [self.train.notes(), self.test.notes()].concat()
+    }
+
     /// What is left out because it has no label, a sentence for each source.
     pub fn left_out(&self) -> Vec<String> {
         [&self.train, &self.test].into_iter().filter_map(Selection::left_out).collect()

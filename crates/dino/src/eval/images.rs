@@ -108,6 +108,14 @@ impl Selection {
         })
     }
 
+    /// What somebody who reads numbers about these images has to know: a sentence for each kind of
+    /// things that the source leaves out, and one about images without a label.
+    pub fn notes(&self) -> Vec<String> {
+        let source = self.dataset.describe();
+        let sentence = |left| format!("left out of {source}: {left}");
+        self.dataset.left_out().iter().map(sentence).chain(self.left_out()).collect()
+    }
+
     /// The source.
     pub fn dataset(&self) -> &dyn Dataset {
         self.dataset.as_ref()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::bytes::{Bytes, start};
+use super::bytes::{Bytes, container_unreadable, start};
 use super::cache::Cache;
 use super::detect::is_tar;
 use super::labels::Labels;
@@ -147,13 +147,9 @@ impl Archive {
         number: usize,
         read: impl FnOnce(&Bytes) -> Result<T, SampleError>,
     ) -> Result<T, SampleError> {
-        let load = || Bytes::unpack(&self.shards[number].path).map_err(fault);
+        let load = || Bytes::unpack(&self.shards[number].path).map_err(container_unreadable);
         self.unpacked.with(number, load, read)
     }
-}
-
-fn fault(error: Error) -> SampleError {
-    SampleError::Unreadable { reason: error.to_string() }
 }
 
 /// Whether a file is gzipped, and its images; an empty file has none, as an archive of nothing does.
@@ -196,7 +192,9 @@ impl Dataset for Archive {
         let (offset, len) = self.spans[index];
         let bytes = match &shard.contents {
             Contents::Open(bytes) => bytes.sample(offset, len),
-            Contents::Closed => Bytes::open(&shard.path).map_err(fault)?.sample(offset, len),
+            Contents::Closed => {
+                Bytes::open(&shard.path).map_err(container_unreadable)?.sample(offset, len)
+            }
             Contents::Packed => self.with_unpacked(number, |bytes| bytes.sample(offset, len)),
         };
         Ok(Sample::Encoded(bytes?.into()))

@@ -354,6 +354,14 @@ fn sample_unreadable(error: io::Error) -> SampleError {
     }
 }
 
+/// The same for a container that cannot be opened or unpacked when one of its images is wanted.
+pub(super) fn container_unreadable(error: Error) -> SampleError {
+    match error {
+        Error::Unreadable { source, .. } => sample_unreadable(source),
+        error => SampleError::Unreadable { reason: error.to_string() },
+    }
+}
+
 /// The same for a file of its own. Without its folder, a whole share may be gone for a moment.
 fn file_unreadable(path: &Path, error: io::Error) -> SampleError {
     let folder_is_gone = || path.parent().is_some_and(|folder| !folder.is_dir());

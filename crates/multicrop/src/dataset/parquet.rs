@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ::parquet::errors::ParquetError;
 use rayon::prelude::*;
 
-use super::bytes::malformed;
+use super::bytes::{container_unreadable, malformed};
 use super::labels::Labels;
 use super::shards::{Listed, Shards};
 use super::slots::Slots;
@@ -121,7 +121,7 @@ impl Parquet {
         let _turn = self.turns.take(block.bytes);
         Images::read(table, image, block, MAX_IMAGES).map_err(|error| match error {
             Error::Malformed { .. } => SampleError::Damaged { reason: error.to_string() },
-            _ => SampleError::Unreadable { reason: error.to_string() },
+            error => container_unreadable(error),
         })
     }
 }

@@ -10,6 +10,7 @@ type Entry<T> = Arc<OnceLock<Result<T, SampleError>>>;
 ///
 /// A part that is in use when it is dropped here lives on until its last user is done. A part that
 /// cannot be loaded is not tried again while its slot lasts, so that each of its samples fails at once.
+/// What is only unavailable for now is tried again at the next use.
 pub(super) struct Slots<T> {
     capacity: usize,
     /// Numbers of the parts, the one used last at the end.
@@ -32,8 +33,18 @@ impl<T> Slots<T> {
         let entry = self.entry(number);
         match entry.get_or_init(load) {
             Ok(part) => read(part),
-            Err(error) => Err(error.clone()),
+            Err(error) => {
+                if matches!(error, SampleError::Unavailable { .. }) {
+                    self.forget(&entry);
+                }
+                Err(error.clone())
+            }
         }
+    }
+
+    fn forget(&self, entry: &Entry<T>) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|(_, known)| !Arc::ptr_eq(known, entry));
     }
 
     fn entry(&self, number: usize) -> Entry<T> {
@@ -71,5 +82,13 @@ mod tests {
         assert_eq!(*loads.borrow(), [1, 2, 3, 2]);
         assert_eq!((get(9), get(9)), (Err(SampleError::Empty), Err(SampleError::Empty)));
         assert_eq!(loads.borrow().len(), 5);
+    }
+
+    #[test]
+    fn what_is_unavailable_for_now_is_tried_again() {
+        let slots = Slots::new(2);
+        let away = || Err(SampleError::Unavailable { reason: "the share is away".into() });
+        assert!(slots.with(1, away, |part: &usize| Ok(*part)).is_err());
+        assert_eq!(slots.with(1, || Ok(7), |part| Ok(*part)), Ok(7));
     }
 }

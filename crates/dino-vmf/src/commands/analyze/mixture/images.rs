@@ -78,7 +78,7 @@ impl Mixture {
         let dataset = open_labelled(&opened.trained.config.data, train)?;
         multicrop::same_classes(dataset.as_ref(), images.dataset())?;
         let voters = Selection::labelled(dataset, Some(self.subject.most()), 1);
-        voters.left_out().iter().for_each(|text| console.warn(text));
+        voters.notes().iter().for_each(|text| console.warn(text));
         Ok(Some(voters))
     }
 }
