@@ -8,6 +8,7 @@
 //! | TIFF, BigTIFF | strips, tiles, planes; uncompressed, LZW, deflate, PackBits, fax, JPEG, zstd, WebP; 1, 2, 4, 8, 16 bits; gray, color, palette, CMYK, YCbCr, any number of bands | 16 bits: the high byte; premultiplied alpha is divided out; extra samples are left out |
 //! | BMP | 1 to 32 bits, run lengths, with or without file header | color |
 //! | GIF | all | color of the palette; where the frame leaves the screen free: the transparent, else the first color |
+//! | JPEG XL | lossless, lossy, gray, color, alpha | turned as the format says; more than 8 bits are rounded |
 //! | PBM, PGM, PPM | P1 to P6, any largest value | spread over 0..=255; more than 8 bits: the high byte |
 //!
 //! Of animations and of files with several pages the first one is read. What is not read is refused by
@@ -33,6 +34,7 @@ use samples::{Layout, Samples};
 mod bmp;
 mod gif;
 mod jpeg;
+mod jxl;
 mod metadata;
 mod orient;
 mod png;
@@ -161,6 +163,7 @@ fn read(bytes: &[u8], format: Format, options: &Options) -> Result<Decoded, Samp
         Format::Tiff => return tiff::read(bytes, options),
         Format::Gif => gif::read(bytes, options)?,
         Format::Pnm => pnm::read(bytes, options)?,
+        Format::JpegXl => jxl::read(bytes, options)?,
         Format::Bmp => bmp::read(bytes, options)?,
         Format::Dib => bmp::read_dib(bytes, options)?,
     };

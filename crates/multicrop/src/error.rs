@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// There is no image in a folder or archive.
     #[error(
-        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM and PPM in it and \
+        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG XL, PBM, PGM and PPM in it and \
          all folders below)",
         path.display()
     )]

@@ -114,14 +114,14 @@ pub(super) enum Kind {
 }
 
 /// Extensions of images. Such a file is an image without a look into it.
-const IMAGES: [&str; 17] = [
+const IMAGES: [&str; 18] = [
     "jpg", "jpeg", "jpe", "jif", "jfif", "png", "apng", "webp", "bmp", "gif", "tif", "tiff", "btf",
-    "ppm", "pgm", "pbm", "pnm",
+    "ppm", "pgm", "pbm", "pnm", "jxl",
 ];
 /// Extensions of images that are mostly not read; the first bytes decide.
-const UNREAD_IMAGES: [&str; 26] = [
-    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "psd", "svg", "exr", "hdr", "ico", "tga",
-    "dcm", "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pcx", "sgi", "xcf",
+const UNREAD_IMAGES: [&str; 25] = [
+    "heic", "heif", "avif", "jp2", "j2k", "jpx", "psd", "svg", "exr", "hdr", "ico", "tga", "dcm",
+    "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pcx", "sgi", "xcf",
 ];
 /// Extensions of archives.
 const ARCHIVES: [&str; 12] =

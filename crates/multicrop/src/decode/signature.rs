@@ -20,6 +20,8 @@ pub enum Format {
     Tiff,
     /// PBM, PGM and PPM.
     Pnm,
+    /// JPEG XL, with or without its container.
+    JpegXl,
 }
 
 /// Bytes that suffice to find the format.
@@ -38,6 +40,8 @@ impl Format {
             [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Self::Tiff,
             [b'I', b'I', 43, 0, 8, 0, ..] | [b'M', b'M', 0, 43, 0, 8, ..] => Self::Tiff,
             [b'P', b'1'..=b'6', space, ..] if space.is_ascii_whitespace() => Self::Pnm,
+            [0xFF, 0x0A, ..] => Self::JpegXl,
+            _ if start.starts_with(b"\0\0\0\x0CJXL \r\n\x87\n") => Self::JpegXl,
             [b'B', b'M', ..] => Self::Bmp,
             _ if is_dib(start) => Self::Dib,
             _ => return None,
@@ -67,8 +71,6 @@ pub(super) fn unread(start: &[u8]) -> Option<&'static str> {
         return brands.iter().find_map(brand).or(general.then_some("HEIF"));
     }
     let known: &[(&[u8], &str)] = &[
-        (&[0xFF, 0x0A], "JPEG XL"),
-        (b"\0\0\0\x0CJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0CjP  \r\n\x87\n", "JPEG 2000"),
         (&[0xFF, 0x4F, 0xFF, 0x51], "JPEG 2000"),
         (&[0xFF, 0xD8, 0xFF, 0xF7], "JPEG-LS"),
