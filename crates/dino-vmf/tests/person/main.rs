@@ -120,7 +120,7 @@ impl Person {
 
     fn stops_and_resumes(&self) {
         let child =
-            self.start(&["pretrain", "--data", &self.source.path, "--epochs", "30", "--out", "b"]);
+            self.start(&["pretrain", "--data", &self.source.path, "--epochs", "20", "--out", "b"]);
         let metrics = self.home.path("b/metrics.jsonl");
         wait_until(|| fs::read_to_string(&metrics).is_ok_and(|text| text.contains("\"loss\"")));
         let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -130,7 +130,7 @@ impl Person {
             .says("interrupted after step ")
             .says("pretrain --resume b");
         let ended = self.run(&["pretrain", "--resume", "b", "--json"]).code(0);
-        assert_eq!(ended.says("going on after step ").last_event()["steps"], 30);
+        assert_eq!(ended.says("going on after step ").last_event()["steps"], 20);
     }
 
     fn start(&self, words: &[&str]) -> Child {
@@ -200,6 +200,17 @@ fn the_parts_of_the_sources_have_the_images_that_were_written() {
             assert_eq!(found["images"], images, "{source}: {found}");
         }
     }
+}
+
+#[test]
+fn a_printed_preset_is_evaluated_on_the_images_of_the_command_line() {
+    let person = Person::with(Kind::Folder, Labels::Parts);
+    let preset = person.run(&["presets", "shapes-tiny"]).code(0).stdout;
+    fs::write(person.home.path("mine.toml"), preset).unwrap();
+    let words = ["pretrain", "--config", "mine.toml", "--data", "photos", "--steps", "1"];
+    person.run(&[&words[..], &["--out", "run"]].concat()).code(0);
+    let config = fs::read_to_string(person.home.path("run/config.toml")).unwrap();
+    assert!(config.contains("train = \"photos:train\""), "{config}");
 }
 
 #[test]

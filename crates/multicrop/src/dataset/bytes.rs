@@ -342,29 +342,39 @@ fn check_len(len: u64) -> Result<(), SampleError> {
 /// What the system says about the file itself lasts; everything else, such as an error of the device or
 /// the network, may be over soon.
 fn sample_unreadable(error: io::Error) -> SampleError {
+    let reason = error.to_string();
+    if may_pass(&error) {
+        SampleError::Unavailable { reason }
+    } else {
+        SampleError::Unreadable { reason }
+    }
+}
+
+fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{
         InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof,
     };
     let lasting =
         [InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof];
-    let reason = error.to_string();
-    match error.raw_os_error() {
-        Some(_) if !lasting.contains(&error.kind()) => SampleError::Unavailable { reason },
-        _ => SampleError::Unreadable { reason },
-    }
+    error.raw_os_error().is_some() && !lasting.contains(&error.kind())
 }
 
 /// The same for a container that cannot be opened or unpacked when one of its images is wanted.
 pub(super) fn container_unreadable(error: Error) -> SampleError {
+    let reason = error.to_string();
     match error {
-        Error::Unreadable { source, .. } => sample_unreadable(source),
-        error => SampleError::Unreadable { reason: error.to_string() },
+        Error::Unreadable { source, .. } if may_pass(&source) => {
+            SampleError::Unavailable { reason }
+        }
+        _ => SampleError::Unreadable { reason },
     }
 }
 
 /// The same for a file of its own. Without its folder, a whole share may be gone for a moment.
 fn file_unreadable(path: &Path, error: io::Error) -> SampleError {
-    let folder_is_gone = || path.parent().is_some_and(|folder| !folder.is_dir());
+    // the parent of a bare name is the current folder, and its path is empty
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder_is_gone = || folder.is_some_and(|folder| !folder.is_dir());
     if error.kind() == io::ErrorKind::NotFound && folder_is_gone() {
         return SampleError::Unavailable { reason: format!("{error}, and its folder is gone too") };
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bytes::{irregular, start, unreadable};
+use super::left_out::Tally;
+use super::names::{Kind, is_hidden, kind_of, to_bytes};
 use super::shards::{self, Listed};
 use super::{Archive, Cifar, Dataset, Folder, Idx, List, OpenOptions, Parquet, Split, idx};
 use crate::decode;
@@ -46,7 +48,7 @@ pub(super) fn open_pattern(
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, reason);
         return Err(Error::Unreadable { path: missing.clone(), source });
     }
-    open_shards(Path::new(pattern), files, split, options)
+    open_shards(Path::new(pattern), files, split, options, &Tally::default())
 }
 
 fn open_folder(
@@ -70,8 +72,11 @@ fn open_folder(
         return Ok(Arc::new(Idx::open(&file, split)?));
     }
     let (direct, folders) = shards::in_folder(path)?;
-    if !direct.is_empty() && folders.is_empty() {
-        return open_shards(path, direct, split, options);
+    let loose = loose_images(path)?;
+    if !direct.is_empty() && folders.is_empty() && loose.len() < direct.len() {
+        let mut beside = Tally::default();
+        loose.iter().for_each(|name| beside.add("images beside the archives", name));
+        return open_shards(path, direct, split, options, &beside);
     }
     match Folder::open(path, split) {
         Ok(folder) => Ok(Arc::new(folder)),
@@ -79,7 +84,7 @@ fn open_folder(
         Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
             match shards::below(path)? {
                 files if files.is_empty() => Err(foreign::in_folder(path).unwrap_or(error)),
-                files => open_shards(path, files, split, options),
+                files => open_shards(path, files, split, options, &Tally::default()),
             }
         }
         Err(error) => Err(error),
@@ -102,14 +107,31 @@ fn containers(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// Opens tar archives or parquet files as one data set.
+/// Names of the images directly in a folder.
+///
+/// One sample picture beside many shards is not the data set, and one backup beside many photographs is
+/// not either: whichever are more are read, and the others are counted.
+fn loose_images(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    let mut names = Vec::new();
+    for entry in path.read_dir().map_err(unreadable(path))? {
+        let name = to_bytes(&entry.map_err(unreadable(path))?.file_name());
+        if kind_of(&name) == Kind::Image && !is_hidden(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Opens tar archives or parquet files as one data set. `beside` is what lies beside them unread.
 fn open_shards(
     path: &Path,
     files: Vec<PathBuf>,
     split: Option<Split>,
     options: &OpenOptions,
+    beside: &Tally,
 ) -> Result<Arc<dyn Dataset>, Error> {
-    let listed = shards::choose_files(path, files.clone(), split);
+    let mut listed = shards::choose_files(path, files.clone(), split);
+    listed.left_out.merge(beside, b"");
     let Some(kind) = Shard::of_any(if listed.files.is_empty() { &files } else { &listed.files })?
     else {
         return Err(Error::NoImages { path: path.into() });
@@ -125,7 +147,9 @@ fn open_shards(
         }
         // the parts may be folders in the archives
         Shard::Tar if listed.files.is_empty() => {
-            Ok(Arc::new(Archive::open(&Listed::all(path, files), split, options)?))
+            let mut all = Listed::all(path, files);
+            all.left_out.merge(beside, b"");
+            Ok(Arc::new(Archive::open(&all, split, options)?))
         }
         Shard::Tar => {
             // what was chosen by the files' names is not to be chosen again inside of them

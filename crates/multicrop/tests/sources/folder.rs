@@ -238,3 +238,22 @@ fn names_with_newlines_are_names() {
     let data = open_at(root.path(), "").unwrap();
     assert_eq!((values(&*data), data.classes()), (vec![0], &["a\nb".to_owned()][..]));
 }
+
+#[test]
+fn whichever_are_more_of_loose_images_and_archives_are_read_and_the_others_counted() {
+    let root = folder(&["0.png", "1.png", "2.png"]);
+    let backup = tar(&[("a/8.png", png([8; 3])), ("a/9.png", png([9; 3]))]);
+    write(root.path(), "backup.tar", &backup);
+    let photos = open_at(root.path(), "").unwrap();
+    assert_eq!(values(&*photos), [0, 1, 2]);
+    assert!(photos.left_out()[0].to_string().starts_with("1 archives beside images"));
+    fs::remove_file(root.path().join("1.png")).unwrap();
+    fs::remove_file(root.path().join("2.png")).unwrap();
+    write(root.path(), "more.tar", &backup);
+    let shards = open_at(root.path(), "").unwrap();
+    assert_eq!(values(&*shards), [8, 9, 8, 9]);
+    assert_eq!(
+        shards.left_out()[0].to_string(),
+        "1 images beside the archives (for example `0.png`)"
+    );
+}

@@ -107,7 +107,11 @@ fn require_cpu(config: &Config) -> Result<(), Error> {
 fn fit_evaluation(config: &mut Config) {
     let source = config.data.source.clone();
     let name = source.strip_suffix(":train").or(source.strip_suffix(":test")).unwrap_or(&source);
-    let by_hand = config.origin("eval.train").by_hand();
+    // `--data` is said later than a `--config` file, which may be a preset with its own images.
+    let on_command_line = |origin| matches!(origin, Origin::Set | Origin::Flag(_));
+    let data_is_later = on_command_line(config.origin("data.source"))
+        && !on_command_line(config.origin("eval.train"));
+    let by_hand = config.origin("eval.train").by_hand() && !data_is_later;
     let evaluates = config.eval.train.is_some() || config.eval.max_train.is_some();
     let foreign = config.eval.train.as_deref().is_none_or(|train| train.starts_with("shapes"));
     if name == "shapes" || !evaluates || !foreign || by_hand {
