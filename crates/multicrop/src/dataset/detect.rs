@@ -72,11 +72,13 @@ fn open_folder(
         return Ok(Arc::new(Idx::open(&file, split)?));
     }
     let (direct, folders) = shards::in_folder(path)?;
-    let loose = loose_images(path)?;
-    if !direct.is_empty() && folders.is_empty() && loose.len() < direct.len() {
-        let mut beside = Tally::default();
-        loose.iter().for_each(|name| beside.add("images beside the archives", name));
-        return open_shards(path, direct, split, options, &beside);
+    if !direct.is_empty() && folders.is_empty() {
+        let loose = loose_images(path)?;
+        if loose.len() < direct.len() {
+            let mut beside = Tally::default();
+            loose.iter().for_each(|name| beside.add("images beside the archives", name));
+            return open_shards(path, direct, split, options, &beside);
+        }
     }
     match Folder::open(path, split) {
         Ok(folder) => Ok(Arc::new(folder)),
