@@ -16,6 +16,7 @@ use crate::error::{Error, SampleError};
 mod blocks;
 mod choose;
 mod classes;
+mod each_page;
 mod encryption;
 mod features;
 mod label_columns;

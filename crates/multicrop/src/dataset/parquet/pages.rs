@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader};
 
 use bytes::Bytes;
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
+
+use super::each_page::OnPage;
 
 /// Most bytes that a page may unpack to: packed and unpacked it is in memory at the same time. Pages
 /// of pyarrow have 1024 images, or a whole row group.
@@ -72,24 +74,26 @@ pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, &bytes[len..]))
 }
 
-/// Pages that hold as many values as they say, as far as `parquet` 60 takes memory for what they say.
-pub(super) struct Checked {
-    pub(super) pages: Box<dyn PageReader>,
+/// Refuses pages that hold fewer values than they say, as far as `parquet` 60 takes memory for what they
+/// say.
+pub(super) struct Check {
     /// Rows of the row group.
     pub(super) rows: usize,
     /// Definition levels lie before the values.
     pub(super) has_levels: bool,
 }
 
-impl Checked {
-    fn checked(&self, page: Option<Page>) -> Result<Option<Page>> {
-        if page.as_ref().is_some_and(|page| !self.fits(page)) {
-            let reason = "a page that announces more values than it holds";
-            return Err(ParquetError::General(reason.into()));
+impl OnPage for Check {
+    fn on_page(&self, page: Page) -> Result<Page> {
+        if self.fits(&page) {
+            return Ok(page);
         }
-        Ok(page)
+        let reason = "a page that announces more values than it holds";
+        Err(ParquetError::General(reason.into()))
     }
+}
 
+impl Check {
     fn fits(&self, page: &Page) -> bool {
         let count = page.num_values();
         let start = match page {
@@ -146,36 +150,4 @@ fn behind_deltas(bytes: &[u8], most: u32) -> Option<&[u8]> {
         }
     }
     Some(rest)
-}
-
-impl Iterator for Checked {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl PageReader for Checked {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.get_next_page()?;
-        self.checked(page)
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.pages.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        self.pages.skip_next_page()
-    }
-
-    fn supports_deferred_dictionary(&self) -> bool {
-        self.pages.supports_deferred_dictionary()
-    }
-
-    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.take_deferred_dictionary()?;
-        self.checked(page)
-    }
 }

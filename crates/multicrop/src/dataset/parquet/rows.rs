@@ -12,8 +12,9 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::Length;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::pages::{Checked, Pages};
-use super::unpack;
+use super::each_page::EachPage;
+use super::pages::{Check, Pages};
+use super::unpack::{self, Unpack};
 
 /// Most rows for each byte of a file: memory is taken for every row. Only a column that repeats one
 /// value has more.
@@ -131,10 +132,11 @@ impl Table {
         let (pages, rows) = (self.pages(group, column)?, self.rows(group));
         let has_levels = self.depth(column) > 0;
         let description = self.metadata.file_metadata().schema_descr().column(column);
-        Ok(get_column_reader(description, Box::new(Checked { pages, rows, has_levels })))
+        let each = Check { rows, has_levels };
+        Ok(get_column_reader(description, Box::new(EachPage { pages, each })))
     }
 
-    fn pages(&self, group: usize, column: usize) -> Result<Box<dyn PageReader>> {
+    fn pages(&self, group: usize, column: usize) -> Result<UnpackedPages> {
         let pages = Arc::new(Pages(File::open(&self.path)?));
         let columns = self.metadata.row_group(group).columns();
         let Some(column) = columns.get(column) else {
@@ -142,9 +144,12 @@ impl Table {
         };
         let rows = self.rows(group);
         let read = |column: &_| SerializedPageReader::new(pages, column, rows, None);
-        Ok(Box::new(unpack::of_column(column, read)?))
+        unpack::of_column(column, read)
     }
 }
+
+/// The pages of a column chunk in a file.
+type UnpackedPages = EachPage<SerializedPageReader<Pages>, Unpack>;
 
 /// One value of a column, in a form that all types of numbers share.
 pub(super) enum Scalar<'a> {

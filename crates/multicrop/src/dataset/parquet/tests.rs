@@ -14,7 +14,8 @@ use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
 use tempfile::NamedTempFile;
 
-use super::pages::Checked;
+use super::each_page::EachPage;
+use super::pages::Check;
 use super::*;
 use crate::dataset::bytes::Bytes;
 
@@ -139,8 +140,8 @@ impl PageReader for One {
 #[test]
 fn pages_that_announce_more_values_than_they_hold_are_refused() {
     let passes = |page: Page| {
-        let pages = Box::new(One(Some(page)));
-        Checked { pages, rows: 1000, has_levels: false }.get_next_page().is_ok()
+        let each = Check { rows: 1000, has_levels: false };
+        EachPage { pages: One(Some(page)), each }.get_next_page().is_ok()
     };
     let dictionary = |num_values| Page::DictionaryPage {
         buf: PageBytes::new(),

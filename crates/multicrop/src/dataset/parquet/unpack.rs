@@ -7,10 +7,11 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use parquet::basic::Compression;
-use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::each_page::{EachPage, OnPage};
 use super::pages::MAX_PAGE;
 
 /// Bytes of brotli data that are looked at together.
@@ -23,9 +24,8 @@ enum Codec {
     Brotli,
 }
 
-/// Unpacks the pages of another reader.
-pub(super) struct Unpacked<P> {
-    pages: P,
+/// Unpacks pages.
+pub(super) struct Unpack {
     codec: Option<Codec>,
     /// Bytes that a page unpacks to at most, if its column is as large as it says.
     expected: usize,
@@ -35,7 +35,7 @@ pub(super) struct Unpacked<P> {
 pub(super) fn of_column<P>(
     column: &ColumnChunkMetaData,
     read: impl FnOnce(&ColumnChunkMetaData) -> Result<P>,
-) -> Result<Unpacked<P>> {
+) -> Result<EachPage<P, Unpack>> {
     let codec = match column.compression() {
         Compression::GZIP(_) => Some(Codec::Gzip),
         Compression::BROTLI(_) => Some(Codec::Brotli),
@@ -48,16 +48,15 @@ pub(super) fn of_column<P>(
     } else {
         read(column)?
     };
-    Ok(Unpacked { pages, codec, expected })
+    Ok(EachPage { pages, each: Unpack { codec, expected } })
 }
 
-impl<P> Unpacked<P> {
-    fn page(&self, page: Option<Page>) -> Result<Option<Page>> {
+impl OnPage for Unpack {
+    fn on_page(&self, mut page: Page) -> Result<Page> {
         let Some(codec) = self.codec else { return Ok(page) };
-        let Some(mut page) = page else { return Ok(None) };
         // levels of the second version are never packed
         let plain = match &page {
-            Page::DataPageV2 { is_compressed: false, .. } => return Ok(Some(page)),
+            Page::DataPageV2 { is_compressed: false, .. } => return Ok(page),
             Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
                 u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len)
             }
@@ -77,7 +76,7 @@ impl<P> Unpacked<P> {
             unpack(codec, packed, MAX_PAGE, &mut out)?;
             *buf = out.into();
         }
-        Ok(Some(page))
+        Ok(page)
     }
 }
 
@@ -94,38 +93,6 @@ fn unpack(codec: Codec, packed: &[u8], most: u64, out: &mut Vec<u8>) -> Result<(
         return Err(ParquetError::General(format!("a page unpacks to more than {most} bytes")));
     }
     Ok(())
-}
-
-impl<P: PageReader> Iterator for Unpacked<P> {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl<P: PageReader> PageReader for Unpacked<P> {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.get_next_page()?;
-        self.page(page)
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.pages.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        self.pages.skip_next_page()
-    }
-
-    fn supports_deferred_dictionary(&self) -> bool {
-        self.pages.supports_deferred_dictionary()
-    }
-
-    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.take_deferred_dictionary()?;
-        self.page(page)
-    }
 }
 
 #[cfg(test)]
