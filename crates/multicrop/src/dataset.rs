@@ -45,7 +45,7 @@ pub use archive::Archive;
 pub use cifar::Cifar;
 pub use folder::Folder;
 pub use idx::Idx;
-pub use left_out::{LeftOut, Part, labelled, notes};
+pub use left_out::{LeftOut, Part, labelled, left_out_notes, notes};
 pub use list::List;
 pub use parquet::Parquet;
 pub use shapes::Shapes;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use engine::ops::patch_embed::Images;
-use multicrop::dataset::Dataset;
+use multicrop::dataset::{Dataset, left_out_notes};
 use multicrop::decode;
 use multicrop::eval_view::EvalView;
 use multicrop::image::Image8;
@@ -111,9 +111,8 @@ impl Selection {
     /// What somebody who reads numbers about these images has to know: a sentence for each kind of
     /// things that the source leaves out, and one about images without a label.
     pub fn notes(&self) -> Vec<String> {
-        let source = self.dataset.describe();
-        let sentence = |left| format!("left out of {source}: {left}");
-        self.dataset.left_out().iter().map(sentence).chain(self.left_out()).collect()
+        let notes = left_out_notes(self.dataset.as_ref());
+        notes.into_iter().chain(self.left_out()).collect()
     }
 
     /// The source.

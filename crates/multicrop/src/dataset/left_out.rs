@@ -45,14 +45,20 @@ pub fn labelled(dataset: &dyn Dataset) -> usize {
     }
 }
 
+/// A sentence for each kind of things that `dataset` leaves out.
+pub fn left_out_notes(dataset: &dyn Dataset) -> Vec<String> {
+    let source = dataset.describe();
+    let sentence = |left| format!("left out of {source}: {left}");
+    dataset.left_out().iter().map(sentence).collect()
+}
+
 /// What somebody who uses `dataset` has to know before: a sentence for each kind of things that were
 /// left out, and one if only some images have labels.
 pub fn notes(dataset: &dyn Dataset) -> Vec<String> {
-    let source = dataset.describe();
-    let mut notes: Vec<_> =
-        dataset.left_out().iter().map(|left| format!("left out of {source}: {left}")).collect();
+    let mut notes = left_out_notes(dataset);
     let (labelled, images) = (labelled(dataset), dataset.len());
     if labelled > 0 && labelled < images {
+        let source = dataset.describe();
         notes.push(format!("{labelled} of {images} images of {source} have a label"));
     }
     notes
