@@ -50,14 +50,20 @@ fn undisturbed() -> Vec<u8> {
     weights(&tiny.path("run"), 400)
 }
 
-#[test]
-fn images_that_disappear_end_a_run_after_it_is_saved() {
-    let whole = undisturbed();
+/// A run whose images have just disappeared, to the folder `gone`.
+fn without_images() -> (Tiny, Child) {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     let child = start(&mut dino_vmf(), &tiny, &LONG);
     wait_for_steps(&tiny, 5);
     fs::rename(tiny.path("photos"), tiny.path("gone")).unwrap();
+    (tiny, child)
+}
+
+#[test]
+fn images_that_disappear_end_a_run_after_it_is_saved() {
+    let whole = undisturbed();
+    let (tiny, child) = without_images();
     let ended = Ended::from(child.wait_with_output().unwrap()).code(1);
     let step = *saved_steps(&tiny.path("run")).last().unwrap();
     assert!((5..400).contains(&step), "{step}");
@@ -73,11 +79,7 @@ fn images_that_disappear_end_a_run_after_it_is_saved() {
 #[test]
 fn a_share_that_is_away_for_a_moment_changes_nothing() {
     let whole = undisturbed();
-    let tiny = Tiny::new();
-    photos(&tiny.path("photos"), 10);
-    let child = start(&mut dino_vmf(), &tiny, &LONG);
-    wait_for_steps(&tiny, 5);
-    fs::rename(tiny.path("photos"), tiny.path("gone")).unwrap();
+    let (tiny, child) = without_images();
     thread::sleep(Duration::from_millis(200));
     fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap()).code(0);
