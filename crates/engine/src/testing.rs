@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::RngExt;
 use streams::{Key, Purpose};
 
-use crate::params::{ParamTable, Params, Range};
+use crate::params::{Param, ParamTable, Params, Role};
 use crate::tensor::Tensor;
 
 /// Panics where `|actual − expected| > atol + rtol · |expected|`, and where a number is NaN.
@@ -36,14 +36,15 @@ pub(crate) fn random_tensor(seed: u64, shape: &[usize]) -> Tensor {
 }
 
 /// Parameters of these shapes, filled with [`randoms`], and zero gradients of the same layout.
-pub(crate) fn random_params(seed: u64, shapes: &[&[usize]]) -> (Params, Params, Vec<Range>) {
+pub(crate) fn random_params(seed: u64, shapes: &[&[usize]]) -> (Params, Params, Vec<Param>) {
     let mut table = ParamTable::default();
-    let ranges = shapes.iter().enumerate().map(|(i, shape)| table.add(i.to_string(), shape));
-    let ranges = ranges.collect();
+    let ids =
+        shapes.iter().enumerate().map(|(i, shape)| table.add(i.to_string(), shape, Role::Weight));
+    let ids = ids.collect();
     let table = Arc::new(table);
     let mut params = Params::zeros(table.clone());
-    params.all_mut().copy_from_slice(&randoms(seed, table.len()));
-    (params, Params::zeros(table), ranges)
+    params.whole_mut().host_mut().copy_from_slice(&randoms(seed, table.len()));
+    (params, Params::zeros(table), ids)
 }
 
 pub(crate) fn doubles(values: &[f32]) -> Vec<f64> {

@@ -25,7 +25,7 @@ fn layer(seed: u64, d: usize) -> (LayerNorm, Params, Params) {
 /// Rows whose mean is about `offset`.
 fn input(seed: u64, rows: usize, d: usize, offset: f32) -> Tensor {
     let mut x = random_tensor(seed, &[rows, d]);
-    x.iter_mut().for_each(|x| *x += offset);
+    x.host_mut().iter_mut().for_each(|x| *x += offset);
     x
 }
 
@@ -33,17 +33,23 @@ fn input(seed: u64, rows: usize, d: usize, offset: f32) -> Tensor {
 fn check_backward(rows: usize, d: usize, offset: f32, atol: f64) {
     let (layer, params, mut grads) = layer(3, d);
     let (x, dy) = (input(4, rows, d, offset), random_tensor(5, &[rows, d]));
-    let (xd, dyd) = (doubles(&x), doubles(&dy));
-    let (gamma, beta) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+    let (xd, dyd) = (doubles(x.host()), doubles(dy.host()));
+    let (gamma, beta) =
+        (doubles(params.view(layer.weight).host()), doubles(params.view(layer.bias).host()));
     let loss = |x: &[f64], gamma: &[f64], beta: &[f64]| inner(&definition(x, gamma, beta), &dyd);
     let (_, saved) = forward(&layer, &params, &x);
     let dx = backward(&layer, &params, &x, saved, dy, &mut grads);
     let dx_expected = gradient(&xd, |x| loss(x, &gamma, &beta));
     let scale = magnitude(&dx_expected).max(1.0);
-    assert_close(&dx, &dx_expected, atol * scale, 1e-5);
+    assert_close(dx.host(), &dx_expected, atol * scale, 1e-5);
     let dgamma = gradient(&gamma, |gamma| loss(&xd, gamma, &beta));
-    assert_close(grads.get(layer.weight), &dgamma, atol * 10.0, 1e-5);
-    assert_close(grads.get(layer.bias), &gradient(&beta, |b| loss(&xd, &gamma, b)), 1e-5, 1e-5);
+    assert_close(grads.view(layer.weight).host(), &dgamma, atol * 10.0, 1e-5);
+    assert_close(
+        grads.view(layer.bias).host(),
+        &gradient(&beta, |b| loss(&xd, &gamma, b)),
+        1e-5,
+        1e-5,
+    );
 }
 
 proptest! {
@@ -54,11 +60,11 @@ proptest! {
     fn forward_is_its_definition(rows in 0usize..70, d in 3usize..50) {
         let (layer, params, _) = layer(1, d);
         let x = input(2, rows, d, 0.0);
-        let (gamma, beta) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+        let (gamma, beta) = (doubles(params.view(layer.weight).host()), doubles(params.view(layer.bias).host()));
         let (y, saved) = forward(&layer, &params, &x);
-        assert_close(&y, &definition(&doubles(&x), &gamma, &beta), 2e-5, 1e-5);
-        assert_eq!(bits(&y), bits(&infer(&layer, &params, &x)));
-        assert_eq!(bits(&y), bits(&apply(&layer, &params, &x, &saved)));
+        assert_close(y.host(), &definition(&doubles(x.host()), &gamma, &beta), 2e-5, 1e-5);
+        assert_eq!(bits(y.host()), bits(infer(&layer, &params, &x).host()));
+        assert_eq!(bits(y.host()), bits(apply(&layer, &params, &x, &saved).host()));
     }
 
     /// f32 sums of a few dozen terms of order one, in units of the largest gradient.
@@ -73,9 +79,10 @@ proptest! {
 fn a_large_mean_costs_no_more_than_its_own_rounding() {
     let (layer, params, _) = layer(6, 384);
     let x = input(7, 5, 384, 1e4);
-    let (gamma, beta) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+    let (gamma, beta) =
+        (doubles(params.view(layer.weight).host()), doubles(params.view(layer.bias).host()));
     let (y, _) = forward(&layer, &params, &x);
-    assert_close(&y, &definition(&doubles(&x), &gamma, &beta), 2e-3, 0.0);
+    assert_close(y.host(), &definition(&doubles(x.host()), &gamma, &beta), 2e-3, 0.0);
 }
 
 /// x̂ is known to 1e-3 there, and enters dx with a factor below one.
@@ -89,9 +96,9 @@ fn a_constant_row_gives_beta_and_finite_gradients() {
     let (layer, params, mut grads) = layer(8, 16);
     let x = Tensor::from_slice(&[1, 16], &[3.0; 16]);
     let (y, saved) = forward(&layer, &params, &x);
-    assert_close(&y, &doubles(params.get(layer.bias)), 1e-6, 0.0);
+    assert_close(y.host(), &doubles(params.view(layer.bias).host()), 1e-6, 0.0);
     let dx = backward(&layer, &params, &x, saved, random_tensor(9, &[1, 16]), &mut grads);
-    assert!(dx.iter().chain(grads.all()).all(|x| x.is_finite()));
+    assert!(dx.host().iter().chain(grads.whole().host()).all(|x| x.is_finite()));
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn threads_give_equal_bits() {
         let mut grads = grads.clone();
         let (y, saved) = forward(&layer, &params, &x);
         let dx = backward(&layer, &params, &x, saved, dy.clone(), &mut grads);
-        [&y[..], &dx[..], grads.all()].concat()
+        [&y.host()[..], &dx.host()[..], grads.whole().host()].concat()
     });
 }
 
