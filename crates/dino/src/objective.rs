@@ -1,6 +1,6 @@
 //! The objective of DINO, iBOT and their von Mises-Fisher forms, from bottleneck vectors to loss,
-//! gradients and center. iBOT has two terms of this form, \[CLS\] tokens across views and masked
-//! patches against the same patches as the teacher sees them, each with its center and temperature.
+//! gradients and center. iBOT has two terms of this form, each with its center and temperature: \[CLS\]
+//! tokens across views, and masked patches against the same patches as the teacher sees them.
 //!
 //! ```text
 //! κₖ = |gₖ| / τ        bₖ(τ) = log C_r(κₖ) − log C_r(0)   (vmf; else 0)
@@ -43,20 +43,29 @@ pub struct Objective {
     pub learns_norms: bool,
 }
 
-/// Unit vectors of a batch, and which of them are compared.
+/// Unit vectors of a micro-batch, and which of them are compared.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub struct Compared<'a> {
     /// `[student rows, r]`.
     pub student: &'a Tensor,
     /// `[teacher rows, r]`.
     pub teacher: &'a Tensor,
-    /// Who is compared with whom.
+    /// Which rows are compared with which.
     pub pairs: Pairs<'a>,
 }
 
-/// What depends on the weights alone and is computed once for a step: vectors over prototypes.
+/// Where the loss of a micro-batch adds.
 #[derive(Debug)]
-pub struct Terms {
+pub struct Sums<'a> {
+    /// Gradients of the student's parameters.
+    pub grads: &'a mut Params,
+    /// The center's statistic of the teacher's scores.
+    pub center: &'a mut Center,
+}
+
+/// Vectors over prototypes that depend on the weights and the center alone: computed once for a step.
+#[derive(Debug, Clone)]
+pub struct StepVectors {
     student_bias: Vec<f32>,
     student_slope: Vec<f32>, // ∂b/∂g
     teacher_bias: Vec<f32>,
@@ -98,7 +107,12 @@ impl Objective {
     }
 
     /// The vectors of a step.
-    pub fn terms(&self, networks: &Networks<'_>, center: &Center, teacher_temp: f64) -> Terms {
+    pub fn step_vectors(
+        &self,
+        networks: &Networks<'_>,
+        center: &Center,
+        teacher_temp: f64,
+    ) -> StepVectors {
         let Networks { prototypes, student, teacher } = networks;
         let (student_bias, mut student_slope) =
             self.bias(&student.view(prototypes.g).on_host(), self.student_temp);
@@ -107,7 +121,7 @@ impl Objective {
             student_slope.fill(0.0);
         }
         let center = center.in_units_of_scores(teacher_temp);
-        Terms { student_bias, student_slope, teacher_bias, center, teacher_temp }
+        StepVectors { student_bias, student_slope, teacher_bias, center, teacher_temp }
     }
 
     /// What is added to `l / τ` for prototypes of norms `g`, `[k]`: `b − c`, and `b` without a center.
@@ -141,7 +155,12 @@ impl Objective {
         Kappa { mean: mean / self.student_temp, max: max / self.student_temp }
     }
 
-    fn inputs<'a>(&self, networks: &Networks<'a>, rows: &Rows<'a>, terms: &'a Terms) -> Inputs<'a> {
+    fn inputs<'a>(
+        &self,
+        networks: &Networks<'a>,
+        compared: &Compared<'a>,
+        vectors: &'a StepVectors,
+    ) -> Inputs<'a> {
         let Networks { prototypes: place, student, teacher } = *networks;
         let prototypes = |params: &'a Params, bias, temperature: f64| Prototypes {
             g: params.view(place.g),
@@ -150,31 +169,32 @@ impl Objective {
             temperature: temperature as f32,
         };
         Inputs {
-            student_y: rows.student,
-            student: prototypes(student, &terms.student_bias, self.student_temp),
-            teacher_y: rows.teacher,
-            teacher: prototypes(teacher, &terms.teacher_bias, terms.teacher_temp),
-            center: &terms.center,
-            pairs: rows.pairs,
+            student_y: compared.student,
+            student: prototypes(student, &vectors.student_bias, self.student_temp),
+            teacher_y: compared.teacher,
+            teacher: prototypes(teacher, &vectors.teacher_bias, vectors.teacher_temp),
+            center: &vectors.center,
+            pairs: compared.pairs,
         }
     }
 
     /// The loss, and the gradient of `scale · loss` with respect to the student's unit vectors. Adds
-    /// to the gradients of the prototypes and to what the center has seen. `None` for the gradient,
-    /// and nothing added, where the loss is not finite.
+    /// to the gradients of the prototypes and to the center's statistic. `None` for the gradient, and
+    /// nothing added, if the loss is not finite.
     pub fn forward_backward(
         &self,
         networks: &Networks<'_>,
-        rows: &Rows<'_>,
-        terms: &Terms,
+        compared: &Compared<'_>,
+        vectors: &StepVectors,
         scale: f64,
-        (grads, center): (&mut Params, &mut Center),
+        sums: Sums<'_>,
     ) -> (Output, Option<Tensor>) {
-        let mut inputs = self.inputs(networks, rows, terms);
+        let Sums { grads, center } = sums;
+        let mut inputs = self.inputs(networks, compared, vectors);
         let balanced;
         if self.centering == Centering::Sinkhorn {
             let iterations = self.sinkhorn_iterations;
-            balanced = mixture::sinkhorn_center(rows.teacher, &inputs.teacher, iterations);
+            balanced = mixture::sinkhorn_center(compared.teacher, &inputs.teacher, iterations);
             inputs.center = &balanced;
         }
         let (output, saved) = mixture::forward(&inputs);
@@ -186,9 +206,9 @@ impl Objective {
             grads,
             g: self.learns_norms.then_some(g),
             v,
-            bias_slope: &terms.student_slope,
+            bias_slope: &vectors.student_slope,
             kind: center.kind(),
-            statistic: center.statistic_for(rows.teacher.rows()),
+            statistic: center.statistic_for(compared.teacher.rows()),
         };
         let dy = mixture::backward(saved, &inputs, scale as f32, gradients);
         (output, Some(dy))

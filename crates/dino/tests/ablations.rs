@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dino::config::{self, Centering, DebyeTerms, PrototypeNorm};
 use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
-use dino::objective::{Networks, Objective, Pairs, Rows};
+use dino::objective::{Compared, Networks, Objective, Pairs, Sums};
 use dino::optim::{self, OptimizerState};
 use dino::schedule::StepValues;
 use engine::{ParamTable, Params, Tensor};
@@ -77,11 +77,11 @@ impl World {
         let (prototypes, student, teacher) = (self.prototypes, &self.student, &self.teacher);
         let networks = Networks { prototypes, student, teacher };
         let pairs = Pairs::Views { teacher_crops: TEACHER_CROPS, student_crops: STUDENT_CROPS };
-        let rows = Rows { student: &self.student_y, teacher: &self.teacher_y, pairs };
-        let terms = objective.terms(&networks, &center, TEACHER_TEMP);
+        let rows = Compared { student: &self.student_y, teacher: &self.teacher_y, pairs };
+        let terms = objective.step_vectors(&networks, &center, TEACHER_TEMP);
         let mut grads = Params::zeros(student.table().clone());
-        let buffers = (&mut grads, &mut center);
-        let (outcome, dy) = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers);
+        let sums = Sums { grads: &mut grads, center: &mut center };
+        let (outcome, dy) = objective.forward_backward(&networks, &rows, &terms, 1.0, sums);
         assert!(dy.is_some());
         (outcome.loss, grads)
     }
@@ -169,7 +169,7 @@ fn stopping_the_gradient_takes_the_part_of_the_normalizer_from_the_norms() {
 #[test]
 fn each_number_of_debye_terms_has_its_own_loss() {
     let world = World::new();
-    let all = (0..4).map(DebyeTerms::Terms).chain([DebyeTerms::Exact]);
+    let all = (0..4).map(DebyeTerms::StepVectors).chain([DebyeTerms::Exact]);
     let mut losses = Vec::new();
     for debye_terms in all {
         let settings = config::Objective { debye_terms, ..settings() };

@@ -7,7 +7,7 @@ mod golden;
 use dino::config::{MaskShape, Masking, Objective as Settings, PrototypeNorm};
 use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
-use dino::objective::{Center, Networks, Objective, Pairs, Rows};
+use dino::objective::{Center, Compared, Networks, Objective, Pairs, Sums};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, number, size};
@@ -124,15 +124,15 @@ fn check(world: &World<'_>) {
         let networks =
             |prototypes| Networks { prototypes, student: &world.student, teacher: &world.teacher };
         let mut term = |set, center: &mut Center, temp, rows: Rows<'_>, lambda: f64| {
-            let terms = objective.terms(&networks(set), center, temp);
-            let buffers = (&mut grads, &mut *center);
-            let result = objective.forward_backward(&networks(set), &rows, &terms, lambda, buffers);
+            let terms = objective.step_vectors(&networks(set), center, temp);
+            let sums = Sums { grads: &mut grads, center };
+            let result = objective.forward_backward(&networks(set), &rows, &terms, lambda, sums);
             center.update(temp);
             (result.0.loss * lambda, result.1.expect("a finite loss"))
         };
         let (student, teacher) = (world.input("ycls_s", step), world.input("ycls_t", step));
         let pairs = Pairs::Views { teacher_crops: 2, student_crops: views };
-        let rows = Rows { student: &student, teacher: &teacher, pairs };
+        let rows = Compared { student: &student, teacher: &teacher, pairs };
         let (temp, lambda) = (temps("tau_t_cls", step), number(&case["lambda_cls"]));
         let (cls_loss, dy) = term(prototypes, &mut center, temp, rows, lambda);
         world.near_loss("loss_cls", step, cls_loss);
@@ -145,7 +145,7 @@ fn check(world: &World<'_>) {
             partners.iter().flat_map(|&i| all.host()[i as usize * p..][..p].to_vec()).collect();
         let student = Tensor::from_slice(&[partners.len(), p], &masked);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
-        let rows = Rows { student: &student, teacher: &teacher, pairs };
+        let rows = Compared { student: &student, teacher: &teacher, pairs };
         let (temp, lambda) = (temps("tau_t_patch", step), number(&case["lambda_patch"]));
         let (patch_loss, dy) = term(patch_prototypes, &mut patch_center, temp, rows, lambda);
         world.near_loss("loss_patch", step, patch_loss);

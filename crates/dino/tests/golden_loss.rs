@@ -5,7 +5,7 @@ mod golden;
 
 use dino::config::{Centering, DebyeTerms, Objective as Settings, PrototypeNorm};
 use dino::model::{Head, HeadShape};
-use dino::objective::{Networks, Objective, Pairs, Rows};
+use dino::objective::{Compared, Networks, Objective, Pairs, Sums};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, size};
@@ -86,13 +86,13 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
         let student_y = Tensor::from_slice(&[crops * b, p], &input(&format!("y_s{step}")));
         let teacher_y = Tensor::from_slice(&[teacher_crops * b, p], &input(&format!("y_t{step}")));
         let pairs = Pairs::Views { student_crops: crops, teacher_crops };
-        let rows = Rows { student: &student_y, teacher: &teacher_y, pairs };
+        let rows = Compared { student: &student_y, teacher: &teacher_y, pairs };
         let prototypes = head.prototypes;
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
-        let terms = objective.terms(&networks, &center, temp);
+        let terms = objective.step_vectors(&networks, &center, temp);
         let mut grads = Params::zeros(table.clone());
-        let buffers = (&mut grads, &mut center);
-        let (outcome, dy) = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers);
+        let sums = Sums { grads: &mut grads, center: &mut center };
+        let (outcome, dy) = objective.forward_backward(&networks, &rows, &terms, 1.0, sums);
         let loss = expected("loss", step, 1)[0];
         let name = |what: &str| format!("{case} step {step}: {what}");
         assert!(

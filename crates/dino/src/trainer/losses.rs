@@ -21,7 +21,7 @@ use super::step::{CropBatch, Step};
 use crate::analysis::vectors;
 use crate::model::Outputs;
 use crate::monitor::features::Features;
-use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
+use crate::objective::{Center, Compared, Networks, Objective, Pairs, StepVectors};
 use crate::schedule::StepValues;
 
 /// All terms of the loss of one step.
@@ -36,7 +36,7 @@ pub(super) struct Losses<'a> {
 /// One term: its prototypes, its center, its weight.
 struct Loss<'a> {
     networks: Networks<'a>,
-    terms: Terms,
+    terms: StepVectors,
     center: &'a mut Center,
     lambda: f64,
 }
@@ -74,7 +74,7 @@ impl<'a> Losses<'a> {
         let head = &step.network.head;
         let loss = |prototypes, center: &'a mut Center, temperature, lambda| {
             let networks = Networks { prototypes, student, teacher };
-            let terms = objective.terms(&networks, center, temperature);
+            let terms = objective.step_vectors(&networks, center, temperature);
             Loss { networks, terms, center, lambda }
         };
         let cls = loss(head.prototypes, center, values.teacher_temp, settings.lambda_cls);
@@ -107,7 +107,7 @@ impl<'a> Losses<'a> {
         sums: &mut Sums,
     ) -> Option<Outputs> {
         let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops: self.crops };
-        let rows = Rows { student: &student.cls, teacher: &teacher.cls, pairs };
+        let rows = Compared { student: &student.cls, teacher: &teacher.cls, pairs };
         let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
         sums.loss += scale * self.cls.lambda * outcome.loss;
         sums.teacher_entropy += scale * outcome.teacher_entropy;
@@ -121,7 +121,7 @@ impl<'a> Losses<'a> {
         };
         let (partners, weights) = partners(batch.masks, GLOBAL_CROPS * batch.images);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
-        let rows = Rows { student: &student.patches, teacher: &teacher.patches, pairs };
+        let rows = Compared { student: &student.patches, teacher: &teacher.patches, pairs };
         let (outcome, dy) = patches.forward_backward(self.objective, &rows, scale, grads);
         let loss = scale * patches.lambda * outcome.loss;
         sums.loss += loss;
@@ -137,7 +137,7 @@ impl Loss<'_> {
     fn forward_backward(
         &mut self,
         objective: &Objective,
-        rows: &Rows<'_>,
+        rows: &Compared<'_>,
         scale: f64,
         grads: &mut Params,
     ) -> (Output, Option<Tensor>) {
