@@ -16,10 +16,8 @@
 //! Activation gradients are overwritten, parameter gradients are added to. Wrong shapes are a
 //! caller's mistake and panic with both shapes; there is no other way for an operation to fail.
 
-pub mod matmul;
 pub mod ops;
 pub mod params;
-pub mod pool;
 pub mod profile;
 pub mod rows;
 pub mod simd;
@@ -30,3 +28,4 @@ mod testing;
 
 pub use params::{ParamTable, Params, Range};
 pub use tensor::Tensor;
+pub use {matmul, pool};

@@ -30,7 +30,7 @@ mod tiles;
 
 use gemm::Parallelism;
 
-use crate::pool::Buffer;
+use pool::Buffer;
 
 /// A matrix seen through strides: rows, columns and where they lie in a slice.
 #[derive(Debug, Clone, Copy)]
@@ -384,5 +384,7 @@ impl Rounded {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,6 @@ use super::pack::{Lines, PANEL, Side};
 use super::panels::{Extent, Panels};
 use super::tiles::{Block, Unit};
 use super::{Mat, MatMut, Product, Threads, Write, dots};
-use crate::rows::OneByOne;
 
 /// Panels of rows of a task.
 const TASK_ROWS: usize = 2;
@@ -143,7 +142,7 @@ pub(super) unsafe fn multiply(
         // SAFETY: the caller's promise.
         let right = unsafe { Prepared::new(method, b) };
         let rows = output.place.panels().0;
-        (0..rows.div_ceil(TASK_ROWS)).into_par_iter().one_by_one().for_each(|task| {
+        (0..rows.div_ceil(TASK_ROWS)).into_par_iter().with_max_len(1).for_each(|task| {
             let rows = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
             right.multiply_rows(&left, &output, rows);
         });
@@ -163,7 +162,7 @@ fn multiply_by_blocks(left: &Factor<'_>, right: &Factor<'_>, output: &Output<'_>
     };
     let multiply = |(extent, (left, right)): (Extent, (Panels, Panels))| {
         let tasks = rows * columns.div_ceil(TASK_COLUMNS);
-        (0..tasks).into_par_iter().one_by_one().for_each(|task| {
+        (0..tasks).into_par_iter().with_max_len(1).for_each(|task| {
             // Tasks that follow each other share columns, which are in the cache then.
             let (row, column) = (task % rows, task / rows * TASK_COLUMNS);
             let columns = column..columns.min(column + TASK_COLUMNS);

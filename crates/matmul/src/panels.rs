@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use pool::Buffer;
+
 use super::Threads;
 use super::pack::{self, Lines, PANEL, STEP, Side, panel_len};
-use crate::pool::Buffer;
-use crate::rows::OneByOne;
 
 /// Inner numbers of a block: a panel is 24 KiB, or 72 KiB in three parts.
 const INNER: usize = 384;
@@ -68,7 +68,7 @@ impl Panels {
         match threads {
             Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
             Threads::All => {
-                words.par_chunks_mut(together * len).enumerate().one_by_one().for_each(pack);
+                words.par_chunks_mut(together * len).enumerate().with_max_len(1).for_each(pack);
             }
         }
         Self { memory, range, len }
