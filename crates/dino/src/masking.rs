@@ -49,8 +49,8 @@ impl Masking {
         let mut masks = Vec::with_capacity(crops * images.len() * grid.0 * grid.1);
         for crop in 0..crops {
             for &image in images {
-                let key = Key::new(seed, Purpose::Mask).epoch(epoch);
-                let mut rng = key.index(image as u64).crop(crop as u32).open();
+                let key = Key::new(seed, Purpose::Mask).time(epoch);
+                let mut rng = key.index(image as u64).part(crop as u32).open();
                 masks.extend(self.draw_one(epoch, grid, &mut rng));
             }
         }

@@ -1,17 +1,18 @@
-//! Small products, straight from where the factors lie.
+//! The direct backend: small f32 matmuls on AVX-512, without packing.
 //!
-//! A product of a few dozen rows and columns, as attention has for the tokens of a small crop, is over before
-//! its factors are packed. So sums of 6 rows and 64 columns stay in 24 registers, and for each inner
-//! number
+//! Attention over the tokens of a small crop multiplies matrices of a few dozen rows and columns. Packing
+//! them would take a large part of the time. Here sums of 6 rows and 64 columns stay in 24 registers while
+//! the operands are read where they lie:
 //!
 //! ```text
-//! sums[i, ..] += a[row + i, l] · b[l, column..column + 64]            i < 6
+//! for each l < k:   sums[i, ..] += a[row + i, l] · b[l, column..column + 64]        i < 6
 //! ```
 //!
-//! with the row of `b` in four registers, read where it lies. A transposed `b` is copied first, because
-//! its rows do. Each number of the product is one sum in the order of `l`, whatever is beside it.
+//! A row of `b` takes four registers. A transposed `b` is copied first, so that its rows are contiguous.
+//! Every element of the destination is one sum in ascending order of `l`, whatever m and n are.
 //!
-//! For one thread, on AVX-512. Source of the blocking: Goto and van de Geijn (2008), without the packing.
+//! It computes on the calling thread. Source of the blocking: Goto and van de Geijn, *Anatomy of
+//! high-performance matrix multiplication*, ACM TOMS 34 (2008), without the packing.
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
@@ -19,75 +20,82 @@ use std::cell::RefCell;
 use super::pack;
 use super::{Mat, MatMut, Product, Write};
 
-/// Rows of a block.
+/// Rows of a block of sums.
 const ROWS: usize = 6;
-/// Numbers of a register.
+/// f32 values of a register.
 const LANES: usize = 16;
+/// Columns of a block of sums.
+const COLUMNS: usize = 4 * LANES;
 
-/// Where everything lies.
-struct Places<'a> {
+// `transpose` below uses the transpose of a packed tile, whose words have the size of an f32.
+const _: () = assert!(2 * LANES * LANES == pack::TILE);
+
+/// The matrices as raw pointers with strides.
+struct Operands<'a> {
     a: *const f32,
     a_strides: (usize, usize), // of rows and columns
     b: *const f32,
-    b_stride: usize, // of rows
-    inner: usize,
+    b_stride: usize, // of rows; columns are contiguous
+    k: usize,
     dst: *mut f32,
-    dst_stride: usize,
+    dst_stride: usize, // of rows
     product: Product<'a>,
 }
 
-/// `dst = a b` as `product` wants it, on the calling thread.
+/// `dst = a b` as `product` says, on the calling thread.
 ///
 /// # Safety
-/// The shapes fit.
+/// The shapes match: `a` is `[m, k]`, `b` is `[k, n]`, `dst` is `[m, n]`, a bias is `[n]`.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn multiply(dst: MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, product: Product<'_>) {
     if b.col_stride == 1 {
-        // SAFETY: the shapes fit.
-        return unsafe { multiply_by(dst, a, (b.data.as_ptr(), b.row_stride), product) };
+        // SAFETY: the caller's promise; the rows of `b` are contiguous.
+        return unsafe { multiply_by_rows(dst, a, (b.data.as_ptr(), b.row_stride), product) };
     }
     thread_local!(static COPY: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
     COPY.with_borrow_mut(|copy| {
-        transpose(b, copy);
-        // SAFETY: the shapes fit, and the copy has as many rows and columns as `b`.
-        unsafe { multiply_by(dst, a, (copy.as_ptr(), b.cols.next_multiple_of(LANES)), product) };
+        let stride = copy_rows(b, copy);
+        // SAFETY: the caller's promise; the copy has the rows and columns of `b`.
+        unsafe { multiply_by_rows(dst, a, (copy.as_ptr(), stride), product) };
     });
 }
 
-/// The same where rows of `b` lie so far apart.
+/// The same for a `b` with contiguous rows, given as a pointer and a row stride.
 ///
 /// # Safety
-/// As above.
+/// The shapes match.
 #[target_feature(enable = "avx512f")]
-unsafe fn multiply_by(
+unsafe fn multiply_by_rows(
     dst: MatMut<'_>,
     a: &Mat<'_>,
     (b, b_stride): (*const f32, usize),
     product: Product<'_>,
 ) {
-    let places = Places {
+    let operands = Operands {
         a: a.data.as_ptr(),
         a_strides: (a.row_stride, a.col_stride),
         b,
         b_stride,
-        inner: a.cols,
+        k: a.cols,
         dst: dst.data.as_mut_ptr(),
         dst_stride: dst.row_stride,
         product,
     };
-    for column in (0..dst.cols).step_by(4 * LANES) {
-        let width = (dst.cols - column).min(4 * LANES);
+    for column in (0..dst.cols).step_by(COLUMNS) {
+        let width = (dst.cols - column).min(COLUMNS);
         for row in (0..dst.rows).step_by(ROWS) {
             let height = (dst.rows - row).min(ROWS);
-            // SAFETY: the block lies in the matrices, whose extents `Mat` and `MatMut` proved.
-            unsafe { places.multiply_block((row, height), (column, width)) };
+            // SAFETY: the block lies inside `dst`. The shapes match, and `Mat` and `MatMut` checked that
+            // the matrices lie inside their slices.
+            unsafe { operands.multiply_block((row, height), (column, width)) };
         }
     }
 }
 
-/// Copies the rows of a transpose, dense but for their ends, which are filled to whole registers.
+/// Copies a transposed `b` so that its rows are contiguous. Rows are padded to whole registers. Returns
+/// their stride.
 #[target_feature(enable = "avx512f")]
-fn transpose(b: &Mat<'_>, copy: &mut Vec<f32>) {
+fn copy_rows(b: &Mat<'_>, copy: &mut Vec<f32>) -> usize {
     let stride = b.cols.next_multiple_of(LANES);
     copy.resize(copy.len().max(b.rows * stride), 0.0);
     let mut tile = [0u16; 2 * LANES * LANES];
@@ -97,40 +105,43 @@ fn transpose(b: &Mat<'_>, copy: &mut Vec<f32>) {
             let mask = u16::MAX >> (LANES - height);
             for (j, line) in tile.chunks_exact_mut(2 * LANES).take(width).enumerate() {
                 let from = &b.data[(column + j) * b.col_stride + row..][..height];
-                // SAFETY: the numbers of the mask are there, and room for all.
+                // SAFETY: the mask selects the `height` values of `from`; `line` has room for a register.
                 unsafe {
-                    let numbers = _mm512_maskz_loadu_ps(mask, from.as_ptr());
-                    _mm512_storeu_ps(line.as_mut_ptr().cast(), numbers);
+                    let values = _mm512_maskz_loadu_ps(mask, from.as_ptr());
+                    _mm512_storeu_ps(line.as_mut_ptr().cast(), values);
                 }
             }
             pack::transpose(&mut tile);
             for (i, line) in tile.chunks_exact(2 * LANES).take(height).enumerate() {
                 let to = &mut copy[(row + i) * stride + column..][..LANES];
-                // SAFETY: both have 64 bytes.
+                // SAFETY: both slices have the 64 bytes of a register.
                 unsafe {
                     _mm512_storeu_ps(to.as_mut_ptr(), _mm512_loadu_ps(line.as_ptr().cast()));
                 }
             }
         }
     }
+    stride
 }
 
-/// Calls a function with a block's rows and registers as constants.
+/// Calls `sum` with the rows and registers of a block as constants.
 macro_rules! with_constants {
-    ($places:ident, $rows:expr, $registers:expr, $row:expr, $column:expr, [$($r:literal)+]) => {
+    ($operands:ident, $rows:expr, $registers:expr, $row:expr, $column:expr, [$($r:literal)+]) => {
         match ($rows, $registers) {
             $(
-                ($r, 1) => $places.sum::<$r, 1>($row, $column),
-                ($r, 2) => $places.sum::<$r, 2>($row, $column),
-                ($r, 3) => $places.sum::<$r, 3>($row, $column),
-                ($r, 4) => $places.sum::<$r, 4>($row, $column),
+                ($r, 1) => $operands.sum::<$r, 1>($row, $column),
+                ($r, 2) => $operands.sum::<$r, 2>($row, $column),
+                ($r, 3) => $operands.sum::<$r, 3>($row, $column),
+                ($r, 4) => $operands.sum::<$r, 4>($row, $column),
             )+
             _ => unreachable!("a block has up to six rows and four registers of columns"),
         }
     };
 }
 
-impl Places<'_> {
+impl Operands<'_> {
+    /// Computes a block of the destination: up to 6 rows and 64 columns.
+    ///
     /// # Safety
     /// The block lies inside the matrices.
     #[target_feature(enable = "avx512f")]
@@ -141,24 +152,24 @@ impl Places<'_> {
     ) {
         let registers = width.div_ceil(LANES);
         let mask = u16::MAX >> (registers * LANES - width);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise; the mask selects the columns of the last register.
         unsafe {
             with_constants!(self, height, registers, row, (column, mask), [1 2 3 4 5 6]);
         }
     }
 
-    /// Computes `R` rows and `V` registers of columns, of the last of which `mask` tells the numbers.
+    /// Computes `R` rows and `V` registers of columns. `mask` selects the columns of the last register.
     ///
     /// # Safety
-    /// They lie inside the matrices.
+    /// The rows and the selected columns lie inside the matrices.
     #[target_feature(enable = "avx512f")]
     unsafe fn sum<const R: usize, const V: usize>(&self, row: usize, (column, mask): (usize, u16)) {
         let (a_row, a_column) = self.a_strides;
         let mut sums = [[_mm512_setzero_ps(); V]; R];
-        // SAFETY: the caller's promise; of the last register only the numbers of the mask are read.
+        // SAFETY: the caller's promise; `l` is below k, and only selected columns are read.
         unsafe {
             let (a, b) = (self.a.add(row * a_row), self.b.add(column));
-            for l in 0..self.inner {
+            for l in 0..self.k {
                 let b = load::<V>(b.add(l * self.b_stride), mask);
                 let a = a.add(l * a_column);
                 for (i, sums) in sums.iter_mut().enumerate() {
@@ -174,6 +185,8 @@ impl Places<'_> {
         }
     }
 
+    /// Writes one row of sums.
+    ///
     /// # Safety
     /// As for [`sum`](Self::sum).
     #[inline]
@@ -185,7 +198,7 @@ impl Places<'_> {
         sums: [__m512; V],
     ) {
         let scale = _mm512_set1_ps(self.product.scale);
-        // SAFETY: the caller's promise; a bias has as many numbers as there are columns.
+        // SAFETY: the caller's promise; a bias has one value per column.
         unsafe {
             let out = self.dst.add(row * self.dst_stride + column);
             let added = match self.product.write {
@@ -201,10 +214,10 @@ impl Places<'_> {
     }
 }
 
-/// `V` registers, of the last of which only the numbers of the mask are read.
+/// Loads `V` registers. Of the last one only the values selected by `mask` are read.
 ///
 /// # Safety
-/// So many numbers are there.
+/// All values that are read are valid: `V - 1` registers and the selected values of the last one.
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn load<const V: usize>(from: *const f32, mask: u16) -> [__m512; V] {

@@ -1,386 +1,164 @@
-//! Matrix products: the only place that multiplies large matrices.
+//! Matrix multiplication (GEMM) of f32 and bf16 operands on the CPU, with the same bits for any number
+//! of threads.
 //!
-//! A product runs on the fastest unit that the machine has, chosen by [`dispatch::level`], by its
-//! extents, and by whether it is one of a parallel loop's, never by the number of threads, and by the
-//! number of rows only inside a loop:
+//! ```text
+//! dst = scale · A B   + 0, a bias or the old contents of dst
+//! ```
 //!
-//! | | f32 | bf16 |
-//! | --- | --- | --- |
-//! | tile unit (AMX) | `tiles`, factors in three parts | `tiles` |
-//! | AVX512-BF16 | `gemm` | `dots` |
-//! | AVX-512, small products of a loop | `direct` | as above |
-//! | others, and thin products | `gemm` | `gemm`, of rounded factors |
+//! The operands are `A` `[m, k]` and `B` `[k, n]`; the destination is `[m, n]`. All three are f32 in
+//! memory. With [`Precision::Bf16`] the operands are rounded to bf16 before they are multiplied. Sums are
+//! f32 in any case.
 //!
-//! `gemm` 0.19.0 never splits the inner dimension among threads, so the number of threads does not
-//! change a bit of the result (a sweep in the tests holds it to that; the version is pinned). One
-//! row's bits may depend on how many rows its product has there; elsewhere they do not.
+//! # Example
+//!
+//! ```
+//! use matmul::{Mat, MatMut, Product, matmul};
+//!
+//! let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // [2, 3], row-major
+//! let weight = [1.0, 0.0, 0.0, 0.0, 1.0, 1.0]; // [2, 3]
+//! let bias = [0.5, -0.5];
+//! let mut y = [0.0; 4]; // [2, 2]
+//!
+//! // y = x weightᵀ + bias, on all threads
+//! matmul(
+//!     MatMut::new(&mut y, 2, 2),
+//!     Mat::new(&x, 2, 3),
+//!     Mat::new(&weight, 2, 3).t(),
+//!     Product::ALL.with_bias(&bias),
+//! );
+//! assert_eq!(y, [1.5, 4.5, 4.5, 10.5]);
+//! ```
+//!
+//! # Backends
+//!
+//! [`matmul`] runs the first backend in this table whose conditions all hold. They depend on the CPU
+//! ([`dispatch::level`]), on the precision, on k and n, and on [`Threads`]. m matters only for f32 on
+//! AMX inside a parallel loop. The number of threads never matters.
+//!
+//! | backend | CPU | precision | k and n | with `Threads::All` | with `Threads::One` |
+//! | --- | --- | --- | --- | --- | --- |
+//! | AMX, bf16 | AMX | bf16 | k ≥ 16, n ≥ 16 | any m | any m |
+//! | AMX, f32 in three bf16 parts | AMX | f32 | k ≥ 96, n ≥ 128 | any m | m ≥ 128 |
+//! | AVX512-BF16 | AVX512-BF16, not AMX | bf16 | k ≥ 16, n ≥ 16 | any m | any m |
+//! | direct: AVX-512 without packing | AVX-512 | f32 | k ≤ 128, n ≤ 128 | never | any m |
+//! | the crate [`gemm`] | any | f32, bf16 | any | any m | any m |
+//!
+//! The first three pack their operands into panels of bf16 and are called the packed backends below.
+//! [`gemm`] has no bf16 instructions: its operands are rounded first and then multiplied as f32, which
+//! takes longer than f32 alone. [`is_native`] reports whether a precision avoids this.
+//!
+//! # What is bit-identical
+//!
+//! For the same operands, on the same CPU with the same [`dispatch::level`]:
+//!
+//! | change | bits of `dst` |
+//! | --- | --- |
+//! | number of threads in the pool | never change |
+//! | `Threads::One` instead of `Threads::All` | the same for bf16; the same for f32 if m ≥ [`MANY`] and k > [`MANY`] |
+//! | other rows of `A`, or more or fewer of them | a row keeps its bits in the packed and direct backends, as long as the backend is the same |
+//! | strides, or a transposed view of the same values | the same in the packed and direct backends |
+//! | [`Prepared::multiply`] instead of [`matmul`] with `Threads::All` | the same in the packed backends |
+//!
+//! `gemm` promises none of this, so two statements rest on its pinned version 0.19.0. It never splits
+//! the sum over k among threads, and a test compares its bits for 1, 2, 3 and 7 threads. Its blocking
+//! may depend on m, so the bits of a row may change with the number of rows.
+//!
+//! Other CPUs and other levels run other backends, with other bits.
+//!
+//! # Accuracy
+//!
+//! * f32 with `gemm` and the direct backend: fused multiply-adds in f32.
+//! * f32 on AMX: each operand is the sum of three bf16 parts, and six of the nine products of parts are
+//!   added. What is left out is below 2⁻²²·⁹ |a b| for each product a b, and mostly far below. The root mean
+//!   square error of `dst` is no larger than with `gemm` where magnitudes range over 2^±8. It is at most
+//!   1.25 times as large over 2^±50, where one product is nearly the whole sum
+//!   (`every_f32_backend_is_as_accurate_as_gemm`).
+//! * bf16: operands are rounded to nearest, ties to even. A product of two bf16 values is exact in f32.
+//! * AMX and AVX512-BF16 treat subnormal values as zero (Intel SDM, `TDPBF16PS`, `VDPBF16PS`).
+//! * A NaN or an infinity in row i of `A` or column j of `B` leaves row i or column j of `dst` not finite.
+//!   f32 on AMX may turn an infinity into NaN: its second part is ∞ − ∞.
+//!
+//! # Layouts
+//!
+//! [`Mat`] is a row-major view whose rows are any number of values apart, or the transpose of such a
+//! view. [`MatMut`] is row-major; values between its rows are not written. Memory needs no alignment.
+//! Views that do not fit their slice and shapes that do not match panic: they are a caller's mistake.
+//!
+//! # Threads and memory
+//!
+//! [`Threads::All`] uses the rayon pool of the calling thread. [`Threads::One`] computes on the calling
+//! thread; use it for matmuls inside a parallel loop. Packed panels live in buffers of [`pool`], which
+//! later calls reuse.
+//!
+//! # Unsafe code
+//!
+//! Everything that multiplies is unsafe code: intrinsics, assembly and the call of `gemm`. It rests on two
+//! facts. [`Mat`] and [`MatMut`] check on construction that every element lies inside their slice. A
+//! backend runs only if [`dispatch::level`] found its instructions on this CPU.
+
+mod backend;
+mod mat;
+mod portable;
+mod prepared;
+mod product;
 
 #[cfg(target_arch = "x86_64")]
-mod direct;
+mod amx;
 #[cfg(target_arch = "x86_64")]
-mod dots;
+mod avx512_bf16;
+#[cfg(target_arch = "x86_64")]
+mod direct;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod packed;
 #[cfg(target_arch = "x86_64")]
 mod panels;
-#[cfg(target_arch = "x86_64")]
-mod tiles;
 
-use gemm::Parallelism;
+pub use backend::{MANY, is_native};
+pub use mat::{Mat, MatMut};
+pub use prepared::Prepared;
+pub use product::{Precision, Product, Threads, Write};
 
-use pool::Buffer;
+use backend::Backend;
 
-/// A matrix seen through strides: rows, columns and where they lie in a slice.
-#[derive(Debug, Clone, Copy)]
-pub struct Mat<'a> {
-    data: &'a [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl<'a> Mat<'a> {
-    /// A dense row-major matrix.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A matrix whose rows lie `row_stride` apart: some columns of a wider one.
-    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        check_extent(data.len(), rows, cols, row_stride);
-        Self { data, rows, cols, row_stride, col_stride: 1 }
-    }
-
-    /// The transpose, without a copy.
-    pub fn t(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
-    }
-}
-
-/// A matrix to write to.
-#[derive(Debug)]
-pub struct MatMut<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-}
-
-impl<'a> MatMut<'a> {
-    /// A dense row-major matrix.
-    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A matrix whose rows lie `row_stride` apart.
-    pub fn strided(data: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        check_extent(data.len(), rows, cols, row_stride);
-        Self { data, rows, cols, row_stride }
-    }
-}
-
-impl MatMut<'_> {
-    fn fill_rows(&mut self, row: &[f32]) {
-        for i in 0..self.rows {
-            self.data[i * self.row_stride..][..self.cols].copy_from_slice(row);
-        }
-    }
-}
-
-fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    assert!(
-        cols <= row_stride || rows <= 1,
-        "rows of {cols} numbers overlap at {row_stride} apart"
-    );
-    let needed = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
-    assert!(needed <= len, "a [{rows}, {cols}] matrix needs {needed} numbers, found {len}");
-}
-
-/// What happens to the old contents of the destination.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Write<'a> {
-    /// They are replaced.
-    Over,
-    /// They are replaced, and these numbers added to every row.
-    OverBias(&'a [f32]),
-    /// The product is added to them.
-    Add,
-}
-
-/// Who computes a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
-    /// The calling thread: for products inside a parallel loop.
-    One,
-    /// All threads of the pool.
-    All,
-}
-
-/// What the factors of a product are rounded to. Sums are f32 in any case.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// 24 bits: not at all.
-    #[default]
-    F32,
-    /// 8 bits, with the range of f32.
-    Bf16,
-}
-
-/// How a product is computed and where it goes: `dst = scale · a b` and what `write` adds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Product<'a> {
-    /// What happens to the old contents.
-    pub write: Write<'a>,
-    /// Multiplies the product.
-    pub scale: f32,
-    /// Of the factors.
-    pub precision: Precision,
-    /// Who computes.
-    pub threads: Threads,
-}
-
-impl<'a> Product<'a> {
-    /// `dst = a b` in f32 on the calling thread.
-    pub const ONE: Self =
-        Self { write: Write::Over, scale: 1.0, precision: Precision::F32, threads: Threads::One };
-    /// `dst = a b` in f32 on all threads.
-    pub const ALL: Self = Self { threads: Threads::All, ..Self::ONE };
-
-    /// The same with factors of this precision.
-    pub fn in_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
-    }
-
-    /// The same, multiplied.
-    pub fn times(self, scale: f32) -> Self {
-        Self { scale, ..self }
-    }
-
-    /// The same, added to the old contents.
-    pub fn added(self) -> Self {
-        Self { write: Write::Add, ..self }
-    }
-
-    /// The same, with these numbers added to every row.
-    pub fn with_bias(self, bias: &'a [f32]) -> Self {
-        Self { write: Write::OverBias(bias), ..self }
-    }
-}
-
-/// The product of `a` and `b`.
+/// Multiplies `a` by `b` into `dst`, as `product` says.
+///
+/// The crate documentation describes backends, accuracy and which results are bit-identical.
 ///
 /// # Shapes
-/// `a` is `[m, k]`, `b` is `[k, n]`, `dst` is `[m, n]`, a bias is `[n]`.
+/// `a` is `[m, k]`, `b` is `[k, n]`, `dst` is `[m, n]`, a bias is `[n]`. All may be 0; with k = 0 the
+/// product of `a` and `b` is zero.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes do not match.
 pub fn matmul(dst: MatMut<'_>, a: Mat<'_>, b: Mat<'_>, product: Product<'_>) {
     check_shapes(&dst, &a, &b, &product);
     if dst.rows == 0 || dst.cols == 0 {
         return;
     }
-    #[cfg(target_arch = "x86_64")]
-    if let Some(method) = packed_method([dst.rows, a.cols, dst.cols], &product) {
-        // SAFETY: `packed_method` chose what the machine has.
-        return unsafe { packed::multiply(method, dst, &a, &b, product) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if is_direct(a.cols, dst.cols, &product) {
-        // SAFETY: `is_direct` found AVX-512, and the shapes fit.
-        return unsafe { direct::multiply(dst, &a, &b, product) };
-    }
-    match product.precision {
-        Precision::F32 => multiply_by_gemm(dst, &a, &b, product),
-        Precision::Bf16 => {
-            let (a, b) = (Rounded::of(&a), Rounded::of(&b));
-            multiply_by_gemm(dst, &a.mat(), &b.mat(), product);
+    match Backend::choose([dst.rows, a.cols, dst.cols], &product) {
+        #[cfg(target_arch = "x86_64")]
+        Backend::Packed(microkernel) => {
+            // SAFETY: `choose` returns only microkernels whose instructions the CPU has. `check_shapes`
+            // matched the shapes.
+            unsafe { packed::multiply(microkernel, dst, &a, &b, product) }
         }
+        #[cfg(target_arch = "x86_64")]
+        Backend::Direct => {
+            // SAFETY: `choose` returns `Direct` only if the CPU has AVX-512. `check_shapes` matched the
+            // shapes.
+            unsafe { direct::multiply(dst, &a, &b, product) }
+        }
+        Backend::Gemm => portable::multiply(dst, &a, &b, product),
     }
 }
 
 fn check_shapes(dst: &MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, product: &Product<'_>) {
-    assert_eq!(a.cols, b.rows, "inner extents differ");
-    assert_eq!((dst.rows, dst.cols), (a.rows, b.cols), "the destination has another shape");
+    assert_eq!(a.cols, b.rows, "k differs: columns of the left operand, rows of the right one");
+    assert_eq!((dst.rows, dst.cols), (a.rows, b.cols), "the destination has the wrong shape");
     if let Write::OverBias(bias) = product.write {
-        assert_eq!(bias.len(), dst.cols, "numbers of a bias");
-    }
-}
-
-/// A product with so many rows or more, and more inner numbers than that, has the same bits inside a parallel
-/// loop and outside.
-pub const MANY: usize = 128;
-
-/// Least inner extent and number of columns for which it pays to split f32 factors. Inside a loop it
-/// takes [`MANY`] rows, too.
-#[cfg(target_arch = "x86_64")]
-const MIN_SPLIT: (usize, usize) = (96, 128);
-
-/// How to multiply packed panels, if that is worth it and the machine can.
-#[cfg(target_arch = "x86_64")]
-fn packed_method(
-    [rows, inner, columns]: [usize; 3],
-    product: &Product<'_>,
-) -> Option<packed::Method> {
-    let enough_rows = product.threads == Threads::All || rows >= MANY;
-    method_of_factor(inner, columns, product.precision)
-        .filter(|&method| method != packed::Method::SplitTiles || enough_rows)
-}
-
-/// The same for as many rows as one likes.
-#[cfg(target_arch = "x86_64")]
-fn method_of_factor(inner: usize, columns: usize, precision: Precision) -> Option<packed::Method> {
-    use dispatch::Level;
-    let splits = inner >= MIN_SPLIT.0 && columns >= MIN_SPLIT.1;
-    match (dispatch::level(), precision) {
-        _ if inner.min(columns) < 16 => None,
-        (Level::Amx, Precision::Bf16) => Some(packed::Method::Tiles),
-        (Level::Amx, Precision::F32) if splits => Some(packed::Method::SplitTiles),
-        (Level::Avx512, Precision::Bf16) if is_x86_feature_detected!("avx512bf16") => {
-            Some(packed::Method::Dots)
-        }
-        _ => None,
-    }
-}
-
-/// Whether this machine has instructions for factors of this precision. Without them, factors are
-/// rounded and then multiplied as f32, which takes longer than f32 alone.
-pub fn is_native(precision: Precision) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let method = method_of_factor(MIN_SPLIT.0, MIN_SPLIT.1, precision);
-        precision == Precision::F32 || method.is_some()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        precision == Precision::F32
-    }
-}
-
-/// Whether a product is best multiplied without packing anything, and the machine can.
-#[cfg(target_arch = "x86_64")]
-fn is_direct(inner: usize, columns: usize, product: &Product<'_>) -> bool {
-    use dispatch::Level;
-    let there = matches!(dispatch::level(), Level::Avx512 | Level::Amx);
-    let one = product.threads == Threads::One && product.precision == Precision::F32;
-    there && one && inner <= MANY && columns <= MANY
-}
-
-/// A right factor `[k, n]` that is made ready once, for products with some rows at a time inside a
-/// parallel loop.
-pub struct Prepared<'a> {
-    mat: Mat<'a>,
-    precision: Precision,
-    #[cfg(target_arch = "x86_64")]
-    packed: Option<packed::Prepared>,
-}
-
-impl<'a> Prepared<'a> {
-    /// Prepares `mat` on all threads.
-    pub fn new(mat: Mat<'a>, precision: Precision) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        let packed = method_of_factor(mat.rows, mat.cols, precision).map(|method| {
-            // SAFETY: `method_of_factor` chose what the machine has.
-            unsafe { packed::Prepared::new(method, &mat) }
-        });
-        Self {
-            mat,
-            precision,
-            #[cfg(target_arch = "x86_64")]
-            packed,
-        }
-    }
-
-    /// How many of so many rows to multiply at a time. Where factors are not packed, the product reads
-    /// this one anew each time.
-    pub fn block(&self, rows: usize) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if self.packed.is_some() {
-            return packed::BLOCK;
-        }
-        (rows / 8).next_multiple_of(32).clamp(64, 512)
-    }
-
-    /// [`matmul`] of `a` and this factor on the calling thread, `threads` and `precision` of `product`
-    /// aside. Rows have the same bits as in a product of all threads where factors are packed.
-    pub fn multiply(&self, dst: MatMut<'_>, a: Mat<'_>, product: Product<'_>) {
-        let product = Product { precision: self.precision, threads: Threads::One, ..product };
-        check_shapes(&dst, &a, &self.mat, &product);
-        #[cfg(target_arch = "x86_64")]
-        if let Some(packed) = &self.packed {
-            return packed.multiply(dst, &a, product);
-        }
-        matmul(dst, a, self.mat, product);
-    }
-}
-
-fn multiply_by_gemm(mut dst: MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, product: Product<'_>) {
-    let parallelism = match product.threads {
-        Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
-    };
-    if let Write::OverBias(bias) = product.write {
-        dst.fill_rows(bias);
-    }
-    let add = product.write != Write::Over;
-    // SAFETY: `check_extent` proved for all three matrices that the last element of the last row lies
-    // inside its slice, and strides are not negative; `dst` is borrowed mutably and its rows do not
-    // overlap; with `read_dst` false the old contents are not read.
-    unsafe {
-        gemm::gemm(
-            dst.rows,
-            dst.cols,
-            a.cols,
-            dst.data.as_mut_ptr(),
-            1,
-            dst.row_stride as isize,
-            add,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            if add { 1.0 } else { 0.0 },
-            product.scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}
-
-/// A dense copy of a factor, rounded to bf16: for machines without instructions for it.
-struct Rounded {
-    numbers: Buffer,
-    rows: usize,
-    cols: usize,
-}
-
-impl Rounded {
-    fn of(mat: &Mat<'_>) -> Self {
-        let (rows, cols) = (mat.rows, mat.cols);
-        let mut numbers = Buffer::take(rows * cols);
-        for (i, row) in numbers.chunks_exact_mut(cols.max(1)).enumerate() {
-            for (j, number) in row.iter_mut().enumerate() {
-                let exact = mat.data[i * mat.row_stride + j * mat.col_stride];
-                *number = half::bf16::from_f32(exact).to_f32();
-            }
-        }
-        Self { numbers, rows, cols }
-    }
-
-    fn mat(&self) -> Mat<'_> {
-        Mat::new(&self.numbers, self.rows, self.cols)
+        assert_eq!(bias.len(), dst.cols, "the bias needs one value per column");
     }
 }
 

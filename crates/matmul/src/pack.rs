@@ -1,210 +1,221 @@
-//! Factors of a product, rewritten as tiles of bf16.
+//! Packing rewrites an operand as panels of bf16 tiles, the layout that the microkernels read.
 //!
-//! A panel holds 32 rows of the left factor, or 32 columns of the right one, over a block of the
-//! inner extent: for each step of 32 inner numbers, and each part of a number, two tiles of 16 rows
-//! of 64 bytes.
+//! A line is a row of the left operand or a column of the right one: k values. A panel holds 32 lines
+//! over a block of k. For each step of 32 values along k, and for each part of a value, it has two tiles
+//! of 16 rows of 64 bytes.
 //!
 //! ```text
-//! left   tile[i][l]  = a[i, l]                         i < 16, l < 32
-//! right  tile[l][2 j + s] = b[2 l + s, j]              l < 16, j < 16, s < 2
+//! left   tile[i][l]           = a[i, l]                i < 16, l < 32
+//! right  tile[l][2 j + s]     = b[2 l + s, j]          l < 16, j < 16, s < 2
 //! ```
 //!
-//! which is what both `tdpbf16ps` and `vdpbf16ps` multiply. In each, a pair of numbers that are
-//! neighbors along the inner extent is a word of 32 bits; so the tile of one layout in memory is
-//! that of the other with rows and columns of words exchanged. Beyond the edges stand zeros.
+//! Both `tdpbf16ps` (AMX) and `vdpbf16ps` (AVX512-BF16) multiply this layout. In either tile, two values
+//! that are neighbors along k form a word of 32 bits. So a tile of one operand becomes a tile of the other
+//! by transposing its 16 x 16 words. Values beyond the edges of the matrix are zero.
 //!
-//! The parts of a number `x` are
+//! An f32 value `x` is split into three parts:
 //!
 //! ```text
 //! x₀ = bf16(x)     x₁ = bf16(x - x₀)     x₂ = bf16(x - x₀ - x₁)
 //! ```
 //!
-//! Each has 8 bits and each difference is exact, so `x₀ + x₁ + x₂ = x` unless the last bits lie
-//! below the least normal number, 2⁻¹²⁶. A factor that is to be rounded to bf16 has the first part alone.
+//! Each part has 8 significant bits and each difference is exact. So `x₀ + x₁ + x₂ = x`, unless the last
+//! bits of `x` lie below the least normal value, 2⁻¹²⁶. An operand rounded to bf16 has only the first part.
 
 use std::arch::x86_64::*;
 
 use super::Mat;
 
-/// Rows of the left factor, or columns of the right one, in a panel.
-pub(super) const PANEL: usize = 32;
-/// Inner numbers of a tile.
+/// Lines of a panel: two tiles of 16.
+pub(super) const PANEL: usize = 2 * TILE_ROWS;
+/// Values of a line in a tile: the k of one tile multiplication.
 pub(super) const STEP: usize = 32;
-/// Numbers of a tile.
-const TILE: usize = 16 * STEP;
+/// Rows of a tile.
+pub(super) const TILE_ROWS: usize = 16;
+/// bf16 values of a tile, 1 KiB.
+pub(super) const TILE: usize = TILE_ROWS * STEP;
 
-/// Numbers of a panel of so many steps, whose numbers have so many parts.
-pub(super) fn panel_len(steps: usize, parts: usize) -> usize {
+// A row of a tile is one AVX-512 register and one row of an AMX register, 64 bytes. Its words of two
+// values form a square, so that `transpose` maps tiles to tiles.
+const _: () = assert!(STEP * size_of::<u16>() == 64 && STEP / 2 == TILE_ROWS);
+
+/// bf16 values of a panel with `steps` steps, whose values have `parts` parts.
+pub(super) const fn panel_len(steps: usize, parts: usize) -> usize {
     steps * parts * 2 * TILE
 }
 
-/// Which factor a panel belongs to.
+/// The operand that a panel belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// Rows of the left factor.
+pub(super) enum Operand {
+    /// `A`, whose lines are rows.
     Left,
-    /// Columns of the right one.
+    /// `B`, whose lines are columns.
     Right,
 }
 
-/// The lines of a factor, rows of the left or columns of the right one, seen as
-/// `numbers[line * line_stride + inner * inner_stride]`; one of the strides is 1.
+/// The lines of an operand. Value `l` of line `i` is `data[i * line_stride + l * k_stride]`, and one of
+/// the strides is 1.
 #[derive(Clone, Copy)]
 pub(super) struct Lines<'a> {
     data: &'a [f32],
     count: usize,
-    inner: usize,
+    k: usize,
     line_stride: usize,
-    inner_stride: usize,
+    k_stride: usize,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(mat: &Mat<'a>, side: Side) -> Self {
+    pub(super) fn new(mat: &Mat<'a>, operand: Operand) -> Self {
         let data = mat.data;
-        match side {
-            Side::Left => Self {
+        match operand {
+            Operand::Left => Self {
                 data,
                 count: mat.rows,
-                inner: mat.cols,
+                k: mat.cols,
                 line_stride: mat.row_stride,
-                inner_stride: mat.col_stride,
+                k_stride: mat.col_stride,
             },
-            Side::Right => Self {
+            Operand::Right => Self {
                 data,
                 count: mat.cols,
-                inner: mat.rows,
+                k: mat.rows,
                 line_stride: mat.col_stride,
-                inner_stride: mat.row_stride,
+                k_stride: mat.row_stride,
             },
         }
     }
 
-    /// Inner numbers of a line.
-    pub(super) fn inner(&self) -> usize {
-        self.inner
+    /// Values of a line.
+    pub(super) fn k(&self) -> usize {
+        self.k
     }
 
-    /// Whether inner numbers that follow each other do so in memory.
+    /// Whether the values of a line are contiguous in memory. Otherwise the lines are interleaved: equal
+    /// positions of neighboring lines are contiguous.
     pub(super) fn are_contiguous(&self) -> bool {
-        self.inner_stride == 1
+        self.k_stride == 1
     }
 
-    /// Asks for 16 numbers from `[line, inner]` on, which may lie beyond the edges.
+    /// Prefetches 16 values from `[line, l]` on into the L1 cache. They may lie beyond the edges.
     #[inline]
-    fn fetch(&self, line: usize, inner: usize) {
-        let at = line * self.line_stride + inner * self.inner_stride;
-        // SAFETY: fetching reads nothing and never faults, whatever the address is.
+    fn prefetch(&self, line: usize, l: usize) {
+        let at = line * self.line_stride + l * self.k_stride;
+        // SAFETY: a prefetch is a hint and never faults, whatever the address is.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(self.data.as_ptr().wrapping_add(at).cast()) };
     }
 
-    /// `n` numbers from `[line, inner]` on along the extent that is contiguous in memory; none
-    /// beyond the edges.
+    /// Up to `n` values that are contiguous in memory, from `[line, l]` on: along k for contiguous lines,
+    /// otherwise across lines. They end at the edge of the matrix; beyond it there are none.
     #[inline]
-    fn run(&self, line: usize, inner: usize, n: usize) -> &[f32] {
-        if line >= self.count || inner >= self.inner {
+    fn run(&self, line: usize, l: usize, n: usize) -> &[f32] {
+        if line >= self.count || l >= self.k {
             return &[];
         }
-        let left = if self.inner_stride == 1 { self.inner - inner } else { self.count - line };
-        &self.data[line * self.line_stride + inner * self.inner_stride..][..left.min(n)]
+        let rest = if self.k_stride == 1 { self.k - l } else { self.count - line };
+        &self.data[line * self.line_stride + l * self.k_stride..][..rest.min(n)]
     }
 }
 
-/// Writes panels that follow each other, of so many steps, from line `first` on and from the inner
-/// number `inner` on, as many as `out` has room for.
+/// Fills `out` with consecutive panels of `steps` steps. The first panel starts at `[line, l]`, given by
+/// `from`.
 ///
-/// Numbers are read in their order in memory. So words come line by line, which is a left tile, or pair
-/// by pair of inner numbers, which is a right one; tiles of the other side are transposed.
+/// Values are read in memory order. Contiguous lines thus give the words of a left tile, and interleaved
+/// lines give the words of a right tile. For the other operand, tiles are transposed afterwards.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(super) fn pack<const PARTS: usize>(
     lines: &Lines<'_>,
-    side: Side,
+    operand: Operand,
     from: (usize, usize),
     steps: usize,
     out: &mut [u16],
 ) {
     if lines.are_contiguous() {
-        pack_along::<PARTS>(lines, side, from, steps, out);
+        pack_contiguous::<PARTS>(lines, operand, from, steps, out);
     } else {
-        pack_across::<PARTS>(lines, side, from, steps, out);
+        pack_interleaved::<PARTS>(lines, operand, from, steps, out);
     }
 }
 
-/// Line by line, for lines whose inner numbers are contiguous.
+/// Packs contiguous lines, one after the other.
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn pack_along<const PARTS: usize>(
+fn pack_contiguous<const PARTS: usize>(
     lines: &Lines<'_>,
-    side: Side,
-    (first, inner): (usize, usize),
+    operand: Operand,
+    (first, k_start): (usize, usize),
     steps: usize,
     out: &mut [u16],
 ) {
-    const AHEAD: usize = 4; // lines
+    const AHEAD: usize = 4; // lines to prefetch ahead
     for (panel, out) in out.chunks_exact_mut(panel_len(steps, PARTS)).enumerate() {
         for i in 0..PANEL {
             let line = first + panel * PANEL + i;
             for (step, out) in out.chunks_exact_mut(panel_len(1, PARTS)).enumerate() {
-                let inner = inner + step * STEP;
-                lines.fetch(line + AHEAD, inner);
-                lines.fetch(line + AHEAD, inner + 16);
-                let words = words_along::<PARTS>(lines.run(line, inner, STEP));
-                place(out, i / 16, i % 16, words);
+                let l = k_start + step * STEP;
+                lines.prefetch(line + AHEAD, l);
+                lines.prefetch(line + AHEAD, l + 16);
+                let words = split_line::<PARTS>(lines.run(line, l, STEP));
+                store_row(out, (i / TILE_ROWS, i % TILE_ROWS), words);
             }
         }
-        if side == Side::Right {
+        if operand == Operand::Right {
             out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
         }
     }
 }
 
-/// Pair by pair of inner numbers, for lines that follow each other in memory: a step of all panels after
-/// the other, because they share the memory's rows.
+/// Packs interleaved lines, two positions along k at a time. All panels of a step are packed before the
+/// next step, because they share cache lines.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn pack_across<const PARTS: usize>(
+fn pack_interleaved<const PARTS: usize>(
     lines: &Lines<'_>,
-    side: Side,
-    (first, inner): (usize, usize),
+    operand: Operand,
+    (first, k_start): (usize, usize),
     steps: usize,
     out: &mut [u16],
 ) {
-    const AHEAD: usize = STEP; // inner numbers
+    const AHEAD: usize = STEP; // positions along k to prefetch ahead
     let len = panel_len(1, PARTS);
     for step in 0..steps {
         for (panel, out) in out.chunks_exact_mut(steps * len).enumerate() {
             let out = &mut out[step * len..][..len];
-            for pair in 0..16 {
-                let inner = inner + step * STEP + 2 * pair;
+            for pair in 0..STEP / 2 {
+                let l = k_start + step * STEP + 2 * pair;
                 for half in 0..2 {
-                    let line = first + panel * PANEL + 16 * half;
-                    lines.fetch(line, inner + AHEAD);
-                    lines.fetch(line, inner + AHEAD + 1);
-                    let (even, odd) = (lines.run(line, inner, 16), lines.run(line, inner + 1, 16));
-                    place(out, half, pair, words_across::<PARTS>(even, odd));
+                    let line = first + panel * PANEL + TILE_ROWS * half;
+                    lines.prefetch(line, l + AHEAD);
+                    lines.prefetch(line, l + AHEAD + 1);
+                    let (even, odd) = (lines.run(line, l, 16), lines.run(line, l + 1, 16));
+                    store_row(out, (half, pair), split_pairs::<PARTS>(even, odd));
                 }
             }
-            if side == Side::Left {
+            if operand == Operand::Left {
                 out.chunks_exact_mut(TILE).for_each(|tile| transpose(tile));
             }
         }
     }
 }
 
-/// Writes a row of words of a step's tiles: that of each part.
+/// Writes one row of the tiles of a step, in each part. `half` chooses the first or the second tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn place<const PARTS: usize>(step: &mut [u16], half: usize, row: usize, words: [__m512i; PARTS]) {
+fn store_row<const PARTS: usize>(
+    step: &mut [u16],
+    (half, row): (usize, usize),
+    words: [__m512i; PARTS],
+) {
     for (part, words) in words.into_iter().enumerate() {
         store(&mut step[(2 * part + half) * TILE + row * STEP..], words);
     }
 }
 
-/// The parts of the pairs of at most 32 inner numbers of a line.
+/// Splits up to 32 contiguous values of a line into parts. A word holds two neighbors along k.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn words_along<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
+fn split_line<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
     let (mut low, mut high) = (load(run), load(run.get(16..).unwrap_or(&[])));
     let mut parts = [_mm512_setzero_si512(); PARTS];
     for part in &mut parts {
-        // SAFETY: both types are 512 bits without invalid patterns.
+        // SAFETY: both types have 512 bits, and every bit pattern is valid.
         *part = unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
         low = _mm512_sub_ps(low, widened(_mm512_castsi512_si256(*part)));
         high = _mm512_sub_ps(high, widened(_mm512_extracti64x4_epi64::<1>(*part)));
@@ -212,10 +223,11 @@ fn words_along<const PARTS: usize>(run: &[f32]) -> [__m512i; PARTS] {
     parts
 }
 
-/// The parts of the pairs of two neighboring inner numbers of at most 16 lines.
+/// Splits the values of up to 16 interleaved lines at two neighboring positions along k. A word holds the
+/// two values of a line.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn words_across<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PARTS] {
+fn split_pairs<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PARTS] {
     const ALTERNATING: [u16; STEP] = {
         let mut order = [0; STEP];
         let mut i = 0;
@@ -225,13 +237,13 @@ fn words_across<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PART
         }
         order
     };
-    // SAFETY: 64 bytes are there.
+    // SAFETY: the array has the 64 bytes that are read.
     let alternating = unsafe { _mm512_loadu_si512(ALTERNATING.as_ptr().cast()) };
     let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
     let (mut even, mut odd) = (load(even), load(odd));
     let mut parts = [_mm512_setzero_si512(); PARTS];
     for part in &mut parts {
-        // SAFETY: both types are 512 bits without invalid patterns.
+        // SAFETY: both types have 512 bits, and every bit pattern is valid.
         let both =
             unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(odd, even)) };
         *part = _mm512_permutexvar_epi16(alternating, both);
@@ -241,7 +253,7 @@ fn words_across<const PARTS: usize>(even: &[f32], odd: &[f32]) -> [__m512i; PART
     parts
 }
 
-/// Numbers of bf16 as f32.
+/// Converts bf16 values to f32, exactly.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn widened(words: __m256i) -> __m512 {
@@ -252,30 +264,30 @@ fn widened(words: __m256i) -> __m512 {
 #[target_feature(enable = "avx512f")]
 fn store(out: &mut [u16], words: __m512i) {
     let out = &mut out[..STEP];
-    // SAFETY: `out` has the 64 bytes that are written.
+    // SAFETY: `out` was cut to the 64 bytes that are written.
     unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) };
 }
 
-/// At most 16 numbers, zeros behind them.
+/// The first 16 values of a slice, or all of a shorter one followed by zeros.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(numbers: &[f32]) -> __m512 {
-    let mask = if numbers.len() >= 16 { u16::MAX } else { (1 << numbers.len()) - 1 };
-    // SAFETY: only the first `numbers.len()` numbers are read.
-    unsafe { _mm512_maskz_loadu_ps(mask, numbers.as_ptr()) }
+fn load(values: &[f32]) -> __m512 {
+    let mask = if values.len() >= 16 { u16::MAX } else { (1 << values.len()) - 1 };
+    // SAFETY: the mask selects at most `values.len()` values, and no others are read.
+    unsafe { _mm512_maskz_loadu_ps(mask, values.as_ptr()) }
 }
 
-/// Exchanges rows and columns of the words of a tile.
+/// Transposes the 16 x 16 words of a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn transpose(tile: &mut [u16]) {
     let tile = &mut tile[..TILE];
     let mut w = [_mm512_setzero_si512(); 16];
     for (w, row) in w.iter_mut().zip(tile.chunks_exact(STEP)) {
-        // SAFETY: a row has the 64 bytes that are read.
+        // SAFETY: `chunks_exact` gives rows of the 64 bytes that are read.
         *w = unsafe { _mm512_loadu_si512(row.as_ptr().cast()) };
     }
-    let mut pairs = w; // 2 x 2 blocks exchanged
+    let mut pairs = w; // 2 x 2 blocks transposed
     for i in 0..8 {
         pairs[2 * i] = _mm512_unpacklo_epi32(w[2 * i], w[2 * i + 1]);
         pairs[2 * i + 1] = _mm512_unpackhi_epi32(w[2 * i], w[2 * i + 1]);

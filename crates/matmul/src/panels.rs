@@ -1,4 +1,4 @@
-//! The panels of one factor over a block of inner numbers.
+//! `Panels` holds packed panels of one operand over a block of k.
 
 use std::ops::Range;
 
@@ -7,79 +7,85 @@ use rayon::prelude::*;
 use pool::Buffer;
 
 use super::Threads;
-use super::pack::{self, Lines, PANEL, STEP, Side, panel_len};
+use super::pack::{self, Lines, Operand, PANEL, STEP, panel_len};
 
-/// Inner numbers of a block: a panel is 24 KiB, or 72 KiB in three parts.
-const INNER: usize = 384;
-/// Panels that are packed together where their lines share the memory's rows, at most.
-const TOGETHER: usize = 12;
+/// Values of a line in a block of k. A panel then takes 24 KiB, or 72 KiB in three parts.
+const K_BLOCK: usize = 384;
+/// Most panels of interleaved lines in a packing task. Such panels share cache lines.
+const MAX_PANELS_PER_PACKING_TASK: usize = 12;
 
-/// A block of inner numbers: the first one, how many steps there are, parts of each number.
+// Only the last block of an operand may end in the middle of a step.
+const _: () = assert!(K_BLOCK.is_multiple_of(STEP));
+
+/// A block of k: the positions `start..` of `steps` steps.
 #[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) inner: usize,
+pub(super) struct KBlock {
+    pub(super) start: usize,
     pub(super) steps: usize,
-    parts: usize,
+    parts: usize, // of each value
 }
 
-impl Extent {
-    /// The blocks of so many inner numbers, in their order.
-    pub(super) fn blocks(inner: usize, parts: usize) -> impl Iterator<Item = Self> {
-        (0..inner).step_by(INNER).map(move |first| {
-            let steps = INNER.min(inner - first).div_ceil(STEP);
-            Self { inner: first, steps, parts }
+impl KBlock {
+    /// The blocks of k, in ascending order, for values in `parts` parts.
+    pub(super) fn all(k: usize, parts: usize) -> impl Iterator<Item = Self> {
+        (0..k).step_by(K_BLOCK).map(move |start| {
+            let steps = K_BLOCK.min(k - start).div_ceil(STEP);
+            Self { start, steps, parts }
         })
     }
 }
 
-/// Some panels of a factor.
+/// Consecutive panels of an operand over one block of k.
 pub(super) struct Panels {
     memory: Buffer,
-    range: Range<usize>,
-    len: usize, // of a panel, in bf16 numbers
+    range: Range<usize>, // their indices among all panels of the operand
+    len: usize,          // of a panel, in bf16 values
 }
 
 impl Panels {
-    /// Writes the panels in `range`.
+    /// Packs the panels in `range`.
     ///
     /// # Safety
-    /// The machine has AVX512-BF16.
+    /// The CPU has AVX-512 (F, BW, VL) and AVX512-BF16.
     pub(super) unsafe fn pack(
         lines: &Lines<'_>,
-        side: Side,
+        operand: Operand,
         range: Range<usize>,
-        Extent { inner, steps, parts }: Extent,
+        KBlock { start, steps, parts }: KBlock,
         threads: Threads,
     ) -> Self {
         let (len, count) = (panel_len(steps, parts), range.len());
         let mut memory = Buffer::take(len * count / 2);
         let words: &mut [u16] = bytemuck::cast_slice_mut(&mut memory);
-        let together = if lines.are_contiguous() { 1 } else { count.div_ceil(2).min(TOGETHER) };
-        let pack = |(group, out): (usize, &mut [u16])| {
-            let from = ((range.start + group * together) * PANEL, inner);
-            // SAFETY: the caller's promise.
+        let per_task = match lines.are_contiguous() {
+            true => 1,
+            false => count.div_ceil(2).min(MAX_PANELS_PER_PACKING_TASK),
+        };
+        let pack = |(task, out): (usize, &mut [u16])| {
+            let from = ((range.start + task * per_task) * PANEL, start);
+            // SAFETY: the caller promises the instructions that `pack` is compiled for.
             unsafe {
                 match parts {
-                    1 => pack::pack::<1>(lines, side, from, steps, out),
-                    _ => pack::pack::<3>(lines, side, from, steps, out),
+                    1 => pack::pack::<1>(lines, operand, from, steps, out),
+                    _ => pack::pack::<3>(lines, operand, from, steps, out),
                 }
             };
         };
         match threads {
-            Threads::One => words.chunks_mut(together * len).enumerate().for_each(pack),
+            Threads::One => words.chunks_mut(per_task * len).enumerate().for_each(pack),
             Threads::All => {
-                words.par_chunks_mut(together * len).enumerate().with_max_len(1).for_each(pack);
+                words.par_chunks_mut(per_task * len).enumerate().with_max_len(1).for_each(pack);
             }
         }
         Self { memory, range, len }
     }
 
-    /// Which panels these are.
+    /// The indices of these panels among all panels of the operand.
     pub(super) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// One of them, by its number among all of the factor.
+    /// The panel with this index, which must be in [`Self::range`].
     #[inline]
     pub(super) fn get(&self, panel: usize) -> &[u16] {
         &bytemuck::cast_slice(&self.memory)[(panel - self.range.start) * self.len..][..self.len]

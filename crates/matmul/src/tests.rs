@@ -5,16 +5,16 @@ use streams::{Key, Purpose};
 use super::*;
 use crate::testing::*;
 
-/// How a factor lies in memory.
+/// The layout of an operand in memory.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     transposed: bool,
-    /// Numbers between the end of a row and the next one.
+    /// Values between the end of a row and the start of the next one.
     gap: usize,
 }
 
-/// A `[rows, cols]` matrix in this layout: its memory, and its value in row-major order.
-fn factor(seed: u64, rows: usize, cols: usize, layout: Layout) -> (Vec<f32>, Vec<f64>) {
+/// A random `[rows, cols]` matrix in this layout: its memory, and its elements in row-major order.
+fn operand(seed: u64, rows: usize, cols: usize, layout: Layout) -> (Vec<f32>, Vec<f64>) {
     let (outer, inner) = if layout.transposed { (cols, rows) } else { (rows, cols) };
     let stride = inner + layout.gap;
     let data = randoms(seed, outer * stride);
@@ -31,45 +31,45 @@ fn view(data: &[f32], rows: usize, cols: usize, layout: Layout) -> Mat<'_> {
     }
 }
 
-/// The definition, row-major.
+/// A B by definition, in row-major order.
 fn definition(a: &[f64], b: &[f64], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
-    let number = |i: usize, j: usize| (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum::<f64>();
-    (0..m * n).map(|at| number(at / n, at % n)).collect()
+    let element = |i: usize, j: usize| (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum::<f64>();
+    (0..m * n).map(|at| element(at / n, at % n)).collect()
 }
 
 fn layouts() -> impl Strategy<Value = Layout> {
     (any::<bool>(), 0usize..4).prop_map(|(transposed, gap)| Layout { transposed, gap })
 }
 
-const CHOICE: &str = "the machine's choice";
-const DIRECT: &str = "without packing";
+const CHOSEN: &str = "the chosen backend";
+const DIRECT: &str = "direct";
 
-/// What multiplies f32 factors: what the machine chooses, and all that it could.
-fn f32_products() -> Vec<(&'static str, Multiply)> {
-    let mut products: Vec<(&'static str, Multiply)> = vec![
-        (CHOICE, |dst, a, b, product| matmul(dst, a, b, product)),
-        ("gemm", |dst, a, b, product| multiply_by_gemm(dst, &a, &b, product)),
+/// All backends for f32 that this CPU can run, and the one that `matmul` chooses.
+fn f32_backends() -> Vec<(&'static str, Multiply)> {
+    let mut backends: Vec<(&'static str, Multiply)> = vec![
+        (CHOSEN, |dst, a, b, product| matmul(dst, a, b, product)),
+        ("gemm", |dst, a, b, product| portable::multiply(dst, &a, &b, product)),
     ];
     #[cfg(target_arch = "x86_64")]
     if matches!(dispatch::level(), dispatch::Level::Avx512 | dispatch::Level::Amx) {
-        products.push((DIRECT, |dst, a, b, product| {
-            // SAFETY: AVX-512 is there, and the shapes fit.
+        backends.push((DIRECT, |dst, a, b, product| {
+            // SAFETY: the CPU has AVX-512, and the shapes match.
             unsafe { direct::multiply(dst, &a, &b, product) };
         }));
     }
     #[cfg(target_arch = "x86_64")]
     if dispatch::level() == dispatch::Level::Amx {
-        products.push(("factors in three parts", |dst, a, b, product| {
-            // SAFETY: the tile unit is there.
-            unsafe { packed::multiply(packed::Method::SplitTiles, dst, &a, &b, product) };
+        backends.push(("AMX, operands in three parts", |dst, a, b, product| {
+            // SAFETY: the CPU has AMX, and the shapes match.
+            unsafe { packed::multiply(packed::Microkernel::AmxSplitF32, dst, &a, &b, product) };
         }));
     }
-    products
+    backends
 }
 
 type Multiply = fn(MatMut<'_>, Mat<'_>, Mat<'_>, Product<'_>);
 
-/// A product: its extents, how factors and destination lie, what is written, who computes.
+/// A matmul: its shape, the layouts, what is written, and the threads.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     shape: (usize, usize, usize),
@@ -79,10 +79,9 @@ struct Case {
     all: bool,
 }
 
-fn cases(extents: [std::ops::Range<usize>; 3]) -> impl Strategy<Value = Case> {
-    let [m, k, n] = extents;
-    let how = (0usize..4, 0usize..3, any::<bool>());
-    ((m, k, n), (layouts(), layouts()), how).prop_map(|(shape, layouts, (gap, write, all))| Case {
+fn cases([m, k, n]: [std::ops::Range<usize>; 3]) -> impl Strategy<Value = Case> {
+    let rest = (0usize..4, 0usize..3, any::<bool>());
+    ((m, k, n), (layouts(), layouts()), rest).prop_map(|(shape, layouts, (gap, write, all))| Case {
         shape,
         layouts,
         gap,
@@ -91,16 +90,16 @@ fn cases(extents: [std::ops::Range<usize>; 3]) -> impl Strategy<Value = Case> {
     })
 }
 
-/// Holds half of a product, by each of these methods, to the definition; numbers in the gaps between
-/// the destination's rows keep their values.
+/// Compares half of a product with the definition, for each of these backends. Values in the gaps between
+/// the rows of the destination must not change.
 fn assert_definition(
-    products: &[(&str, Multiply)],
+    backends: &[(&str, Multiply)],
     precision: Precision,
     Case { shape: (m, k, n), layouts: (a_layout, b_layout), gap, write, all }: Case,
     (absolute, relative): (f64, f64),
 ) {
-    let (a, a_value) = factor(1, m, k, a_layout);
-    let (b, b_value) = factor(2, k, n, b_layout);
+    let (a, a_value) = operand(1, m, k, a_layout);
+    let (b, b_value) = operand(2, k, n, b_layout);
     let (before, bias) = (randoms(3, m * (n + gap)), randoms(4, n));
     let value = match precision {
         Precision::F32 => definition(&a_value, &b_value, (m, k, n)),
@@ -113,9 +112,9 @@ fn assert_definition(
     }
     let product = if all { Product::ALL } else { Product::ONE }.in_precision(precision).times(0.5);
     let write = [Write::Over, Write::OverBias(&bias), Write::Add][write];
-    for (name, multiply) in products {
-        // a product without numbers is none for a method to compute
-        if *name != CHOICE && m * k * n == 0 {
+    for (name, multiply) in backends {
+        // `matmul` handles empty matrices before it calls a backend.
+        if *name != CHOSEN && m * k * n == 0 {
             continue;
         }
         let mut out = before.clone();
@@ -132,18 +131,18 @@ proptest! {
 
     /// Sums of at most 40 products below 1.
     #[test]
-    fn products_are_their_definition(case in cases([0..40, 0..40, 0..40])) {
-        assert_definition(&f32_products(), Precision::F32, case, (5e-6, 1e-6));
+    fn f32_matmuls_match_the_definition(case in cases([0..40, 0..40, 0..40])) {
+        assert_definition(&f32_backends(), Precision::F32, case, (5e-6, 1e-6));
     }
 }
 
-/// Root mean square of the errors of an f32 product, relative to the sums of the products' absolute values.
+/// Root mean square error of an f32 matmul. The error of each element is relative to `Σ |a b|`.
 fn relative_error(multiply: Multiply, (m, k, n): (usize, usize, usize), spread: i32) -> f64 {
-    // magnitudes from 2^-spread to 2^spread, of both factors, so that sums have large and small products
+    // Both operands have magnitudes from 2^-spread to 2^spread, so sums have large and small terms.
     let wide = |seed: u64, len: usize| -> Vec<f32> {
         let exponents = randoms(seed + 10, len).into_iter();
-        let numbers = randoms(seed, len).into_iter().zip(exponents);
-        numbers.map(|(x, e)| x * 2f32.powi((e * spread as f32) as i32)).collect()
+        let values = randoms(seed, len).into_iter().zip(exponents);
+        values.map(|(x, e)| x * 2f32.powi((e * spread as f32) as i32)).collect()
     };
     let (a, b) = (wide(1, m * k), wide(2, k * n));
     let mut out = vec![0.0; m * n];
@@ -158,16 +157,16 @@ fn relative_error(multiply: Multiply, (m, k, n): (usize, usize, usize), spread: 
     (squares.sum::<f64>() / (m * n) as f64).sqrt()
 }
 
-/// The claim of `tiles`. Where magnitudes differ much, one product is nearly the whole sum.
+/// What the documentation of `amx` states. With a spread of 50, one product is nearly the whole sum.
 #[test]
-fn every_f32_product_is_as_exact_as_gemm() {
+fn every_f32_backend_is_as_accurate_as_gemm() {
     for shape in [(40, 96, 40), (33, 384, 65), (20, 1536, 70), (8, 6000, 96)] {
         for spread in [0, 8, 50] {
             let gemm =
-                relative_error(|dst, a, b, how| multiply_by_gemm(dst, &a, &b, how), shape, spread);
-            for (name, multiply) in f32_products() {
-                if name == DIRECT && shape.1.max(shape.2) > MANY {
-                    continue; // its sums are in one piece, those of `gemm` in several
+                relative_error(|dst, a, b, p| portable::multiply(dst, &a, &b, p), shape, spread);
+            for (name, multiply) in f32_backends() {
+                if name == DIRECT && shape.1.max(shape.2) > 128 {
+                    continue; // never chosen; it adds up all of k in one sum, `gemm` in several
                 }
                 let error = relative_error(multiply, shape, spread);
                 println!("{shape:?}, magnitudes 2^±{spread}: {name} {error:.1e}, gemm {gemm:.1e}");
@@ -178,7 +177,7 @@ fn every_f32_product_is_as_exact_as_gemm() {
     }
 }
 
-/// Numbers rounded to bf16, by the definition: to nearest, ties to even, of the upper 16 bits.
+/// Values rounded to bf16 by definition: to nearest, ties to even, of the upper 16 bits.
 fn rounded(values: &[f64]) -> Vec<f64> {
     let round = |x: &f64| {
         let bits = (*x as f32).to_bits();
@@ -188,40 +187,40 @@ fn rounded(values: &[f64]) -> Vec<f64> {
     values.iter().map(round).collect()
 }
 
-/// What multiplies bf16 factors: what the machine chooses, and all that it could.
-fn bf16_products() -> Vec<(&'static str, Multiply)> {
-    let mut products: Vec<(&'static str, Multiply)> = vec![
-        (CHOICE, |dst, a, b, product| matmul(dst, a, b, product)),
-        ("rounded factors", |dst, a, b, product| {
-            multiply_by_gemm(dst, &Rounded::of(&a).mat(), &Rounded::of(&b).mat(), product);
+/// All backends for bf16 that this CPU can run, and the one that `matmul` chooses.
+fn bf16_backends() -> Vec<(&'static str, Multiply)> {
+    let mut backends: Vec<(&'static str, Multiply)> = vec![
+        (CHOSEN, |dst, a, b, product| matmul(dst, a, b, product)),
+        ("gemm of rounded operands", |dst, a, b, product| {
+            portable::multiply(dst, &a, &b, product.in_precision(Precision::Bf16));
         }),
     ];
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw") {
-        products.push(("dot products of pairs", |dst, a, b, product| {
-            // SAFETY: the instructions are there.
-            unsafe { packed::multiply(packed::Method::Dots, dst, &a, &b, product) };
+        backends.push(("AVX512-BF16", |dst, a, b, product| {
+            // SAFETY: the CPU has these instructions, and the shapes match.
+            unsafe { packed::multiply(packed::Microkernel::Avx512Bf16, dst, &a, &b, product) };
         }));
     }
-    products
+    backends
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Products of rounded factors are exact in f32; at most 600 of them are added, in f32.
+    /// Products of rounded values are exact in f32; at most 600 of them are added, in f32.
     #[test]
-    fn bf16_products_are_the_definition_of_rounded_factors(case in cases([1..80, 1..600, 1..80])) {
-        assert_definition(&bf16_products(), Precision::Bf16, case, (1e-5, 1e-6));
+    fn bf16_matmuls_match_the_definition_for_rounded_operands(case in cases([1..80, 1..600, 1..80])) {
+        assert_definition(&bf16_backends(), Precision::Bf16, case, (1e-5, 1e-6));
     }
 }
 
 #[test]
-fn infinities_and_nan_come_out_of_bf16_products() {
+fn infinities_and_nan_pass_through_bf16_matmuls() {
     for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
         let (mut a, b) = (vec![1.0; 40 * 40], vec![1.0; 40 * 40]);
         a[3 * 40 + 5] = special;
-        for (name, multiply) in bf16_products() {
+        for (name, multiply) in bf16_backends() {
             let mut out = vec![0.0; 40 * 40];
             let product = Product::ONE.in_precision(Precision::Bf16);
             let (a, b) = (Mat::new(&a, 40, 40), Mat::new(&b, 40, 40));
@@ -236,13 +235,13 @@ fn infinities_and_nan_come_out_of_bf16_products() {
     }
 }
 
-/// Differences of infinite numbers are NaN, so an infinite number may come out as that.
+/// An infinity may become NaN: splitting it computes ∞ − ∞.
 #[test]
-fn what_is_not_finite_stays_so_in_f32_products_and_in_its_row() {
+fn a_value_that_is_not_finite_affects_only_its_row_in_f32_matmuls() {
     for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
         let (mut a, b) = (vec![1.0; 100 * 100], vec![1.0; 100 * 100]);
         a[3 * 100 + 5] = special;
-        for (name, multiply) in f32_products() {
+        for (name, multiply) in f32_backends() {
             let mut out = vec![0.0; 100 * 100];
             let (a, b) = (Mat::new(&a, 100, 100), Mat::new(&b, 100, 100));
             multiply(MatMut::new(&mut out, 100, 100), a, b, Product::ONE);
@@ -254,61 +253,62 @@ fn what_is_not_finite_stays_so_in_f32_products_and_in_its_row() {
     }
 }
 
-/// What `gemm` does not promise. Many rows and few ones, and rows of a transpose, go different ways.
+/// Compares the three orders of the packed backends, which are used for many rows, few rows and a transposed
+/// left operand. `gemm` does not promise this.
 #[test]
-fn a_row_of_a_packed_product_does_not_depend_on_the_others() {
+fn a_row_of_a_packed_matmul_does_not_depend_on_the_other_rows() {
     let (m, k, n) = (1300, 700, 300);
     let (a, b) = (randoms(1, m * k), randoms(2, k * n));
     let transposed: Vec<f32> = (0..m * k).map(|at| a[at % m * k + at / m]).collect();
     for precision in [Precision::F32, Precision::Bf16] {
-        let how = Product::ALL.in_precision(precision);
-        if packed_method([m, k, n], &how).is_none() {
-            eprintln!("skipped: this machine has no packed products in {precision:?}");
+        let product = Product::ALL.in_precision(precision);
+        if Backend::choose([m, k, n], &product) == Backend::Gemm {
+            eprintln!("skipped: this CPU has no packed backend for {precision:?}");
             continue;
         }
-        let product = |a: Mat<'_>| {
+        let multiply = |a: Mat<'_>| {
             let mut out = vec![0.0; a.rows * n];
-            matmul(MatMut::new(&mut out, a.rows, n), a, Mat::new(&b, k, n), how);
+            matmul(MatMut::new(&mut out, a.rows, n), a, Mat::new(&b, k, n), product);
             bits(&out)
         };
-        let all = product(Mat::new(&a, m, k));
+        let all = multiply(Mat::new(&a, m, k));
         for rows in [1, 31, 33, 64, 600, 1299] {
-            let few = product(Mat::new(&a[..rows * k], rows, k));
+            let few = multiply(Mat::new(&a[..rows * k], rows, k));
             assert!(few == all[..rows * n], "{rows} rows in {precision:?}");
         }
-        let same = product(Mat::new(&transposed, k, m).t());
+        let same = multiply(Mat::new(&transposed, k, m).t());
         assert!(same == all, "a transpose in {precision:?}");
     }
 }
 
-/// Some rows at a time, as operations multiply them.
+/// Multiplies some rows at a time, as operations do.
 #[test]
-fn rows_of_a_prepared_product_are_those_of_the_whole() {
+fn a_prepared_operand_gives_the_rows_of_one_matmul() {
     for (m, k, n) in [(300, 700, 300), (150, 40, 33), (70, 128, 8)] {
         let (a, b, bias) = (randoms(1, m * k), randoms(2, n * k), randoms(3, n));
         for precision in [Precision::F32, Precision::Bf16] {
-            let how = Product::ALL.in_precision(precision).with_bias(&bias);
+            let product = Product::ALL.in_precision(precision).with_bias(&bias);
             let right = Mat::new(&b, n, k).t();
             let mut whole = vec![0.0; m * n];
-            matmul(MatMut::new(&mut whole, m, n), Mat::new(&a, m, k), right, how);
+            matmul(MatMut::new(&mut whole, m, n), Mat::new(&a, m, k), right, product);
             let prepared = Prepared::new(right, precision);
             let block = prepared.block(m);
             let mut by_rows = vec![f32::NAN; m * n];
             for (a, out) in a.chunks(block * k).zip(by_rows.chunks_mut(block * n)) {
                 let rows = a.len() / k;
-                prepared.multiply(MatMut::new(out, rows, n), Mat::new(a, rows, k), how);
+                prepared.multiply(MatMut::new(out, rows, n), Mat::new(a, rows, k), product);
             }
-            if packed_method([m, k, n], &how).is_some() {
+            if Backend::choose([m, k, n], &product) != Backend::Gemm {
                 assert!(bits(&by_rows) == bits(&whole), "{m} x {k} x {n} in {precision:?}");
             } else {
-                assert_close(&by_rows, &doubles(&whole), 1e-5, 1e-5); // sums of at most 700 products below 1
+                assert_close(&by_rows, &doubles(&whole), 1e-5, 1e-5); // at most 700 products below 1
             }
         }
     }
 }
 
 #[test]
-fn old_contents_that_are_replaced_may_be_nan() {
+fn overwritten_contents_may_be_nan() {
     for k in [0, 1, 5] {
         let mut out = [f32::NAN; 6];
         let (a, b) = (vec![1.0; 2 * k], vec![2.0; k * 3]);
@@ -318,7 +318,7 @@ fn old_contents_that_are_replaced_may_be_nan() {
     }
 }
 
-/// One product of the sweep, as bits.
+/// The bits of one matmul of the sweep. `seed` chooses layouts, precision and what is written.
 fn product((m, k, n): (usize, usize, usize), seed: u64) -> Vec<u32> {
     let layout = |bit: u64| Layout { transposed: seed & bit != 0, gap: 0 };
     let (a, b) = (randoms(1, m * k), randoms(2, k * n));
@@ -331,17 +331,17 @@ fn product((m, k, n): (usize, usize, usize), seed: u64) -> Vec<u32> {
     bits(&out)
 }
 
-/// Holds the pinned `gemm` and packed products to what the crate promises; sizes up to those that are
-/// given to threads.
+/// Tests the promise of the crate, for the pinned `gemm` and the packed backends. Some shapes are large
+/// enough to be divided among threads.
 #[test]
 fn the_number_of_threads_never_changes_a_bit() {
     let mut stream = Key::new(1, Purpose::Bench).open();
     let mut shapes =
         vec![(1576, 64, 1152), (1100, 900, 300), (384, 1576, 128), (80, 256, 2048), (1, 4096, 512)];
-    let mut extent = |top: f64| stream.random_range(0.0..top.ln()).exp() as usize;
-    shapes.extend((0..200).map(|_| (extent(400.0), extent(800.0), extent(400.0))));
-    let mut extent = || stream.random_range(60..260);
-    shapes.extend((0..150).map(|_| (extent(), extent(), extent())));
+    let mut size = |top: f64| stream.random_range(0.0..top.ln()).exp() as usize;
+    shapes.extend((0..200).map(|_| (size(400.0), size(800.0), size(400.0))));
+    let mut size = || stream.random_range(60..260);
+    shapes.extend((0..150).map(|_| (size(), size(), size())));
     let sweep = || -> Vec<_> {
         shapes.iter().enumerate().map(|(i, &shape)| product(shape, i as u64)).collect()
     };
@@ -353,9 +353,60 @@ fn the_number_of_threads_never_changes_a_bit() {
     }
 }
 
+/// `MANY` promises this to callers that choose `Threads` by the number of threads.
 #[test]
-#[should_panic(expected = "inner extents differ")]
-fn factors_that_do_not_fit_are_refused() {
+fn one_thread_and_all_threads_give_the_same_bits_from_many_on() {
+    for (m, k, n) in [(128, 129, 8), (128, 129, 128), (128, 200, 300), (700, 385, 97)] {
+        let (a, b) = (randoms(1, m * k), randoms(2, k * n));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let multiply = |threads| {
+                let mut out = vec![0.0; m * n];
+                let product = Product { threads, precision, ..Product::ONE };
+                let (a, b) = (Mat::new(&a, m, k), Mat::new(&b, k, n));
+                matmul(MatMut::new(&mut out, m, n), a, b, product);
+                bits(&out)
+            };
+            let same = multiply(Threads::One) == on_threads(3, || multiply(Threads::All));
+            assert!(same, "{m} x {k} x {n} in {precision:?}");
+        }
+    }
+}
+
+/// The table in the crate documentation, at this CPU's level.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn backends_are_chosen_as_the_documentation_says() {
+    use dispatch::Level;
+    use packed::Microkernel::{AmxBf16, AmxSplitF32, Avx512Bf16};
+    let (one, all) = (Product::ONE, Product::ALL);
+    let bf16 = all.in_precision(Precision::Bf16);
+    let has_bf16 = is_x86_feature_detected!("avx512bf16");
+    let (split, rounded, direct) = match dispatch::level() {
+        Level::Amx => (Backend::Packed(AmxSplitF32), Backend::Packed(AmxBf16), Backend::Direct),
+        Level::Avx512 if has_bf16 => (Backend::Gemm, Backend::Packed(Avx512Bf16), Backend::Direct),
+        Level::Avx512 => (Backend::Gemm, Backend::Gemm, Backend::Direct),
+        Level::Avx2 | Level::Baseline => (Backend::Gemm, Backend::Gemm, Backend::Gemm),
+    };
+    for (shape, product, expected) in [
+        ([1, 16, 16], bf16, rounded),
+        ([1000, 15, 1000], bf16, Backend::Gemm),
+        ([1000, 1000, 15], bf16, Backend::Gemm),
+        ([1, 96, 128], all, split),
+        ([1000, 95, 128], all, Backend::Gemm),
+        ([1000, 96, 127], all, Backend::Gemm),
+        ([128, 129, 128], one, split),
+        ([127, 129, 128], one, Backend::Gemm),
+        ([127, 128, 128], one, direct),
+        ([1000, 95, 128], one, direct),
+        ([1000, 16, 129], one, Backend::Gemm),
+    ] {
+        assert_eq!(Backend::choose(shape, &product), expected, "{shape:?} with {product:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "k differs")]
+fn operands_that_do_not_match_are_refused() {
     let (a, b) = ([0.0; 6], [0.0; 8]);
     let dst = &mut [0.0; 8];
     let (a, b) = (Mat::new(&a, 2, 3), Mat::new(&b, 2, 4));
@@ -363,8 +414,8 @@ fn factors_that_do_not_fit_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "the destination has another shape")]
-fn a_destination_of_another_shape_is_refused() {
+#[should_panic(expected = "the destination has the wrong shape")]
+fn a_destination_of_the_wrong_shape_is_refused() {
     let (a, b) = ([0.0; 6], [0.0; 12]);
     let dst = &mut [0.0; 8];
     let (a, b) = (Mat::new(&a, 2, 3), Mat::new(&b, 3, 4));
@@ -372,13 +423,13 @@ fn a_destination_of_another_shape_is_refused() {
 }
 
 #[test]
-#[should_panic(expected = "needs 11 numbers, found 10")]
-fn a_view_beyond_its_memory_is_refused() {
+#[should_panic(expected = "needs 11 values, found 10")]
+fn a_view_beyond_its_slice_is_refused() {
     Mat::strided(&[0.0; 10], 3, 3, 4);
 }
 
 #[test]
 #[should_panic(expected = "overlap")]
-fn rows_that_overlap_are_refused() {
+fn overlapping_rows_are_refused() {
     MatMut::strided(&mut [0.0; 10], 3, 3, 2);
 }

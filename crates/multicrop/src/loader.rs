@@ -145,7 +145,7 @@ pub fn batch_at<T: Element>(
 ///
 /// `index` is that of the image in the data set, `crop` counts global and then local crops.
 pub fn crop_stream(seed: u64, epoch: u64, index: usize, crop: usize) -> Stream {
-    Key::new(seed, Purpose::Augment).epoch(epoch).index(index as u64).crop(crop as u32).open()
+    Key::new(seed, Purpose::Augment).time(epoch).index(index as u64).part(crop as u32).open()
 }
 
 /// Steps in an epoch, all ranks together.

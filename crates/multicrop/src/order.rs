@@ -34,7 +34,7 @@ pub fn of_dataset(dataset: &dyn Dataset, seed: u64, epoch: u64) -> Vec<u32> {
 /// If `len` exceeds `u32::MAX`: indices are kept in 32 bits.
 pub fn epoch_order(seed: u64, epoch: u64, len: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..index(len)).collect();
-    shuffle(&mut order, &mut Key::new(seed, Purpose::Order).epoch(epoch).open());
+    shuffle(&mut order, &mut Key::new(seed, Purpose::Order).time(epoch).open());
     order
 }
 
@@ -58,7 +58,7 @@ pub fn epoch_order(seed: u64, epoch: u64, len: usize) -> Vec<u32> {
 /// # Panics
 /// If there are more than `u32::MAX` samples, or the ends of the shards are not sorted.
 pub fn sharded_order(seed: u64, epoch: u64, shards: &Shards) -> Vec<u32> {
-    let mut rng = Key::new(seed, Purpose::Order).epoch(epoch).open();
+    let mut rng = Key::new(seed, Purpose::Order).time(epoch).open();
     let window = shards.window.max(1);
     let starts = std::iter::once(0).chain(shards.ends.iter().copied());
     let mut visits: Vec<_> = starts.zip(&shards.ends).map(|(start, &end)| start..end).collect();

@@ -1,18 +1,21 @@
 //! Random streams that are pure functions of a key.
 //!
-//! Every random number of a run is a function of (seed, purpose, epoch, sample index, crop) and of
-//! its position in the stream that this key opens. There is no other state: worker count, thread
-//! count, resuming in mid-epoch and the number of processes cannot change what is drawn, and any
-//! draw can be repeated from its key.
+//! A [`Key`] names a stream: a seed, a [`Purpose`] and three coordinates. Every random value of a
+//! run depends only on the key of its stream and on its position in that stream. There is no other
+//! state. The number of workers, threads or processes does not change what is drawn, nor does
+//! resuming in the middle of an epoch. Any draw can be repeated from its key.
 //!
-//! The generator is ChaCha with 8 rounds, and the key *is* the cipher's 256-bit key: no hashing,
-//! so two different keys never share a stream.
+//! The generator is ChaCha with 8 rounds, and the key is the cipher's 256-bit key. Nothing is
+//! hashed, so two different keys never open the same stream.
+//!
+//! # Example
 //!
 //! ```
 //! use rand::RngExt;
 //! use streams::{Key, Purpose};
 //!
-//! let key = Key::new(7, Purpose::Augment).epoch(3).index(41).crop(2);
+//! // crop 2 of image 41 in epoch 3 of the run with seed 7
+//! let key = Key::new(7, Purpose::Augment).time(3).index(41).part(2);
 //! let (mut a, mut b) = (key.open(), key.open());
 //! assert_eq!(a.random::<f64>(), b.random::<f64>());
 //! ```
@@ -22,68 +25,82 @@
 use rand::SeedableRng;
 pub use rand_chacha::ChaCha8Rng as Stream;
 
-/// What the numbers of a stream are used for; part of the key, so that purposes never interfere.
+/// What a stream is used for. It is part of the key, so streams of different purposes are
+/// independent.
 ///
-/// The discriminants are part of every run's reproducibility: never renumber them.
+/// | purpose | time | index | part |
+/// | --- | --- | --- | --- |
+/// | `Init` | | tensor | |
+/// | `Order` | epoch | | |
+/// | `Augment` | epoch | image | crop |
+/// | `DropPath` | step | | residual branch |
+/// | `Mask` | epoch | image | global crop |
+/// | `Synthetic` | split | image | |
+/// | `Bench` | batch | tensor or image | crop |
+/// | `Estimate` | | stream | |
+///
+/// Never renumber the variants: a changed discriminant changes every draw of that purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum Purpose {
     /// Initial weights.
     Init = 1,
-    /// The order of the samples in an epoch.
+    /// The order of the images in an epoch.
     Order = 2,
-    /// Crop boxes, flips, colors, blur of one crop of one sample.
+    /// Crop box, flip, color jitter and blur of a crop.
     Augment = 3,
-    /// Which sequences a residual branch drops.
+    /// The token sequences that a residual branch drops.
     DropPath = 4,
-    /// iBOT's masks.
+    /// Masks of patches, for iBOT.
     Mask = 5,
-    /// Pixels of procedural data sets.
+    /// Images of procedural data sets.
     Synthetic = 6,
-    /// Random batches and weights of benches.
+    /// Inputs and weights of benches and tests.
     Bench = 7,
-    /// Start values and samples of estimates (EM, subsets for evaluation).
+    /// Initial values of estimators such as EM, and random subsets for evaluation.
     Estimate = 8,
 }
 
-/// The key of a stream. Fields that are not set are zero.
+/// The key of a stream: seed, purpose and three coordinates, which are 0 unless set.
+///
+/// What a coordinate counts depends on the purpose; see the table at [`Purpose`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     seed: u64,
     purpose: Purpose,
-    epoch: u64,
+    time: u64,
     index: u64,
-    crop: u32,
+    part: u32,
 }
 
 impl Key {
-    /// The key with this seed and purpose, at epoch, index and crop 0.
+    /// The key with this seed and purpose, and all coordinates 0.
     pub fn new(seed: u64, purpose: Purpose) -> Self {
-        Self { seed, purpose, epoch: 0, index: 0, crop: 0 }
+        Self { seed, purpose, time: 0, index: 0, part: 0 }
     }
 
-    /// The same key in another epoch (or step, where a purpose draws per step).
-    pub fn epoch(self, epoch: u64) -> Self {
-        Self { epoch, ..self }
+    /// Sets when the stream is used: an epoch or a step.
+    pub fn time(self, time: u64) -> Self {
+        Self { time, ..self }
     }
 
-    /// The same key for another sample (or tensor, or block).
+    /// Sets what the stream is used for at that time: an image or a tensor.
     pub fn index(self, index: u64) -> Self {
         Self { index, ..self }
     }
 
-    /// The same key for another crop (or branch).
-    pub fn crop(self, crop: u32) -> Self {
-        Self { crop, ..self }
+    /// Sets which part of it the stream is used for: a crop of the image or a branch of the network.
+    pub fn part(self, part: u32) -> Self {
+        Self { part, ..self }
     }
 
-    /// The stream that this key names, at its first number.
+    /// Opens the stream at its first value.
     pub fn open(self) -> Stream {
         let mut bytes = [0; 32];
         bytes[0..8].copy_from_slice(&self.seed.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.time.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.index.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.crop.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.part.to_le_bytes());
         bytes[28..30].copy_from_slice(&(self.purpose as u16).to_le_bytes());
         Stream::from_seed(bytes)
     }
@@ -99,25 +116,27 @@ mod tests {
     }
 
     #[test]
-    fn equal_keys_give_equal_numbers_and_each_field_changes_them() {
-        let key = Key::new(1, Purpose::Augment).epoch(2).index(3).crop(4);
+    fn equal_keys_open_equal_streams_and_each_field_changes_the_stream() {
+        let key = Key::new(1, Purpose::Augment).time(2).index(3).part(4);
         assert_eq!(first(key), first(key));
         let others = [
-            Key::new(2, Purpose::Augment).epoch(2).index(3).crop(4),
-            Key::new(1, Purpose::Mask).epoch(2).index(3).crop(4),
-            key.epoch(3),
+            Key::new(2, Purpose::Augment).time(2).index(3).part(4),
+            Key::new(1, Purpose::Mask).time(2).index(3).part(4),
+            key.time(3),
             key.index(4),
-            key.crop(5),
+            key.part(5),
         ];
         for other in others {
             assert_ne!(first(key), first(other), "{other:?}");
         }
     }
 
-    /// Checkpoints, tests and papers depend on these numbers; they come from this implementation
-    /// (a snapshot), the generator itself is tested by its crate against RFC 7539's vectors.
+    /// Checkpoints, tests and papers depend on these values. They are a snapshot of this
+    /// implementation; `rand_chacha` tests the generator itself against the vectors of RFC 7539.
     #[test]
     fn streams_never_change_between_versions() {
         assert_eq!(first(Key::new(0, Purpose::Order)), 3986752354481882544);
+        let all_fields = Key::new(1, Purpose::Augment).time(2).index(3).part(4);
+        assert_eq!(first(all_fields), 6090011481193154395);
     }
 }

@@ -1,6 +1,6 @@
-//! The normalizer at the size of a DINO head: 65536 prototypes, a bottleneck of 256.
+//! Benches of the normalizer at the size of a DINO head: 65536 prototypes, a bottleneck of 256.
 //!
-//! `cargo bench -p dino-vmf-math`; throughput in prototypes.
+//! Run `cargo bench -p dino-vmf-math`. Throughput is in prototypes per second.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ const PROTOTYPES: usize = 65536;
 const BOTTLENECK_DIM: usize = 256;
 
 fn normalizer(criterion: &mut Criterion) {
-    // Norms between 0.5 and 2 at a student's temperature of 0.1.
+    // Norms of prototypes from 0.5 to 2, at a student temperature of 0.1.
     let kappas: Vec<f64> =
         (0..PROTOTYPES).map(|i| 5.0 + 15.0 * i as f64 / PROTOTYPES as f64).collect();
     let (mut values, mut slopes) = (vec![0.0; PROTOTYPES], vec![0.0; PROTOTYPES]);

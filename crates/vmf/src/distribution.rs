@@ -52,12 +52,13 @@ impl VonMisesFisher {
     /// log f(y) = log C_p(κ) + κ μᵀy
     /// ```
     ///
-    /// `y` is taken as it is: a vector that is not normalized gives the exponent above, no density.
+    /// `y` is not normalized or checked. If its norm is not 1, the result is the formula's value but
+    /// not a log density.
     ///
     /// # Panics
     /// If `y` has another length than μ.
     pub fn log_density(&self, y: &[f64]) -> f64 {
-        assert_eq!(y.len(), self.dimension(), "as many coordinates as the distribution has");
+        assert_eq!(y.len(), self.dimension(), "`y` needs one coordinate per dimension");
         self.log_normalizer + self.kappa * dot(&self.mean_direction, y)
     }
 
@@ -71,7 +72,11 @@ impl VonMisesFisher {
     /// # Panics
     /// If the dimensions differ.
     pub fn kl_divergence(&self, other: &Self) -> f64 {
-        assert_eq!(self.dimension(), other.dimension(), "two distributions on one sphere");
+        assert_eq!(
+            self.dimension(),
+            other.dimension(),
+            "the distributions have different dimensions"
+        );
         let cosine = dot(&self.mean_direction, &other.mean_direction);
         kl_divergence(self.dimension(), self.kappa, other.kappa, cosine)
     }
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_direction_or_no_concentration() {
+    fn refuses_bad_directions_and_bad_concentrations() {
         let new = VonMisesFisher::new;
         assert!(matches!(new(vec![1.0], 1.0), Err(Error::TooFlat { found: 1 })));
         assert!(matches!(new(vec![], 1.0), Err(Error::TooFlat { found: 0 })));

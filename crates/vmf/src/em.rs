@@ -1,4 +1,4 @@
-//! Maximum-likelihood mixtures by expectation maximization.
+//! Maximum-likelihood mixtures by expectation maximization (EM).
 
 use rand::{Rng, RngExt};
 
@@ -7,21 +7,22 @@ use crate::estimate::max_likelihood_kappa;
 use crate::mixture::{Mixture, draw_index};
 use crate::ratio::mean_resultant_length;
 
-/// How a mixture is fitted. `EmOptions { components: 8, ..EmOptions::default() }`.
+/// Options of [`fit`], for example `EmOptions { components: 8, ..EmOptions::default() }`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EmOptions {
     /// Number of components; at least one.
     pub components: usize,
-    /// Updates at most; at least one.
+    /// Largest number of updates; at least one. The default is 200.
     pub max_iterations: usize,
-    /// The fit has converged when an update gains less than this, in nats per point.
+    /// The fit stops when an update gains no more than this, in nats per point. The default is 1e-8.
     pub tolerance: f64,
-    /// Largest concentration; in (0, 1e5].
+    /// Largest concentration; in (0, 1e5]. The default is 1e5, the largest κ at which the accuracy
+    /// of the normalizer is tested.
     ///
-    /// A component that shrinks to one point, or to copies of it, has a likelihood without bound,
-    /// and its κ̂ is infinite. The cap ends that; 1e5, the default, is as far as the normalizer's
-    /// accuracy is tested. It is the exact maximum under the constraint, since log C_p is concave
-    /// in κ, so that the likelihood still never decreases.
+    /// A component that shrinks to one point, or to copies of one point, has an unbounded
+    /// likelihood and an infinite κ̂; the cap prevents this. The log likelihood is concave in κ, so
+    /// the capped κ̂ is the exact maximum under the constraint, and the likelihood still never
+    /// decreases.
     pub max_kappa: f64,
 }
 
@@ -55,25 +56,25 @@ impl EmOptions {
 /// Why a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmStop {
-    /// The last update gained less than the tolerance.
+    /// The last update gained no more than [`EmOptions::tolerance`].
     Converged,
-    /// All updates that were allowed were made.
+    /// The fit made [`EmOptions::max_iterations`] updates.
     Iterations,
 }
 
-/// A fitted mixture and how it came about.
+/// A fitted mixture and the history of the fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmFit {
     /// The mixture.
     pub mixture: Mixture,
     /// Mean log density of the points, in nats per point: at the start and after each update that
-    /// was kept. Never decreases; the last one is the mixture's.
+    /// was kept. It never decreases. The last value belongs to [`Self::mixture`].
     pub log_likelihood: Vec<f64>,
     /// Why the fit ended.
     pub stop: EmStop,
     /// Components whose concentration is [`EmOptions::max_kappa`].
     pub capped: Vec<usize>,
-    /// Components of weight zero: no point is theirs, and their direction and κ mean nothing.
+    /// Components of weight zero. No point belongs to them; their direction and κ are meaningless.
     pub empty: Vec<usize>,
 }
 
@@ -86,20 +87,20 @@ pub struct EmFit {
 ///      π_k = N_k / n,    μ_k = R_k / ‖R_k‖,    A_p(κ_k) = ‖R_k‖ / N_k
 /// ```
 ///
-/// The start is that of k-means++ with the distance 1 − cos: each next center is drawn with a
-/// probability proportional to its distance from the nearest one so far. The result is a pure
-/// function of the arguments and of the state of `rng`. As with every such fit it is a local
-/// maximum: fit from several streams and keep the largest likelihood.
+/// The initial centers are drawn by k-means++ with the distance 1 − cos: each next center is a point
+/// drawn with a probability proportional to its distance from the nearest center so far. The result
+/// is a pure function of the arguments and the state of `rng`. EM finds a local maximum, so fit with
+/// several random streams and keep the fit with the largest likelihood.
 ///
-/// A component that no point belongs to keeps its place and gets weight zero.
+/// A component without points keeps its index and gets weight zero.
 ///
 /// # Errors
 /// [`Error::NoComponents`], [`Error::Options`], [`Error::TooFlat`], [`Error::Dimension`],
 /// [`Error::NotUnit`], and [`Error::TooFewPoints`] if `n < components`.
 ///
 /// # Source
-/// Banerjee et al., JMLR 6 (2005), the soft assignments (“soft-moVMF”), with κ̂ exact; the start by
-/// Arthur and Vassilvitskii, *k-means++*, SODA 2007.
+/// Banerjee et al., JMLR 6 (2005), with soft assignments (“soft-moVMF”) and exact κ̂. The initial
+/// centers are those of Arthur and Vassilvitskii, *k-means++*, SODA 2007.
 pub fn fit<R: Rng + ?Sized>(
     points: &[f64],
     p: usize,
@@ -122,7 +123,7 @@ pub fn fit<R: Rng + ?Sized>(
             (mixture, statistics) = (next, next_statistics);
             log_likelihood.push(value);
         }
-        // A decrease can only be rounding at the maximum: the update is dropped, the fit done.
+        // A decrease can only be rounding error at the maximum: drop the update and stop.
         let gain = value - last;
         last = value;
         if gain <= options.tolerance {
@@ -138,7 +139,7 @@ pub fn fit<R: Rng + ?Sized>(
     Ok(EmFit { mixture, log_likelihood, stop, capped, empty })
 }
 
-/// Sums over the points, all that an update needs.
+/// Sums over the points: the sufficient statistics of an update.
 struct Statistics {
     counts: Vec<f64>,     // [k], N_k
     resultants: Vec<f64>, // [k, p], R_k
@@ -173,8 +174,10 @@ fn expect(mixture: &Mixture, points: &[f64]) -> (Statistics, f64) {
     (statistics, sum / (points.len() / p) as f64)
 }
 
-/// The mixture that fits the sums best. Where these say nothing (no point; a resultant of zero) a
-/// component keeps the direction, and without points also the κ, that it had in `last`.
+/// The mixture with the largest likelihood for these sums.
+///
+/// A component without points keeps its direction and κ from `last`. A component with a zero
+/// resultant keeps its direction.
 fn maximize(
     statistics: &Statistics,
     last: &Mixture,
@@ -192,7 +195,7 @@ fn maximize(
             continue;
         }
         kappas[k] = capped_kappa(p, length / count, options.max_kappa)?;
-        // Below this the direction is rounding, and κ̂ is too small for it to matter.
+        // Below this the direction is rounding error, and κ̂ is so small that it has no effect.
         if length > 1e-280 {
             let row = &mut mean_directions[k * p..(k + 1) * p];
             row.iter_mut().zip(resultant).for_each(|(mu, r)| *mu = r / length);
@@ -210,7 +213,8 @@ fn capped_kappa(p: usize, r: f64, max_kappa: f64) -> Result<f64, Error> {
     Ok(max_likelihood_kappa(p, r)?.min(max_kappa))
 }
 
-/// Centers by k-means++, then weights, directions and κ of the points nearest to each.
+/// The initial mixture: centers by k-means++, then each component's weight, direction and κ from the
+/// points nearest to its center.
 fn start<R: Rng + ?Sized>(
     points: &[f64],
     p: usize,
@@ -229,7 +233,7 @@ fn start<R: Rng + ?Sized>(
             }
         }
         if center + 1 < k {
-            // Where all points coincide with centers, any of them is as good.
+            // All points coincide with centers: draw any of them with equal probability.
             let mut distances: Vec<_> = nearest.iter().map(|(distance, _)| *distance).collect();
             if distances.iter().all(|&distance| distance == 0.0) {
                 distances.fill(1.0);

@@ -1,17 +1,18 @@
-//! Everything that bad data can do to this crate; mistakes of the caller's own code panic instead.
+//! `Error` lists how bad data, parameters or options are refused. Mistakes in the caller's code
+//! panic instead.
 
 /// Why data, parameters or options were refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A vector or a matrix does not fit the dimension.
-    #[error("{what} holds {found} numbers, but needs {expected}")]
+    /// A vector or a matrix has the wrong length.
+    #[error("{what} holds {found} values, but needs {expected}")]
     Dimension {
         /// The argument.
         what: &'static str,
         /// Its length.
         found: usize,
-        /// The length that fits, in words where several do.
+        /// The length needed, in words if several would do.
         expected: String,
     },
     /// The dimension of the ambient space is below two.
@@ -20,7 +21,7 @@ pub enum Error {
         /// The dimension.
         found: usize,
     },
-    /// A row does not lie on the unit sphere (or holds a NaN or an infinity).
+    /// A row is not a unit vector, or contains a NaN or an infinity.
     #[error("row {row} of {what} has norm {norm}, but must have norm 1 (to 1e-6)")]
     NotUnit {
         /// The argument.
@@ -41,23 +42,23 @@ pub enum Error {
     /// Weights are negative or NaN, or do not sum to one.
     #[error("{weights} weights sum to {sum}, but must be at least 0 and sum to 1 (to 1e-6)")]
     Weights {
-        /// Their number.
+        /// How many weights there are.
         weights: usize,
         /// Their sum, NaN if one of them is negative.
         sum: f64,
     },
-    /// A mixture without components.
+    /// The mixture has no components.
     #[error("a mixture needs at least one component")]
     NoComponents,
-    /// More components than points.
-    #[error("{points} points cannot hold {components} components apart")]
+    /// There are fewer points than components.
+    #[error("{points} points are too few for {components} components")]
     TooFewPoints {
         /// Number of points.
         points: usize,
         /// Number of components asked for.
         components: usize,
     },
-    /// An option of the fit lies outside its range.
+    /// An option of the fit is outside its range.
     #[error("option `{option}` is {found}, but must be {allowed}")]
     Options {
         /// Name of the field.
@@ -75,7 +76,7 @@ pub enum Error {
     },
 }
 
-/// Largest distance of a row's norm from one; rows that were normalized in f32 pass.
+/// Largest allowed distance of a row's norm from one. Rows that were normalized in f32 pass.
 const NORM_TOLERANCE: f64 = 1e-6;
 
 /// Checks that `rows`, `[n, p]`, are unit vectors and returns `n`.
@@ -126,8 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_length_that_is_no_multiple_of_the_dimension() {
+    fn refuses_a_length_that_is_not_a_multiple_of_the_dimension() {
         let error = check_rows(&[1.0, 0.0, 0.0], 2, "points").unwrap_err();
-        assert_eq!(error.to_string(), "points holds 3 numbers, but needs a multiple of 2");
+        assert_eq!(error.to_string(), "points holds 3 values, but needs a multiple of 2");
     }
 }

@@ -1,11 +1,12 @@
-//! κ̂, the concentration whose mean resultant length is the observed one.
+//! Estimates of the concentration: κ̂ is the κ whose mean resultant length equals the observed one.
 
 use crate::error::Error;
 use crate::ratio::{
     mean_resultant_length, mean_resultant_length_complement, mean_resultant_length_slope,
 };
 
-/// Newton steps that no input needs: the start is within some percent, and each step squares that.
+/// Upper limit on Newton steps, which no input reaches: the start is within a few percent, and each
+/// step squares the relative error.
 const MAX_STEPS: usize = 60;
 
 /// Approximate maximum-likelihood concentration, in closed form.
@@ -15,7 +16,8 @@ const MAX_STEPS: usize = 60;
 /// ```
 ///
 /// # Accuracy
-/// Some percent at `p = 2`, better with growing `p`. [`max_likelihood_kappa`] starts here.
+/// Relative error of a few percent at `p = 2`, less at larger `p`. [`max_likelihood_kappa`] starts
+/// its Newton steps here.
 ///
 /// # Errors
 /// [`Error::TooFlat`] for `p < 2`; [`Error::MeanResultantLength`] unless `0 <= r < 1`.
@@ -38,20 +40,20 @@ pub fn approximate_kappa(p: usize, r: f64) -> Result<f64, Error> {
 /// A_p(κ̂) = r̄,   by Newton steps   κ ← κ − (A_p(κ) − r̄) / A_p′(κ)   from Banerjee's κ₀
 /// ```
 ///
-/// A_p is concave, so that a step from below never overshoots. For r̄ above ½ the residual is
-/// formed from the complements, `(1 − r̄) − (1 − A_p)`: near one, where κ̂ ≈ (p − 1) / 2(1 − r̄),
-/// A_p itself has no digits left.
+/// A_p is concave, so a step from below never overshoots. For r̄ > ½ the residual is computed from
+/// the complements, `(1 − r̄) − (1 − A_p)`. Near r̄ = 1, where κ̂ ≈ (p − 1) / 2(1 − r̄), the
+/// difference A_p − r̄ would have no correct digits.
 ///
 /// # Shapes and units
 /// `r` is the norm of the mean of unit vectors in `p` dimensions.
 ///
 /// # Accuracy
-/// Relative error below 1e-12 + ε r̄ / κ A_p′(κ), the second being what the rounding of r̄ itself
-/// costs, for `2 <= p <= 4096` and κ̂ up to 3e6 (`tests/golden.rs`, `tests/identities.rs`).
+/// Relative error below 1e-12 + ε r̄ / κ A_p′(κ) for `2 <= p <= 4096` and κ̂ up to 3e6
+/// (`tests/golden.rs`, `tests/identities.rs`). The second term is the effect of rounding r̄ to f64.
 ///
 /// # Errors
-/// [`Error::TooFlat`] for `p < 2`; [`Error::MeanResultantLength`] unless `0 <= r < 1`: at `r = 1`,
-/// as from a single direction, the likelihood has no maximum.
+/// [`Error::TooFlat`] for `p < 2`; [`Error::MeanResultantLength`] unless `0 <= r < 1`. At `r = 1`,
+/// where all directions are equal, the likelihood has no maximum.
 pub fn max_likelihood_kappa(p: usize, r: f64) -> Result<f64, Error> {
     let mut kappa = approximate_kappa(p, r)?;
     if kappa == 0.0 {
@@ -65,7 +67,7 @@ pub fn max_likelihood_kappa(p: usize, r: f64) -> Result<f64, Error> {
             mean_resultant_length(p, kappa) - r
         };
         let step = residual / mean_resultant_length_slope(p, kappa);
-        // The residual is A − r̄ in both cases; a step that no longer shrinks is rounding.
+        // A step that no longer shrinks is rounding error: the iteration has converged.
         if !step.is_finite() || step.abs() >= last_step && step.abs() < 1e-10 * kappa {
             break;
         }
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_direction_at_all_means_no_concentration() {
+    fn a_zero_mean_gives_zero_concentration() {
         assert_eq!(max_likelihood_kappa(3, 0.0), Ok(0.0));
     }
 
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn is_finite_at_the_last_number_below_one_and_at_the_smallest_above_zero() {
+    fn is_finite_for_lengths_next_to_one_and_next_to_zero() {
         for p in [2, 3, 256, 4096] {
             let largest = max_likelihood_kappa(p, 1.0 - f64::EPSILON / 2.0).unwrap();
             assert!(

@@ -1,8 +1,10 @@
-//! log Γ at integers and half-integers, the only places where a sphere needs it.
+//! log Γ(p/2), the logarithm of the gamma function at integers and half-integers. The area of a
+//! sphere needs it nowhere else.
 
 use std::f64::consts::PI;
 
-/// Below this `p`, Γ(p/2) is a product that fits an f64 with room to spare.
+/// From this `p` on, Stirling's series is used. Below it, Γ(p/2) is a product far inside the range
+/// of f64.
 const STIRLING_FROM: usize = 60;
 
 /// Logarithm of Γ(p/2), for `p >= 1`.
@@ -47,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn obeys_the_recurrence_across_the_change_of_routes() {
+    fn obeys_the_recurrence_across_the_change_of_formulas() {
         for p in 1..200 {
             let step = log_gamma_of_half(p + 2) - log_gamma_of_half(p);
             let expected = (p as f64 / 2.0).ln();

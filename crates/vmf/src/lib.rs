@@ -1,16 +1,19 @@
 //! Von Mises-Fisher distributions: normalizer, mean resultant length, sampling, estimation,
 //! mixtures.
 //!
-//! The von Mises-Fisher distribution is the Gaussian of the unit sphere, and so the natural model
-//! of normalized embeddings. Its normalizing constant holds a Bessel function whose value leaves
-//! the range of f64 from some hundred dimensions on; this crate has it to full f64 accuracy, for 2
-//! to 4096 dimensions and concentrations from 0 to 1e5, together with all that follows from it.
-//! Pure functions in f64: no files, no tensors, no state; randomness comes in as an argument.
+//! The von Mises-Fisher distribution is the counterpart of a Gaussian on the unit sphere, and the
+//! natural model of normalized embeddings. Its normalizing constant contains a Bessel function,
+//! which leaves the range of f64 above a few hundred dimensions. This crate computes the constant
+//! to full f64 accuracy for 2 to 4096 dimensions and concentrations from 0 to 1e5. Densities,
+//! entropies, samples, estimates and mixtures build on it.
+//!
+//! All functions are pure and work in f64: no files, no tensors, no state. Randomness comes in as
+//! an argument.
 //!
 //! # Example
 //!
-//! Two groups of embeddings that cannot be told apart by their direction, only by how tightly they
-//! are packed: k-means is lost here, a mixture is not.
+//! Two groups of embeddings share one mean direction and differ only in their concentration.
+//! K-means cannot separate them; a mixture can.
 //!
 //! ```
 //! use streams::{Key, Purpose};
@@ -29,7 +32,7 @@
 //! kappas.sort_by(f64::total_cmp);
 //! assert!((kappas[0] - 20.0).abs() < 2.0 && (kappas[1] - 500.0).abs() < 25.0);
 //!
-//! // The normalizer is what makes components of different concentrations comparable:
+//! // The normalizer makes the densities of components with different concentrations comparable:
 //! let gain = vmf::log_normalizer_ratio(256, 25.0); // log C(κ) − log C(0)
 //! assert!((gain + 1.214_999).abs() < 1e-6);
 //! # Ok::<(), vmf::Error>(())
@@ -40,7 +43,7 @@
 //! | symbol | code | meaning |
 //! |---|---|---|
 //! | p | `p` | dimension of the ambient space; the sphere is S^(p − 1) |
-//! | y | `y`, `points` | a unit vector `[p]`; many of them `[n, p]`, row by row |
+//! | y | `y`, `points` | a unit vector `[p]`; n unit vectors `[n, p]`, row-major |
 //! | μ | `mean_direction` | unit vector `[p]` around which the density is centered |
 //! | κ | `kappa` | concentration, 0 for the uniform distribution |
 //! | ν | `nu` | order of the Bessel function, p/2 − 1 |
@@ -50,21 +53,22 @@
 //! | A_p(κ) | [`mean_resultant_length`] | I_{p/2}(κ) / I_{p/2−1}(κ) = E\[μᵀy\] = −b′(κ) |
 //! | r̄ | `r` | length of the mean of observed unit vectors |
 //! | κ̂ | [`max_likelihood_kappa`] | the κ with A_p(κ) = r̄ |
-//! | π_k | `weights` | weight of a mixture's component |
-//! | q, t, S | | √(ν² + κ²), ν/q and the corrections of the uniform expansion |
+//! | π_k | `weights` | weight of component k of a mixture |
+//! | q, t, S | | √(ν² + κ²), ν/q and the sum of corrections of the uniform (Debye) expansion |
 //!
 //! # Which function
 //!
 //! | I have | I want | I call |
 //! |---|---|---|
-//! | norms of prototypes and a temperature | the logits' normalizer and its slope | [`Normalizer::fill`] |
-//! | a mean direction and κ | density, entropy, divergence, draws | [`VonMisesFisher`] |
+//! | concentrations of prototypes | the log-normalizer in their logits, and its slope | [`Normalizer::fill`] |
+//! | a mean direction and κ | density, entropy, divergence, samples | [`VonMisesFisher`] |
 //! | unit vectors | κ̂ | [`max_likelihood_kappa`] of the norm of their mean |
 //! | unit vectors | a mixture | [`fit`] |
 //! | a mixture and a unit vector | responsibilities | [`Mixture::log_responsibilities`] |
 
 #![forbid(unsafe_code)]
 
+mod debye;
 mod distribution;
 mod em;
 mod error;
@@ -75,9 +79,9 @@ mod normalizer;
 mod ratio;
 mod sample;
 mod series;
-mod training;
 mod uniform;
 
+pub use debye::{DebyeTerms, EXACT_BELOW, Normalizer};
 pub use distribution::{VonMisesFisher, entropy, kl_divergence};
 pub use em::{EmFit, EmOptions, EmStop, fit};
 pub use error::Error;
@@ -87,4 +91,3 @@ pub use normalizer::{log_normalizer, log_normalizer_at_zero, log_normalizer_rati
 pub use ratio::{
     mean_resultant_length, mean_resultant_length_complement, mean_resultant_length_slope,
 };
-pub use training::{DebyeTerms, EXACT_BELOW, Normalizer};

@@ -1,4 +1,4 @@
-//! Mixtures of von Mises-Fisher distributions: density, responsibilities, draws.
+//! Mixtures of von Mises-Fisher distributions: density, responsibilities, samples.
 
 use rand::{Rng, RngExt};
 
@@ -6,7 +6,7 @@ use crate::distribution::VonMisesFisher;
 use crate::error::{Error, check_kappa, check_rows, dot, norm};
 use crate::normalizer::log_normalizer;
 
-/// Largest distance of the sum of weights from one.
+/// Largest allowed distance of the sum of weights from one.
 const WEIGHT_TOLERANCE: f64 = 1e-6;
 
 /// A mixture of von Mises-Fisher distributions.
@@ -26,7 +26,7 @@ pub struct Mixture {
 impl Mixture {
     /// The mixture with `weights` `[k]`, `mean_directions` `[k, p]` and `kappas` `[k]`.
     ///
-    /// Mean directions must be unit vectors and weights sum to one, both to 1e-6; both are
+    /// Mean directions must have norm 1 and weights must sum to 1, both to within 1e-6. Both are then
     /// normalized to f64 accuracy. A weight may be zero.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Mixture {
     /// Logarithm of the density at the unit vector `y`, `[p]`, in nats.
     ///
     /// # Panics
-    /// If `y` has another dimension than the mixture.
+    /// If the length of `y` is not `p`.
     pub fn log_density(&self, y: &[f64]) -> f64 {
         let mut joint = vec![0.0; self.components()];
         self.log_responsibilities_into(y, &mut joint)
@@ -112,26 +112,26 @@ impl Mixture {
     /// ```
     ///
     /// # Panics
-    /// If `y` has another dimension than the mixture.
+    /// If the length of `y` is not `p`.
     pub fn log_responsibilities(&self, y: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.components()];
         self.log_responsibilities_into(y, &mut out);
         out
     }
 
-    /// [`Self::log_responsibilities`] into `out`, `[k]`; returns [`Self::log_density`], which is
-    /// found on the way.
+    /// Writes [`Self::log_responsibilities`] to `out`, `[k]`, and returns [`Self::log_density`],
+    /// which it computes anyway.
     ///
     /// # Accuracy
-    /// Error of some units in the last place of the largest κ_k and |log C_p(κ_k)|
-    /// (`tests/golden.rs`). The largest term is taken out of the sum, so nothing under- or
-    /// overflows.
+    /// Error of a few units in the last place of the largest κ_k and |log C_p(κ_k)|
+    /// (`tests/golden.rs`). The largest term is subtracted before exponentiating, so nothing
+    /// underflows or overflows.
     ///
     /// # Panics
-    /// If `y` or `out` have another length.
+    /// If the length of `y` is not `p` or the length of `out` is not `k`.
     pub fn log_responsibilities_into(&self, y: &[f64], out: &mut [f64]) -> f64 {
-        assert_eq!(y.len(), self.p, "as many coordinates as the mixture has");
-        assert_eq!(out.len(), self.components(), "as many places as components");
+        assert_eq!(y.len(), self.p, "`y` needs one coordinate per dimension");
+        assert_eq!(out.len(), self.components(), "`out` needs one place per component");
         let rows = self.mean_directions.chunks_exact(self.p);
         for (((out, row), kappa), offset) in
             out.iter_mut().zip(rows).zip(&self.kappas).zip(&self.offsets)
@@ -147,7 +147,7 @@ impl Mixture {
     /// Mean of [`Self::log_density`] over `points`, `[n, p]`, in nats per point.
     ///
     /// # Errors
-    /// [`Error::Dimension`], [`Error::NotUnit`]; [`Error::TooFewPoints`] if there is none.
+    /// [`Error::Dimension`], [`Error::NotUnit`]; [`Error::TooFewPoints`] if there are no points.
     pub fn mean_log_density(&self, points: &[f64]) -> Result<f64, Error> {
         let n = check_rows(points, self.p, "points")?;
         if n == 0 {
@@ -157,10 +157,11 @@ impl Mixture {
         Ok(sum / n as f64)
     }
 
-    /// Draws a component and from it a unit vector, `[p]`.
+    /// Draws a component, then a unit vector `[p]` from it. Returns the component's index and the
+    /// vector.
     ///
     /// # Errors
-    /// Those of [`VonMisesFisher::new`]; a mixture that was made by [`Self::new`] has none.
+    /// Those of [`VonMisesFisher::new`], which cannot occur: [`Self::new`] checked all components.
     pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<(usize, Vec<f64>), Error> {
         let k = draw_index(&self.weights, rng);
         let component = VonMisesFisher::new(self.mean_direction(k).to_vec(), self.kappas[k])?;
@@ -168,7 +169,7 @@ impl Mixture {
     }
 }
 
-/// Scales weights to sum one, if they do so already to 1e-6.
+/// Scales weights so that they sum to one. Refuses weights whose sum is off by more than 1e-6.
 fn normalize_weights(weights: &mut [f64]) -> Result<(), Error> {
     let valid = weights.iter().all(|&w| w >= 0.0);
     let sum = if valid { weights.iter().sum() } else { f64::NAN };
@@ -179,17 +180,17 @@ fn normalize_weights(weights: &mut [f64]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Draws an index with probability proportional to `weights`, which are not all zero; an index
-/// whose weight is zero is never drawn.
+/// Draws an index with probability proportional to its weight. An index of weight zero is never
+/// drawn; at least one weight must be positive.
 pub(crate) fn draw_index<R: Rng + ?Sized>(weights: &[f64], rng: &mut R) -> usize {
-    let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
+    let mut remaining = rng.random::<f64>() * weights.iter().sum::<f64>();
     let mut last = 0;
     for (k, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
         last = k;
-        if left < weight {
+        if remaining < weight {
             break;
         }
-        left -= weight;
+        remaining -= weight;
     }
     last
 }
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_of_weight_zero_takes_no_part() {
+    fn a_component_of_weight_zero_has_no_responsibility() {
         let mu = vec![0.0, 1.0, 1.0, 0.0];
         let mixture = Mixture::new(2, vec![1.0, 0.0], mu, vec![1.0, 50.0]).unwrap();
         assert_eq!(mixture.log_responsibilities(&[1.0, 0.0]), [0.0, f64::NEG_INFINITY]);

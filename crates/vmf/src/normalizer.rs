@@ -1,4 +1,4 @@
-//! log C_p(κ), the logarithm of the normalizing constant, exact to f64.
+//! log C_p(κ), the logarithm of the normalizing constant, to full f64 accuracy.
 
 use std::f64::consts::PI;
 
@@ -6,10 +6,11 @@ use crate::gamma::log_gamma_of_half;
 use crate::series;
 use crate::uniform::{Expansion, SMALLEST_Q};
 
-/// From this order on, log Γ would lose digits against ν log ν, and the expansion at κ = 0 is exact.
+/// From this order on, log Γ(p/2) would cancel against ν log ν, and the uniform expansion at κ = 0
+/// is exact to f64. So the ratio is computed from the expansion at both ends.
 const LARGE_ORDER: f64 = SMALLEST_Q;
 
-/// Panics on a caller's mistake: a dimension without directions, a κ that is no concentration.
+/// Panics on a caller's mistake: `p < 2`, or a κ that is negative, infinite or NaN.
 pub(crate) fn check(p: usize, kappa: f64) {
     assert!(p >= 2, "dimension is {p}, but a sphere of directions needs at least 2");
     assert!(kappa.is_finite() && kappa >= 0.0, "kappa is {kappa}, but must be finite and >= 0");
@@ -20,9 +21,9 @@ pub(crate) fn order(p: usize) -> f64 {
     p as f64 / 2.0 - 1.0
 }
 
-/// Whether the power series serves: κ²/2p ≤ 2, where it needs few terms and keeps full relative
-/// accuracy, or `q` too small for the uniform expansion.
-pub(crate) fn small(p: usize, kappa: f64) -> bool {
+/// Whether to sum the power series: where κ²/2p ≤ 2, so that it needs few terms and keeps full
+/// relative accuracy, and where `q` is too small for the uniform expansion.
+pub(crate) fn uses_power_series(p: usize, kappa: f64) -> bool {
     kappa <= 2.0 * (p as f64).sqrt() || order(p).hypot(kappa) < SMALLEST_Q
 }
 
@@ -32,11 +33,11 @@ pub(crate) fn small(p: usize, kappa: f64) -> bool {
 /// log C_p(κ) = ν log κ − (p/2) log 2π − log I_ν(κ),      ν = p/2 − 1
 /// ```
 ///
-/// computed as `log_normalizer_at_zero + log_normalizer_ratio`, which is smooth at κ = 0.
+/// It is computed as `log_normalizer_at_zero + log_normalizer_ratio`, which is smooth at κ = 0.
 ///
 /// # Shapes and units
-/// `p` is the dimension of the ambient space, one more than that of the sphere; for a DINO head it
-/// is the bottleneck width. The result is in nats.
+/// `p` is the dimension of the ambient space, one more than the dimension of the sphere. For a DINO
+/// head it is the bottleneck width. The result is in nats.
 ///
 /// # Accuracy
 /// Error below 1e-12 · max(|log C_p(κ)|, |log C_p(0)|) for `2 <= p <= 4096` and `0 <= κ <= 1e5`
@@ -68,9 +69,10 @@ pub fn log_normalizer_at_zero(p: usize) -> f64 {
     log_gamma_of_half(p) - 2f64.ln() - p as f64 / 2.0 * PI.ln()
 }
 
-/// log C_p(κ) − log C_p(0): zero at κ = 0, −κ²/2p near it. What a softmax over components needs.
+/// log C_p(κ) − log C_p(0): zero at κ = 0 and about −κ²/2p near it. A softmax over components needs
+/// only this difference.
 ///
-/// Never formed by a subtraction, which would leave no digits at small κ:
+/// Subtracting the two logarithms would leave no correct digits at small κ. It is computed as
 ///
 /// ```text
 /// −log ₀F₁(; p/2; κ²/4)                                                  κ² ≤ 4p or q < 25
@@ -93,7 +95,7 @@ pub fn log_normalizer_at_zero(p: usize) -> f64 {
 /// DLMF 10.25.2 (series), 10.41.3 (uniform expansion).
 pub fn log_normalizer_ratio(p: usize, kappa: f64) -> f64 {
     check(p, kappa);
-    if small(p, kappa) {
+    if uses_power_series(p, kappa) {
         return series::log_normalizer_ratio(p, kappa);
     }
     let nu = order(p);
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "kappa is NaN")]
-    fn refuses_a_kappa_that_is_not_a_number() {
+    fn refuses_a_kappa_that_is_nan() {
         log_normalizer(3, f64::NAN);
     }
 }

@@ -1,6 +1,6 @@
-//! A_p(κ), the mean resultant length: how far the average of many draws reaches from the center.
+//! A_p(κ), the mean resultant length: the norm of the distribution's mean vector.
 
-use crate::normalizer::{check, order, small};
+use crate::normalizer::{check, order, uses_power_series};
 use crate::series;
 use crate::uniform::Expansion;
 
@@ -11,8 +11,8 @@ use crate::uniform::Expansion;
 /// ```
 ///
 /// # Shapes and units
-/// `p` is the dimension of the ambient space. The result lies in [0, 1]; it rises from `κ/p` and
-/// rounds to 1 from about κ = 1e16 (p − 1) on.
+/// `p` is the dimension of the ambient space. The result lies in [0, 1]: about `κ/p` at small κ, and
+/// rounded to 1 from about κ = 1e16 (p − 1) on.
 ///
 /// # Accuracy
 /// Relative error below 1e-12 for `2 <= p <= 4096` and `0 <= κ <= 1e5` (`tests/golden.rs`, 50-digit
@@ -25,14 +25,14 @@ use crate::uniform::Expansion;
 /// DLMF 10.25.2 (series), 10.41.3 (uniform expansion, differentiated term by term).
 pub fn mean_resultant_length(p: usize, kappa: f64) -> f64 {
     check(p, kappa);
-    if small(p, kappa) {
+    if uses_power_series(p, kappa) {
         series::mean_resultant_length(p, kappa)
     } else {
         Expansion::new(order(p), kappa).mean_resultant_length()
     }
 }
 
-/// 1 − A_p(κ), with all its digits where A_p rounds to one.
+/// 1 − A_p(κ), to full relative accuracy even where A_p rounds to one.
 ///
 /// ```text
 /// 1 − A_p(κ) = (p − 1) / 2κ + O(κ⁻²)
@@ -45,7 +45,7 @@ pub fn mean_resultant_length(p: usize, kappa: f64) -> f64 {
 /// As [`mean_resultant_length`].
 pub fn mean_resultant_length_complement(p: usize, kappa: f64) -> f64 {
     check(p, kappa);
-    if small(p, kappa) {
+    if uses_power_series(p, kappa) {
         1.0 - series::mean_resultant_length(p, kappa)
     } else {
         Expansion::new(order(p), kappa).mean_resultant_length_complement()
@@ -58,7 +58,7 @@ pub fn mean_resultant_length_complement(p: usize, kappa: f64) -> f64 {
 /// dA_p/dκ = 1 − A_p² − (p − 1) A_p / κ      (1/p at κ = 0)
 /// ```
 ///
-/// This identity loses its digits at both ends of κ; the code differentiates the series and the
+/// This identity cancels at small and at large κ, so the code differentiates the series and the
 /// expansion instead.
 ///
 /// # Accuracy
@@ -68,7 +68,7 @@ pub fn mean_resultant_length_complement(p: usize, kappa: f64) -> f64 {
 /// As [`mean_resultant_length`].
 pub fn mean_resultant_length_slope(p: usize, kappa: f64) -> f64 {
     check(p, kappa);
-    if small(p, kappa) {
+    if uses_power_series(p, kappa) {
         series::mean_resultant_length_slope(p, kappa)
     } else {
         Expansion::new(order(p), kappa).mean_resultant_length_slope()

@@ -1,4 +1,4 @@
-//! Exact draws from a von Mises-Fisher distribution, in any dimension and at any concentration.
+//! Exact sampling from a von Mises-Fisher distribution, in any dimension and at any concentration.
 
 use rand::{Rng, RngExt};
 
@@ -6,21 +6,22 @@ use crate::distribution::VonMisesFisher;
 use crate::error::{dot, norm};
 
 impl VonMisesFisher {
-    /// Draws one unit vector, `[p]`; the same `rng` state, the same vector.
+    /// Draws one unit vector, `[p]`. The same `rng` state gives the same vector.
     ///
     /// ```text
     /// y = w μ + √(1 − w²) ξ,      ξ uniform on the unit sphere orthogonal to μ
     /// ```
     ///
-    /// with w by rejection from the envelope of a transformed Beta variable.
+    /// where w is drawn by rejection sampling, with a transformed Beta variable as the proposal.
     ///
     /// # Accuracy
-    /// Exact up to rounding for `p >= 2` and `κ >= 0`: 1 − w, not w, is what is drawn, so that
-    /// nothing is lost near the mean direction. `tests/identities.rs` compares moments.
+    /// Exact up to rounding for `p >= 2` and `κ >= 0` (`tests/identities.rs` compares moments). The
+    /// code draws 1 − w instead of w, which keeps full relative accuracy near the mean direction.
     ///
     /// # Source
     /// Wood, *Simulation of the von Mises Fisher distribution*, Commun. Stat. Simul. 23 (1994),
-    /// after Ulrich (1984). Here Beta is a quotient of two Gamma variables, which are used singly.
+    /// after Ulrich (1984). The Beta variable G₁ / (G₁ + G₂) comes from two Gamma variables; the
+    /// formula for 1 − w uses these directly.
     pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> Vec<f64> {
         let p = self.dimension();
         let complement = draw_complement(p, self.kappa(), rng); // 1 − w
@@ -54,7 +55,7 @@ fn draw_complement<R: Rng + ?Sized>(p: usize, kappa: f64, rng: &mut R) -> f64 {
     loop {
         let (g1, g2) = (draw_gamma(p - 1, rng), draw_gamma(p - 1, rng));
         let complement = 2.0 * b * g1 / (g2 + b * g1);
-        // 1 − x₀w and 1 − x₀² through 1 − x₀ and 1 − w
+        // (1 − x₀w) / (1 − x₀²), written with 1 − x₀ and 1 − w so that nothing cancels
         let quotient = (top + (1.0 - top) * complement) / (top * (2.0 - top));
         let log_acceptance = kappa * (top - complement) + m * quotient.ln();
         if log_acceptance >= draw_open(rng).ln() {
@@ -63,12 +64,12 @@ fn draw_complement<R: Rng + ?Sized>(p: usize, kappa: f64, rng: &mut R) -> f64 {
     }
 }
 
-/// A uniform number in (0, 1].
+/// Draws a uniform variable in (0, 1], whose logarithm is finite.
 fn draw_open<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     1.0 - rng.random::<f64>()
 }
 
-/// Two independent standard normal numbers, by Marsaglia's polar method.
+/// Draws two independent standard normal variables by Marsaglia's polar method.
 fn draw_normals<R: Rng + ?Sized>(rng: &mut R) -> (f64, f64) {
     loop {
         let (x, y) = (2.0 * rng.random::<f64>() - 1.0, 2.0 * rng.random::<f64>() - 1.0);
@@ -80,8 +81,8 @@ fn draw_normals<R: Rng + ?Sized>(rng: &mut R) -> (f64, f64) {
     }
 }
 
-/// A Gamma(n/2) number, `n >= 1`: half a squared normal for `n = 1`, else Marsaglia and Tsang,
-/// *A simple method for generating gamma variables*, ACM TOMS 26 (2000).
+/// Draws a Gamma(n/2) variable, `n >= 1`: half a squared normal for `n = 1`, otherwise by the method
+/// of Marsaglia and Tsang, *A simple method for generating gamma variables*, ACM TOMS 26 (2000).
 fn draw_gamma<R: Rng + ?Sized>(n: usize, rng: &mut R) -> f64 {
     if n == 1 {
         let (x, _) = draw_normals(rng);
@@ -98,7 +99,7 @@ fn draw_gamma<R: Rng + ?Sized>(n: usize, rng: &mut R) -> f64 {
     }
 }
 
-/// Overwrites `x`, of any length from one on, with a uniform direction.
+/// Overwrites `x`, which must not be empty, with a uniformly distributed unit vector.
 fn draw_direction<R: Rng + ?Sized>(x: &mut [f64], rng: &mut R) {
     loop {
         for pair in x.chunks_mut(2) {
@@ -116,8 +117,11 @@ fn draw_direction<R: Rng + ?Sized>(x: &mut [f64], rng: &mut R) {
     }
 }
 
-/// Applies to `y` an orthogonal map that takes the first axis to `mean_direction`: a reflection at
-/// `u = e₁ ± μ`, with the sign that keeps `u` long, and a change of sign where that takes e₁ to −μ.
+/// Applies an orthogonal map to `y` that takes the first axis e₁ to `mean_direction` μ.
+///
+/// The map is a Householder reflection along `u = e₁ ± μ`. The sign is the one for which `u` is
+/// longer, so that normalizing `u` loses no digits. With the plus sign the reflection takes e₁ to
+/// −μ, and the result is negated.
 fn turn_to(mean_direction: &[f64], y: &mut [f64]) {
     let sign = if mean_direction[0] > 0.0 { 1.0 } else { -1.0 };
     let mut u = mean_direction.to_vec();
@@ -134,7 +138,7 @@ mod tests {
     use streams::{Key, Purpose};
 
     #[test]
-    fn the_first_axis_is_turned_to_the_mean_direction() {
+    fn turn_to_takes_the_first_axis_to_the_mean_direction() {
         for mu in
             [[0.6, 0.0, 0.8], [-0.6, 0.8, 0.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
         {
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn gamma_numbers_have_the_mean_and_variance_of_their_shape() {
+    fn gamma_variables_have_the_right_mean_and_variance() {
         let mut rng = Key::new(1, Purpose::Estimate).open();
         for n in [1, 2, 3, 40] {
             let draws: Vec<f64> = (0..100_000).map(|_| draw_gamma(n, &mut rng)).collect();

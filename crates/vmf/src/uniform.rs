@@ -5,29 +5,29 @@
 //! S = Σ_n U_n(t) / ν^n = Σ_n P_n(t²) / q^n                  since U_n(t) = t^n P_n(t²)
 //! ```
 //!
-//! Written in powers of `1/q` it holds down to ν = 0, where it is Hankel's expansion. With 18
-//! terms, what is left out is below 1e-17 wherever `q >= 25`, so that this one formula serves all
-//! that the power series does not.
+//! Written in powers of `1/q` it is valid down to ν = 0, where it is Hankel's expansion. With 18
+//! terms the truncation error is below 1e-17 for all `q >= 25`. This formula covers every case that
+//! the power series does not.
 //!
 //! Source: DLMF 10.41.3 with the recurrence 10.41.9.
 
-/// Terms of the expansion that are tabulated.
+/// Number of tabulated terms of the expansion.
 pub(crate) const MAX_TERMS: usize = 18;
 
-/// Smallest `q` at which all tabulated terms give full f64 accuracy.
+/// Smallest `q` at which the tabulated terms reach full f64 accuracy.
 pub(crate) const SMALLEST_Q: f64 = 25.0;
 
 /// `POLYNOMIALS[n][j]` is the coefficient of t^(n + 2j) in U_n(t).
 pub(crate) static POLYNOMIALS: [[f64; MAX_TERMS + 1]; MAX_TERMS + 1] = polynomials();
 
-/// The coefficients of U_0 … U_18, by
+/// The coefficients of U_0 … U_18, by the recurrence
 ///
 /// ```text
 /// U_{n+1}(t) = ½ t² (1 − t²) U_n′(t) + ⅛ ∫₀ᵗ (1 − 5s²) U_n(s) ds
 /// ```
 ///
-/// Signs alternate within a polynomial, so each coefficient is a sum of two of equal sign: no
-/// digits are lost.
+/// Signs alternate within a polynomial. Each coefficient is thus a sum of two values of equal sign,
+/// and nothing cancels.
 const fn polynomials() -> [[f64; MAX_TERMS + 1]; MAX_TERMS + 1] {
     let mut u = [[0.0; MAX_TERMS + 1]; MAX_TERMS + 1];
     u[0][0] = 1.0;
@@ -45,7 +45,7 @@ const fn polynomials() -> [[f64; MAX_TERMS + 1]; MAX_TERMS + 1] {
     u
 }
 
-/// Terms that keep the first neglected one below 1e-17 for this `q`.
+/// How many terms to sum so that the first neglected one is below 1e-17 for this `q`.
 fn terms_for(q: f64) -> usize {
     match q {
         q if q < 40.0 => MAX_TERMS,
@@ -56,7 +56,7 @@ fn terms_for(q: f64) -> usize {
     }
 }
 
-/// The expansion at one (ν, κ).
+/// The expansion evaluated at one (ν, κ).
 pub(crate) struct Expansion {
     nu: f64,
     kappa: f64,
@@ -67,7 +67,7 @@ pub(crate) struct Expansion {
 }
 
 impl Expansion {
-    /// Sums the series at order `nu >= 0`; accurate where `q >= SMALLEST_Q`.
+    /// Sums the series at order `nu >= 0`. Accurate for `q >= SMALLEST_Q`.
     pub(crate) fn new(nu: f64, kappa: f64) -> Self {
         let q = nu.hypot(kappa);
         let t2 = (nu / q) * (nu / q);
@@ -99,14 +99,14 @@ impl Expansion {
         kappa / (nu + q) - kappa / q * ((0.5 + theta) / q)
     }
 
-    /// 1 − A, without the subtraction that would lose its digits at large κ:
-    /// 1 − κ/(ν + q) = (ν + ν²/(q + κ)) / (ν + q).
+    /// 1 − A, by 1 − κ/(ν + q) = (ν + ν²/(q + κ)) / (ν + q). Subtracting A from 1 would cancel at
+    /// large κ.
     pub(crate) fn mean_resultant_length_complement(&self) -> f64 {
         let Self { nu, kappa, q, theta, .. } = *self;
         (nu + nu * (nu / (q + kappa))) / (nu + q) + kappa / q * ((0.5 + theta) / q)
     }
 
-    /// dA/dκ, in which nothing of size one cancels (unlike in 1 − A² − (p − 1) A / κ):
+    /// dA/dκ, in a form where no terms of size one cancel, as they do in 1 − A² − (p − 1) A / κ:
     ///
     /// ```text
     /// dA/dκ = ν / (q (ν + q)) + [(w² − t²)(½ + θ₁) + w² (θ₂ − θ₁²)] / q²
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_polynomials_are_those_in_the_handbooks() {
+    fn polynomials_have_the_coefficients_given_in_handbooks() {
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-15 * b.abs();
         assert!(close(POLYNOMIALS[1][0], 3.0 / 24.0) && close(POLYNOMIALS[1][1], -5.0 / 24.0));
         for (j, numerator) in [30375.0, -369603.0, 765765.0, -425425.0].into_iter().enumerate() {

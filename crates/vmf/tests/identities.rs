@@ -1,4 +1,4 @@
-//! Properties: routes that do not know each other must agree.
+//! Mathematical identities: results computed by independent methods must agree.
 
 use std::f64::consts::PI;
 
@@ -14,7 +14,7 @@ fn dims() -> impl Strategy<Value = usize> {
     prop_oneof![2usize..80, 80usize..=4096]
 }
 
-/// Even on a logarithmic scale.
+/// Concentrations that are uniform on a logarithmic scale.
 fn kappas(decades: std::ops::Range<f64>) -> impl Strategy<Value = f64> {
     decades.prop_map(|exponent| 10f64.powf(exponent))
 }
@@ -23,7 +23,7 @@ fn axis(p: usize, i: usize) -> Vec<f64> {
     (0..p).map(|j| if i == j { 1.0 } else { 0.0 }).collect()
 }
 
-/// A direction off every axis.
+/// A unit vector that is not near any axis.
 fn oblique(p: usize) -> Vec<f64> {
     let raw: Vec<f64> = (0..p).map(|i| (1.0 + i as f64).sin()).collect();
     let norm = raw.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -48,7 +48,7 @@ proptest! {
     fn mean_resultant_length_rises_by_its_slope(p in dims(), kappa in kappas(-3.0..5.0)) {
         let h = 1e-4 * kappa;
         let [low, high] = [kappa - h, kappa + h].map(|kappa| {
-            // The side that keeps its digits: A itself below one half, 1 − A above.
+            // The one with more accurate differences: A itself below one half, 1 − A above.
             let (a, c) = (vmf::mean_resultant_length(p, kappa), vmf::mean_resultant_length_complement(p, kappa));
             if vmf::mean_resultant_length(p, 1.01 * kappa) < 0.5 { a } else { -c }
         });
@@ -66,7 +66,7 @@ proptest! {
         prop_assert!((a + complement - 1.0).abs() < 1e-15);
     }
 
-    /// A_p(κ) = κ (1 − A_p A_{p+2}) … rewritten: κ = A_p (p + κ A_{p+2}), the Bessel recurrence.
+    /// The recurrence of Bessel functions, written as κ = A_p (p + κ A_{p+2}).
     #[test]
     fn neighboring_dimensions_obey_the_recurrence_of_bessel_functions(
         p in dims(), kappa in kappas(-6.0..5.0)
@@ -81,12 +81,13 @@ proptest! {
     ) {
         let r = vmf::mean_resultant_length(p, kappa);
         let found = vmf::max_likelihood_kappa(p, r).unwrap();
-        // r̄ itself is rounded; κ̂ magnifies that by r̄ / κ A′.
+        // r̄ is rounded to f64; κ̂ magnifies its relative error by r̄ / κ A′.
         let rounding = f64::EPSILON * r / (kappa * vmf::mean_resultant_length_slope(p, kappa));
         prop_assert!((found / kappa - 1.0).abs() < 1e-12 + rounding, "{}", found);
     }
 
-    /// ν = 127 and others: each correction brings the closed form nearer, and its slope is exact.
+    /// Each correction divides the error of the closed form by about ν. The slope is the derivative
+    /// of the closed form.
     #[test]
     fn closed_forms_approach_the_exact_value(p in 32usize..1000, kappa in kappas(0.0..3.0)) {
         let exact = vmf::log_normalizer_ratio(p, kappa);
@@ -144,7 +145,7 @@ fn density_on_the_circle_integrates_to_one() {
     }
 }
 
-/// Around the mean direction, where dS = 2π dw: Simpson's rule in w.
+/// Simpson's rule in w = μᵀy, with the area element dS = 2π dw.
 #[test]
 fn density_on_the_sphere_integrates_to_one() {
     for kappa in [0.0, 0.5, 10.0, 300.0] {
@@ -210,7 +211,8 @@ fn samples_recover_the_direction_and_the_concentration() {
     }
 }
 
-/// Uniform in every direction orthogonal to the mean, also in two dimensions where there are two.
+/// Samples are uniform in all directions orthogonal to the mean, even for p = 2, where there are only
+/// two.
 #[test]
 fn samples_show_no_preference_across_the_mean_direction() {
     for p in [2, 3, 8] {

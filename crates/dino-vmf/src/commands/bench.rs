@@ -327,7 +327,7 @@ const VALUES: StepValues = StepValues {
 fn random_crops(config: &Config, batch: u64) -> Batch {
     let (data, images) = (&config.data, config.optim.batch_size);
     let draw = |crops: usize, size: usize, part| {
-        let mut stream = Key::new(config.seed, Purpose::Bench).epoch(batch).index(part).open();
+        let mut stream = Key::new(config.seed, Purpose::Bench).time(batch).index(part).open();
         let normal = StandardNormal;
         (0..crops * images * data.channels * size * size)
             .map(|_| normal.sample(&mut stream))

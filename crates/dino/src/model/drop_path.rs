@@ -33,7 +33,7 @@ impl DropPlan {
         }
         let branch = |i: usize| {
             let keep = 1.0 - block_rate(rate, i / 2, depth);
-            let mut rng = key.crop(i as u32).open();
+            let mut rng = key.part(i as u32).open();
             let kept = (0..sequences).map(|_| rng.random::<f64>() < keep).collect();
             Branch { kept, scale: (1.0 / keep) as f32 }
         };

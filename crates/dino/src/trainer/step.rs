@@ -297,7 +297,7 @@ impl Step {
         let images: usize = batches.iter().map(|batch| batch.images).sum();
         let sequences = images * self.config.data.crops();
         let depth = self.network.backbone.shape().depth;
-        let key = Key::new(self.config.seed, Purpose::DropPath).epoch(step);
+        let key = Key::new(self.config.seed, Purpose::DropPath).time(step);
         DropPlan::draw(self.config.model.drop_path, depth, sequences, key)
     }
 

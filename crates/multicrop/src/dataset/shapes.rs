@@ -64,8 +64,8 @@ impl Dataset for Shapes {
         let class = self.class(index);
         let outline = OUTLINES[class / TEXTURES.len()].0;
         let texture = TEXTURES[class % TEXTURES.len()].0;
-        // the epoch of the key tells the splits apart
-        let key = Key::new(0, Purpose::Synthetic).epoch(self.split as u64).index(index as u64);
+        // the key's time is the split, so that train and val have different images
+        let key = Key::new(0, Purpose::Synthetic).time(self.split as u64).index(index as u64);
         let mut rng = key.open();
         let scene = Scene::sample(outline, texture, &mut rng);
         let image = Image8::new(SIDE as u32, SIDE as u32, draw::draw(&scene, &mut rng));

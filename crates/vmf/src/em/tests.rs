@@ -26,7 +26,7 @@ fn one_component_is_the_maximum_likelihood_estimate() {
 }
 
 #[test]
-fn copies_of_few_points_stop_at_the_cap_and_leave_a_component_empty_or_shared() {
+fn copies_of_two_points_stop_at_the_cap_with_three_components() {
     let points = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
     let fit = fit_to(&points, 2, 3).unwrap();
     assert!(fit.mixture.kappas().iter().all(|kappa| kappa.is_finite()));
@@ -36,7 +36,7 @@ fn copies_of_few_points_stop_at_the_cap_and_leave_a_component_empty_or_shared() 
 }
 
 #[test]
-fn a_component_without_points_keeps_its_place_with_weight_zero() {
+fn a_component_without_points_keeps_its_index_and_gets_weight_zero() {
     let options = EmOptions { components: 2, ..EmOptions::default() };
     let last = Mixture::new(2, vec![0.5; 2], vec![1.0, 0.0, 0.0, 1.0], vec![3.0, 4.0]).unwrap();
     let statistics = Statistics { counts: vec![2.0, 0.0], resultants: vec![1.0, 0.0, 0.0, 0.0] };
@@ -46,13 +46,13 @@ fn a_component_without_points_keeps_its_place_with_weight_zero() {
 }
 
 #[test]
-fn opposite_points_have_no_direction_and_no_concentration() {
+fn opposite_points_give_zero_concentration() {
     let fit = fit_to(&[1.0, 0.0, -1.0, 0.0], 2, 1).unwrap();
     assert_eq!(fit.mixture.kappas(), [0.0]);
 }
 
 #[test]
-fn refuses_data_and_options_that_make_no_sense() {
+fn refuses_bad_data_and_bad_options() {
     let points = [1.0, 0.0, 0.0, 1.0];
     assert_eq!(fit_to(&points, 2, 0), Err(Error::NoComponents));
     assert_eq!(fit_to(&points, 2, 3), Err(Error::TooFewPoints { points: 2, components: 3 }));

@@ -1,4 +1,4 @@
-//! What the closed form needs of a number, so that f32 and f64 share one formula.
+//! `Real` is the arithmetic that the closed form needs, so that f32 and f64 share one formula.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -12,7 +12,7 @@ pub(super) trait Real:
     + Div<Output = Self>
     + Into<f64>
 {
-    /// Terms of the series in [`log_1p_minus_x`] that reach this type's precision.
+    /// Number of terms of the series in [`log_1p_minus_x`] that reach this type's precision.
     const LOG_TERMS: usize;
     /// Rounds a constant.
     fn of(x: f64) -> Self;
@@ -46,7 +46,7 @@ const ODD: [f64; 16] = {
     odd
 };
 
-/// log1p(x) − x for `x >= 0`, also where both agree to all digits.
+/// log1p(x) − x for `x >= 0`, accurate even where log1p(x) rounds to x.
 ///
 /// ```text
 /// −r x + 2 r³ (1/3 + r²/5 + r⁴/7 + …),   r = x / (2 + x)        x < 1

@@ -1,4 +1,5 @@
-//! The normalizer in the form that training uses: closed, smooth at κ = 0, with its slope.
+//! The normalizer as training uses it: a closed form from the Debye expansion with few terms,
+//! smooth at κ = 0, with its exact slope.
 
 use crate::normalizer::{log_normalizer_ratio, order};
 use crate::ratio::mean_resultant_length;
@@ -7,14 +8,17 @@ use real::{Real, log_1p_minus_x};
 
 mod real;
 
-/// Below this dimension the expansion is no match for the exact value (three terms still err by
-/// 1e-4 at `p = 8`), so [`Normalizer::new`] is exact there whatever it is told.
+/// Below this dimension [`Normalizer::new`] computes the exact value, whatever `terms` is.
+///
+/// The expansion is poor there: with three corrections it is still off by 1e-4 at `p = 8`.
 pub const EXACT_BELOW: usize = 16;
 
-/// Degree of U_3, and so the number of coefficients that its divided difference has.
+/// Number of coefficients of Q, one per power of t below the degree of U_3.
 const COEFFICIENTS: usize = 9;
 
 /// How many correction terms of the uniform expansion the normalizer keeps.
+///
+/// More corrections are more accurate and slower. The published method has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DebyeTerms {
     /// The leading term alone, as in the paper: 9.5e-4 nats at most at `p = 256`.
@@ -26,7 +30,7 @@ pub enum DebyeTerms {
     Two,
     /// Three corrections: 7.9e-11 nats at most at `p = 256`.
     Three,
-    /// Not an expansion of few terms but the exact value, to f64.
+    /// The exact value to f64 accuracy, instead of an expansion with few terms.
     Exact,
 }
 
@@ -79,7 +83,8 @@ impl Normalizer {
         Self { p, closed: terms.count().map(|terms| Closed::new(p, terms)) }
     }
 
-    /// The closed form even where it is poor (`p < 16`); for comparisons.
+    /// The closed form at any dimension, even below [`EXACT_BELOW`] where it is poor. For
+    /// comparisons with other implementations.
     ///
     /// # Panics
     /// If `p < 3`, where ν = 0 and there is no expansion; with [`DebyeTerms::Exact`] if `p < 2`.
@@ -94,7 +99,7 @@ impl Normalizer {
         self.p
     }
 
-    /// Whether values are exact to f64 rather than those of an expansion with few terms.
+    /// Whether values are exact to f64 accuracy; otherwise they come from the closed form.
     pub fn is_exact(&self) -> bool {
         self.closed.is_none()
     }
@@ -115,7 +120,7 @@ impl Normalizer {
         self.value_and_slope(kappa).1
     }
 
-    /// Value and slope for little more than the price of one.
+    /// [`Self::value`] and [`Self::slope`] together, for little more than the cost of one.
     ///
     /// # Panics
     /// If `kappa` is negative, infinite or NaN.
@@ -127,8 +132,10 @@ impl Normalizer {
         }
     }
 
-    /// [`Self::value`] in f32 arithmetic (f64, rounded, if exact); within max(1e-6, 3e-7 |b|)
-    /// (`tests/golden.rs`, `tests/identities.rs`).
+    /// [`Self::value`] in f32 arithmetic; an exact normalizer computes in f64 and rounds.
+    ///
+    /// # Accuracy
+    /// Absolute error below max(1e-6, 3e-7 |b|) (`tests/golden.rs`, `tests/identities.rs`).
     ///
     /// # Panics
     /// If `kappa` is negative, infinite or NaN.
@@ -136,8 +143,10 @@ impl Normalizer {
         self.value_and_slope_f32(kappa).0
     }
 
-    /// [`Self::slope`] in f32 arithmetic (f64, rounded, if exact); within 1e-6, and within 2e-6 at
-    /// `p = 3` with three corrections, where these cancel.
+    /// [`Self::slope`] in f32 arithmetic; an exact normalizer computes in f64 and rounds.
+    ///
+    /// # Accuracy
+    /// Absolute error below 1e-6; below 2e-6 at `p = 3` with three corrections, which cancel there.
     ///
     /// # Panics
     /// If `kappa` is negative, infinite or NaN.
@@ -159,8 +168,9 @@ impl Normalizer {
         }
     }
 
-    /// Values and slopes of many concentrations, computed in f64 and rounded: what a training
-    /// step needs once for all its prototypes.
+    /// Values and slopes of k concentrations, computed in f64 and rounded to f32.
+    ///
+    /// A training step calls this once for all prototypes.
     ///
     /// # Shapes
     /// All three slices are `[k]`; `values` and `slopes` are overwritten.
@@ -168,8 +178,8 @@ impl Normalizer {
     /// # Panics
     /// If the lengths differ, or if a `kappa` is negative, infinite or NaN.
     pub fn fill(&self, kappas: &[f64], values: &mut [f32], slopes: &mut [f32]) {
-        assert_eq!(kappas.len(), values.len(), "as many values as kappas");
-        assert_eq!(kappas.len(), slopes.len(), "as many slopes as kappas");
+        assert_eq!(kappas.len(), values.len(), "`values` needs one place per kappa");
+        assert_eq!(kappas.len(), slopes.len(), "`slopes` needs one place per kappa");
         for ((&kappa, value), slope) in kappas.iter().zip(values).zip(slopes) {
             let (b, db) = self.value_and_slope(kappa);
             (*value, *slope) = (b as f32, db as f32);
@@ -179,7 +189,8 @@ impl Normalizer {
 
 /// The closed form with its corrections as one polynomial.
 ///
-/// The quotient of corrections differs from one by as little as κ², so it is never formed as such:
+/// At small κ the quotient of corrections differs from one only by a multiple of κ². Forming it
+/// directly would lose that difference, so it is computed as
 ///
 /// ```text
 /// (1 + S(t)) / (1 + S(1)) = 1 + (t − 1) Q(t),      t − 1 = −δ/q
@@ -201,7 +212,8 @@ impl Closed {
                 sum[n + 2 * j] += polynomial[j] / nu.powi(n as i32);
             }
         }
-        // Division by (t − 1) leaves partial sums from the top; the last one is 1 + S(1).
+        // Synthetic division by (t − 1): the coefficients of Q are partial sums from the highest
+        // power down, and the last partial sum is 1 + S(1).
         let (mut quotient, mut partial) = ([0.0; COEFFICIENTS], 0.0);
         for power in (1..=COEFFICIENTS).rev() {
             partial += sum[power];
@@ -211,7 +223,7 @@ impl Closed {
         Self { nu, quotient: quotient.map(|c| c / at_one), degree: 3 * terms }
     }
 
-    /// b and b′. Written so that nothing cancels from `p = 4` on, where `L(x) = log1p(x) − x`:
+    /// b and b′, written so that nothing cancels for `p >= 4`. With `L(x) = log1p(x) − x`:
     ///
     /// ```text
     /// leading  = δ (1 − ν)/2ν + ν L(δ/2ν) + ½ L(δ/ν)
@@ -220,7 +232,7 @@ impl Closed {
     fn value_and_slope<R: Real>(&self, kappa: R) -> (R, R) {
         let (one, half, two) = (R::of(1.0), R::of(0.5), R::of(2.0));
         let nu = R::of(self.nu);
-        // In f64 also for f32: δ enters all terms, and its errors would add up in every one.
+        // δ is computed in f64 even when R is f32: it enters every term, and the errors would add up.
         let wide: f64 = kappa.into();
         let q = self.nu.hypot(wide);
         let delta = R::of(wide * (wide / (self.nu + q)));
@@ -267,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn corrections_are_counted_both_ways() {
+    fn counts_and_variants_convert_both_ways() {
         for count in 0..4 {
             assert_eq!(DebyeTerms::from_count(count).and_then(DebyeTerms::count), Some(count));
         }
@@ -275,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn corrections_are_as_good_at_dimension_256_as_their_doc_comments_say() {
+    fn errors_at_dimension_256_are_those_in_the_doc_comments() {
         for (terms, bound) in [9.5e-4, 2.3e-6, 8.3e-9, 7.9e-11].into_iter().enumerate() {
             let Some(terms) = DebyeTerms::from_count(terms) else { unreachable!("0 to 3") };
             let normalizer = Normalizer::new(256, terms);
@@ -303,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_slices_with_rounded_values() {
+    fn fill_writes_rounded_values_and_slopes() {
         let normalizer = Normalizer::new(256, DebyeTerms::Zero);
         let (kappas, mut values, mut slopes) = ([0.0, 10.0, 25.0], [9.0; 3], [9.0; 3]);
         normalizer.fill(&kappas, &mut values, &mut slopes);
