@@ -16,6 +16,7 @@
 //! Activation gradients are overwritten, parameter gradients are added to. Wrong shapes are a
 //! caller's mistake and panic with both shapes; there is no other way for an operation to fail.
 
+pub mod cuda;
 pub mod ops;
 pub mod params;
 pub mod profile;

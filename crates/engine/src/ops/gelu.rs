@@ -7,6 +7,9 @@
 //! with Φ and φ the distribution function and density of the standard normal. Any shape.
 //! Source: Hendrycks and Gimpel, arXiv:1606.08415.
 
+#[cfg(test)]
+mod cuda;
+
 use rayon::prelude::*;
 
 use crate::matmul::Precision;

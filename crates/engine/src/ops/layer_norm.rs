@@ -10,6 +10,9 @@
 //! passes: E\[x²\] − E\[x\]² loses every digit where the mean is large. Saved are 8 bytes a row; `x`
 //! itself stays with the caller, who has it anyway, and `y` is recomputed from it by [`apply`].
 
+#[cfg(test)]
+mod cuda;
+
 use rayon::prelude::*;
 
 use crate::params::{Params, Range};
