@@ -1,6 +1,6 @@
 //! The network: a vision transformer and a projection head that ends in prototypes.
 //!
-//! A [`Network`] is a description: names, shapes and places of its parameters. The numbers lie in
+//! A [`Network`] is a description: names, shapes and roles of its parameters. The values lie in
 //! [`engine::Params`], so the student, the teacher, gradients and moments share one description.
 
 pub mod block;
@@ -8,18 +8,20 @@ pub mod drop_path;
 pub mod embedding;
 pub mod head;
 pub mod init;
+mod layers;
+pub mod shape;
 pub mod vit;
 
 use std::sync::Arc;
 
-use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::{ParamTable, Params, Tensor};
+use engine::ops::tokens::{concat, gather, scatter_add, split};
+use engine::{Layout, ParamTable, Params, Tensor};
 
-pub use block::Recompute;
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
-pub use head::{Head, HeadShape};
-pub use vit::{Tokens, Vit, VitShape};
+pub use head::Head;
+pub use shape::{HeadShape, Recompute, VitShape};
+pub use vit::{Tokens, Vit};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.
 #[derive(Debug, Clone)]
@@ -42,36 +44,35 @@ pub enum Patches {
     All,
 }
 
-/// Unit bottleneck vectors, or their gradients.
+/// What the network computes: unit bottleneck vectors, or their gradients.
 #[derive(Debug)]
-pub struct Vectors {
+pub struct Outputs {
     /// Of the \[CLS\] tokens of all crops, `[crops, r]`, in the order of the groups.
     pub cls: Tensor,
     /// Of patches, `[patches, r]`, image after image.
     pub patches: Tensor,
 }
 
-impl Vectors {
+impl Outputs {
     fn split(y: &Tensor, cls: usize) -> Self {
-        let (r, at) = (y.width(), cls * y.width());
-        let part = |numbers: &[f32]| Tensor::from_slice(&[numbers.len() / r, r], numbers);
-        Self { cls: part(&y[..at]), patches: part(&y[at..]) }
+        let (cls, patches) = split(y, cls);
+        Self { cls, patches }
     }
 }
 
 /// The rows of the backbone's tokens that reach the head.
 #[derive(Debug)]
 struct HeadRows {
-    cls: Sequences,
-    patches: Sequences,
+    cls: Layout,
+    patches: Layout,
 }
 
-/// What a forward pass leaves for its backward pass.
+/// What backward needs.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
     backbone: vit::Saved,
-    picked: Option<(HeadRows, usize)>, // of so many rows; nothing if all of them are [CLS] tokens
+    picked: Option<(HeadRows, usize)>, // and the number of all rows; none if all are [CLS] tokens
     head: head::Saved,
 }
 
@@ -96,7 +97,7 @@ impl Network {
         crops: &[Crops<'_>],
         patches: Patches,
         plan: &DropPlan,
-    ) -> (Vectors, Saved) {
+    ) -> (Outputs, Saved) {
         let (features, backbone) = self.backbone.forward(params, crops, tokens(patches), plan);
         let picked = self.pick(crops, patches).map(|rows| (rows, features.rows()));
         let x = match &picked {
@@ -107,31 +108,31 @@ impl Network {
         };
         let (y, head) = self.head.forward(params, x);
         let cls = picked.as_ref().map_or(y.rows(), |(rows, _)| rows.cls.len());
-        (Vectors::split(&y, cls), Saved { backbone, picked, head })
+        (Outputs::split(&y, cls), Saved { backbone, picked, head })
     }
 
     /// The same without a backward pass to come, and without drop path.
-    pub fn infer(&self, params: &Params, crops: &[Crops<'_>], patches: Patches) -> Vectors {
+    pub fn infer(&self, params: &Params, crops: &[Crops<'_>], patches: Patches) -> Outputs {
         let features = self.backbone.infer(params, crops, tokens(patches));
         match self.pick(crops, patches) {
-            None => Vectors::split(&self.head.infer(params, &features), features.rows()),
+            None => Outputs::split(&self.head.infer(params, &features), features.rows()),
             Some(rows) => {
                 let x = concat(&gather(&features, &rows.cls), &gather(&features, &rows.patches));
-                Vectors::split(&self.head.infer(params, &x), rows.cls.len())
+                Outputs::split(&self.head.infer(params, &x), rows.cls.len())
             }
         }
     }
 
     /// Adds to the gradients of all parameters but the prototypes; `dy` is that of what
     /// [`forward`](Self::forward) gave.
-    pub fn backward(&self, params: &Params, saved: Saved, dy: &Vectors, grads: &mut Params) {
+    pub fn backward(&self, params: &Params, saved: Saved, dy: &Outputs, grads: &mut Params) {
         let dy = concat(&dy.cls, &dy.patches);
         let dx = self.head.backward(params, saved.head, dy, grads);
         let dfeatures = match saved.picked {
             None => dx,
             Some((rows, all)) => {
-                let parts = Vectors::split(&dx, rows.cls.len());
-                let mut dfeatures = Tensor::zeros(&[all, dx.width()]);
+                let parts = Outputs::split(&dx, rows.cls.len());
+                let mut dfeatures = Tensor::zeros(&[all, dx.width()]).to(&dx.device());
                 scatter_add(&parts.cls, &rows.cls, &mut dfeatures);
                 scatter_add(&parts.patches, &rows.patches, &mut dfeatures);
                 dfeatures
@@ -156,21 +157,13 @@ impl Network {
             image * tokens + 1 + patch
         };
         let patches = (0..first.images.count * (tokens - 1)).filter(wanted).map(row);
-        Some(HeadRows { cls: Sequences::of_rows(cls), patches: Sequences::of_rows(patches) })
+        Some(HeadRows { cls: Layout::of_rows(cls), patches: Layout::of_rows(patches) })
     }
 }
 
 /// The tokens that the backbone has to finish.
 fn tokens(patches: Patches) -> Tokens {
     if patches == Patches::None { Tokens::Cls } else { Tokens::AllOfFirst }
-}
-
-/// The rows of `a`, then those of `b`.
-fn concat(a: &Tensor, b: &Tensor) -> Tensor {
-    let mut both = Tensor::uninit(&[a.rows() + b.rows(), a.width()]);
-    both[..a.len()].copy_from_slice(a);
-    both[a.len()..].copy_from_slice(b);
-    both
 }
 
 impl crate::config::Config {
@@ -200,5 +193,15 @@ impl crate::config::Config {
             precision: model.precision.of_products(),
         };
         (vit, head)
+    }
+}
+
+impl From<crate::config::Recompute> for Recompute {
+    fn from(setting: crate::config::Recompute) -> Self {
+        match setting {
+            crate::config::Recompute::None => Self::None,
+            crate::config::Recompute::Light => Self::Light,
+            crate::config::Recompute::Blocks => Self::Blocks,
+        }
     }
 }

@@ -20,9 +20,7 @@
 
 mod center;
 
-use engine::ops::mixture_cross_entropy::{
-    self as mixture, Gradients, Inputs, Outcome, Prototypes, sinkhorn,
-};
+use engine::ops::mixture_cross_entropy::{self as mixture, Gradients, Inputs, Output, Prototypes};
 use engine::{Params, Tensor};
 use vmf::Normalizer;
 
@@ -62,7 +60,7 @@ pub struct Terms {
     student_bias: Vec<f32>,
     student_slope: Vec<f32>, // ∂b/∂g
     teacher_bias: Vec<f32>,
-    center: Vec<f32>, // in units of l / τₜ + b
+    center: Tensor, // in units of l / τₜ + b
     teacher_temp: f64,
 }
 
@@ -103,8 +101,8 @@ impl Objective {
     pub fn terms(&self, networks: &Networks<'_>, center: &Center, teacher_temp: f64) -> Terms {
         let Networks { prototypes, student, teacher } = networks;
         let (student_bias, mut student_slope) =
-            self.bias(student.get(prototypes.g), self.student_temp);
-        let (teacher_bias, _) = self.bias(teacher.get(prototypes.g), teacher_temp);
+            self.bias(&student.view(prototypes.g).on_host(), self.student_temp);
+        let (teacher_bias, _) = self.bias(&teacher.view(prototypes.g).on_host(), teacher_temp);
         if !self.gradient_through_normalizer {
             student_slope.fill(0.0);
         }
@@ -117,7 +115,7 @@ impl Objective {
         let (mut offsets, _) = self.bias(g, temperature);
         if let Some(center) = center {
             let center = center.in_units_of_scores(temperature);
-            offsets.iter_mut().zip(&center).for_each(|(offset, c)| *offset -= c);
+            offsets.iter_mut().zip(center.on_host().host()).for_each(|(offset, c)| *offset -= c);
         }
         offsets
     }
@@ -146,8 +144,8 @@ impl Objective {
     fn inputs<'a>(&self, networks: &Networks<'a>, rows: &Rows<'a>, terms: &'a Terms) -> Inputs<'a> {
         let Networks { prototypes: place, student, teacher } = *networks;
         let prototypes = |params: &'a Params, bias, temperature: f64| Prototypes {
-            g: params.get(place.g),
-            v: params.get(place.v),
+            g: params.view(place.g),
+            v: params.view(place.v),
             bias,
             temperature: temperature as f32,
         };
@@ -171,27 +169,29 @@ impl Objective {
         terms: &Terms,
         scale: f64,
         (grads, center): (&mut Params, &mut Center),
-    ) -> (Outcome, Option<Tensor>) {
+    ) -> (Output, Option<Tensor>) {
         let mut inputs = self.inputs(networks, rows, terms);
         let balanced;
         if self.centering == Centering::Sinkhorn {
-            balanced = sinkhorn::center(rows.teacher, &inputs.teacher, self.sinkhorn_iterations);
+            let iterations = self.sinkhorn_iterations;
+            balanced = mixture::sinkhorn_center(rows.teacher, &inputs.teacher, iterations);
             inputs.center = &balanced;
         }
-        let (outcome, saved) = mixture::forward(&inputs);
-        if !outcome.loss.is_finite() {
-            return (outcome, None);
+        let (output, saved) = mixture::forward(&inputs);
+        if !output.loss.is_finite() {
+            return (output, None);
         }
-        let (g, v) = grads.pair_mut(networks.prototypes.g, networks.prototypes.v);
-        let statistic = center.statistic();
+        let head::Prototypes { g, v, .. } = networks.prototypes;
         let gradients = Gradients {
+            grads,
             g: self.learns_norms.then_some(g),
             v,
             bias_slope: &terms.student_slope,
-            statistic: center.see(rows.teacher.rows()),
+            kind: center.kind(),
+            statistic: center.statistic_for(rows.teacher.rows()),
         };
-        let dy = mixture::backward(saved, &inputs, scale as f32, statistic, gradients);
-        (outcome, Some(dy))
+        let dy = mixture::backward(saved, &inputs, scale as f32, gradients);
+        (output, Some(dy))
     }
 }
 

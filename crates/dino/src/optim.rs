@@ -1,8 +1,9 @@
 //! One optimizer update over all tensors: clipping, freezing, AdamW, and the teacher's step.
 
-use engine::ops::adamw::{self, AdamW, Moments};
+use engine::ops::adamw::{self, AdamW, Moments, Segment};
 use engine::ops::{ema, grad_norm};
-use engine::{ParamTable, Params};
+use engine::params::Entry;
+use engine::{Params, Role};
 
 use crate::config;
 use crate::schedule::StepValues;
@@ -14,7 +15,7 @@ pub struct OptimizerState {
     pub first: Params,
     /// Running means of their squares.
     pub second: Params,
-    /// Updates of each tensor so far: tensors that were frozen have fewer.
+    /// Updates of each parameter so far. Parameters that were frozen have fewer.
     pub updates: Vec<u64>,
 }
 
@@ -27,57 +28,76 @@ impl OptimizerState {
     }
 }
 
-/// Whether weight decay applies: not to biases and one-dimensional tensors, and to the prototypes'
-/// norms, which PyTorch stores as `[k, 1]`, only if asked.
-pub fn is_decayed(name: &str, shape: &[usize], decay_norms: bool) -> bool {
-    !(name.ends_with(".bias") || shape.len() == 1) && (decay_norms || !name.ends_with("weight_g"))
+/// Whether weight decay applies. As in the reference, not to biases and one-dimensional tensors, and to
+/// the prototypes' norms, which PyTorch stores as `[k, 1]`, only with `decay_norms`.
+pub fn is_decayed(entry: &Entry, decay_norms: bool) -> bool {
+    match entry.role {
+        Role::Bias | Role::Norm | Role::LayerScale => false,
+        Role::PrototypeNorm => decay_norms,
+        // Weight and bias of the patch projection have one role.
+        Role::Patch => entry.shape.len() > 1,
+        Role::Weight | Role::Token | Role::MaskToken | Role::Positions | Role::Prototype => true,
+    }
 }
 
-/// Norms of the gradients of all tensors, in the order of the table.
+/// Norms of the gradients of all parameters, in the order of the table.
 pub fn grad_norms(grads: &Params) -> Vec<f64> {
-    let entries = grads.table().entries().iter();
-    entries.map(|entry| grad_norm::norm(grads.get(entry.range))).collect()
+    grad_norm::norms(grads)
 }
 
-/// Clips each tensor's gradient on its own and updates the weights.
-///
-/// `learns_norms` says whether the prototypes' norms are trained at all. In the frozen epochs the last
-/// layer is neither stepped nor decayed, and its count of updates stands still: its bias correction
-/// starts with its first real update, as in PyTorch.
-pub fn update(
-    settings: &config::Optim,
-    values: &StepValues,
-    learns_norms: bool,
-    norms: &[f64],
-    (params, grads, state): (&mut Params, &mut Params, &mut OptimizerState),
-) {
-    let table: std::sync::Arc<ParamTable> = params.table().clone();
-    for (i, entry) in table.entries().iter().enumerate() {
-        let frozen = values.freeze_last_layer && entry.name.contains("last_layer");
-        if frozen || (!learns_norms && entry.name.ends_with("weight_g")) {
-            continue;
+/// What an update needs beside weights and gradients.
+#[derive(Debug)]
+pub struct Update<'a> {
+    /// The run's settings.
+    pub settings: &'a config::Optim,
+    /// The step's learning rate and weight decay.
+    pub values: &'a StepValues,
+    /// Whether the prototypes' norms are trained at all.
+    pub learns_norms: bool,
+    /// Norms of the gradients.
+    pub norms: &'a [f64],
+}
+
+impl Update<'_> {
+    /// Clips each parameter's gradient on its own and updates the weights.
+    ///
+    /// In the frozen epochs the prototypes are neither stepped nor decayed, and their count of updates
+    /// stands still: their bias correction starts with their first real update, as in PyTorch.
+    pub fn apply(&self, params: &mut Params, grads: &Params, state: &mut OptimizerState) {
+        let Self { settings, values, .. } = *self;
+        let table = params.table().clone();
+        let mut segments = Vec::with_capacity(table.entries().len());
+        for (i, entry) in table.entries().iter().enumerate() {
+            if self.is_frozen(entry.role) {
+                continue;
+            }
+            let clips = settings.clip_grad > 0.0;
+            let clip = || grad_norm::clip_factor(self.norms[i], settings.clip_grad);
+            let decayed = is_decayed(entry, settings.decay_norms);
+            state.updates[i] += 1;
+            segments.push(Segment {
+                param: entry.param,
+                decay: if decayed { values.weight_decay } else { 0.0 },
+                gradient_scale: if clips { clip() } else { 1.0 },
+                step: state.updates[i],
+            });
         }
-        if settings.clip_grad > 0.0 {
-            grad_norm::clip(grads.get_mut(entry.range), norms[i], settings.clip_grad);
+        let betas = (settings.betas[0], settings.betas[1]);
+        let adamw = AdamW { lr: values.lr, betas, eps: settings.eps };
+        let moments = Moments { first: &mut state.first, second: &mut state.second };
+        adamw::update(&adamw, &segments, params, grads, moments);
+    }
+
+    fn is_frozen(&self, role: Role) -> bool {
+        match role {
+            Role::Prototype => self.values.freeze_last_layer,
+            Role::PrototypeNorm => self.values.freeze_last_layer || !self.learns_norms,
+            _ => false,
         }
-        state.updates[i] += 1;
-        let decayed = is_decayed(&entry.name, &entry.shape, settings.decay_norms);
-        let adamw = AdamW {
-            lr: values.lr,
-            decay: if decayed { values.weight_decay } else { 0.0 },
-            betas: (settings.betas[0], settings.betas[1]),
-            eps: settings.eps,
-            step: state.updates[i],
-        };
-        let moments = Moments {
-            first: state.first.get_mut(entry.range),
-            second: state.second.get_mut(entry.range),
-        };
-        adamw::update(&adamw, params.get_mut(entry.range), grads.get(entry.range), moments);
     }
 }
 
 /// Moves the teacher: one pass over the whole buffer, frozen norms included.
 pub fn update_teacher(teacher: &mut Params, student: &Params, momentum: f64) {
-    ema::update(teacher.all_mut(), student.all(), momentum);
+    ema::update(teacher, student, momentum);
 }

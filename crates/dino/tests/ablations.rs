@@ -28,7 +28,7 @@ fn noise(len: usize, index: u64) -> Vec<f32> {
 /// Rows of unit length.
 fn unit(rows: usize, index: u64) -> Tensor {
     let mut tensor = Tensor::from_slice(&[rows, R], &noise(rows * R, index));
-    for row in tensor.chunks_exact_mut(R) {
+    for row in tensor.host_mut().chunks_exact_mut(R) {
         let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
         row.iter_mut().for_each(|x| *x /= norm);
     }
@@ -59,8 +59,8 @@ impl World {
         let table = Arc::new(table);
         let network = |index| {
             let mut params = Params::zeros(table.clone());
-            params.all_mut().copy_from_slice(&noise(table.len(), index));
-            for (k, g) in params.get_mut(prototypes.g).iter_mut().enumerate() {
+            params.whole_mut().host_mut().copy_from_slice(&noise(table.len(), index));
+            for (k, g) in params.view_mut(prototypes.g).host_mut().iter_mut().enumerate() {
                 *g = if k == 3 { -2.0 } else { 0.5 + 0.5 * k as f32 };
             }
             params
@@ -116,9 +116,9 @@ impl World {
         temperature: f64,
         normalizer: &Normalizer,
     ) -> Vec<f64> {
-        let y = &y[row * R..][..R];
-        let rows = params.get(self.prototypes.v).chunks_exact(R);
-        let scores = rows.zip(params.get(self.prototypes.g)).map(|(v, &g)| {
+        let y = &y.host()[row * R..][..R];
+        let rows = params.view(self.prototypes.v).host().chunks_exact(R);
+        let scores = rows.zip(params.view(self.prototypes.g).host()).map(|(v, &g)| {
             let dot = |a: &[f32], b: &[f32]| -> f64 {
                 a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
             };
@@ -150,15 +150,15 @@ fn stopping_the_gradient_takes_the_part_of_the_normalizer_from_the_norms() {
     let ((loss, full_grads), (same, grads)) = (world.measure(&full), world.measure(&stopped));
     assert_eq!(loss, same);
     let (g, v) = (world.prototypes.g, world.prototypes.v);
-    assert_eq!(full_grads.get(v), grads.get(v));
+    assert_eq!(full_grads.view(v).host(), grads.view(v).host());
     let normalizer = Normalizer::new(R, vmf::DebyeTerms::Zero);
     let (_, slope) = world.define(full.student_temp, &normalizer);
-    let (norms, mut largest) = (world.student.get(g), 0.0f64);
+    let (norms, mut largest) = (world.student.view(g).host(), 0.0f64);
     for k in 0..K {
         let kappa = f64::from(norms[k].abs()) / full.student_temp;
         let sign = f64::from(norms[k].signum());
         let part = slope[k] * normalizer.slope(kappa) * sign / full.student_temp;
-        let found = f64::from(full_grads.get(g)[k]) - f64::from(grads.get(g)[k]);
+        let found = f64::from(full_grads.view(g).host()[k]) - f64::from(grads.view(g).host()[k]);
         assert!((found - part).abs() < 1e-5, "prototype {k}: {found} for {part}");
         largest = part.abs().max(largest);
     }
@@ -204,21 +204,28 @@ fn decay_of_norms_takes_its_part_of_them_and_of_nothing_else() {
     };
     let after = |decay_norms| {
         let settings = config::Optim { decay_norms, ..config::Optim::default() };
-        let (mut params, mut grads) = (world.student.clone(), world.teacher.clone());
+        let (mut params, grads) = (world.student.clone(), &world.teacher);
         let mut state = OptimizerState::new(&params);
-        let norms = optim::grad_norms(&grads);
-        let buffers = (&mut params, &mut grads, &mut state);
-        optim::update(&settings, &values, true, &norms, buffers);
+        let norms = optim::grad_norms(grads);
+        let update = optim::Update {
+            settings: &settings,
+            values: &values,
+            learns_norms: true,
+            norms: &norms,
+        };
+        update.apply(&mut params, grads, &mut state);
         params
     };
     let (with, without) = (after(true), after(false));
     for entry in with.table().entries() {
-        let (with, without) = (with.get(entry.range), without.get(entry.range));
+        let (with, without) = (with.view(entry.param).host(), without.view(entry.param).host());
         if !entry.name.ends_with("weight_g") {
             assert_eq!(with, without, "`{}`", entry.name);
             continue;
         }
-        for ((with, without), g) in with.iter().zip(without).zip(world.student.get(entry.range)) {
+        for ((with, without), g) in
+            with.iter().zip(without).zip(world.student.view(entry.param).host())
+        {
             let (found, part) = (f64::from(without - with), lr * weight_decay * f64::from(*g));
             assert!((found - part).abs() < 1e-6, "{found} for {part}");
         }

@@ -72,7 +72,7 @@ fn accumulated_gradients_equal_the_unaccumulated_ones() {
     for parts in [2, 4, 8] {
         let (grads, state) = step_in(parts);
         for entry in whole.table().entries() {
-            let (a, b) = (grads.get(entry.range), whole.get(entry.range));
+            let (a, b) = (grads.view(entry.param).host(), whole.view(entry.param).host());
             let scale = b.iter().fold(0.0f32, |scale, x| scale.max(x.abs()));
             assert!(scale > 0.0, "`{}` has a gradient", entry.name);
             for (a, b) in a.iter().zip(b) {
@@ -83,7 +83,7 @@ fn accumulated_gradients_equal_the_unaccumulated_ones() {
                 );
             }
         }
-        for (a, b) in state.center.values().iter().zip(whole_state.center.values()) {
+        for (a, b) in state.center.values().host().iter().zip(whole_state.center.values().host()) {
             assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "center: {a} for {b}");
         }
     }

@@ -5,8 +5,8 @@ mod golden;
 
 use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
-use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::{ParamTable, Params, Tensor};
+use engine::ops::tokens::{gather, scatter_add};
+use engine::{Layout, ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, load, size};
 
@@ -45,7 +45,7 @@ fn golden_bottleneck_logits_and_gradients() {
         let tokens = if extents.len() == 3 { extents[1] } else { 1 };
         let rows = x.len() / width;
         let (y, saved) = head.forward(&params, Tensor::from_slice(&[rows, width], &x));
-        near("y", &y, LOGITS);
+        near("y", y.host(), LOGITS);
         let mut grads = Params::zeros(params.table().clone());
         let mut dy = Tensor::zeros(y.shape());
         let sets = [
@@ -53,18 +53,18 @@ fn golden_bottleneck_logits_and_gradients() {
             ("_patch", head.patch_prototypes, (0..rows).filter(|i| i % tokens != 0).collect()),
         ];
         for (suffix, prototypes, picked) in sets.into_iter().filter(|set| !set.2.is_empty()) {
-            let picked = Sequences::of_rows(picked);
+            let picked = Layout::of_rows(picked);
             let y = gather(&y, &picked);
-            near(&format!("logits{suffix}"), &head.logits(&params, prototypes, &y), LOGITS);
+            near(&format!("logits{suffix}"), head.logits(&params, prototypes, &y).host(), LOGITS);
             let (_, r) = fixture.f32(&format!("{case}/R{suffix}"));
             let part = linear_prototypes(prototypes, &params, &y, &r, &mut grads);
             scatter_add(&part, &picked, &mut dy);
         }
         let dx = head.backward(&params, saved, dy, &mut grads);
-        near("grad_input", &dx, GRADIENTS);
+        near("grad_input", dx.host(), GRADIENTS);
         for entry in grads.table().entries() {
             if !(case == "frozen" && entry.name.ends_with("weight_g")) {
-                near(&format!("grad/{}", entry.name), grads.get(entry.range), GRADIENTS);
+                near(&format!("grad/{}", entry.name), grads.view(entry.param).host(), GRADIENTS);
             }
         }
     }
@@ -80,14 +80,16 @@ fn linear_prototypes(
     grads: &mut Params,
 ) -> Tensor {
     let (k, p) = (prototypes.count, y.width());
-    let (g, v) = (params.get(prototypes.g).to_vec(), params.get(prototypes.v).to_vec());
+    let (g, v) =
+        (params.view(prototypes.g).host().to_vec(), params.view(prototypes.v).host().to_vec());
     let mut dy = vec![0.0f64; y.len()];
-    let (dg, dv) = grads.pair_mut(prototypes.g, prototypes.v);
+    let [dg, dv] = grads.views_mut([prototypes.g, prototypes.v]);
+    let (dg, dv) = (dg.into_host_mut(), dv.into_host_mut());
     for j in 0..k {
         let v = golden::wide(&v[j * p..(j + 1) * p]);
         let (norm, g) = (v.iter().map(|v| v * v).sum::<f64>().sqrt(), f64::from(g[j]));
         for i in 0..y.rows() {
-            let y = golden::wide(&y[i * p..(i + 1) * p]);
+            let y = golden::wide(&y.host()[i * p..(i + 1) * p]);
             let r = f64::from(r[i * k + j]);
             let cos = y.iter().zip(&v).map(|(y, v)| y * v).sum::<f64>() / norm;
             dg[j] += (r * cos) as f32;

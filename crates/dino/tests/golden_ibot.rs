@@ -56,8 +56,8 @@ impl<'a> World<'a> {
             let mut params = Params::zeros(table.clone());
             let mut fill = |set: Prototypes, number: &str| {
                 let input = |name: &str| fixture.f32(&format!("in/{name}{number}_{who}")).1;
-                params.get_mut(set.g).copy_from_slice(&input("g"));
-                params.get_mut(set.v).copy_from_slice(&input("v"));
+                params.view_mut(set.g).host_mut().copy_from_slice(&input("g"));
+                params.view_mut(set.v).host_mut().copy_from_slice(&input("v"));
             };
             fill(head.prototypes, "");
             if !shared {
@@ -87,7 +87,7 @@ impl<'a> World<'a> {
     }
 
     fn near_center(&self, what: &str, step: usize, center: &Center) {
-        for (&c, e) in center.values().iter().zip(self.expected(what, step)) {
+        for (&c, e) in center.values().host().iter().zip(self.expected(what, step)) {
             let allowed = CENTER.0 + CENTER.1 * e.abs();
             assert!((f64::from(c) - e).abs() <= allowed, "{} {what}: {c} for {e}", self.name);
         }
@@ -136,13 +136,13 @@ fn check(world: &World<'_>) {
         let (temp, lambda) = (temps("tau_t_cls", step), number(&case["lambda_cls"]));
         let (cls_loss, dy) = term(prototypes, &mut center, temp, rows, lambda);
         world.near_loss("loss_cls", step, cls_loss);
-        world.near("grad_ycls", step, &dy);
+        world.near("grad_ycls", step, dy.host());
 
         let (shape, mask) = world.fixture.usize(&format!("in/mask{step}"));
         let (partners, weights) = partners(&mask, shape[0] * shape[1]);
         let (all, teacher) = (world.input("ypatch_s", step), world.input("ypatch_t", step));
         let masked: Vec<f32> =
-            partners.iter().flat_map(|&i| all[i as usize * p..][..p].to_vec()).collect();
+            partners.iter().flat_map(|&i| all.host()[i as usize * p..][..p].to_vec()).collect();
         let student = Tensor::from_slice(&[partners.len(), p], &masked);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
         let rows = Rows { student: &student, teacher: &teacher, pairs };
@@ -151,18 +151,18 @@ fn check(world: &World<'_>) {
         world.near_loss("loss_patch", step, patch_loss);
         world.near_loss("loss", step, cls_loss + patch_loss);
         let mut dy_all = vec![0.0; all.len()];
-        for (&i, dy) in partners.iter().zip(dy.chunks_exact(p)) {
+        for (&i, dy) in partners.iter().zip(dy.host().chunks_exact(p)) {
             dy_all[i as usize * p..][..p].copy_from_slice(dy);
         }
         world.near("grad_ypatch", step, &dy_all);
 
         world.near_center("centre", step, &center);
         world.near_center("centre_patch", step, &patch_center);
-        world.near("grad_g", step, grads.get(prototypes.g));
-        world.near("grad_v", step, grads.get(prototypes.v));
+        world.near("grad_g", step, grads.view(prototypes.g).host());
+        world.near("grad_v", step, grads.view(prototypes.v).host());
         if world.head.shape().patch_prototypes.is_some() {
-            world.near("grad_g2", step, grads.get(patch_prototypes.g));
-            world.near("grad_v2", step, grads.get(patch_prototypes.v));
+            world.near("grad_g2", step, grads.view(patch_prototypes.g).host());
+            world.near("grad_v2", step, grads.view(patch_prototypes.v).host());
         }
     }
 }

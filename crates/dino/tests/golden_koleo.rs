@@ -4,8 +4,10 @@ mod fixtures;
 mod golden;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use engine::ops::koleo::{self, Form};
+use engine::{ParamTable, Params, Role};
 use fixtures::fixture;
 use golden::size;
 
@@ -29,14 +31,21 @@ fn golden_spread_of_prototypes() {
             if !fixture.has(&format!("{case}/{name}/loss")) {
                 continue;
             }
-            let (loss, saved) = koleo::forward(&g, &v, form);
+            let mut table = ParamTable::default();
+            let g_param = table.add("g", &[g.len()], Role::PrototypeNorm);
+            let v_param = table.add("v", &shape, Role::Prototype);
+            let mut params = Params::zeros(Arc::new(table));
+            let mut grads = params.clone();
+            params.view_mut(g_param).host_mut().copy_from_slice(&g);
+            params.view_mut(v_param).host_mut().copy_from_slice(&v);
+            let (loss, saved) = koleo::forward(&params, g_param, v_param, form);
             let expected = fixture.f64(&format!("{case}/{name}/loss")).1[0];
             assert!((loss - expected).abs() <= LOSS * expected.abs(), "{case}: {loss}, {expected}");
             let (_, neighbors) = fixture.usize(&format!("{case}/neighbour"));
             let found: Vec<usize> = saved.neighbors().iter().map(|&n| n as usize).collect();
             assert_eq!(found, neighbors, "{case}");
-            let mut dv = vec![0.0; v.len()];
-            koleo::backward(saved, 1.0, &mut dv);
+            koleo::backward(saved, 1.0, v_param, &mut grads);
+            let dv = grads.view(v_param).host();
             let truth = fixture.f64(&format!("{case}/{name}/grad_v")).1;
             let scale = truth.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
             for (i, (dv, truth)) in dv.iter().zip(truth).enumerate() {

@@ -49,8 +49,8 @@ fn settings(case: &str, fixture: &Fixture) -> Settings {
 
 fn prototypes(head: &Head, table: &std::sync::Arc<ParamTable>, g: &[f32], v: &[f32]) -> Params {
     let mut params = Params::zeros(table.clone());
-    params.get_mut(head.prototypes.g).copy_from_slice(g);
-    params.get_mut(head.prototypes.v).copy_from_slice(v);
+    params.view_mut(head.prototypes.g).host_mut().copy_from_slice(g);
+    params.view_mut(head.prototypes.v).host_mut().copy_from_slice(v);
     params
 }
 
@@ -102,7 +102,9 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
             outcome.loss
         );
         center.update(temp);
-        for (i, (&c, e)) in center.values().iter().zip(expected("centre", step, k)).enumerate() {
+        for (i, (&c, e)) in
+            center.values().host().iter().zip(expected("centre", step, k)).enumerate()
+        {
             let allowed = tolerance.center + CENTER_RELATIVE * e.abs();
             assert!((f64::from(c) - e).abs() <= allowed, "{}[{i}] is {c}, not {e}", name("center"));
         }
@@ -110,9 +112,9 @@ fn check_case(fixture: &Fixture, case: &str, tolerance: &Tolerance) {
             let truth = expected(what, step, actual.len());
             assert_near(&name(what), actual, &truth, tolerance.gradients);
         };
-        near("grad_y", &dy.expect("a finite loss"));
-        near("grad_g", grads.get(head.prototypes.g));
-        near("grad_v", grads.get(head.prototypes.v));
+        near("grad_y", dy.expect("a finite loss").host());
+        near("grad_g", grads.view(head.prototypes.g).host());
+        near("grad_v", grads.view(head.prototypes.v).host());
     }
 }
 

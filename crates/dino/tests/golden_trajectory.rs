@@ -90,7 +90,8 @@ fn start(step: &Step, common: &Fixture) -> State {
     let table = step.network.table().clone();
     let mut params = Params::zeros(table.clone());
     for entry in table.entries() {
-        let values = params.get_mut(entry.range);
+        let mut view = params.view_mut(entry.param);
+        let values = view.host_mut();
         if entry.name.ends_with("weight_g") && !step.objective.learns_norms {
             values.fill(1.0);
         } else {
@@ -119,7 +120,7 @@ fn check_weights(run: &Fixture, who: &str, params: &Params) {
             // The reference's teacher, whose crops are never masked, does not have it.
             continue;
         }
-        let (actual, expected) = (params.get(entry.range), run.f64(&name).1);
+        let (actual, expected) = (params.view(entry.param).host(), run.f64(&name).1);
         for range in comparable(&entry.name, actual.len()) {
             assert_within(&name, &actual[range.clone()], &expected[range], allowed);
         }
@@ -208,7 +209,7 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
         let Some(center) = center else { continue };
         let truth = run.f64(&format!("f64/final/{name}")).1;
         let scale = truth.iter().fold(0.0f64, |scale, c| scale.max(c.abs()));
-        assert_within(name, center.values(), &truth, CENTER * scale);
+        assert_within(name, center.values().host(), &truth, CENTER * scale);
     }
     if let Some(patch_loss) = run.has("f64/patch").then(|| run.f64("f64/patch").1) {
         assert!(masked && patch_losses.len() == patch_loss.len(), "patch losses");

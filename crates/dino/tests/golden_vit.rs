@@ -65,7 +65,7 @@ impl World {
         let ((pixels, images), mask) = (self.images(size), self.mask(size));
         let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
         let (tokens, saved) = self.vit.forward(&self.params, &crops, Tokens::All, plan);
-        self.near(&format!("{expected}/tokens"), &tokens, OUTPUTS);
+        self.near(&format!("{expected}/tokens"), tokens.host(), OUTPUTS);
         let (_, r) = self.fixture.f32(&format!("{size}/R"));
         let dy = Tensor::from_slice(tokens.shape(), &r);
         let mut grads = Params::zeros(self.params.table().clone());
@@ -74,11 +74,11 @@ impl World {
             // Drop path has the gradient of the pixels alone, which no parameter's can be without.
             let name = format!("{expected}/grad/{}", entry.name);
             if expected == size || self.fixture.has(&name) {
-                self.near(&name, grads.get(entry.range), GRADIENTS);
+                self.near(&name, grads.view(entry.param).host(), GRADIENTS);
             }
         }
         let dpixels = embedding.pixels(&self.vit, &self.params);
-        self.near(&format!("{expected}/grad_input"), &dpixels[0], GRADIENTS);
+        self.near(&format!("{expected}/grad_input"), dpixels[0].host(), GRADIENTS);
     }
 
     fn near(&self, name: &str, actual: &[f32], tolerance: f64) {
@@ -91,26 +91,27 @@ fn check_outputs(world: &World) {
         let ((pixels, images), mask) = (world.images(&size), world.mask(&size));
         let crops = [Crops { pixels: &pixels, images, mask: mask.as_deref() }];
         let tokens = world.vit.infer(&world.params, &crops, Tokens::All);
-        world.near(&format!("{size}/tokens"), &tokens, OUTPUTS);
+        world.near(&format!("{size}/tokens"), tokens.host(), OUTPUTS);
         let cls = world.vit.infer(&world.params, &crops, Tokens::Cls);
         let rows = tokens.rows() / images.count * tokens.width();
-        for (cls, tokens) in cls.chunks(cls.width()).zip(tokens.chunks(rows)) {
+        for (cls, tokens) in cls.host().chunks(cls.width()).zip(tokens.host().chunks(rows)) {
             assert_near("[CLS] alone", cls, &golden::wide(&tokens[..cls.len()]), OUTPUTS);
         }
         if world.fixture.has(&format!("{size}/attention")) {
             let attention = world.vit.last_attention(&world.params, &crops);
-            let attention: Vec<f32> = attention.iter().flat_map(|one| one.to_vec()).collect();
+            let attention: Vec<f32> =
+                attention.iter().flat_map(|one| one.host().to_vec()).collect();
             world.near(&format!("{size}/attention"), &attention, OUTPUTS);
         }
         if world.fixture.has(&format!("{size}/positions")) {
             let positions = world.vit.positions(&world.params, &images);
-            world.near(&format!("{size}/positions"), &positions, OUTPUTS);
+            world.near(&format!("{size}/positions"), positions.host(), OUTPUTS);
         }
         let layers = format!("{size}/last_layers");
         if world.fixture.has(&layers) {
             let n = world.fixture.f64(&layers).0[0];
             let outputs = world.vit.last_layers(&world.params, &crops, n);
-            let outputs: Vec<f32> = outputs.iter().flat_map(|one| one.to_vec()).collect();
+            let outputs: Vec<f32> = outputs.iter().flat_map(|one| one.host().to_vec()).collect();
             world.near(&layers, &outputs, OUTPUTS);
         }
     }

@@ -4,7 +4,7 @@
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
 use dino::schedule::{Schedules, StepValues};
 use dino::trainer::step::{CropBatch, Report, State, Step};
-use engine::{Params, Range};
+use engine::{Param, Params};
 use rand::RngExt;
 use streams::{Key, Purpose};
 
@@ -81,14 +81,16 @@ impl World {
 
     /// The loss is as steep along the gradient of these parameters as the gradient is long, by a
     /// central difference.
-    fn check_gradient(&self, state: &State, values: &StepValues, (tensor, range): (&str, Range)) {
+    fn check_gradient(&self, state: &State, values: &StepValues, (tensor, range): (&str, Param)) {
         let still = StepValues { lr: 0.0, weight_decay: 0.0, momentum: 1.0, ..*values };
         let (_, grads) = self.take(&mut state.clone(), &still);
-        let gradient = grads.get(range);
+        let gradient = grads.view(range).host();
         let norm = gradient.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         let loss = |sign: f64| {
             let mut moved = state.clone();
-            for (weight, &slope) in moved.student.get_mut(range).iter_mut().zip(gradient) {
+            for (weight, &slope) in
+                moved.student.view_mut(range).host_mut().iter_mut().zip(gradient)
+            {
                 *weight += (sign * STRIDE * f64::from(slope) / norm) as f32;
             }
             self.take(&mut moved, &still).0.loss
@@ -112,11 +114,11 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
         assert!(report.loss.is_finite() && report.loss > 0.0, "{name}: {}", report.loss);
         assert_eq!(report.patch_loss.is_some(), method.masks(), "{name}");
     }
-    let moved = |range| before.get(range) != state.student.get(range);
+    let moved = |range| before.view(range).host() != state.student.view(range).host();
     let prototypes = step.network.head.prototypes;
     assert!(moved(prototypes.v), "{name}: directions learn");
     assert_eq!(moved(prototypes.g), norm != PrototypeNorm::L2, "{name}: lengths learn");
-    let centered = state.center.values().iter().any(|&c| c != 0.0);
+    let centered = state.center.values().host().iter().any(|&c| c != 0.0);
     assert_eq!(centered, centering != Centering::Sinkhorn, "{name}: the center moves");
     assert_eq!(state.patch_center.is_some(), method.masks(), "{name}");
     let values = schedules.at(3);
@@ -124,7 +126,7 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
         let checked = CHECKED.iter().any(|end| entry.name.ends_with(end));
         let fixed = norm == PrototypeNorm::L2 && entry.name.ends_with("weight_g");
         if checked && !fixed {
-            world.check_gradient(&state, &values, (&entry.name, entry.range));
+            world.check_gradient(&state, &values, (&entry.name, entry.param));
         }
     }
 }

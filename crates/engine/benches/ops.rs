@@ -14,13 +14,11 @@ use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Pairs, Prototypes, S
 use engine::ops::mlp::{self, Mlp};
 use engine::ops::normed_linear::NormedLinear;
 use engine::ops::positions::Resample;
-use engine::ops::tokens::Sequences;
 use engine::ops::{
     adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
-    mixture_cross_entropy, patch_embed, residual, tokens,
+    mixture_cross_entropy, patch_embed, positions, residual, tokens,
 };
-use engine::stored::Stored;
-use engine::{ParamTable, Params, Tensor};
+use engine::{Dtype, Layout, Param, ParamTable, Params, Role, Tensor};
 use rand::RngExt;
 use streams::{Key, Purpose};
 
@@ -28,25 +26,25 @@ const ROWS: usize = 5520;
 const D: usize = 384;
 const HEADS: usize = 6;
 
-fn sequences() -> Sequences {
-    Sequences::packed(&[(16, 197), (64, 37)])
+fn sequences() -> Layout {
+    Layout::packed(&[(16, 197), (64, 37)])
 }
 
 fn random(shape: &[usize]) -> Tensor {
     let mut stream = Key::new(0, Purpose::Bench).open();
     let mut tensor = Tensor::uninit(shape);
-    tensor.iter_mut().for_each(|x| *x = stream.random_range(-1.0f32..1.0));
+    tensor.host_mut().iter_mut().for_each(|x| *x = stream.random_range(-1.0f32..1.0));
     tensor
 }
 
-/// Throughput in numbers of this kind for all benches that follow in the group.
+/// Throughput in values of this kind for all benches that follow in the group.
 fn group<'a>(
     c: &'a mut Criterion,
     name: &str,
-    numbers: usize,
+    values: usize,
 ) -> criterion::BenchmarkGroup<'a, criterion::measurement::WallTime> {
     let mut group = c.benchmark_group(name);
-    group.sample_size(10).throughput(Throughput::Elements(numbers as u64));
+    group.sample_size(10).throughput(Throughput::Elements(values as u64));
     group
 }
 
@@ -54,8 +52,8 @@ fn group<'a>(
 fn linears(c: &mut Criterion) {
     for (input, output) in [(D, 3 * D), (D, 4 * D), (4 * D, D)] {
         let mut table = ParamTable::default();
-        let weight = table.add("weight", &[output, input]);
-        let bias = table.add("bias", &[output]);
+        let weight = table.add("weight", &[output, input], Role::Weight);
+        let bias = table.add("bias", &[output], Role::Bias);
         let precision = engine::matmul::Precision::F32;
         let layer = Linear { weight, bias, input, output, precision };
         let (params, mut grads) = parameters(table);
@@ -79,14 +77,15 @@ fn mlps(c: &mut Criterion) {
     for (rows, d) in [(ROWS, D), (14_848, 192)] {
         let mut table = ParamTable::default();
         let mut linear = |input, output| Linear {
-            weight: table.add("weight", &[output, input]),
-            bias: table.add("bias", &[output]),
+            weight: table.add("weight", &[output, input], Role::Weight),
+            bias: table.add("bias", &[output], Role::Bias),
             input,
             output,
             precision: Precision::F32,
         };
         let (first, second) = (linear(d, 4 * d), linear(4 * d, d));
-        let (weight, bias) = (table.add("norm.weight", &[d]), table.add("norm.bias", &[d]));
+        let (weight, bias) =
+            (table.add("norm.weight", &[d], Role::Norm), table.add("norm.bias", &[d], Role::Bias));
         let norm = LayerNorm { weight, bias, eps: 1e-6 };
         let mlp = Mlp { first: NormedLinear { norm, linear: first }, second };
         let (params, mut grads) = parameters(table);
@@ -108,7 +107,7 @@ fn parameters(table: ParamTable) -> (Params, Params) {
     let table = Arc::new(table);
     let mut params = Params::zeros(table.clone());
     let len = table.len();
-    params.all_mut().copy_from_slice(&random(&[len]));
+    params.whole_mut().host_mut().copy_from_slice(random(&[len]).host());
     (params, Params::zeros(table))
 }
 
@@ -118,8 +117,8 @@ fn row_operations(c: &mut Criterion) {
     gelus.bench_function("forward/5520x1536", |b| b.iter(|| gelu::infer(black_box(&hidden))));
     gelus.bench_function("recompute_and_backward/5520x1536", |b| {
         let inputs = || {
-            let x = Stored::new(hidden.clone(), Precision::F32);
-            (gelu::Saved { x }, hidden.clone())
+            let (_, saved) = gelu::forward(hidden.clone(), Dtype::F32);
+            (saved, hidden.clone())
         };
         let work = |(saved, mut dy)| (gelu::recompute_and_backward(saved, &mut dy), dy);
         b.iter_batched(inputs, work, BatchSize::LargeInput);
@@ -135,7 +134,8 @@ fn row_operations(c: &mut Criterion) {
 
 fn layer_norms(c: &mut Criterion) {
     let mut table = ParamTable::default();
-    let (weight, bias) = (table.add("weight", &[D]), table.add("bias", &[D]));
+    let (weight, bias) =
+        (table.add("weight", &[D], Role::Norm), table.add("bias", &[D], Role::Bias));
     let layer = LayerNorm { weight, bias, eps: 1e-6 };
     let (params, mut grads) = parameters(table);
     let (x, dy) = (random(&[ROWS, D]), random(&[ROWS, D]));
@@ -150,7 +150,7 @@ fn layer_norms(c: &mut Criterion) {
     });
 }
 
-/// Throughput in numbers of the output.
+/// Throughput in values of the output.
 /// The crops of ViT-S/16, of ViT-Ti/4 with 32 and 16 pixels, and a sequence that is long enough for bf16.
 fn attentions(c: &mut Criterion) {
     for (name, shape, heads, precision) in [
@@ -159,7 +159,7 @@ fn attentions(c: &mut Criterion) {
         ("4x785,384/6/f32", &[(4, 785)], HEADS, Precision::F32),
         ("4x785,384/6/bf16", &[(4, 785)], HEADS, Precision::Bf16),
     ] {
-        let (sequences, d) = (Sequences::packed(shape), 64 * heads);
+        let (sequences, d) = (Layout::packed(shape), 64 * heads);
         let form = Attention { heads, precision };
         let rows = sequences.rows();
         let (qkv, dout) = (random(&[rows, 3 * d]), random(&[rows, d]));
@@ -176,14 +176,18 @@ fn attentions(c: &mut Criterion) {
 
 fn copies(c: &mut Criterion) {
     let kept = sequences().filter(|i| i % 10 != 0);
-    let (mut x, gamma) = (random(&[ROWS, D]), random(&[D]));
+    let mut x = random(&[ROWS, D]);
+    let mut table = ParamTable::default();
+    let gamma = table.add("gamma", &[D], Role::LayerScale);
+    let (params, _) = parameters(table);
+    let scale = |drop_path| residual::Scale { drop_path, gamma: Some(gamma) };
     let y = tokens::gather(&x, &kept);
     let mut branch = group(c, "residual", y.len());
     branch.bench_function("forward/4800x384", |b| {
-        b.iter(|| residual::add(black_box(&mut x), &kept, &y, 1e-6, Some(&gamma)));
+        b.iter(|| residual::add(&params, black_box(&mut x), &kept, &y, scale(1e-6)));
     });
     branch.bench_function("backward/4800x384", |b| {
-        b.iter(|| residual::backward(black_box(&x), &kept, 1.1, Some(&gamma)));
+        b.iter(|| residual::backward(&params, black_box(&x), &kept, scale(1.1)));
     });
     branch.finish();
     let mut rows = group(c, "tokens", y.len());
@@ -193,31 +197,41 @@ fn copies(c: &mut Criterion) {
     let pixels = random(&[16, 3, 224, 224]);
     let mut patches = group(c, "patch_embed", pixels.len());
     patches.bench_function("forward/16x3x224x224", |b| {
-        b.iter(|| patch_embed::forward(black_box(&pixels), images, 16));
+        b.iter(|| patch_embed::forward(black_box(pixels.host()), images, 16));
     });
 }
 
 /// The positions of a local crop's grid, from those of a global one.
-fn positions(c: &mut Criterion) {
-    let table = random(&[14 * 14, D]);
+fn resampling(c: &mut Criterion) {
+    let mut table = ParamTable::default();
+    let positions = table.add("pos_embed", &[1, 1 + 14 * 14, D], Role::Positions);
+    let (params, mut grads) = parameters(table);
     let resample = Resample::new(14, (6, 6), 0.1);
-    let (mut out, mut dtable) = (random(&[6 * 6, D]), random(&[14 * 14, D]));
-    let mut group = group(c, "positions", out.len());
+    let mut group = group(c, "positions", 6 * 6 * D);
     group.bench_function("forward/14-6x384", |b| {
-        b.iter(|| resample.forward(black_box(&table), D, &mut out));
+        b.iter(|| positions::forward(black_box(&params), positions, Some(&resample)));
     });
-    let dout = random(&[6 * 6, D]);
+    let dout = random(&[1 + 6 * 6, D]);
     group.bench_function("backward/14-6x384", |b| {
-        b.iter(|| resample.backward(black_box(&dout), D, &mut dtable));
+        b.iter(|| positions::backward(black_box(&dout), positions, Some(&resample), &mut grads));
     });
 }
 
-/// Throughput in numbers of the matrix of scores that is never held, `[80 + 16, 65536]`.
+/// Throughput in values of the matrix of scores that is never held, `[80 + 16, 65536]`.
 fn objective(c: &mut Criterion) {
     const K: usize = 65_536;
     let (student_y, teacher_y) = (random(&[80, 256]), random(&[16, 256]));
-    let (g, v, bias) = (random(&[K]), random(&[K, 256]), Tensor::zeros(&[K]));
-    let prototypes = |temperature| Prototypes { g: &g, v: &v, bias: &bias, temperature };
+    let mut table = ParamTable::default();
+    let g = table.add("g", &[K], Role::PrototypeNorm);
+    let v = table.add("v", &[K, 256], Role::Prototype);
+    let (params, mut grads) = parameters(table);
+    let bias = Tensor::zeros(&[K]);
+    let prototypes = |temperature| Prototypes {
+        g: params.view(g),
+        v: params.view(v),
+        bias: bias.host(),
+        temperature,
+    };
     let inputs = Inputs {
         student_y: &student_y,
         student: prototypes(0.1),
@@ -226,39 +240,46 @@ fn objective(c: &mut Criterion) {
         center: &bias,
         pairs: Pairs::Views { teacher_crops: 2, student_crops: 10 },
     };
-    let (mut dg, mut dv, mut sums) = (vec![0.0; K], vec![0.0; K * 256], vec![0.0; K]);
+    let mut statistic = Tensor::zeros(&[K]);
     let mut group = group(c, "mixture_cross_entropy", 96 * K);
     group.bench_function("forward/80+16x65536x256", |b| {
         b.iter(|| mixture_cross_entropy::forward(black_box(&inputs)));
     });
     group.bench_function("backward/80+16x65536x256", |b| {
         let run = |saved| {
-            let (g, v, statistic) = (Some(&mut dg[..]), &mut dv[..], &mut sums[..]);
-            let gradients = Gradients { g, v, bias_slope: &bias, statistic };
-            let statistic = Statistic::LogSumOfProbs;
-            mixture_cross_entropy::backward(saved, &inputs, 1.0, statistic, gradients)
+            let gradients = Gradients {
+                grads: &mut grads,
+                g: Some(g),
+                v,
+                bias_slope: bias.host(),
+                kind: Statistic::LogSumOfProbs,
+                statistic: &mut statistic,
+            };
+            mixture_cross_entropy::backward(saved, &inputs, 1.0, gradients)
         };
         let setup = || mixture_cross_entropy::forward(&inputs).1;
         b.iter_batched(setup, run, BatchSize::PerIteration);
     });
 }
 
-/// As many numbers as a ViT-S has.
+/// A buffer of the size of ViT-S, as one parameter.
 fn updates(c: &mut Criterion) {
     const N: usize = 21_670_000;
-    let (mut weights, mut grads) = (random(&[N]), random(&[N]));
-    let (mut first, mut second) = (vec![0.0; N], vec![0.0; N]);
-    let settings = adamw::AdamW { lr: 1e-4, decay: 0.04, betas: (0.9, 0.999), eps: 1e-8, step: 10 };
+    let mut table = ParamTable::default();
+    let param = table.add("w", &[N], Role::Weight);
+    let (mut weights, mut first) = parameters(table);
+    let (grads, mut second) = (weights.clone(), first.clone());
+    let settings = adamw::AdamW { lr: 1e-4, betas: (0.9, 0.999), eps: 1e-8 };
+    let segment = adamw::Segment { param, decay: 0.04, gradient_scale: 0.999_9, step: 10 };
     let mut group = group(c, "updates", N);
     group.bench_function("adamw/21.67M", |b| {
         b.iter(|| {
             let moments = adamw::Moments { first: &mut first, second: &mut second };
-            adamw::update(&settings, &mut weights, &grads, moments);
+            adamw::update(&settings, &[segment], &mut weights, &grads, moments);
         });
     });
     group.bench_function("ema/21.67M", |b| b.iter(|| ema::update(&mut weights, &grads, 0.996)));
-    group.bench_function("grad_norm/21.67M", |b| b.iter(|| grad_norm::norm(black_box(&grads))));
-    group.bench_function("scale/21.67M", |b| b.iter(|| grad_norm::scale(&mut grads, 0.999_9)));
+    group.bench_function("grad_norm/21.67M", |b| b.iter(|| grad_norm::norms(black_box(&grads))));
 }
 
 criterion_group!(
@@ -269,7 +290,7 @@ criterion_group!(
     layer_norms,
     attentions,
     copies,
-    positions,
+    resampling,
     objective,
     updates
 );

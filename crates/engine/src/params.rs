@@ -1,38 +1,68 @@
-//! All parameters of a network in one contiguous buffer, plus a table of names.
+//! All parameters of a network in one contiguous buffer, with a table of names, shapes and roles.
 //!
-//! Gradients, moments and the teacher are further buffers of the same layout, so clipping, AdamW,
-//! the teacher's update, all-reduce and checkpoints are passes over contiguous memory.
+//! Gradients, moments and the teacher are further buffers of the same layout. So clipping, AdamW, the
+//! teacher's update, all-reduce and checkpoints are passes over contiguous memory.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::pool::Buffer;
+use crate::device::Device;
+use crate::tensor::{Dtype, Tensor, View, ViewMut};
 
-/// Where a tensor lies in the buffer: what a layer holds in place of a weight.
+/// A parameter: what a layer holds in place of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct Param {
+    index: usize, // of its entry in the table
     start: usize,
     len: usize,
 }
 
-impl Range {
-    /// The position as a range of numbers.
-    pub fn numbers(self) -> std::ops::Range<usize> {
+impl Param {
+    /// The values that it has in the buffer.
+    pub fn range(self) -> std::ops::Range<usize> {
         self.start..self.start + self.len
     }
 }
 
-/// One tensor of the table.
+/// What a parameter is for. Initialization, weight decay and freezing read the role, never the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Weight of a linear layer.
+    Weight,
+    /// Bias of a linear layer, or β of a norm.
+    Bias,
+    /// γ of a norm.
+    Norm,
+    /// Scale of a residual branch.
+    LayerScale,
+    /// A learned token: \[CLS\].
+    Token,
+    /// The token that stands for masked patches.
+    MaskToken,
+    /// The table of position embeddings.
+    Positions,
+    /// Weight or bias of the patch projection.
+    Patch,
+    /// Directions `v` of prototypes.
+    Prototype,
+    /// Signed norms `g` of prototypes.
+    PrototypeNorm,
+}
+
+/// One parameter of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// PyTorch's name, `backbone.blocks.0.attn.qkv.weight`.
     pub name: String,
-    /// Extents, row-major.
+    /// Shape, row-major.
     pub shape: Vec<usize>,
-    /// Where it lies.
-    pub range: Range,
+    /// What it is for.
+    pub role: Role,
+    /// Its place in the buffer.
+    pub param: Param,
 }
 
-/// Names, shapes and places, in the order in which PyTorch lists the parameters.
+/// Names, shapes, roles and places, in the order in which PyTorch lists the parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParamTable {
     entries: Vec<Entry>,
@@ -40,30 +70,31 @@ pub struct ParamTable {
 }
 
 impl ParamTable {
-    /// Appends a tensor and returns its place.
+    /// Appends a parameter.
     ///
     /// # Panics
     /// If the name is taken.
-    pub fn add(&mut self, name: impl Into<String>, shape: &[usize]) -> Range {
+    pub fn add(&mut self, name: impl Into<String>, shape: &[usize], role: Role) -> Param {
         let name = name.into();
         assert!(self.find(&name).is_none(), "parameter `{name}` is there twice");
-        let range = Range { start: self.len, len: shape.iter().product() };
-        self.len += range.len;
-        self.entries.push(Entry { name, shape: shape.to_vec(), range });
-        range
+        let (index, len) = (self.entries.len(), shape.iter().product());
+        let param = Param { index, start: self.len, len };
+        self.len += len;
+        self.entries.push(Entry { name, shape: shape.to_vec(), role, param });
+        param
     }
 
-    /// All tensors, in order.
+    /// All parameters, in order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The tensor of this name.
+    /// The parameter of this name.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Number of parameters.
+    /// Number of values of all parameters.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -78,13 +109,13 @@ impl ParamTable {
 #[derive(Debug, Clone)]
 pub struct Params {
     table: Arc<ParamTable>,
-    numbers: Buffer,
+    values: Tensor,
 }
 
 impl Params {
-    /// All zero.
+    /// All zero, on the host.
     pub fn zeros(table: Arc<ParamTable>) -> Self {
-        Self { numbers: Buffer::zeros(table.len()), table }
+        Self { values: Tensor::zeros(&[table.len()]), table }
     }
 
     /// The layout.
@@ -92,32 +123,83 @@ impl Params {
         &self.table
     }
 
-    /// The numbers of one tensor.
-    pub fn get(&self, range: Range) -> &[f32] {
-        &self.numbers[range.numbers()]
+    /// One parameter.
+    pub fn view(&self, param: Param) -> View<'_> {
+        View::new(&self.values, param.range(), &self.table.entries[param.index].shape)
     }
 
-    /// The numbers of one tensor, to change.
-    pub fn get_mut(&mut self, range: Range) -> &mut [f32] {
-        &mut self.numbers[range.numbers()]
+    /// One parameter, to change.
+    pub fn view_mut(&mut self, param: Param) -> ViewMut<'_> {
+        let [view] = self.views_mut([param]);
+        view
     }
 
-    /// Two tensors to change at once.
+    /// Several parameters, to change at once.
     ///
     /// # Panics
-    /// If they overlap or `a` does not lie before `b`.
-    pub fn pair_mut(&mut self, a: Range, b: Range) -> (&mut [f32], &mut [f32]) {
-        let (head, tail) = self.numbers.split_at_mut(b.start);
-        (&mut head[a.numbers()], &mut tail[..b.len])
+    /// If they overlap or are not in the table's order.
+    pub fn views_mut<const N: usize>(&mut self, params: [Param; N]) -> [ViewMut<'_>; N] {
+        let Self { table, values } = self;
+        if let Device::Cuda(_) = values.device() {
+            let (start, mut at) = (values.cuda_mut().pointer_mut(), 0);
+            return params.map(|param| {
+                assert!(at <= param.start, "parameters that are changed at once are in order");
+                at = param.start + param.len;
+                let first = start.offset(param.start * Dtype::F32.size());
+                ViewMut::on_cuda(first, &table.entries[param.index].shape)
+            });
+        }
+        let (mut rest, mut at) = (values.host_mut(), 0);
+        params.map(|param| {
+            assert!(at <= param.start, "parameters that are changed at once are in order");
+            rest = &mut std::mem::take(&mut rest)[param.start - at..];
+            at = param.start + param.len;
+            ViewMut::split_off(&mut rest, &table.entries[param.index].shape)
+        })
     }
 
-    /// The whole buffer.
-    pub fn all(&self) -> &[f32] {
-        &self.numbers
+    /// The whole buffer as one vector.
+    pub fn whole(&self) -> &Tensor {
+        &self.values
     }
 
-    /// The whole buffer, to change.
-    pub fn all_mut(&mut self) -> &mut [f32] {
-        &mut self.numbers
+    /// The whole buffer as one vector, to change.
+    pub fn whole_mut(&mut self) -> &mut Tensor {
+        &mut self.values
+    }
+
+    /// Sets all values to zero.
+    pub fn clear(&mut self) {
+        self.on_host_mut(|params| params.values.host_mut().fill(0.0));
+    }
+
+    /// The device that holds the values.
+    pub fn device(&self) -> Device {
+        self.values.device()
+    }
+
+    /// The parameters in host memory: themselves if they are there, else a copy.
+    pub fn on_host(&self) -> Cow<'_, Self> {
+        match self.values.on_host() {
+            Cow::Borrowed(_) => Cow::Borrowed(self),
+            Cow::Owned(values) => Cow::Owned(Self { table: self.table.clone(), values }),
+        }
+    }
+
+    /// Changes the values on the host and moves them back, as
+    /// [`Tensor::on_host_mut`].
+    pub fn on_host_mut<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
+        if self.device() == Device::Cpu {
+            return change(self);
+        }
+        let mut host = self.on_host().into_owned();
+        let result = change(&mut host);
+        *self = host.to(&self.device());
+        result
+    }
+
+    /// The parameters in the memory of `device`.
+    pub fn to(self, device: &Device) -> Self {
+        Self { table: self.table, values: self.values.to(device) }
     }
 }

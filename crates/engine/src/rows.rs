@@ -1,24 +1,14 @@
-//! Rows in parallel, in blocks of a fixed number, so that no sum depends on the number of threads.
+//! Parallel loops over rows, in blocks of a fixed size, so that no sum depends on the number of threads.
+//!
+//! Every parallel loop of this crate has `with_max_len(1)`: each block is a task of its own. By default
+//! rayon gives a thread a quarter of the loop at a time. A slow thread then holds up the whole loop,
+//! because no other thread can take over what it has not yet started.
 
-use rayon::iter::MaxLen;
 use rayon::prelude::*;
 
 use dispatch::kernel;
 
-/// A loop whose items go to the threads one by one.
-///
-/// Left to itself, rayon gives two threads a quarter of a loop at a time, which no other thread can take
-/// over. Threads are not equally fast, on a shared host least of all, and each loop waits for the last.
-pub trait OneByOne: IndexedParallelIterator {
-    /// The same items, each a piece of work that any thread may take.
-    fn one_by_one(self) -> MaxLen<Self> {
-        self.with_max_len(1)
-    }
-}
-
-impl<I: IndexedParallelIterator> OneByOne for I {}
-
-/// Rows of one piece of work. Small enough to balance threads, large enough to hide the hand-over.
+/// Rows of a task: few enough to balance the threads, enough to hide the cost of a task.
 pub const BLOCK: usize = 32;
 
 /// Calls `kernel(first_row, block)` for every block of rows of `out`, a `[rows, width]` matrix.
@@ -27,9 +17,11 @@ pub fn for_each_block(
     width: usize,
     kernel: impl Fn(usize, &mut [f32]) + Send + Sync,
 ) {
-    out.par_chunks_mut((BLOCK * width).max(1)).enumerate().one_by_one().for_each(|(block, out)| {
-        kernel(block * BLOCK, out);
-    });
+    out.par_chunks_mut((BLOCK * width).max(1)).enumerate().with_max_len(1).for_each(
+        |(block, out)| {
+            kernel(block * BLOCK, out);
+        },
+    );
 }
 
 /// Sums over rows: `kernel(rows, partial)` adds the rows of one block to a partial result of `width`
@@ -42,21 +34,31 @@ pub fn add_column_sums(
     // More rows in a block than elsewhere: every block costs a partial result.
     const ROWS: usize = 4 * BLOCK;
     let width = total.len();
-    let mut partial = crate::pool::Buffer::zeros(rows.div_ceil(ROWS) * width);
-    partial.par_chunks_mut(width.max(1)).enumerate().one_by_one().for_each(|(block, partial)| {
-        let range = block * ROWS..rows.min((block + 1) * ROWS);
-        kernel(range, partial);
-    });
-    add_partials(total, &partial, (width, 0));
+    let mut partial = pool::Buffer::zeros(rows.div_ceil(ROWS) * width);
+    partial.par_chunks_mut(width.max(1)).enumerate().with_max_len(1).for_each(
+        |(block, partial)| {
+            let range = block * ROWS..rows.min((block + 1) * ROWS);
+            kernel(range, partial);
+        },
+    );
+    add_partials(total, &partial, Part { stride: width, first: 0 });
 }
 
-/// Adds partial results to `total`, in their order: of each, which has `width` numbers, those from `first`
-/// on.
-pub fn add_partials(total: &mut [f32], partials: &[f32], (width, first): (usize, usize)) {
-    const PIECE: usize = 4096; // numbers for a thread
-    total.par_chunks_mut(PIECE).enumerate().one_by_one().for_each(|(piece, total)| {
-        for partial in partials.chunks_exact(width.max(1)) {
-            add(total, &partial[first + piece * PIECE..][..total.len()]);
+/// The part of every partial result that [`add_partials`] adds.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Values of a partial result.
+    pub stride: usize,
+    /// The first one to add.
+    pub first: usize,
+}
+
+/// Adds a part of every partial result to `total`, in their order.
+pub fn add_partials(total: &mut [f32], partials: &[f32], part: Part) {
+    const PIECE: usize = 4096; // values for a task
+    total.par_chunks_mut(PIECE).enumerate().with_max_len(1).for_each(|(piece, total)| {
+        for partial in partials.chunks_exact(part.stride.max(1)) {
+            add(total, &partial[part.first + piece * PIECE..][..total.len()]);
         }
     });
 }

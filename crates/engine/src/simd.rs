@@ -6,18 +6,18 @@
 
 const LANES: usize = 16;
 
-/// Asks for these numbers, so that they are in the second cache when they are needed: for what lies in
-/// short pieces, which the processor does not foresee.
+/// Prefetches these values into the L2 cache: for values in short pieces, which the hardware prefetcher
+/// does not find.
 #[inline(always)]
-pub fn fetch(numbers: &[f32]) {
+pub fn prefetch(values: &[f32]) {
     #[cfg(target_arch = "x86_64")]
-    for line in numbers.chunks(LANES) {
+    for line in values.chunks(LANES) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: fetching reads nothing and never faults.
+        // SAFETY: a prefetch is a hint. It never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = numbers;
+    let _ = values;
 }
 
 /// `Σ f(aᵢ, bᵢ)` in 16 lanes that are added in order.

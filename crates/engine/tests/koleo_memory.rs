@@ -2,11 +2,11 @@
 
 mod memory;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::ops::koleo::{Form, backward, forward};
-use engine::pool;
+use engine::{ParamTable, Params, Role, pool};
 use memory::{MIB, R, numbers};
 
 /// Tests of one process take turns.
@@ -25,14 +25,21 @@ fn resident_peak() -> Option<usize> {
 fn measure(k: usize) -> (usize, Option<usize>, Duration) {
     let _turn = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
-    let (g, v, mut dv) = (numbers(&[k]), numbers(&[k, R]), numbers(&[k, R]));
+    let mut table = ParamTable::default();
+    let g = table.add("g", &[k], Role::PrototypeNorm);
+    let v = table.add("v", &[k, R], Role::Prototype);
+    let table = Arc::new(table);
+    let (mut params, mut grads) = (Params::zeros(table.clone()), Params::zeros(table));
+    let values = numbers(&[params.table().len()]);
+    params.whole_mut().host_mut().copy_from_slice(values.host());
+    drop(values);
     let resident = resident_peak();
     pool::reset_peak();
     let (before, start) = (pool::usage().in_use, Instant::now());
     threads.install(|| {
-        let (loss, saved) = forward(&g, &v, Form::Plain);
-        backward(saved, 1.0, &mut dv);
-        assert!(loss.is_finite() && dv.iter().all(|x| x.is_finite()));
+        let (loss, saved) = forward(&params, g, v, Form::Plain);
+        backward(saved, 1.0, v, &mut grads);
+        assert!(loss.is_finite() && grads.whole().host().iter().all(|x| x.is_finite()));
     });
     let elapsed = start.elapsed();
     let resident = resident.zip(resident_peak()).map(|(before, after)| after - before);

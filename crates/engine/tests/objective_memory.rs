@@ -2,11 +2,13 @@
 
 mod memory;
 
-use engine::Tensor;
+use std::sync::Arc;
+
 use engine::ops::mixture_cross_entropy::{
     Gradients, Inputs, Pairs, Prototypes, Statistic, backward, forward,
 };
 use engine::pool;
+use engine::{ParamTable, Params, Role, Tensor};
 use memory::{MIB, R, numbers};
 
 /// The most that the pool lends at once beyond what the caller holds, in bytes, at the shapes of a
@@ -14,9 +16,14 @@ use memory::{MIB, R, numbers};
 fn peak(k: usize) -> usize {
     let (student_y, teacher_y) = (numbers(&[80, R]), numbers(&[16, R]));
     let (g, v, zeros) = (numbers(&[k]), numbers(&[k, R]), Tensor::zeros(&[k]));
-    let (mut dg, mut dv) = (Tensor::zeros(&[k]), Tensor::zeros(&[k, R]));
-    let mut statistic = vec![Statistic::LogSumOfProbs.empty(); k];
-    let prototypes = |temperature| Prototypes { g: &g, v: &v, bias: &zeros, temperature };
+    let mut table = ParamTable::default();
+    let g_param = table.add("g", &[k], Role::PrototypeNorm);
+    let v_param = table.add("v", &[k, R], Role::Prototype);
+    let mut grads = Params::zeros(Arc::new(table));
+    let kind = Statistic::LogSumOfProbs;
+    let mut statistic = Tensor::from_slice(&[k], &vec![kind.empty(); k]);
+    let prototypes =
+        |temperature| Prototypes { g: g.view(), v: v.view(), bias: zeros.host(), temperature };
     let inputs = Inputs {
         student_y: &student_y,
         student: prototypes(0.1),
@@ -27,11 +34,17 @@ fn peak(k: usize) -> usize {
     };
     pool::reset_peak();
     let before = pool::usage().in_use;
-    let (outcome, saved) = forward(&inputs);
-    let gradients =
-        Gradients { g: Some(&mut dg), v: &mut dv, bias_slope: &zeros, statistic: &mut statistic };
-    let dy = backward(saved, &inputs, 1.0, Statistic::LogSumOfProbs, gradients);
-    assert!(outcome.loss.is_finite() && dy.iter().all(|x| x.is_finite()));
+    let (output, saved) = forward(&inputs);
+    let gradients = Gradients {
+        grads: &mut grads,
+        g: Some(g_param),
+        v: v_param,
+        bias_slope: zeros.host(),
+        kind,
+        statistic: &mut statistic,
+    };
+    let dy = backward(saved, &inputs, 1.0, gradients);
+    assert!(output.loss.is_finite() && dy.host().iter().all(|x| x.is_finite()));
     pool::usage().peak - before
 }
 

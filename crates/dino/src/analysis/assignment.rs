@@ -54,7 +54,7 @@ impl Components {
         temperature: f64,
         center: Option<&Center>,
     ) -> Self {
-        let g = params.get(prototypes.g);
+        let g = params.view(prototypes.g).host();
         let values = prototypes.directions(params, 0..prototypes.count);
         let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {

@@ -35,7 +35,7 @@ impl Rows {
     /// Adds the first `count` rows of a tensor.
     pub(crate) fn extend(&mut self, tensor: &Tensor, count: usize) {
         self.width = tensor.width();
-        self.values.extend_from_slice(&tensor[..count * tensor.width()]);
+        self.values.extend_from_slice(&tensor.host()[..count * tensor.width()]);
     }
 
     /// The rows in order.
@@ -149,7 +149,7 @@ pub fn see_patches(
         let crops = [Crops::new(pixels, extents)];
         let patches = network.infer(params, &crops, Patches::All).patches;
         let of_image = patches.len() / viewer.batch_size;
-        let seen = &patches[..count * of_image];
+        let seen = &patches.host()[..count * of_image];
         bad += seen.chunks(of_image).filter(|image| image.iter().any(|x| !x.is_finite())).count();
         if bad == 0 {
             visit(seen);

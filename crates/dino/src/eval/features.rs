@@ -126,7 +126,7 @@ impl KnnData {
                 Extractor::Backbone(network, params) => {
                     let crops = [Crops::new(pixels, extents)];
                     let features = network.backbone.infer(params, &crops, Tokens::Cls);
-                    rows.extend_from_slice(&features[..count * features.width()]);
+                    rows.extend_from_slice(&features.host()[..count * features.width()]);
                 }
             }
             progress(count)

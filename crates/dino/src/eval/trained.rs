@@ -117,7 +117,8 @@ fn find(path: &Path) -> Result<(PathBuf, Newest)> {
 pub fn read_params(tensors: &Tensors, prefix: &str, params: &mut Params) -> Result<()> {
     for entry in params.table().clone().entries() {
         let name = format!("{prefix}{}", entry.name);
-        tensors.copy_into(&name, &entry.shape, params.get_mut(entry.range))?;
+        let mut view = params.view_mut(entry.param);
+        tensors.copy_into(&name, &entry.shape, view.host_mut())?;
     }
     Ok(())
 }

@@ -5,88 +5,56 @@
 //! x ← x + s₂ γ₂ ⊙ fc2(gelu(fc1(norm2(x))))
 //! ```
 //!
-//! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place; a branch
-//! gathers the sequences it keeps, works on those alone, and adds its result to them, in the last block
-//! to the rows alone that are wanted. Saved are, per
-//! kept row, the branch's input, `qkv` and the hidden layer before GELU (these two in the precision of
-//! the products): outputs of norms, attention and GELU are recomputed. [`Recompute`] saves less and
-//! computes more again.
+//! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place. A branch
+//! gathers the sequences that drop path keeps, works on those alone, and adds its result to them. In the
+//! last block it adds only to the rows that the caller wants. Saved are, for each kept row, the branch's
+//! input, `qkv` and the hidden layer before GELU (the last two in the precision of the matmuls). Outputs
+//! of norms, attention and GELU are recomputed. [`Recompute`] saves less and recomputes more.
 
-use engine::matmul::Precision;
 use engine::ops::attention::{self, Attention};
-use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::{self, Linear};
 use engine::ops::mlp::{self, Mlp};
 use engine::ops::normed_linear::{self, NormedLinear};
-use engine::ops::residual;
-use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::{ParamTable, Params, Range, Tensor};
+use engine::ops::residual::{self, Scale};
+use engine::ops::tokens::{gather, scatter_add};
+use engine::{Layout, Param, ParamTable, Params, Role, Tensor};
 
-use super::vit::VitShape;
-use crate::config;
+use super::layers::Layers;
+use super::shape::{Recompute, VitShape};
 
-/// Where the parameters of a block lie.
+/// The parameters of a block.
 #[derive(Debug, Clone)]
 pub struct Block {
     qkv: NormedLinear,
     proj: Linear,
-    gamma1: Option<Range>,
+    gamma1: Option<Param>,
     mlp: Mlp,
-    gamma2: Option<Range>,
+    gamma2: Option<Param>,
     attention: Attention,
 }
 
-/// What the backward pass computes again instead of keeping it. Results are the same in every bit.
-///
-/// With `d` the width of the tokens and an MLP four times as wide, in numbers for each token and block:
-///
-/// | | kept | computed again |
-/// | --- | --- | --- |
-/// | `None` | 9 d | norms, the attention's average, GELU |
-/// | `Light` | 5 d | and the MLP's hidden layer, a tenth of a step's arithmetic |
-/// | `Blocks` | d | the whole block, a quarter of a step's arithmetic |
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Recompute {
-    /// Only what is cheaper to compute than to keep.
-    #[default]
-    None,
-    /// Also the hidden layer of the MLP.
-    Light,
-    /// Everything between the inputs of two blocks.
-    Blocks,
-}
-
-impl From<config::Recompute> for Recompute {
-    fn from(setting: config::Recompute) -> Self {
-        match setting {
-            config::Recompute::None => Self::None,
-            config::Recompute::Light => Self::Light,
-            config::Recompute::Blocks => Self::Blocks,
-        }
-    }
-}
-
-/// What a block leaves for backward.
+/// What backward needs.
 #[must_use]
 #[derive(Debug)]
 pub(super) enum Saved {
-    /// What its branches need, where they kept any sequence.
+    /// What its branches need. None for a branch that kept no sequence.
     Branches(Option<Box<SavedAttention>>, Option<Box<SavedMlp>>),
-    /// Its input `[rows, d]`, and what its branches keep.
+    /// The block's input `[rows, d]`, and the sequences that its branches keep.
     Input { stream: Tensor, attention: Kept, mlp: Kept },
 }
 
 /// The sequences that a branch keeps.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    /// All of their rows, which attention reads.
-    pub(super) sequences: Sequences,
-    /// The first rows of each, as many as are wanted: what the branch changes.
-    pub(super) outputs: Sequences,
+    /// All rows of these sequences. Attention reads them.
+    pub(super) sequences: Layout,
+    /// The rows that the branch changes: the first ones of each sequence.
+    pub(super) outputs: Layout,
+    /// One over the probability of being kept.
     pub(super) scale: f32,
 }
 
-/// What the attention branch leaves for backward.
+/// What the backward pass of the attention branch needs.
 #[must_use]
 #[derive(Debug)]
 pub(super) struct SavedAttention {
@@ -96,7 +64,7 @@ pub(super) struct SavedAttention {
     y: Option<Tensor>, // [output rows, d], for the gradient of layer scale
 }
 
-/// What the MLP branch leaves for backward.
+/// What the backward pass of the MLP branch needs.
 #[must_use]
 #[derive(Debug)]
 pub(super) struct SavedMlp {
@@ -105,50 +73,28 @@ pub(super) struct SavedMlp {
     y: Option<Tensor>,
 }
 
-/// Adds the two tensors of a layer norm to the table.
-pub(super) fn layer_norm(table: &mut ParamTable, name: &str, d: usize) -> LayerNorm {
-    LayerNorm {
-        weight: table.add(format!("{name}.weight"), &[d]),
-        bias: table.add(format!("{name}.bias"), &[d]),
-        eps: 1e-6,
-    }
-}
-
-/// Adds the two tensors of a linear layer to the table.
-pub(super) fn linear(
-    table: &mut ParamTable,
-    name: &str,
-    (input, output): (usize, usize),
-    precision: Precision,
-) -> Linear {
-    Linear {
-        precision,
-        weight: table.add(format!("{name}.weight"), &[output, input]),
-        bias: table.add(format!("{name}.bias"), &[output]),
-        input,
-        output,
-    }
-}
-
 impl Block {
     /// A block whose parameters are named `{name}norm1.weight` and so on, in PyTorch's order.
     pub(super) fn new(shape: &VitShape, name: &str, table: &mut ParamTable) -> Self {
         let (d, hidden) = (shape.embed_dim, shape.mlp_hidden);
-        let scaled = shape.layer_scale.is_some();
-        let gamma1 = scaled.then(|| table.add(format!("{name}gamma_1"), &[d]));
-        let gamma2 = scaled.then(|| table.add(format!("{name}gamma_2"), &[d]));
+        let mut gamma = |branch: usize| {
+            let name = format!("{name}gamma_{branch}");
+            shape.layer_scale.map(|_| table.add(name, &[d], Role::LayerScale))
+        };
+        let (gamma1, gamma2) = (gamma(1), gamma(2));
+        let mut layers = Layers { table, precision: shape.precision };
         Self {
             qkv: NormedLinear {
-                norm: layer_norm(table, &format!("{name}norm1"), d),
-                linear: linear(table, &format!("{name}attn.qkv"), (d, 3 * d), shape.precision),
+                norm: layers.norm(&format!("{name}norm1"), d),
+                linear: layers.linear(&format!("{name}attn.qkv"), d, 3 * d),
             },
-            proj: linear(table, &format!("{name}attn.proj"), (d, d), shape.precision),
+            proj: layers.linear(&format!("{name}attn.proj"), d, d),
             mlp: Mlp {
                 first: NormedLinear {
-                    norm: layer_norm(table, &format!("{name}norm2"), d),
-                    linear: linear(table, &format!("{name}mlp.fc1"), (d, hidden), shape.precision),
+                    norm: layers.norm(&format!("{name}norm2"), d),
+                    linear: layers.linear(&format!("{name}mlp.fc1"), d, hidden),
                 },
-                second: linear(table, &format!("{name}mlp.fc2"), (hidden, d), shape.precision),
+                second: layers.linear(&format!("{name}mlp.fc2"), hidden, d),
             },
             gamma1,
             gamma2,
@@ -191,9 +137,9 @@ impl Block {
         let (out, attention) = attention::forward(qkv, &sequences, &queries, self.attention);
         let y = linear::infer(&self.proj, params, &out);
         drop(out);
-        let gamma = self.gamma1.map(|range| params.get(range));
-        residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
-        Some(SavedAttention { kept, qkv: saved, attention, y: gamma.map(|_| y) })
+        let scale = Scale { drop_path: kept.scale, gamma: self.gamma1 };
+        residual::add(params, stream, &kept.outputs, &y, scale);
+        Some(SavedAttention { kept, qkv: saved, attention, y: self.gamma1.map(|_| y) })
     }
 
     /// The MLP branch; `None` where every sequence is dropped.
@@ -209,9 +155,9 @@ impl Block {
         }
         let x = gather(stream, &kept.outputs);
         let (y, mlp) = mlp::forward(&self.mlp, params, x, recompute == Recompute::None);
-        let gamma = self.gamma2.map(|range| params.get(range));
-        residual::add(stream, &kept.outputs, &y, kept.scale, gamma);
-        Some(SavedMlp { kept, mlp, y: gamma.map(|_| y) })
+        let scale = Scale { drop_path: kept.scale, gamma: self.gamma2 };
+        residual::add(params, stream, &kept.outputs, &y, scale);
+        Some(SavedMlp { kept, mlp, y: self.gamma2.map(|_| y) })
     }
 
     /// Both branches without a backward pass to come, for the rows `outputs`: the first of each sequence.
@@ -219,20 +165,20 @@ impl Block {
         &self,
         params: &Params,
         stream: &mut Tensor,
-        sequences: &Sequences,
-        outputs: &Sequences,
+        sequences: &Layout,
+        outputs: &Layout,
     ) {
         let qkv = self.infer_qkv(params, stream);
         let out = attention::infer(&qkv, sequences, &outputs.compact(), self.attention);
         drop(qkv);
         let y = linear::infer(&self.proj, params, &out);
-        residual::add(stream, outputs, &y, 1.0, self.gamma1.map(|range| params.get(range)));
+        residual::add(params, stream, outputs, &y, Scale { drop_path: 1.0, gamma: self.gamma1 });
         let y = if outputs.rows() == stream.rows() {
             mlp::infer(&self.mlp, params, stream)
         } else {
             mlp::infer(&self.mlp, params, &gather(stream, outputs))
         };
-        residual::add(stream, outputs, &y, 1.0, self.gamma2.map(|range| params.get(range)));
+        residual::add(params, stream, outputs, &y, Scale { drop_path: 1.0, gamma: self.gamma2 });
     }
 
     /// The packed projections that attention starts from, `[rows, 3 d]`.
@@ -310,14 +256,14 @@ fn branch_gradient(
     params: &Params,
     kept: &Kept,
     dstream: &Tensor,
-    gamma: Option<Range>,
+    gamma: Option<Param>,
     y: Option<&Tensor>,
     grads: &mut Params,
 ) -> Tensor {
     if let (Some(gamma), Some(y)) = (gamma, y) {
         let dx = gather(dstream, &kept.outputs);
-        residual::backward_gamma(&dx, y, kept.scale, grads.get_mut(gamma));
+        residual::backward_gamma(gamma, &dx, y, kept.scale, grads);
     }
-    let gamma = gamma.map(|range| params.get(range));
-    residual::backward(dstream, &kept.outputs, kept.scale, gamma)
+    let scale = Scale { drop_path: kept.scale, gamma };
+    residual::backward(params, dstream, &kept.outputs, scale)
 }

@@ -3,7 +3,7 @@
 //! Branch `j` of block `i` keeps a sequence with probability `1 − rate · i / (depth − 1)` and is then
 //! divided by it; both branches of a block have the same rate and independent draws.
 
-use engine::ops::tokens::Sequences;
+use engine::Layout;
 use rand::RngExt;
 use streams::Key;
 
@@ -58,7 +58,7 @@ impl DropPlan {
     }
 
     /// The sequences that branch 0 (attention) or 1 (MLP) of a block keeps, and their scale.
-    pub fn kept(&self, block: usize, branch: usize, all: &Sequences) -> (Sequences, f32) {
+    pub fn kept(&self, block: usize, branch: usize, all: &Layout) -> (Layout, f32) {
         match self.branches.get(2 * block + branch) {
             None => (all.clone(), 1.0),
             Some(branch) => (all.filter(|i| branch.kept[i]), branch.scale),

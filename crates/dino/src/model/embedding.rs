@@ -1,25 +1,20 @@
-//! From pixels to tokens: patches, masks, \[CLS\], positions.
-//!
-//! ```text
-//! e_j = W x_j + b,  or the masked vector where patch j is masked        tokens = [cls; e] + positions
-//! ```
-//!
-//! The order, mask before positions, is iBOT's: a masked token still knows where it is.
+//! From pixels to tokens: patches, masks, \[CLS\], positions. The formulas: [`engine::ops::embed`].
 
+use engine::ops::embed::{self, Embed, Group};
 use engine::ops::linear::{self, Linear};
 use engine::ops::patch_embed::{self, Images};
-use engine::ops::positions::Resample;
-use engine::rows::{add, add_column_sums, add_rows};
-use engine::{ParamTable, Params, Range, Tensor};
+use engine::ops::positions::{self, Resample};
+use engine::{Param, ParamTable, Params, Role, Tensor};
 
-use super::vit::{Vit, VitShape};
+use super::shape::VitShape;
+use super::vit::Vit;
 
 /// A group of equally large images, normalized: `[count, channels, height, width]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Crops<'a> {
-    /// The numbers.
+    /// The pixels, on the host.
     pub pixels: &'a [f32],
-    /// Their extents.
+    /// Their shape.
     pub images: Images,
     /// Which patches the network does not see, `[count, patches]`; none if it sees all.
     pub mask: Option<&'a [bool]>,
@@ -38,20 +33,19 @@ pub(super) fn tokens(images: &Images, patch_size: usize) -> usize {
     1 + gh * gw
 }
 
-/// Where the parameters of the embedding lie.
+/// The embedding's parameters and sizes.
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
     d: usize,
     patch_size: usize,
     grid: usize,
     position_offset: f64,
-    cls_token: Range,
-    pos_embed: Range,
-    masked_embed: Option<Range>,
+    learned: Embed,
+    pos_embed: Param,
     patch_embed: Linear,
 }
 
-/// What a forward pass leaves for its backward pass.
+/// What backward needs, group by group.
 #[derive(Debug)]
 pub(super) struct Saved {
     groups: Vec<SavedGroup>,
@@ -69,51 +63,44 @@ impl Embedding {
     pub(super) fn new(shape: &VitShape, prefix: &str, table: &mut ParamTable) -> Self {
         let (d, p, channels) = (shape.embed_dim, shape.patch_size, shape.channels);
         let grid = shape.image_size / p;
-        let cls_token = table.add(format!("{prefix}cls_token"), &[1, 1, d]);
-        let pos_embed = table.add(format!("{prefix}pos_embed"), &[1, grid * grid + 1, d]);
-        let masked_embed =
-            shape.masked.then(|| table.add(format!("{prefix}masked_embed"), &[1, d]));
-        let weight = table.add(format!("{prefix}patch_embed.proj.weight"), &[d, channels, p, p]);
-        let bias = table.add(format!("{prefix}patch_embed.proj.bias"), &[d]);
+        let mut add =
+            |name: &str, shape: &[usize], role| table.add(format!("{prefix}{name}"), shape, role);
+        let cls_token = add("cls_token", &[1, 1, d], Role::Token);
+        let pos_embed = add("pos_embed", &[1, grid * grid + 1, d], Role::Positions);
+        let mask_token = shape.masked.then(|| add("masked_embed", &[1, d], Role::MaskToken));
+        let weight = add("patch_embed.proj.weight", &[d, channels, p, p], Role::Patch);
+        let bias = add("patch_embed.proj.bias", &[d], Role::Patch);
         let precision = shape.precision;
-        let patch_embed = Linear { weight, bias, input: channels * p * p, output: d, precision };
-        let position_offset = shape.position_offset;
         Self {
             d,
             patch_size: p,
             grid,
-            position_offset,
-            cls_token,
+            position_offset: shape.position_offset,
+            learned: Embed { cls_token, mask_token },
             pos_embed,
-            masked_embed,
-            patch_embed,
+            patch_embed: Linear { weight, bias, input: channels * p * p, output: d, precision },
         }
     }
 
     /// All tokens of all groups, `[tokens, d]`.
     ///
     /// # Panics
-    /// If crops have a mask but the network has no vector for masked patches, or the mask another
-    /// length than there are patches.
+    /// If crops have a mask but the network has no mask token, or the mask has another length than
+    /// there are patches.
     pub(super) fn forward(&self, params: &Params, crops: &[Crops<'_>]) -> (Tensor, Saved) {
-        let d = self.d;
+        let device = params.device();
         let rows = crops.iter().map(|crops| crops.images.count * self.tokens(&crops.images)).sum();
-        let mut stream = Tensor::uninit(&[rows, d]);
-        let mut rest: &mut [f32] = &mut stream;
-        let mut groups = Vec::with_capacity(crops.len());
-        for crops in crops {
-            let patches = patch_embed::forward(crops.pixels, crops.images, self.patch_size);
-            let mut embedded = linear::infer(&self.patch_embed, params, &patches);
-            let masked = masked_rows(crops.mask, patches.rows());
-            for &row in &masked {
-                embedded[row * d..(row + 1) * d].copy_from_slice(params.get(self.masked_embed()));
-            }
-            let positions = self.positions(params, &crops.images);
-            let group = crops.images.count * positions.len();
-            let (tokens, behind) = rest.split_at_mut(group);
-            add_positions(tokens, &embedded, &positions, params.get(self.cls_token));
-            rest = behind;
-            groups.push(SavedGroup { images: crops.images, patches, masked });
+        let mut stream = Tensor::uninit(&[rows, self.d]).to(&device);
+        let (mut first_row, mut groups) = (0, Vec::with_capacity(crops.len()));
+        for Crops { pixels, images, mask } in crops {
+            let patches = patch_embed::forward(pixels, *images, self.patch_size).to(&device);
+            let embedded = linear::infer(&self.patch_embed, params, &patches);
+            let positions = self.positions(params, images);
+            let masked = masked_rows(*mask, patches.rows());
+            let group = Group { first_row, images: images.count, masked: &masked };
+            embed::forward(&self.learned, params, embedded, &positions, &group, &mut stream);
+            first_row += images.count * self.tokens(images);
+            groups.push(SavedGroup { images: *images, patches, masked });
         }
         (stream, Saved { groups })
     }
@@ -123,64 +110,35 @@ impl Embedding {
         self.forward(params, crops).0
     }
 
-    /// Adds to the gradients of the embedding's parameters; `dstream` is that of the tokens.
+    /// Adds to the gradients of the embedding's parameters. `dstream` is that of the tokens.
     pub(super) fn backward(
         &self,
         saved: Saved,
         dstream: &Tensor,
         grads: &mut Params,
     ) -> EmbeddingGradient {
-        let d = self.d;
-        let (mut first, mut dembeddeds) = (0, Vec::with_capacity(saved.groups.len()));
+        let (mut first_row, mut dembeddeds) = (0, Vec::with_capacity(saved.groups.len()));
         for SavedGroup { images, patches, masked } in saved.groups {
-            let width = self.tokens(&images) * d;
-            let dtokens = &dstream[first..first + images.count * width];
-            first += dtokens.len();
-            self.backward_positions(dtokens, &images, grads);
-            let mut dembedded = without_cls(dtokens, width, d, images.count);
-            for &row in &masked {
-                let row = &mut dembedded[row * d..(row + 1) * d];
-                add(grads.get_mut(self.masked_embed()), row);
-                row.fill(0.0);
-            }
+            let tokens = self.tokens(&images);
+            let group = Group { first_row, images: images.count, masked: &masked };
+            let (dembedded, dpositions) =
+                embed::backward(&self.learned, dstream, tokens - 1, &group, grads);
+            positions::backward(
+                &dpositions,
+                self.pos_embed,
+                self.resample(&images).as_ref(),
+                grads,
+            );
             linear::backward_params(&self.patch_embed, &patches, &dembedded, grads);
             dembeddeds.push((images, dembedded));
+            first_row += images.count * tokens;
         }
         EmbeddingGradient { dembeddeds }
     }
 
-    fn backward_positions(&self, dtokens: &[f32], images: &Images, grads: &mut Params) {
-        let d = self.d;
-        let width = self.tokens(images) * d;
-        let mut dpositions = Tensor::zeros(&[self.tokens(images), d]);
-        add_column_sums(&mut dpositions, images.count, |range, sums| {
-            add_rows(sums, &dtokens[range.start * width..range.end * width]);
-        });
-        add(grads.get_mut(self.cls_token), &dpositions[..d]);
-        let dtable = grads.get_mut(self.pos_embed);
-        match self.resample(images) {
-            None => add(dtable, &dpositions),
-            Some(resample) => {
-                add(&mut dtable[..d], &dpositions[..d]);
-                resample.backward(&dpositions[d..], d, &mut dtable[d..]);
-            }
-        }
-    }
-
     /// The position table for images of this size, `[1 + patches, d]`.
     pub(super) fn positions(&self, params: &Params, images: &Images) -> Tensor {
-        let d = self.d;
-        let table = params.get(self.pos_embed);
-        let (gh, gw) = images.grid(self.patch_size);
-        let mut positions = Tensor::uninit(&[1 + gh * gw, d]);
-        match self.resample(images) {
-            None => positions.copy_from_slice(table),
-            Some(resample) => {
-                positions[..d].copy_from_slice(&table[..d]);
-                resample.forward(&table[d..], d, &mut positions[d..]);
-            }
-        }
-        positions
+        positions::forward(params, self.pos_embed, self.resample(images).as_ref())
     }
 
     fn resample(&self, images: &Images) -> Option<Resample> {
@@ -192,20 +150,16 @@ impl Embedding {
     fn tokens(&self, images: &Images) -> usize {
         tokens(images, self.patch_size)
     }
-
-    fn masked_embed(&self) -> Range {
-        self.masked_embed.expect("a network that sees masked crops has a vector for masked patches")
-    }
 }
 
-/// The gradient of the embedded patches, from which that of the pixels follows if somebody wants it.
+/// The gradient of the embedded patches. That of the pixels is computed from it on demand.
 #[derive(Debug)]
 pub struct EmbeddingGradient {
     dembeddeds: Vec<(Images, Tensor)>, // [images · patches, d] for each group
 }
 
 impl EmbeddingGradient {
-    /// The gradient of the pixels of each group, `[count, channels, height, width]`.
+    /// The gradient of the pixels of each group, `[count, channels, height, width]`, on the host.
     pub fn pixels(&self, vit: &Vit, params: &Params) -> Vec<Tensor> {
         let Embedding { patch_embed, patch_size, .. } = vit.embedding();
         let each = self.dembeddeds.iter().map(|(images, dembedded)| {
@@ -216,30 +170,9 @@ impl EmbeddingGradient {
     }
 }
 
-/// Numbers of the masked rows of so many.
+/// The masked rows among `rows` rows of patches.
 fn masked_rows(mask: Option<&[bool]>, rows: usize) -> Vec<usize> {
     let Some(mask) = mask else { return Vec::new() };
-    assert_eq!(mask.len(), rows, "a mask has a place for every patch");
+    assert_eq!(mask.len(), rows, "a mask has a value for every patch");
     mask.iter().enumerate().filter(|(_, masked)| **masked).map(|(row, _)| row).collect()
-}
-
-/// `tokens[image] = [cls; embedded[image]] + positions`, for one group.
-fn add_positions(tokens: &mut [f32], embedded: &[f32], positions: &Tensor, cls: &[f32]) {
-    let d = cls.len();
-    let patches = positions.len() - d;
-    for (i, tokens) in tokens.chunks_exact_mut(positions.len()).enumerate() {
-        let (cls_row, patch_rows) = tokens.split_at_mut(d);
-        cls_row.copy_from_slice(cls);
-        patch_rows.copy_from_slice(&embedded[i * patches..(i + 1) * patches]);
-        add(tokens, positions);
-    }
-}
-
-/// The patch rows of a group, `[images · patches, d]`.
-fn without_cls(tokens: &[f32], width: usize, d: usize, images: usize) -> Tensor {
-    let mut rows = Tensor::uninit(&[images * (width - d) / d, d]);
-    for (rows, tokens) in rows.chunks_exact_mut(width - d).zip(tokens.chunks_exact(width)) {
-        rows.copy_from_slice(&tokens[d..]);
-    }
-    rows
 }

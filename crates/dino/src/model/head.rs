@@ -9,46 +9,28 @@
 //! iBOT without a shared head. The prototypes are multiplied inside the objective, tile by tile;
 //! [`Head::logits`] is for inspection and tests.
 
-use engine::matmul::{Mat, MatMut, Precision, Product, matmul};
-use engine::ops::gelu;
-use engine::ops::l2_normalize;
 use engine::ops::linear::{self, Linear};
-use engine::{ParamTable, Params, Range, Tensor};
+use engine::ops::{gelu, l2_normalize, mixture_cross_entropy};
+use engine::{Param, ParamTable, Params, Role, Tensor};
 
-use super::block::linear;
+use super::layers::Layers;
+use super::shape::HeadShape;
 
-/// Sizes of a head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadShape {
-    /// Width of the features.
-    pub embed_dim: usize,
-    /// Width of the hidden layers.
-    pub hidden_dim: usize,
-    /// Width of the normalized vector.
-    pub bottleneck_dim: usize,
-    /// Number of prototypes.
-    pub prototypes: usize,
-    /// Number of prototypes for patches alone; none if they have those of the \[CLS\] tokens.
-    pub patch_prototypes: Option<usize>,
-    /// Of the factors of the MLP's products; those with the prototypes are f32.
-    pub precision: Precision,
-}
-
-/// Where a set of prototypes lies.
+/// A set of prototypes.
 #[derive(Debug, Clone, Copy)]
 pub struct Prototypes {
-    /// Signed lengths, `[k, 1]`.
-    pub g: Range,
+    /// Signed norms, `[k, 1]`.
+    pub g: Param,
     /// Directions, not normalized, `[k, r]`.
-    pub v: Range,
+    pub v: Param,
     /// Their number, `k`.
     pub count: usize,
 }
 
 impl Prototypes {
     fn new(table: &mut ParamTable, layer: &str, count: usize, r: usize) -> Self {
-        let g = table.add(format!("{layer}.weight_g"), &[count, 1]);
-        let v = table.add(format!("{layer}.weight_v"), &[count, r]);
+        let g = table.add(format!("{layer}.weight_g"), &[count, 1], Role::PrototypeNorm);
+        let v = table.add(format!("{layer}.weight_v"), &[count, r], Role::Prototype);
         Self { g, v, count }
     }
 
@@ -63,7 +45,7 @@ impl Prototypes {
     /// # Panics
     /// If there is no such row.
     pub fn directions(&self, params: &Params, rows: impl IntoIterator<Item = usize>) -> Vec<f32> {
-        let (g, v) = (params.get(self.g), params.get(self.v));
+        let (g, v) = (params.view(self.g).on_host(), params.view(self.v).on_host());
         let r = v.len() / self.count.max(1);
         let mut directions = Vec::new();
         for row in rows {
@@ -76,7 +58,7 @@ impl Prototypes {
     }
 }
 
-/// Where the parameters of the head lie.
+/// A projection head.
 #[derive(Debug, Clone)]
 pub struct Head {
     shape: HeadShape,
@@ -87,7 +69,7 @@ pub struct Head {
     pub patch_prototypes: Prototypes,
 }
 
-/// What a forward pass leaves for its backward pass.
+/// What backward needs.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
@@ -101,10 +83,11 @@ impl Head {
     pub fn new(shape: &HeadShape, prefix: &str, table: &mut ParamTable) -> Self {
         let (d, hidden) = (shape.embed_dim, shape.hidden_dim);
         let r = shape.bottleneck_dim;
+        let mut layers = Layers { table, precision: shape.precision };
         let mlp = [
-            linear(table, &format!("{prefix}mlp.0"), (d, hidden), shape.precision),
-            linear(table, &format!("{prefix}mlp.2"), (hidden, hidden), shape.precision),
-            linear(table, &format!("{prefix}mlp.4"), (hidden, r), shape.precision),
+            layers.linear(&format!("{prefix}mlp.0"), d, hidden),
+            layers.linear(&format!("{prefix}mlp.2"), hidden, hidden),
+            layers.linear(&format!("{prefix}mlp.4"), hidden, r),
         ];
         let prototypes =
             Prototypes::new(table, &format!("{prefix}last_layer"), shape.prototypes, r);
@@ -121,10 +104,9 @@ impl Head {
 
     /// `y`, `[rows, r]`, of features `[rows, d]`.
     pub fn forward(&self, params: &Params, x: Tensor) -> (Tensor, Saved) {
-        let (a1, hidden1) =
-            gelu::forward(linear::infer(&self.mlp[0], params, &x), self.mlp[0].precision);
-        let (a2, hidden2) =
-            gelu::forward(linear::infer(&self.mlp[1], params, &a1), self.mlp[1].precision);
+        let dtype = self.shape.precision.into();
+        let (a1, hidden1) = gelu::forward(linear::infer(&self.mlp[0], params, &x), dtype);
+        let (a2, hidden2) = gelu::forward(linear::infer(&self.mlp[1], params, &a1), dtype);
         let (y, unit) = l2_normalize::forward(linear::infer(&self.mlp[2], params, &a2));
         (y, Saved { x, hidden: [hidden1, hidden2], unit })
     }
@@ -158,18 +140,7 @@ impl Head {
 
     /// Raw scores `l` of unit vectors `y`, `[rows, k]`: the whole matrix, so for small ones only.
     pub fn logits(&self, params: &Params, prototypes: Prototypes, y: &Tensor) -> Tensor {
-        let (k, r) = (prototypes.count, self.shape.bottleneck_dim);
-        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
-        let mut logits = Tensor::uninit(&[y.rows(), k]);
-        let to = MatMut::new(&mut logits, y.rows(), k);
-        let (y, directions) = (Mat::new(y, y.rows(), r), Mat::new(v, k, r));
-        matmul(to, y, directions.t(), Product::ALL);
-        for row in logits.chunks_exact_mut(k) {
-            for ((l, g), v) in row.iter_mut().zip(g).zip(v.chunks_exact(r)) {
-                *l *= g / engine::simd::dot(v, v).sqrt();
-            }
-        }
-        logits
+        mixture_cross_entropy::scores(y, params.view(prototypes.g), params.view(prototypes.v))
     }
 }
 
@@ -184,8 +155,11 @@ mod tests {
         let mut table = ParamTable::default();
         let prototypes = Prototypes::new(&mut table, "last_layer", 4, 2);
         let mut params = Params::zeros(Arc::new(table));
-        params.get_mut(prototypes.g).copy_from_slice(&[2.0, -0.1, 1.0, 1.0]);
-        params.get_mut(prototypes.v).copy_from_slice(&[3.0, 4.0, 3.0, -4.0, 0.0, 0.0, 0.0, 1e-30]);
+        params.view_mut(prototypes.g).host_mut().copy_from_slice(&[2.0, -0.1, 1.0, 1.0]);
+        params
+            .view_mut(prototypes.v)
+            .host_mut()
+            .copy_from_slice(&[3.0, 4.0, 3.0, -4.0, 0.0, 0.0, 0.0, 1e-30]);
         assert_eq!(prototypes.directions(&params, 0..2), [0.6, 0.8, -0.6, 0.8]);
         assert_eq!(prototypes.directions(&params, [3, 2]), [0.0, 1.0, 0.0, 0.0]);
         assert!(prototypes.directions(&params, []).is_empty());

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | weights of linear layers, `cls_token`, `pos_embed` | normal, σ = `model.init_std`, the reference's 0.02 (cut at ±2: 100 σ, so never) |
 //! | biases of linear layers, β of norms, `masked_embed` | 0 |
-//! | γ of norms, prototype lengths | 1 |
+//! | γ of norms, prototype norms | 1 |
 //! | layer scale | as configured |
 //! | patch projection, weight and bias | uniform in ±1/√(C P²) for C channels, PyTorch's default for convolutions |
 //! | prototype directions | uniform in ±1/√r, PyTorch's default for linear layers |
@@ -12,7 +12,7 @@
 //! Every tensor has a stream of its own, so a network of another size starts alike where it can, and
 //! with masks as without.
 
-use engine::Params;
+use engine::{Params, Role};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use streams::{Key, Purpose};
@@ -24,30 +24,28 @@ pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
     let mut params = Params::zeros(network.table().clone());
     let shape = network.backbone.shape();
     let patch_inputs = shape.channels * shape.patch_size * shape.patch_size;
-    let patch_bound = 1.0 / (patch_inputs as f32).sqrt();
-    let prototype_bound = 1.0 / (network.head.shape().bottleneck_dim as f32).sqrt();
-    let entries = network.table().entries();
-    let drawn = entries.iter().filter(|entry| !entry.name.ends_with("masked_embed"));
+    let bound_of = |inputs: usize| 1.0 / (inputs as f32).sqrt();
+    let layer_scale = shape.layer_scale.unwrap_or(1.0) as f32;
+    // The mask token takes no stream, so that the others are the same without it.
+    let entries = network.table().entries().iter();
+    let drawn = entries.filter(|entry| entry.role != Role::MaskToken);
     for (i, entry) in drawn.enumerate() {
         let mut rng = Key::new(seed, Purpose::Init).index(i as u64).open();
-        let values = params.get_mut(entry.range);
-        let name = entry.name.as_str();
-        let mut uniform = |bound: f32| {
+        let mut view = params.view_mut(entry.param);
+        let values = view.host_mut();
+        let mut uniform = |values: &mut [f32], bound: f32| {
             values.iter_mut().for_each(|x| *x = rng.random_range(-bound..=bound));
         };
-        if name.contains("patch_embed") {
-            uniform(patch_bound);
-        } else if name.ends_with("weight_v") {
-            uniform(prototype_bound);
-        } else if name.ends_with("weight_g") || name.contains("norm") && name.ends_with(".weight") {
-            values.fill(1.0);
-        } else if name.contains("gamma_") {
-            values.fill(shape.layer_scale.unwrap_or(1.0) as f32);
-        } else if !name.ends_with(".bias") {
-            values.iter_mut().for_each(|x| {
+        match entry.role {
+            Role::Patch => uniform(values, bound_of(patch_inputs)),
+            Role::Prototype => uniform(values, bound_of(network.head.shape().bottleneck_dim)),
+            Role::Norm | Role::PrototypeNorm => values.fill(1.0),
+            Role::LayerScale => values.fill(layer_scale),
+            Role::Bias | Role::MaskToken => {}
+            Role::Weight | Role::Token | Role::Positions => values.iter_mut().for_each(|x| {
                 let normal: f32 = StandardNormal.sample(&mut rng);
                 *x = (std as f32 * normal).clamp(-2.0, 2.0);
-            });
+            }),
         }
     }
     params
@@ -73,8 +71,8 @@ mod tests {
             let params = draw(&Network::new(&vit, &head), 3, 0.12);
             let mut largest = 0f32;
             for entry in params.table().entries() {
-                if entry.name.contains("patch_embed") {
-                    let values = params.get(entry.range).iter();
+                if entry.role == Role::Patch {
+                    let values = params.view(entry.param).host().iter();
                     largest = values.fold(largest, |largest, x| largest.max(x.abs()));
                 }
             }
@@ -94,14 +92,14 @@ mod tests {
         let (plain, masked) = (of("dino"), of("ibot"));
         let mut others = plain.table().entries().iter();
         for entry in masked.table().entries() {
-            let values = masked.get(entry.range);
-            if entry.name.ends_with("masked_embed") {
+            let values = masked.view(entry.param).host();
+            if entry.role == Role::MaskToken {
                 assert!(values.iter().all(|&x| x == 0.0));
                 continue;
             }
             let other = others.next().unwrap();
             assert_eq!(entry.name, other.name);
-            assert_eq!(values, plain.get(other.range), "{}", entry.name);
+            assert_eq!(values, plain.view(other.param).host(), "{}", entry.name);
         }
     }
 }

@@ -1,49 +1,21 @@
 //! The vision transformer of DINO, under PyTorch's parameter names.
 //!
-//! The tokens of all crops, large and small, lie in one matrix, so a layer is one product for all of
-//! them. Where only \[CLS\] tokens are wanted, the last block works on those rows alone, behind the keys
-//! and values of all, and so does the final norm: the other rows reach no output, so their gradients are
-//! zero and nothing changes.
+//! The tokens of all crops, large and small, lie in one matrix, so a layer is one matmul for all of
+//! them. Where only \[CLS\] tokens are wanted, the last block computes keys and values of all rows and
+//! everything else for the \[CLS\] rows alone, and so does the final norm. The other rows reach no output
+//! and their gradients are zero, so results are the same.
 
-use engine::matmul::Precision;
 use engine::ops::attention;
 use engine::ops::layer_norm::{self, LayerNorm};
 use engine::ops::patch_embed::Images;
-use engine::ops::tokens::{Sequences, gather, scatter_add};
-use engine::{ParamTable, Params, Tensor};
+use engine::ops::tokens::{gather, scatter_add};
+use engine::{Layout, ParamTable, Params, Tensor};
 
-use super::block::{self, Block, Kept, Recompute};
+use super::block::{self, Block, Kept};
 use super::drop_path::DropPlan;
 use super::embedding::{self, Crops, Embedding, EmbeddingGradient};
-
-/// Sizes of a vision transformer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VitShape {
-    /// Channels of the images.
-    pub channels: usize,
-    /// Width of the tokens.
-    pub embed_dim: usize,
-    /// Number of blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Width of the MLPs.
-    pub mlp_hidden: usize,
-    /// Side of a patch in pixels.
-    pub patch_size: usize,
-    /// Side of the image that the position table is made for, in pixels.
-    pub image_size: usize,
-    /// Added to the number of patches when positions are resampled: 0.1 (the reference's), or 0.
-    pub position_offset: f64,
-    /// Initial value of layer scale (`gamma_1`, `gamma_2`), if there is one.
-    pub layer_scale: Option<f64>,
-    /// Whether there is a vector that stands for masked patches (`masked_embed`).
-    pub masked: bool,
-    /// Of the factors of its linear layers' products.
-    pub precision: Precision,
-    /// What the backward pass computes again.
-    pub recompute: Recompute,
-}
+use super::layers::Layers;
+use super::shape::VitShape;
 
 /// Which tokens a caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +28,7 @@ pub enum Tokens {
     AllOfFirst,
 }
 
-/// Where the parameters of the backbone lie.
+/// A backbone.
 #[derive(Debug, Clone)]
 pub struct Vit {
     shape: VitShape,
@@ -65,13 +37,13 @@ pub struct Vit {
     norm: LayerNorm,
 }
 
-/// What a forward pass leaves for its backward pass.
+/// What backward needs.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
     embedding: embedding::Saved,
     blocks: Vec<block::Saved>,
-    outputs: Sequences,
+    outputs: Layout,
     x: Tensor, // [rows of outputs, d]
     norm: layer_norm::Saved,
     rows: usize,
@@ -83,7 +55,8 @@ impl Vit {
         let embedding = Embedding::new(shape, prefix, table);
         let block = |i| format!("{prefix}blocks.{i}.");
         let blocks = (0..shape.depth).map(|i| Block::new(shape, &block(i), table)).collect();
-        let norm = block::layer_norm(table, &format!("{prefix}norm"), shape.embed_dim);
+        let mut layers = Layers { table, precision: shape.precision };
+        let norm = layers.norm(&format!("{prefix}norm"), shape.embed_dim);
         Self { shape: shape.clone(), embedding, blocks, norm }
     }
 
@@ -105,7 +78,7 @@ impl Vit {
         plan: &DropPlan,
     ) -> (Tensor, Saved) {
         let sequences = self.sequences(crops);
-        let wanted = Outputs::of(wanted, crops, self.shape.patch_size);
+        let wanted = WantedRows::new(wanted, crops, self.shape.patch_size);
         let (mut stream, embedding) = self.embedding.forward(params, crops);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
@@ -125,7 +98,7 @@ impl Vit {
     /// The same without a backward pass to come, and without drop path.
     pub fn infer(&self, params: &Params, crops: &[Crops<'_>], wanted: Tokens) -> Tensor {
         let sequences = self.sequences(crops);
-        let wanted = Outputs::of(wanted, crops, self.shape.patch_size);
+        let wanted = WantedRows::new(wanted, crops, self.shape.patch_size);
         let mut stream = self.embedding.infer(params, crops);
         for (i, block) in self.blocks.iter().enumerate() {
             let outputs = self.outputs(i, wanted, &sequences);
@@ -146,7 +119,7 @@ impl Vit {
     ) -> EmbeddingGradient {
         let Saved { embedding, blocks, outputs, x, norm, rows } = saved;
         let dx = layer_norm::backward(&self.norm, params, &x, norm, dy, grads);
-        let mut dstream = Tensor::zeros(&[rows, self.shape.embed_dim]);
+        let mut dstream = Tensor::zeros(&[rows, self.shape.embed_dim]).to(&dx.device());
         scatter_add(&dx, &outputs, &mut dstream);
         for (block, saved) in self.blocks.iter().zip(blocks).rev() {
             block.backward(params, saved, &mut dstream, grads);
@@ -186,14 +159,14 @@ impl Vit {
     }
 
     /// The tokens of these crops as they come out of the embedding, \[CLS\] first in each image.
-    pub fn sequences(&self, crops: &[Crops<'_>]) -> Sequences {
+    pub fn sequences(&self, crops: &[Crops<'_>]) -> Layout {
         let tokens = |images: &Images| embedding::tokens(images, self.shape.patch_size);
         let groups = crops.iter().map(|crops| (crops.images.count, tokens(&crops.images)));
-        Sequences::packed(&groups.collect::<Vec<_>>())
+        Layout::packed(&groups.collect::<Vec<_>>())
     }
 
     /// The rows of these sequences that block `i` has to change.
-    fn outputs(&self, i: usize, wanted: Outputs, sequences: &Sequences) -> Sequences {
+    fn outputs(&self, i: usize, wanted: WantedRows, sequences: &Layout) -> Layout {
         let is_last = i + 1 == self.blocks.len();
         if is_last { wanted.rows(sequences) } else { sequences.clone() }
     }
@@ -201,13 +174,13 @@ impl Vit {
 
 /// The rows of the token matrix that a caller wants.
 #[derive(Debug, Clone, Copy)]
-struct Outputs {
-    /// Sequences that start before this row are wanted whole, the others' first tokens only.
+struct WantedRows {
+    /// Layout that start before this row are wanted whole, the others' first tokens only.
     whole: usize,
 }
 
-impl Outputs {
-    fn of(wanted: Tokens, crops: &[Crops<'_>], patch_size: usize) -> Self {
+impl WantedRows {
+    fn new(wanted: Tokens, crops: &[Crops<'_>], patch_size: usize) -> Self {
         let rows =
             |crops: &Crops<'_>| crops.images.count * embedding::tokens(&crops.images, patch_size);
         let whole = match wanted {
@@ -219,7 +192,7 @@ impl Outputs {
     }
 
     /// The wanted rows of some of the sequences.
-    fn rows(self, sequences: &Sequences) -> Sequences {
-        sequences.shortened(|first, tokens| if first < self.whole { tokens } else { 1 })
+    fn rows(self, sequences: &Layout) -> Layout {
+        sequences.truncated(|span| if span.first < self.whole { span.rows } else { 1 })
     }
 }

@@ -104,7 +104,7 @@ impl Diagnostics {
     /// Measures all of it.
     pub fn measure(sight: &Sight<'_>) -> Self {
         let Networks { prototypes, student, teacher } = sight.networks;
-        let kappas = student.get(prototypes.g).iter();
+        let kappas = student.view(prototypes.g).host().iter();
         let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
         let rows = compared(prototypes.count);
         let count = rows.len();
@@ -150,7 +150,8 @@ fn distance(a: &Params, b: &Params) -> f64 {
 
 /// Sums over chunks of a fixed size, added in order: the same for any number of threads.
 fn sum_over_chunks(a: &Params, b: &Params, sum: impl Fn(&[f32], &[f32]) -> f64 + Sync) -> f64 {
-    let chunks = a.all().par_chunks(CHUNK).zip(b.all().par_chunks(CHUNK));
+    let (a, b) = (a.whole().host(), b.whole().host());
+    let chunks = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
     chunks.map(|(a, b)| sum(a, b)).collect::<Vec<f64>>().iter().sum()
 }
 
@@ -173,7 +174,7 @@ mod tests {
     use engine::ParamTable;
 
     use super::*;
-    use crate::model::head::{Head, HeadShape};
+    use crate::model::{Head, HeadShape};
 
     /// A head of `k` prototypes of width 2 and its weights.
     fn head(k: usize) -> (Head, Params) {
@@ -194,11 +195,11 @@ mod tests {
     fn a_diagnosis_has_the_values_of_its_formulas() {
         let (head, mut student) = head(5);
         let prototypes = head.prototypes;
-        student.get_mut(prototypes.g).copy_from_slice(&[1.0, -2.0, 3.0, 0.5, 4.0]);
+        student.view_mut(prototypes.g).host_mut().copy_from_slice(&[1.0, -2.0, 3.0, 0.5, 4.0]);
         let v = [1.0, 0.0, -3.0, 0.0, 2.0, 0.1, 0.0, 1.0, 1.0, 1.0];
-        student.get_mut(prototypes.v).copy_from_slice(&v);
+        student.view_mut(prototypes.v).host_mut().copy_from_slice(&v);
         let mut teacher = student.clone();
-        teacher.get_mut(prototypes.v)[9] += 0.5;
+        teacher.view_mut(prototypes.v).host_mut()[9] += 0.5;
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
         // Two directions, of equal weight.
@@ -217,7 +218,7 @@ mod tests {
         // −(−3, 0) is (1, 0) again, and (2, 0.1) is near it.
         assert_eq!(found.unique, Unique { at_0_9: 3, at_0_95: 3, at_0_975: 3 });
         assert_eq!(found.prototypes_compared, 5);
-        let norm = student.all().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+        let norm = student.whole().host().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
         assert!((found.weight_norm - norm).abs() < 1e-5);
         assert!((found.teacher_distance - 0.5 / norm).abs() < 1e-6);
         assert!((found.rankme - 2.0).abs() < 1e-5 && found.rankme_most == 2, "{}", found.rankme);

@@ -30,7 +30,7 @@ pub(crate) struct Features {
 impl Features {
     /// Adds the vectors of some images, `[crop, image, r]`.
     pub(crate) fn add(&mut self, y: &Tensor, crops: usize) {
-        let (images, r) = (y.rows() / crops, y.width());
+        let (images, r, y) = (y.rows() / crops, y.width(), y.host());
         self.sum.resize(r, 0.0);
         self.crops = crops;
         self.images += images;

@@ -4,25 +4,27 @@
 //! logit    c ← m c + (1 − m) mean(l + τₜ b)
 //! prob-a   c ← m c + (1 − m) log mean softmax(l / τₜ + b)             a mean of logarithms
 //! prob-b   c ← log(m eᶜ + (1 − m) mean softmax(l / τₜ + b))           the logarithm of a mean
-//! sinkhorn nothing: the center of a batch is its own ([`engine::ops::mixture_cross_entropy::sinkhorn`])
+//! sinkhorn nothing: each batch has a center of its own ([`sinkhorn_center`](engine::ops::mixture_cross_entropy::sinkhorn_center))
 //! ```
 //!
-//! Means run over all global crops of all images of a step; a step uses the center that the previous
-//! one left. `c` starts at 0, for `prob-b` at `log 1/k`. Everything stays in log space: with 65,536
-//! prototypes the mean of a probability underflows.
+//! Means run over all global crops of all images of a step. A step uses the center that the previous
+//! step computed. `c` starts at 0, for `prob-b` at `log 1/k`. The arithmetic is in
+//! [`engine::ops::center`].
 
+use engine::Tensor;
+use engine::ops::center::{self, Rule};
 use engine::ops::mixture_cross_entropy::Statistic;
 
 use crate::config::Centering;
 
-/// The center and what it has seen since its last update.
-#[derive(Debug, Clone, PartialEq)]
+/// The center, and the statistic of the scores since its last update.
+#[derive(Debug, Clone)]
 pub struct Center {
     centering: Centering,
     momentum: f64,
-    values: Vec<f32>,
-    seen: Vec<f32>,
-    rows: usize,
+    values: Tensor,    // [k]
+    statistic: Tensor, // [k]
+    rows: usize,       // that the statistic is summed over
 }
 
 impl Center {
@@ -32,97 +34,70 @@ impl Center {
             Centering::Logit | Centering::ProbA | Centering::Sinkhorn => 0.0,
             Centering::ProbB => -(prototypes as f64).ln(),
         };
-        let (values, seen) = (vec![start as f32; prototypes], vec![0.0; prototypes]);
-        let mut center = Self { centering, momentum, values, seen, rows: 0 };
-        center.forget();
+        let values = Tensor::from_slice(&[prototypes], &vec![start as f32; prototypes]);
+        let statistic = Tensor::zeros(&[prototypes]);
+        let mut center = Self { centering, momentum, values, statistic, rows: 0 };
+        center.discard_statistic();
         center
     }
 
     /// The same center with other values, from a checkpoint.
     ///
     /// # Panics
-    /// If they are not as many.
+    /// If their number is another.
     pub fn set_values(&mut self, values: &[f32]) {
-        self.values.copy_from_slice(values);
-        self.forget();
+        self.values = Tensor::from_slice(self.values.shape(), values).to(&self.values.device());
+        self.discard_statistic();
     }
 
     /// `c`, `[k]`.
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &Tensor {
         &self.values
     }
 
-    /// Drops what was seen since the last update: a step that is not taken.
-    pub fn forget(&mut self) {
-        let empty = self.statistic().empty();
-        self.seen.fill(empty);
+    /// Discards the statistic since the last update: for a step that is not taken.
+    pub fn discard_statistic(&mut self) {
+        let empty = vec![self.kind().empty(); self.values.len()];
+        self.statistic = Tensor::from_slice(&[empty.len()], &empty).to(&self.values.device());
         self.rows = 0;
     }
 
-    pub(super) fn statistic(&self) -> Statistic {
+    /// Which statistic the center is made of.
+    pub(super) fn kind(&self) -> Statistic {
         match self.centering {
             Centering::Logit | Centering::Sinkhorn => Statistic::SumOfScores,
             Centering::ProbA | Centering::ProbB => Statistic::LogSumOfProbs,
         }
     }
 
-    /// Where the statistic of `rows` more rows is added.
-    pub(super) fn see(&mut self, rows: usize) -> &mut [f32] {
+    /// The statistic, to which the scores of `rows` more rows are about to be added.
+    pub(super) fn statistic_for(&mut self, rows: usize) -> &mut Tensor {
         self.rows += rows;
-        &mut self.seen
+        &mut self.statistic
     }
 
     /// `c` in units of `l / τₜ + b`.
-    pub(super) fn in_units_of_scores(&self, teacher_temp: f64) -> Vec<f32> {
+    pub(super) fn in_units_of_scores(&self, teacher_temp: f64) -> Tensor {
         match self.centering {
-            Centering::Logit => {
-                self.values.iter().map(|&c| (f64::from(c) / teacher_temp) as f32).collect()
-            }
+            Centering::Logit => center::divided(&self.values, teacher_temp),
             Centering::ProbA | Centering::ProbB | Centering::Sinkhorn => self.values.clone(),
         }
     }
 
-    /// Moves by what was seen since the last update; stays where it is if that was nothing.
+    /// Moves by the statistic since the last update, if there is any.
     pub fn update(&mut self, teacher_temp: f64) {
         if self.rows == 0 {
             return;
         }
-        let (momentum, rows) = (self.momentum, self.rows as f64);
-        for (c, &seen) in self.values.iter_mut().zip(&self.seen) {
-            let (old, seen) = (f64::from(*c), f64::from(seen));
-            let new = match self.centering {
-                Centering::Logit => momentum * old + (1.0 - momentum) * teacher_temp * seen / rows,
-                Centering::ProbA => momentum * old + (1.0 - momentum) * (seen - rows.ln()),
-                Centering::Sinkhorn => old,
-                Centering::ProbB => {
-                    log_add(old + momentum.ln(), seen - rows.ln() + (-momentum).ln_1p())
-                }
-            };
-            *c = new as f32;
-        }
-        self.forget();
-    }
-}
-
-/// `log(eᵃ + eᵇ)`.
-fn log_add(a: f64, b: f64) -> f64 {
-    let (low, high) = if a < b { (a, b) } else { (b, a) };
-    if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_a_and_b_agree_without_memory() {
-        let seen = [-3.0f32, -700.0, -0.5];
-        let after = |centering| {
-            let mut center = Center::new(centering, 0.0, 3);
-            center.see(4).copy_from_slice(&seen);
-            center.update(0.04);
-            center.values().to_vec()
+        let rule = match self.centering {
+            Centering::Logit => Some(Rule::MeanOfScores(teacher_temp)),
+            Centering::ProbA => Some(Rule::MeanOfLogs),
+            Centering::ProbB => Some(Rule::LogOfMeans),
+            Centering::Sinkhorn => None,
         };
-        assert_eq!(after(Centering::ProbA), after(Centering::ProbB));
+        if let Some(rule) = rule {
+            center::update(&mut self.values, &self.statistic, self.rows, self.momentum, rule);
+        }
+        self.discard_statistic();
     }
 }

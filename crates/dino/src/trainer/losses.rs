@@ -13,13 +13,13 @@
 //! Source: `iBOTLoss` of iBOT's `main_ibot.py`, described in Zhou et al., arXiv:2111.07832.
 
 use engine::ops::koleo::{self, Form};
-use engine::ops::mixture_cross_entropy::Outcome;
+use engine::ops::mixture_cross_entropy::Output;
 use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
 use crate::analysis::vectors;
-use crate::model::Vectors;
+use crate::model::Outputs;
 use crate::monitor::features::Features;
 use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
 use crate::schedule::StepValues;
@@ -91,9 +91,8 @@ impl<'a> Losses<'a> {
             return;
         }
         let Networks { prototypes, student, .. } = self.cls.networks;
-        let (g, v) = (student.get(prototypes.g), student.get(prototypes.v));
-        let (loss, saved) = koleo::forward(g, v, Form::Plain);
-        koleo::backward(saved, self.lambda_koleo as f32, grads.get_mut(prototypes.v));
+        let (loss, saved) = koleo::forward(student, prototypes.g, prototypes.v, Form::Plain);
+        koleo::backward(saved, self.lambda_koleo as f32, prototypes.v, grads);
         sums.loss += self.lambda_koleo * loss;
     }
 
@@ -101,12 +100,12 @@ impl<'a> Losses<'a> {
     /// student's vectors, or nothing where the loss is not finite.
     pub(super) fn forward_backward(
         &mut self,
-        (student, teacher): (&Vectors, &Vectors),
+        (student, teacher): (&Outputs, &Outputs),
         batch: &CropBatch<'_>,
         scale: f64,
         grads: &mut Params,
         sums: &mut Sums,
-    ) -> Option<Vectors> {
+    ) -> Option<Outputs> {
         let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops: self.crops };
         let rows = Rows { student: &student.cls, teacher: &teacher.cls, pairs };
         let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
@@ -118,7 +117,7 @@ impl<'a> Losses<'a> {
         sums.teacher_vectors.extend(&teacher.cls, teacher.cls.rows());
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
-            return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });
+            return Some(Outputs { cls, patches: Tensor::zeros(student.patches.shape()) });
         };
         let (partners, weights) = partners(batch.masks, GLOBAL_CROPS * batch.images);
         let pairs = Pairs::Rows { teacher: &partners, weights: &weights };
@@ -129,7 +128,7 @@ impl<'a> Losses<'a> {
         sums.patch_loss += loss;
         sums.patch_teacher_entropy += scale * outcome.teacher_entropy;
         sums.assigned_patches.extend(&outcome.assigned);
-        Some(Vectors { cls, patches: dy? })
+        Some(Outputs { cls, patches: dy? })
     }
 }
 
@@ -141,7 +140,7 @@ impl Loss<'_> {
         rows: &Rows<'_>,
         scale: f64,
         grads: &mut Params,
-    ) -> (Outcome, Option<Tensor>) {
+    ) -> (Output, Option<Tensor>) {
         let (networks, terms, scale) = (&self.networks, &self.terms, scale * self.lambda);
         let buffers = (grads, &mut *self.center);
         objective.forward_backward(networks, rows, terms, scale, buffers)

@@ -56,7 +56,7 @@ fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
         tensors.extend(params.table().entries().iter().map(|entry| Tensor {
             name: format!("{prefix}{}", entry.name),
             shape: entry.shape.clone(),
-            values: params.get(entry.range),
+            values: params.view(entry.param).host(),
         }));
     }
     let centers = [("center", Some(&state.center)), ("center_patch", state.patch_center.as_ref())];
@@ -64,7 +64,7 @@ fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
         tensors.extend(center.map(|center| Tensor {
             name: name.to_owned(),
             shape: vec![center.values().len()],
-            values: center.values(),
+            values: center.values().host(),
         }));
     }
     tensors

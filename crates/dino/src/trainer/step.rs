@@ -17,7 +17,7 @@ use crate::analysis::vectors::Rows;
 use crate::config::Config;
 use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
 use crate::objective::{Center, Kappa, Objective};
-use crate::optim::{self, OptimizerState};
+use crate::optim::{self, OptimizerState, Update};
 use crate::schedule::StepValues;
 
 /// Everything that a step changes.
@@ -133,11 +133,11 @@ pub struct NonFinite {
 }
 
 impl State {
-    /// Drops what the centers have seen: a step that is not taken.
-    fn forget_seen(&mut self) {
-        self.center.forget();
+    /// Discards the statistics of the centers: for a step that is not taken.
+    fn discard_statistics(&mut self) {
+        self.center.discard_statistic();
         if let Some(center) = &mut self.patch_center {
-            center.forget();
+            center.discard_statistic();
         }
     }
 }
@@ -188,18 +188,19 @@ impl Step {
         let mut clock = Clock::start();
         let mut times = Times::default();
         let sums = self.gradients(state, grads, batches, values, &mut times);
-        let sums = sums.inspect_err(|_| state.forget_seen())?;
+        let sums = sums.inspect_err(|_| state.discard_statistics())?;
         clock.lap();
         let grad_norms = optim::grad_norms(grads);
         if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
-            state.forget_seen();
+            state.discard_statistics();
             let what = format!("the gradient of `{}`", grads.table().entries()[i].name);
             return Err(NonFinite { what, value: grad_norms[i], step: state.step });
         }
         let State { student, teacher, optimizer, center, patch_center, .. } = state;
         let learns_norms = self.objective.learns_norms;
-        let buffers = (&mut *student, grads, optimizer);
-        optim::update(&self.config.optim, values, learns_norms, &grad_norms, buffers);
+        let settings = &self.config.optim;
+        let update = Update { settings, values, learns_norms, norms: &grad_norms };
+        update.apply(student, grads, optimizer);
         times.optimizer = clock.lap();
         optim::update_teacher(teacher, student, values.momentum);
         center.update(values.teacher_temp);
@@ -222,7 +223,9 @@ impl Step {
             feature_std: sums.features.std(),
             image_agreement: sums.features.agreement(),
             teacher_vectors: sums.teacher_vectors,
-            kappa: self.objective.kappa(state.student.get(self.network.head.prototypes.g)),
+            kappa: self
+                .objective
+                .kappa(&state.student.view(self.network.head.prototypes.g).on_host()),
             grad_norms,
             times,
         })
@@ -245,7 +248,7 @@ impl Step {
         let masks = self.config.objective.method.masks();
         let (seen, predicted) =
             if masks { (Patches::All, Patches::Masked) } else { (Patches::None, Patches::None) };
-        grads.all_mut().fill(0.0);
+        grads.clear();
         let mut sums = Sums::default();
         let (scale, mut first) = (1.0 / batches.len() as f64, 0);
         for batch in batches {

@@ -30,7 +30,7 @@ pub fn load(fixture: &Fixture, prefix: &str, table: ParamTable) -> Params {
     for entry in table.entries() {
         let (shape, values) = fixture.f32(&format!("{prefix}{}", entry.name));
         assert_eq!(shape, entry.shape, "shape of `{}`", entry.name);
-        params.get_mut(entry.range).copy_from_slice(&values);
+        params.view_mut(entry.param).host_mut().copy_from_slice(&values);
     }
     params
 }

@@ -7,105 +7,63 @@
 //! with Φ and φ the distribution function and density of the standard normal. Any shape.
 //! Source: Hendrycks and Gimpel, arXiv:1606.08415.
 
-#[cfg(test)]
+pub(super) mod cpu;
 mod cuda;
 
-use rayon::prelude::*;
-
-use crate::matmul::Precision;
+use crate::device::Device;
+use crate::ops::cast;
 use crate::profile;
-use crate::rows::{BLOCK, OneByOne, for_each_block};
-use crate::simd::normal;
-use crate::stored::Stored;
-use crate::tensor::Tensor;
-use dispatch::kernel;
+use crate::tensor::{Dtype, Tensor};
 
-/// What backward needs: the input.
+/// The input, which backward needs. `y` is cheap to recompute from it.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    /// The input, any shape. The output is cheap to recompute from it: [`infer`].
-    pub x: Stored,
+    pub(super) x: Tensor, // any shape
 }
 
-/// `y`, and `x` kept for backward; `precision` is that of the layers around.
-pub fn forward(x: Tensor, precision: Precision) -> (Tensor, Saved) {
-    (infer(&x), Saved { x: Stored::new(x, precision) })
+/// `y`, and `x` kept in `dtype` for backward.
+pub fn forward(x: Tensor, dtype: Dtype) -> (Tensor, Saved) {
+    match x.device() {
+        Device::Cpu => (infer(&x), Saved { x: cast::to(x, dtype) }),
+        Device::Cuda(_) => {
+            let _timer = profile::time("gelu", 0, 2 * x.len());
+            cuda::forward(x, dtype)
+        }
+    }
 }
 
 /// `y` alone.
 pub fn infer(x: &Tensor) -> Tensor {
     let _timer = profile::time("gelu", 0, 2 * x.len());
-    let mut y = Tensor::uninit(x.shape());
-    let width = x.width();
-    for_each_block(
-        &mut y,
-        width,
-        #[inline(always)]
-        |first, block| {
-            activate(&x[first * width..][..block.len()], block);
-        },
-    );
-    y
+    match x.device() {
+        Device::Cpu => cpu::infer(x),
+        Device::Cuda(_) => cuda::infer(x),
+    }
 }
 
-/// `y` and `dy/dx · dy` in one pass: what a layer needs that did not save `y`. Overwrites `dy` with
-/// `dx` and returns `y`, in the place of `x`.
+/// `y` again, and `dx`, in one pass over `x`: for a layer that did not save `y`. Overwrites `dy` with
+/// `dx` and returns `y`.
 pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
     let _timer = profile::time("gelu, again and backward", 0, 4 * dy.len());
-    let (mut y, rounded) = saved.x.unpack();
-    let piece = (BLOCK * y.width()).max(1);
-    assert_eq!(y.len(), dy.len(), "sizes of input and gradient of GELU");
-    let pairs = y.par_chunks_mut(piece).zip(dy.par_chunks_mut(piece));
-    pairs.enumerate().one_by_one().for_each(|(block, (y, dy))| {
-        if let Some(rounded) = &rounded {
-            rounded.widen(block * piece, y);
-        }
-        activate_and_differentiate(y, dy);
-    });
-    y
+    assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
+    match dy.device() {
+        Device::Cpu => cpu::recompute_and_backward(saved.x, dy),
+        Device::Cuda(_) => cuda::recompute_and_backward(saved.x, dy),
+    }
 }
 
 /// `dx`, in place of `dy`.
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
-    let (x, width) = (&saved.x, saved.x.width());
-    assert_eq!(x.len(), dy.len(), "sizes of input and gradient of GELU");
-    let piece = (BLOCK * width).max(1);
-    dy.par_chunks_mut(piece).enumerate().one_by_one().for_each(|(block, dy)| {
-        let first = block * piece;
-        differentiate(&x.read(first..first + dy.len()), dy);
-    });
+    match dy.device() {
+        Device::Cpu => drop(recompute_and_backward(saved, &mut dy)),
+        Device::Cuda(_) => {
+            let _timer = profile::time("gelu, backward", 0, 3 * dy.len());
+            assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
+            cuda::backward(&saved.x, &mut dy);
+        }
+    }
     dy
-}
-
-kernel! {
-    /// `y = x Φ(x)`.
-    pub(super) fn activate(x: &[f32], y: &mut [f32]) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = x * normal(x).0;
-        }
-    }
-}
-
-kernel! {
-    /// `dy ← dy (Φ(x) + x φ(x))`.
-    fn differentiate(x: &[f32], dy: &mut [f32]) {
-        for (dy, &x) in dy.iter_mut().zip(x) {
-            let (cdf, pdf) = normal(x);
-            *dy *= x.mul_add(pdf, cdf);
-        }
-    }
-}
-
-kernel! {
-    /// Both at once: `x ← y`, `dy ← dx`.
-    pub(super) fn activate_and_differentiate(x: &mut [f32], dy: &mut [f32]) {
-        for (x, dy) in x.iter_mut().zip(dy.iter_mut()) {
-            let (cdf, pdf) = normal(*x);
-            *dy *= x.mul_add(pdf, cdf);
-            *x *= cdf;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,19 +4,20 @@
 //! y = norm(x) Wᵀ + b
 //! ```
 //!
-//! Some rows at a time go through both, so that the norm's output never leaves the cache; it is computed
-//! again for the gradient of the weight. What each half computes stands in [`layer_norm`] and [`linear`].
+//! Both run on some rows at a time, so that the norm's output never leaves the cache. Backward computes
+//! it again for the gradient of the weight. For the formulas of each half see [`layer_norm`] and
+//! [`linear`](super::linear).
 //!
 //! `x` is `[rows, in]`, `y` is `[rows, out]`.
 
-use rayon::prelude::*;
+mod cpu;
+mod cuda;
 
 use super::layer_norm::{self, LayerNorm};
-use super::linear::{self, Linear};
+use super::linear::Linear;
+use crate::device::Device;
 use crate::params::Params;
-use crate::pool::Buffer;
 use crate::profile;
-use crate::rows::OneByOne;
 use crate::tensor::Tensor;
 
 /// The two layers.
@@ -28,12 +29,19 @@ pub struct NormedLinear {
     pub linear: Linear,
 }
 
+impl NormedLinear {
+    fn timer(&self, name: &'static str, rows: usize, values_of_a_row: usize) -> profile::Timer {
+        let Linear { input, output, .. } = self.linear;
+        let values = rows * values_of_a_row + input * output;
+        profile::time(name, 2 * rows * input * output, values)
+    }
+}
+
 /// What backward needs beside the gradient.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    /// `[rows, in]`.
-    pub(super) x: Tensor,
+    pub(super) x: Tensor, // [rows, in]
     pub(super) norm: layer_norm::Saved,
 }
 
@@ -49,27 +57,16 @@ pub fn infer(layers: &NormedLinear, params: &Params, x: &Tensor) -> Tensor {
 }
 
 fn compute(layers: &NormedLinear, params: &Params, x: &Tensor) -> (Tensor, layer_norm::Saved) {
-    let (rows, input, output) = (x.rows(), layers.linear.input, layers.linear.output);
-    let _timer = profile::time(
-        "norm and linear",
-        2 * rows * input * output,
-        rows * (input + output) + input * output,
-    );
+    let Linear { input, output, .. } = layers.linear;
+    let _timer = layers.timer("norm and linear", x.rows(), input + output);
     assert_eq!(x.width(), input, "width of the input of a linear layer");
-    let (mut y, mut norm) = (Tensor::uninit(&[rows, output]), layer_norm::Saved::uninit(rows));
-    let (of_norm, linear) = (layers.norm.ready(params), layers.linear.ready(params));
-    let block = linear.block(rows);
-    let pieces = x.par_chunks(block * input).zip(norm.stats.par_chunks_mut(block * 2));
-    let pieces = pieces.zip(y.par_chunks_mut(block * output));
-    pieces.one_by_one().for_each(|((x, stats), y)| {
-        let mut normed = Buffer::take(x.len());
-        of_norm.rows(x, stats, &mut normed);
-        linear.rows(&normed, y);
-    });
-    (y, norm)
+    match x.device() {
+        Device::Cpu => cpu::forward(layers, params, x),
+        Device::Cuda(_) => cuda::forward(layers, params, x),
+    }
 }
 
-/// `dx`, in the place of `x`; adds to the gradients of both layers.
+/// `dx`, in the memory of `x`; adds to the gradients of both layers.
 pub fn backward(
     layers: &NormedLinear,
     params: &Params,
@@ -77,30 +74,18 @@ pub fn backward(
     dy: &Tensor,
     grads: &mut Params,
 ) -> Tensor {
-    let NormedLinear { norm: of_norm, linear: layer } = layers;
-    let Saved { mut x, norm } = saved;
-    let normed = layer_norm::apply(of_norm, params, &x, &norm);
-    linear::backward_params(layer, &normed, dy, grads);
+    let Saved { x, norm } = saved;
+    let normed = layer_norm::apply(&layers.norm, params, &x, &norm);
+    super::linear::backward_params(&layers.linear, &normed, dy, grads);
     drop(normed);
-    let (rows, input, output) = (x.rows(), layer.input, layer.output);
-    let _timer = profile::time(
-        "norm and linear, gradient of input",
-        2 * rows * input * output,
-        rows * (2 * input + output) + input * output,
-    );
-    let (backward, linear) = (of_norm.backward_ready(params), layer.ready_backward(params));
-    let block = linear.block(rows);
-    let mut partial = Buffer::take(rows.div_ceil(block) * 2 * input);
-    let inputs = norm.stats.par_chunks(block * 2).zip(dy.par_chunks(block * output));
-    let pieces = x.par_chunks_mut(block * input).zip(inputs).zip(partial.par_chunks_mut(2 * input));
-    pieces.one_by_one().for_each(|((x, (stats, dy)), partial)| {
-        let mut dnormed = Buffer::take(x.len());
-        linear.rows(dy, &mut dnormed);
-        backward.rows(x, stats, &mut dnormed, partial);
-        x.copy_from_slice(&dnormed);
-    });
-    backward.add(&partial, grads);
-    x
+    let Linear { input, output, .. } = layers.linear;
+    let name = "norm and linear, gradient of input";
+    let _timer = layers.timer(name, x.rows(), 2 * input + output);
+    let saved = Saved { x, norm };
+    match dy.device() {
+        Device::Cpu => cpu::backward_input(layers, params, saved, dy, grads),
+        Device::Cuda(_) => cuda::backward_input(layers, params, saved, dy, grads),
+    }
 }
 
 #[cfg(test)]

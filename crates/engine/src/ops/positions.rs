@@ -1,4 +1,4 @@
-//! Position embeddings for a grid other than the stored one: bicubic resampling and its transpose.
+//! Position embeddings for a grid of patches other than the stored one: bicubic resampling.
 //!
 //! ```text
 //! out[i, j] = Σ_ab R[i, a] C[j, b] table[a, b]        dtable[a, b] += Σ_ij R[i, a] C[j, b] dout[i, j]
@@ -8,8 +8,14 @@
 //! no antialiasing. The reference passes `scale = (n + 0.1) / N` and not the exact `n / N`, which
 //! moves the sampling positions; `offset` is that 0.1, or 0 for the exact ones.
 //!
-//! `table` is `[grid · grid, d]`, `out` is `[gh · gw, d]`.
+//! `table` is `[grid · grid, d]`, `out` is `[gh · gw, d]`. In front of each stands the row of the \[CLS\]
+//! token, which is copied.
 //! Source: `interpolate_pos_encoding` of DINO's `vision_transformer.py`, by way of our own reference.
+
+mod cpu;
+
+use crate::params::{Param, Params};
+use crate::tensor::Tensor;
 
 /// A resampling from a square grid to `gh` × `gw`.
 #[derive(Debug, Clone)]
@@ -23,35 +29,6 @@ impl Resample {
     /// From `grid` × `grid` to `gh` × `gw`.
     pub fn new(grid: usize, (gh, gw): (usize, usize), offset: f64) -> Self {
         Self { rows: taps(grid, gh, offset), cols: taps(grid, gw, offset), grid }
-    }
-
-    /// `out`, overwritten.
-    pub fn forward(&self, table: &[f32], d: usize, out: &mut [f32]) {
-        assert_eq!(table.len(), self.grid * self.grid * d, "position table");
-        assert_eq!(out.len(), self.cells() * d, "resampled positions");
-        let mut sums = vec![0.0f64; d];
-        for (cell, out) in out.chunks_exact_mut(d).enumerate() {
-            sums.fill(0.0);
-            self.for_each_tap(cell, |source, weight| {
-                for (sum, &x) in sums.iter_mut().zip(&table[source * d..][..d]) {
-                    *sum += weight * f64::from(x);
-                }
-            });
-            out.iter_mut().zip(&sums).for_each(|(out, &sum)| *out = sum as f32);
-        }
-    }
-
-    /// Adds to `dtable`.
-    pub fn backward(&self, dout: &[f32], d: usize, dtable: &mut [f32]) {
-        assert_eq!(dtable.len(), self.grid * self.grid * d, "gradient of a position table");
-        assert_eq!(dout.len(), self.cells() * d, "gradient of resampled positions");
-        for (cell, dout) in dout.chunks_exact(d).enumerate() {
-            self.for_each_tap(cell, |source, weight| {
-                for (to, from) in dtable[source * d..][..d].iter_mut().zip(dout) {
-                    *to += weight as f32 * from;
-                }
-            });
-        }
     }
 
     fn cells(&self) -> usize {
@@ -93,6 +70,23 @@ fn cubic(t: f64) -> f64 {
     } else {
         0.0
     }
+}
+
+/// The positions of \[CLS\] and all patches, `[1 + gh · gw, d]`, from a table `[1, 1 + grid · grid, d]`.
+/// Without a resampling, the table itself.
+pub fn forward(params: &Params, table: Param, resample: Option<&Resample>) -> Tensor {
+    cpu::table_for(params.on_host().view(table), resample).to(&params.device())
+}
+
+/// Adds to the gradient of the table.
+pub fn backward(
+    dpositions: &Tensor,
+    table: Param,
+    resample: Option<&Resample>,
+    grads: &mut Params,
+) {
+    let dpositions = dpositions.on_host();
+    grads.on_host_mut(|grads| cpu::add_to_table(&dpositions, grads.view_mut(table), resample));
 }
 
 #[cfg(test)]

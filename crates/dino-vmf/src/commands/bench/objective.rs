@@ -168,15 +168,15 @@ impl Objective {
         };
         let head = Head::new(&shape, "", &mut table);
         let mut params = Params::zeros(table.into());
-        fill(params.get_mut(head.prototypes.v), 2);
-        params.get_mut(head.prototypes.g).fill(1.0);
+        fill(params.view_mut(head.prototypes.v).host_mut(), 2);
+        params.view_mut(head.prototypes.g).host_mut().fill(1.0);
         (head, params)
     }
 
     /// Random unit vectors of so many crops of each image.
     fn vectors(&self, crops: usize, index: u64) -> Tensor {
         let mut vectors = Tensor::zeros(&[crops * self.batch as usize, self.bottleneck as usize]);
-        fill(&mut vectors, index);
+        fill(vectors.host_mut(), index);
         engine::ops::l2_normalize::forward(vectors).0
     }
 }

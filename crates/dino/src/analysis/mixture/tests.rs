@@ -36,9 +36,9 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
     let network = Network::new(&vit, &head);
     let prototypes = network.head.prototypes;
     let mut params = Params::zeros(network.table().clone());
-    params.get_mut(prototypes.g).copy_from_slice(norms);
-    let (v, scale) = (params.get_mut(prototypes.v), 3.0);
-    for (v, degrees) in v.chunks_exact_mut(2).zip(degrees) {
+    params.view_mut(prototypes.g).host_mut().copy_from_slice(norms);
+    let (mut v, scale) = (params.view_mut(prototypes.v), 3.0);
+    for (v, degrees) in v.host_mut().chunks_exact_mut(2).zip(degrees) {
         v.copy_from_slice(&[
             scale * degrees.to_radians().cos(),
             scale * degrees.to_radians().sin(),

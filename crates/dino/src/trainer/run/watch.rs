@@ -74,10 +74,10 @@ impl Run<'_> {
             networks: Networks { prototypes, student: &state.student, teacher: &state.teacher },
             vectors,
             student_temp: step.config.objective.student_temp,
-            center: state.center.values(),
+            center: state.center.values().host(),
             center_before: self.watch.center_before.as_deref(),
         });
-        self.watch.center_before = Some(state.center.values().to_vec());
+        self.watch.center_before = Some(state.center.values().host().to_vec());
         found
     }
 }

@@ -1,11 +1,13 @@
 use proptest::prelude::*;
 
+use super::cpu::LONG;
 use super::*;
+use crate::layout::Span;
 use crate::ops::tokens::{gather, scatter_add};
 use crate::testing::*;
 
 /// The definition: every sequence and head on its own, nothing packed; the output and `P`.
-fn definition(qkv: &[f64], sequences: &Sequences, heads: usize) -> (Vec<f64>, Vec<f64>) {
+fn definition(qkv: &[f64], sequences: &Layout, heads: usize) -> (Vec<f64>, Vec<f64>) {
     let rows = sequences.rows().max(1);
     let width = qkv.len() / rows / 3;
     let dim = width / heads;
@@ -14,7 +16,7 @@ fn definition(qkv: &[f64], sequences: &Sequences, heads: usize) -> (Vec<f64>, Ve
     let part = |row: usize, part: usize, head: usize| {
         &qkv[row * 3 * width + part * width + head * dim..][..dim]
     };
-    for &(first, tokens) in sequences.spans() {
+    for &Span { first, rows: tokens } in sequences.spans() {
         for head in 0..heads {
             for i in first..first + tokens {
                 let score =
@@ -38,9 +40,9 @@ fn of(heads: usize) -> Attention {
     Attention { heads, precision: Precision::F32 }
 }
 
-fn input(seed: u64, sequences: &Sequences, width: usize, scale: f32) -> Tensor {
+fn input(seed: u64, sequences: &Layout, width: usize, scale: f32) -> Tensor {
     let mut qkv = random_tensor(seed, &[sequences.rows(), 3 * width]);
-    qkv.iter_mut().for_each(|x| *x *= scale);
+    qkv.host_mut().iter_mut().for_each(|x| *x *= scale);
     qkv
 }
 
@@ -53,17 +55,17 @@ proptest! {
         groups in prop::collection::vec((0usize..3, 1usize..20), 0..3),
         heads in 1usize..4, dim in 1usize..10,
     ) {
-        let sequences = Sequences::packed(&groups);
+        let sequences = Layout::packed(&groups);
         let qkv = input(1, &sequences, heads * dim, 2.0);
-        let (expected, probs) = definition(&doubles(&qkv), &sequences, heads);
+        let (expected, probs) = definition(&doubles(qkv.host()), &sequences, heads);
         let (out, saved) = forward(qkv.clone(), &sequences, &sequences, of(heads));
-        assert_close(&out, &expected, 1e-5, 1e-5);
-        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, &sequences, of(heads))));
+        assert_close(out.host(), &expected, 1e-5, 1e-5);
+        assert_eq!(bits(out.host()), bits(infer(&qkv, &sequences, &sequences, of(heads)).host()));
         // Probabilities are computed again from their log-sum-exps.
         let (_, again) = backward(saved, &out);
-        assert_close(&again, &expected, 1e-5, 1e-5);
+        assert_close(again.host(), &expected, 1e-5, 1e-5);
         let maps = probabilities(&qkv, &sequences, of(heads));
-        let maps: Vec<f32> = maps.iter().flat_map(|map| map.to_vec()).collect();
+        let maps: Vec<f32> = maps.iter().flat_map(|map| map.host().to_vec()).collect();
         assert_close(&maps, &probs, 1e-6, 1e-5);
     }
 
@@ -73,14 +75,14 @@ proptest! {
         groups in prop::collection::vec((0usize..3, 1usize..8), 0..3),
         heads in 1usize..4, dim in 1usize..4,
     ) {
-        let sequences = Sequences::packed(&groups);
+        let sequences = Layout::packed(&groups);
         let qkv = input(2, &sequences, heads * dim, 2.0);
         let dout = random_tensor(3, &[sequences.rows(), heads * dim]);
-        let doutd = doubles(&dout);
+        let doutd = doubles(dout.host());
         let loss = |qkv: &[f64]| inner(&definition(qkv, &sequences, heads).0, &doutd);
-        let expected = gradient(&doubles(&qkv), loss);
+        let expected = gradient(&doubles(qkv.host()), loss);
         let (dqkv, _) = backward(forward(qkv, &sequences, &sequences, of(heads)).1, &dout);
-        assert_close(&dqkv, &expected, 1e-5, 1e-5);
+        assert_close(dqkv.host(), &expected, 1e-5, 1e-5);
     }
 }
 
@@ -93,8 +95,8 @@ proptest! {
         groups in prop::collection::vec((0usize..3, 1usize..20), 0..3),
         heads in 1usize..4, dim in 1usize..10, wanted in 1usize..4,
     ) {
-        let (sequences, width) = (Sequences::packed(&groups), heads * dim);
-        let first = sequences.shortened(|_, tokens| wanted.min(tokens));
+        let (sequences, width) = (Layout::packed(&groups), heads * dim);
+        let first = sequences.truncated(|span| wanted.min(span.rows));
         let qkv = input(11, &sequences, width, 2.0);
         let dout = random_tensor(12, &[first.rows(), width]);
         let mut dall = Tensor::zeros(&[sequences.rows(), width]);
@@ -104,44 +106,44 @@ proptest! {
         let queries = first.compact();
         let (out, saved) = forward(qkv.clone(), &sequences, &queries, of(heads));
         let (dqkv, again) = backward(saved, &dout);
-        assert_close(&out, &doubles(&gather(&all, &first)), 1e-6, 1e-5);
-        assert_close(&again, &doubles(&out), 1e-5, 1e-5);
-        assert_close(&dqkv, &doubles(&expected), 1e-5, 1e-5);
-        assert_eq!(bits(&out), bits(&infer(&qkv, &sequences, &queries, of(heads))));
+        assert_close(out.host(), &doubles(gather(&all, &first).host()), 1e-6, 1e-5);
+        assert_close(again.host(), &doubles(out.host()), 1e-5, 1e-5);
+        assert_close(dqkv.host(), &doubles(expected.host()), 1e-5, 1e-5);
+        assert_eq!(bits(out.host()), bits(infer(&qkv, &sequences, &queries, of(heads)).host()));
     }
 }
 
 #[test]
 #[should_panic(expected = "queries are the first tokens")]
 fn more_queries_than_tokens_are_refused() {
-    let (sequences, queries) = (Sequences::packed(&[(1, 4)]), Sequences::packed(&[(1, 5)]));
+    let (sequences, queries) = (Layout::packed(&[(1, 4)]), Layout::packed(&[(1, 5)]));
     infer(&Tensor::zeros(&[4, 6]), &sequences, &queries, of(1));
 }
 
 #[test]
 fn a_single_token_attends_to_itself() {
-    let sequences = Sequences::packed(&[(2, 1)]);
+    let sequences = Layout::packed(&[(2, 1)]);
     let qkv = input(4, &sequences, 6, 3.0);
     let out = infer(&qkv, &sequences, &sequences, of(2));
     for row in 0..2 {
-        assert_eq!(out[row * 6..][..6], qkv[row * 18 + 12..][..6]);
+        assert_eq!(out.host()[row * 6..][..6], qkv.host()[row * 18 + 12..][..6]);
     }
 }
 
 /// Scores of up to 1e4 · √e: the softmax subtracts the largest before it exponentiates.
 #[test]
 fn large_scores_stay_finite() {
-    let sequences = Sequences::packed(&[(1, 9), (2, 4)]);
+    let sequences = Layout::packed(&[(1, 9), (2, 4)]);
     let qkv = input(5, &sequences, 8, 100.0);
     let (out, saved) = forward(qkv, &sequences, &sequences, of(2));
-    assert!(out.iter().all(|x| x.is_finite()));
+    assert!(out.host().iter().all(|x| x.is_finite()));
     let (dqkv, _) = backward(saved, &random_tensor(6, &[17, 8]));
-    assert!(dqkv.iter().all(|x| x.is_finite()));
+    assert!(dqkv.host().iter().all(|x| x.is_finite()));
 }
 
 #[test]
 fn threads_give_equal_bits() {
-    let sequences = Sequences::packed(&[(3, 37), (5, 10)]);
+    let sequences = Layout::packed(&[(3, 37), (5, 10)]);
     let qkv = input(7, &sequences, 48, 1.0);
     let dout = random_tensor(8, &[sequences.rows(), 48]);
     for precision in [Precision::F32, Precision::Bf16] {
@@ -149,7 +151,7 @@ fn threads_give_equal_bits() {
             let attention = Attention { heads: 3, precision };
             let (out, saved) = forward(qkv.clone(), &sequences, &sequences, attention);
             let (dqkv, again) = backward(saved, &dout);
-            [&out[..], &dqkv[..], &again[..]].concat()
+            [&out.host()[..], &dqkv.host()[..], &again.host()[..]].concat()
         });
     }
 }
@@ -160,7 +162,7 @@ fn threads_give_equal_bits() {
 #[test]
 fn bf16_is_close_to_f32_forward_and_backward() {
     for (shape, short) in [(vec![(2, 33), (3, 10)], true), (vec![(1, LONG), (1, 300)], false)] {
-        let sequences = Sequences::packed(&shape);
+        let sequences = Layout::packed(&shape);
         let qkv = input(9, &sequences, 64, 1.5);
         let dout = random_tensor(10, &[sequences.rows(), 64]);
         let run = |precision| {
@@ -170,32 +172,32 @@ fn bf16_is_close_to_f32_forward_and_backward() {
             (out, dqkv, again)
         };
         let (exact, rounded) = (run(Precision::F32), run(Precision::Bf16));
-        assert_close(&rounded.0, &doubles(&exact.0), 1e-2, 1e-2);
-        assert_close(&rounded.1, &doubles(&exact.1), 2e-2, 2e-2);
-        assert_close(&rounded.2, &doubles(&rounded.0), 1e-2, 1e-2);
-        assert_eq!(bits(&rounded.0) == bits(&exact.0), short);
-        assert_ne!(bits(&rounded.1), bits(&exact.1));
+        assert_close(rounded.0.host(), &doubles(exact.0.host()), 1e-2, 1e-2);
+        assert_close(rounded.1.host(), &doubles(exact.1.host()), 2e-2, 2e-2);
+        assert_close(rounded.2.host(), &doubles(rounded.0.host()), 1e-2, 1e-2);
+        assert_eq!(bits(rounded.0.host()) == bits(exact.0.host()), short);
+        assert_ne!(bits(rounded.1.host()), bits(exact.1.host()));
     }
 }
 
 #[test]
 #[should_panic(expected = "rows of attention")]
 fn rows_without_a_sequence_are_refused() {
-    let sequences = Sequences::packed(&[(1, 4)]);
+    let sequences = Layout::packed(&[(1, 4)]);
     infer(&Tensor::zeros(&[5, 6]), &sequences, &sequences, of(1));
 }
 
 #[test]
 #[should_panic(expected = "heads divide the width")]
 fn a_width_that_heads_do_not_divide_is_refused() {
-    let sequences = Sequences::packed(&[(1, 4)]);
+    let sequences = Layout::packed(&[(1, 4)]);
     infer(&Tensor::zeros(&[4, 15]), &sequences, &sequences, of(2));
 }
 
 #[test]
 #[should_panic(expected = "gradient of attention")]
 fn a_gradient_of_another_shape_is_refused() {
-    let sequences = Sequences::packed(&[(1, 4)]);
+    let sequences = Layout::packed(&[(1, 4)]);
     let (_, saved) = forward(Tensor::zeros(&[4, 6]), &sequences, &sequences, of(1));
     backward(saved, &Tensor::zeros(&[4, 3]));
 }

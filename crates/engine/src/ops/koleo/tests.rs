@@ -34,23 +34,49 @@ fn neighbors(g: &[f32], v: &[f64], r: usize) -> Vec<u32> {
     (0..g.len()).map(best).collect()
 }
 
+/// Prototypes, and gradients of their layout that start at `start`.
+struct Case {
+    params: Params,
+    grads: Params,
+    g: Param,
+    v: Param,
+}
+
+impl Case {
+    fn new(g: &[f32], v: &[f32], start: f32) -> Self {
+        let (mut params, mut grads, ids) = random_params(0, &[&[g.len()], &[v.len()]]);
+        params.view_mut(ids[0]).host_mut().copy_from_slice(g);
+        params.view_mut(ids[1]).host_mut().copy_from_slice(v);
+        grads.whole_mut().host_mut().fill(start);
+        Self { params, grads, g: ids[0], v: ids[1] }
+    }
+
+    fn forward(&self) -> (f64, Saved) {
+        forward(&self.params, self.g, self.v, Form::Plain)
+    }
+
+    fn backward(&mut self, saved: Saved, scale: f32) -> &[f32] {
+        backward(saved, scale, self.v, &mut self.grads);
+        self.grads.view(self.v).host()
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn loss_and_gradient_are_their_definitions(k in 2usize..40, r in 3usize..9, seed in 0u64..1000) {
         let (g, v) = (randoms(seed, k), randoms(seed + 1, k * r));
-        let (loss, saved) = forward(&g, &v, Form::Plain);
+        let mut case = Case::new(&g, &v, 1.0);
+        let (loss, saved) = case.forward();
         let wide = doubles(&v);
         let neighbors = neighbors(&g, &wide, r);
         prop_assert_eq!(saved.neighbors(), &neighbors[..]);
         let expected = definition(&g, &wide, r, &neighbors);
         prop_assert!((loss - expected).abs() < 1e-5, "{loss} for {expected}");
-        let mut dv = vec![1.0; v.len()];
-        backward(saved, 0.5, &mut dv);
         let truth = gradient(&wide, |v| 0.5 * definition(&g, v, r, &neighbors));
         let truth: Vec<f64> = truth.iter().map(|dv| 1.0 + dv).collect();
-        assert_close(&dv, &truth, 2e-5 * magnitude(&truth), 1e-4);
+        assert_close(case.backward(saved, 0.5), &truth, 2e-5 * magnitude(&truth), 1e-4);
     }
 }
 
@@ -59,9 +85,9 @@ proptest! {
 fn threads_give_equal_bits() {
     let (g, v) = (randoms(3, 1200), randoms(4, 1200 * 16));
     assert_threads_agree(|| {
-        let (loss, saved) = forward(&g, &v, Form::Plain);
-        let mut dv = vec![0.0; v.len()];
-        backward(saved, 1.0, &mut dv);
+        let mut case = Case::new(&g, &v, 0.0);
+        let (loss, saved) = case.forward();
+        let mut dv = case.backward(saved, 1.0).to_vec();
         dv.push(loss as f32);
         dv
     });
@@ -70,16 +96,16 @@ fn threads_give_equal_bits() {
 #[test]
 fn equal_prototypes_have_a_finite_loss_and_no_gradient() {
     let v = [1.0, 2.0, 0.5].repeat(4);
-    let (loss, saved) = forward(&[1.0; 4], &v, Form::Plain);
+    let mut case = Case::new(&[1.0; 4], &v, 0.0);
+    let (loss, saved) = case.forward();
     assert!((loss - -(1e-8f64.ln())).abs() < 1e-4, "{loss}");
     assert_eq!(saved.neighbors(), [1, 0, 0, 0]);
-    let mut dv = vec![0.0; 12];
-    backward(saved, 1.0, &mut dv);
+    let dv = case.backward(saved, 1.0);
     assert!(dv.iter().all(|&dv| dv == 0.0), "{dv:?}");
 }
 
 #[test]
 #[should_panic(expected = "directions of 1 prototypes")]
 fn a_single_prototype_is_refused() {
-    let _ = forward(&[1.0], &[1.0, 0.0], Form::Plain);
+    let _ = Case::new(&[1.0], &[1.0, 0.0], 0.0).forward();
 }

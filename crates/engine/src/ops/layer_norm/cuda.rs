@@ -1,8 +1,12 @@
 //! Launches of the kernels in `layer_norm.cu`.
 
-use crate::cuda::{Argument, Buffer, Device, Kernel, Launch, Module, Pointer};
+use super::{LayerNorm, Saved};
+use crate::cuda::{Argument, Device, Kernel, Launch, Module};
+use crate::params::Params;
+use crate::tensor::{Dtype, Tensor};
 
 static MODULE: Module = Module { name: "layer_norm", source: include_str!("layer_norm.cu") };
+const WARP: usize = 32;
 /// Threads of a block where each warp works on one row.
 const ROW_THREADS: u32 = 128;
 const ROWS_PER_BLOCK: usize = ROW_THREADS as usize / WARP;
@@ -11,104 +15,102 @@ const BACKWARD_THREADS: u32 = 256;
 /// Rows that a block of the backward pass sums. More rows mean fewer partial sums; fewer rows mean more
 /// blocks that run at the same time.
 const BACKWARD_ROWS: usize = 64;
-const WARP: usize = 32;
-
-/// Numbers of rows and columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) rows: usize,
-    pub(super) d: usize,
-}
-
-/// γ and β, each `[d]`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Affine {
-    pub(super) gamma: Pointer,
-    pub(super) beta: Pointer,
-}
 
 /// `y` and the statistics.
-pub(super) fn forward(x: &Buffer, affine: Affine, eps: f32, shape: Shape) -> (Buffer, Buffer) {
-    let device = x.device();
-    let mut y = Buffer::uninit(device, x.bytes());
-    let mut stats = Buffer::uninit(device, shape.rows * 8);
+pub(super) fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved) {
+    let device = x.cuda().device();
+    let mut y = Tensor::uninit_on(device, x.shape(), Dtype::F32);
+    let mut stats = Tensor::uninit_on(device, &[x.rows(), 2], Dtype::F32);
     let arguments = [
-        x.pointer().into(),
-        affine.gamma.into(),
-        affine.beta.into(),
-        eps.into(),
-        y.pointer_mut().into(),
-        stats.pointer_mut().into(),
-        shape.rows.into(),
-        shape.width().into(),
+        input(x, x.shape()),
+        params.view(layer.weight).cuda().into(),
+        params.view(layer.bias).cuda().into(),
+        layer.eps.into(),
+        y.cuda_mut().pointer_mut().into(),
+        stats.cuda_mut().pointer_mut().into(),
+        x.rows().into(),
+        width(x).into(),
     ];
     // SAFETY: `x` and `y` are [rows, d], γ and β [d], `stats` is [rows, 2]: all that the kernel accesses.
-    unsafe { launch(device, "layer_norm_forward", shape.rows_launch(), &arguments) };
-    (y, stats)
+    unsafe { launch(device, "layer_norm_forward", a_warp_for_each_row(x), &arguments) };
+    (y, Saved { stats })
 }
 
 /// `y` from the statistics.
-pub(super) fn apply(x: &Buffer, affine: Affine, stats: &Buffer, shape: Shape) -> Buffer {
-    let mut y = Buffer::uninit(x.device(), x.bytes());
+pub(super) fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, stats: &Tensor) -> Tensor {
+    let device = x.cuda().device();
+    let mut y = Tensor::uninit_on(device, x.shape(), Dtype::F32);
     let arguments = [
-        x.pointer().into(),
-        affine.gamma.into(),
-        affine.beta.into(),
-        stats.pointer().into(),
-        y.pointer_mut().into(),
-        shape.rows.into(),
-        shape.width().into(),
+        input(x, x.shape()),
+        params.view(layer.weight).cuda().into(),
+        params.view(layer.bias).cuda().into(),
+        input(stats, &[x.rows(), 2]),
+        y.cuda_mut().pointer_mut().into(),
+        x.rows().into(),
+        width(x).into(),
     ];
     // SAFETY: as in `forward`.
-    unsafe { launch(x.device(), "layer_norm_apply", shape.rows_launch(), &arguments) };
+    unsafe { launch(device, "layer_norm_apply", a_warp_for_each_row(x), &arguments) };
     y
 }
 
-/// `dx` in place of `dy`; adds to the gradients of γ and β at `grads`.
+/// `dx`, in place of `dy`; adds to the gradients of γ and β.
 pub(super) fn backward(
-    x: &Buffer,
-    stats: &Buffer,
-    gamma: Pointer,
-    dy: &mut Buffer,
-    grads: Affine,
-    shape: Shape,
+    layer: &LayerNorm,
+    params: &Params,
+    x: &Tensor,
+    stats: &Tensor,
+    dy: &mut Tensor,
+    grads: &mut Params,
 ) {
-    let device = x.device();
-    let blocks = shape.rows.div_ceil(BACKWARD_ROWS);
-    let mut partials = Buffer::uninit(device, blocks * 2 * shape.d * 4);
+    let (device, rows, d) = (x.cuda().device(), x.rows(), width(x));
+    let blocks = rows.div_ceil(BACKWARD_ROWS);
+    let mut partials = Tensor::uninit_on(device, &[blocks, 2, x.width()], Dtype::F32);
+    input(dy, x.shape());
     let arguments = [
-        x.pointer().into(),
-        stats.pointer().into(),
-        gamma.into(),
-        dy.pointer_mut().into(),
-        partials.pointer_mut().into(),
-        shape.rows.into(),
+        input(x, x.shape()),
+        input(stats, &[rows, 2]),
+        params.view(layer.weight).cuda().into(),
+        dy.cuda_mut().pointer_mut().into(),
+        partials.cuda_mut().pointer_mut().into(),
+        rows.into(),
         (BACKWARD_ROWS as u32).into(),
-        shape.width().into(),
+        d.into(),
     ];
-    let grid = Launch::new(shape.rows, BACKWARD_ROWS, BACKWARD_THREADS);
+    let grid = Launch::new(rows, BACKWARD_ROWS, BACKWARD_THREADS);
     // SAFETY: `x` and `dy` are [rows, d], `stats` is [rows, 2], γ [d], `partials` [blocks, 2, d].
     unsafe { launch(device, "layer_norm_backward", grid, &arguments) };
-    let columns = Launch::new(shape.d, WARP, BACKWARD_THREADS).with_shared(BACKWARD_THREADS * 4);
-    for (grad, half) in [(grads.gamma, 0), (grads.beta, shape.width())] {
-        let sizes = [(blocks as u32).into(), half.into(), shape.width().into()];
-        let arguments = [partials.pointer().into(), grad.into(), sizes[0], sizes[1], sizes[2]];
-        // SAFETY: `partials` is [blocks, 2, d] and the gradient [d]; there is one shared f32 a thread.
+    let columns = Launch::new(x.width(), WARP, BACKWARD_THREADS).with_shared(4 * BACKWARD_THREADS);
+    for (param, half) in [(layer.weight, 0), (layer.bias, d)] {
+        let mut grad = grads.view_mut(param);
+        assert_eq!(grad.shape(), [x.width()], "gradient of a layer norm");
+        let sizes = [(blocks as u32).into(), half.into(), d.into()];
+        let arguments =
+            [partials.cuda().pointer().into(), grad.cuda().into(), sizes[0], sizes[1], sizes[2]];
+        // SAFETY: `partials` is [blocks, 2, d] and the gradient [d]; each thread has one shared f32.
         unsafe { launch(device, "layer_norm_add_partials", columns, &arguments) };
     }
 }
 
-impl Shape {
-    /// `d` as the kernels take it.
-    fn width(self) -> u32 {
-        assert!(self.d <= i32::MAX as usize, "width {} of a layer norm", self.d);
-        self.d as u32
-    }
+/// A tensor that a kernel reads.
+///
+/// # Panics
+/// If it has another shape or is not f32.
+fn input(x: &Tensor, shape: &[usize]) -> Argument {
+    assert_eq!(x.len(), shape.iter().product(), "values of an input of a layer norm");
+    assert_eq!(x.dtype(), Dtype::F32, "dtype of an input of a layer norm");
+    x.cuda().pointer().into()
+}
 
-    /// A warp for each row.
-    fn rows_launch(self) -> Launch {
-        Launch::new(self.rows, ROWS_PER_BLOCK, ROW_THREADS)
-    }
+/// `d` as the kernels take it.
+fn width(x: &Tensor) -> u32 {
+    let d = x.width();
+    assert!(d <= i32::MAX as usize, "width {d} of a layer norm, but at most 2³¹ − 1");
+    d as u32
+}
+
+fn a_warp_for_each_row(x: &Tensor) -> Launch {
+    Launch::new(x.rows(), ROWS_PER_BLOCK, ROW_THREADS)
 }
 
 /// # Safety
@@ -117,6 +119,3 @@ unsafe fn launch(device: &Device, name: &'static str, launch: Launch, arguments:
     // SAFETY: the caller's promise.
     unsafe { device.launch(Kernel { module: &MODULE, name }, launch, arguments) };
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use matmul::MANY;
+
 use super::*;
 use crate::testing::*;
 
@@ -17,6 +19,18 @@ fn layer(seed: u64, input: usize, output: usize) -> (Linear, Params, Params) {
     (Linear { weight, bias, input, output, precision }, params, grads)
 }
 
+/// Both halves of the backward pass: `dx`, and the gradients of weight and bias.
+fn backward(
+    layer: &Linear,
+    params: &Params,
+    x: &Tensor,
+    dy: &Tensor,
+    grads: &mut Params,
+) -> Tensor {
+    backward_params(layer, x, dy, grads);
+    backward_input(layer, params, dy)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -25,14 +39,11 @@ proptest! {
     fn forward_is_its_definition(rows in 0usize..70, input in 1usize..40, output in 1usize..40) {
         let (layer, params, _) = layer(1, input, output);
         let x = random_tensor(2, &[rows, input]);
-        let (w, b) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
-        let expected = definition(&doubles(&x), &w, &b, input);
-        let inferred = infer(&layer, &params, &x);
-        let (y, saved) = forward(&layer, &params, x.clone());
+        let (w, b) = (doubles(params.view(layer.weight).host()), doubles(params.view(layer.bias).host()));
+        let expected = definition(&doubles(x.host()), &w, &b, input);
+        let y = infer(&layer, &params, &x);
         assert_eq!(y.shape(), [rows, output]);
-        assert_close(&y, &expected, 1e-5, 1e-6);
-        assert_eq!(bits(&y), bits(&inferred));
-        assert_eq!(bits(&saved.x), bits(&x));
+        assert_close(y.host(), &expected, 1e-5, 1e-6);
     }
 
     #[test]
@@ -41,15 +52,14 @@ proptest! {
     ) {
         let (layer, params, mut grads) = layer(3, input, output);
         let (x, dy) = (random_tensor(4, &[rows, input]), random_tensor(5, &[rows, output]));
-        let (xd, dyd) = (doubles(&x), doubles(&dy));
-        let (w, b) = (doubles(params.get(layer.weight)), doubles(params.get(layer.bias)));
+        let (xd, dyd) = (doubles(x.host()), doubles(dy.host()));
+        let (w, b) = (doubles(params.view(layer.weight).host()), doubles(params.view(layer.bias).host()));
         let loss = |x: &[f64], w: &[f64], b: &[f64]| inner(&definition(x, w, b, input), &dyd);
-        let (_, saved) = forward(&layer, &params, x);
-        let dx = backward(&layer, &params, saved, &dy, &mut grads);
+        let dx = backward(&layer, &params, &x, &dy, &mut grads);
         // f32 sums of at most 8 terms below 1, and 1e-9 of the differences.
-        assert_close(&dx, &gradient(&xd, |x| loss(x, &w, &b)), 2e-6, 1e-6);
-        assert_close(grads.get(layer.weight), &gradient(&w, |w| loss(&xd, w, &b)), 2e-6, 1e-6);
-        assert_close(grads.get(layer.bias), &gradient(&b, |b| loss(&xd, &w, b)), 2e-6, 1e-6);
+        assert_close(dx.host(), &gradient(&xd, |x| loss(x, &w, &b)), 2e-6, 1e-6);
+        assert_close(grads.view(layer.weight).host(), &gradient(&w, |w| loss(&xd, w, &b)), 2e-6, 1e-6);
+        assert_close(grads.view(layer.bias).host(), &gradient(&b, |b| loss(&xd, &w, b)), 2e-6, 1e-6);
     }
 }
 
@@ -58,10 +68,9 @@ fn parameter_gradients_add_over_two_calls() {
     let (layer, params, mut grads) = layer(6, 5, 3);
     let (x, dy) = (random_tensor(7, &[9, 5]), random_tensor(8, &[9, 3]));
     backward_params(&layer, &x, &dy, &mut grads);
-    let twice: Vec<f64> = doubles(grads.all()).iter().map(|g| 2.0 * g).collect();
-    let saved = Saved { x };
-    let _ = backward(&layer, &params, saved, &dy, &mut grads);
-    assert_close(grads.all(), &twice, 1e-5, 1e-5);
+    let twice: Vec<f64> = doubles(grads.whole().host()).iter().map(|g| 2.0 * g).collect();
+    let _ = backward(&layer, &params, &x, &dy, &mut grads);
+    assert_close(grads.whole().host(), &twice, 1e-5, 1e-5);
 }
 
 #[test]
@@ -70,9 +79,9 @@ fn threads_give_equal_bits() {
     let (x, dy) = (random_tensor(10, &[301, 67]), random_tensor(11, &[301, 130]));
     assert_threads_agree(|| {
         let mut grads = grads.clone();
-        let (y, saved) = forward(&layer, &params, x.clone());
-        let dx = backward(&layer, &params, saved, &dy, &mut grads);
-        [&y[..], &dx[..], grads.all()].concat()
+        let y = infer(&layer, &params, &x);
+        let dx = backward(&layer, &params, &x, &dy, &mut grads);
+        [y.host(), dx.host(), grads.whole().host()].concat()
     });
 }
 
@@ -86,14 +95,14 @@ fn gradients_of_chunks_are_those_of_all_rows() {
         assert_eq!(layer.chunks(rows), chunks);
         backward_params(&layer, &x, &dy, &mut grads);
         let column = |tensor: &Tensor, width: usize, j: usize| -> Vec<f64> {
-            tensor.iter().skip(j).step_by(width).map(|&x| f64::from(x)).collect()
+            tensor.host().iter().skip(j).step_by(width).map(|&x| f64::from(x)).collect()
         };
         let dys: Vec<_> = (0..output).map(|o| column(&dy, output, o)).collect();
         let xs: Vec<_> = (0..input).map(|i| column(&x, input, i)).collect();
         let weight: Vec<f64> = dys.iter().flat_map(|dy| xs.iter().map(|x| inner(dy, x))).collect();
         let bias: Vec<f64> = dys.iter().map(|dy| dy.iter().sum()).collect();
-        assert_close(grads.get(layer.weight), &weight, 3e-5, 1e-5);
-        assert_close(grads.get(layer.bias), &bias, 3e-5, 1e-5);
+        assert_close(grads.view(layer.weight).host(), &weight, 3e-5, 1e-5);
+        assert_close(grads.view(layer.bias).host(), &bias, 3e-5, 1e-5);
     }
 }
 
@@ -108,7 +117,7 @@ fn threads_give_equal_gradients_of_chunks() {
         let gradients = || {
             let mut grads = grads.clone();
             backward_params(&layer, &x, &dy, &mut grads);
-            bits(grads.all())
+            bits(grads.whole().host())
         };
         let one = on_threads(1, gradients);
         for threads in [2, 4, 7] {
@@ -137,16 +146,15 @@ fn bf16_layers_are_exact_where_factors_need_no_rounding() {
     let (rows, input, output) = (70, 48, 40);
     let (layer, mut params, grads) = layer(1, input, output);
     let coarse = |numbers: &mut [f32]| numbers.iter_mut().for_each(|x| *x = (*x * 16.0).round());
-    coarse(params.all_mut());
+    coarse(params.whole_mut().host_mut());
     let (mut x, mut dy) = (random_tensor(2, &[rows, input]), random_tensor(3, &[rows, output]));
-    coarse(&mut x);
-    coarse(&mut dy);
+    coarse(x.host_mut());
+    coarse(dy.host_mut());
     let results = |precision| {
         let (layer, mut grads) = (Linear { precision, ..layer }, grads.clone());
         let y = infer(&layer, &params, &x);
-        let saved = Saved { x: x.clone() };
-        let dx = backward(&layer, &params, saved, &dy, &mut grads);
-        [bits(&y), bits(&dx), bits(grads.all())]
+        let dx = backward(&layer, &params, &x, &dy, &mut grads);
+        [bits(y.host()), bits(dx.host()), bits(grads.whole().host())]
     };
     assert_eq!(results(Precision::Bf16), results(Precision::F32));
 }
@@ -157,7 +165,7 @@ fn bf16_layers_round_their_factors() {
     let x = random_tensor(2, &[32, 64]);
     let exact = infer(&layer, &params, &x);
     let rounded = infer(&Linear { precision: Precision::Bf16, ..layer }, &params, &x);
-    assert_ne!(bits(&rounded), bits(&exact));
+    assert_ne!(bits(rounded.host()), bits(exact.host()));
     // 64 products below 1, each off by at most 2^-8 of itself.
-    assert_close(&rounded, &doubles(&exact), 64.0 / 256.0, 0.0);
+    assert_close(rounded.host(), &doubles(exact.host()), 64.0 / 256.0, 0.0);
 }

@@ -6,8 +6,8 @@ use crate::testing::*;
 /// Prototypes whose bias is `bias + slope · (g − g₀)`: a function of `g`, as a normalizer is.
 #[derive(Clone)]
 struct Network {
-    g: Vec<f32>,
-    v: Vec<f32>,
+    g: Tensor,
+    v: Tensor,
     bias: Vec<f32>,
     slope: Vec<f32>,
     temperature: f32,
@@ -16,18 +16,20 @@ struct Network {
 impl Network {
     fn random(seed: u64, k: usize, r: usize, temperature: f32) -> Self {
         let part = |i: u64, len: usize| randoms(seed + i, len);
-        let g = part(0, k).iter().map(|x| 1.0 + 0.5 * x).collect();
-        Self { g, v: part(1, k * r), bias: part(2, k), slope: part(3, k), temperature }
+        let g: Vec<f32> = part(0, k).iter().map(|x| 1.0 + 0.5 * x).collect();
+        let (g, v) = (Tensor::from_slice(&[k, 1], &g), random_tensor(seed + 1, &[k, r]));
+        Self { g, v, bias: part(2, k), slope: part(3, k), temperature }
     }
 
     fn prototypes(&self) -> Prototypes<'_> {
-        Prototypes { g: &self.g, v: &self.v, bias: &self.bias, temperature: self.temperature }
+        let (g, v) = (self.g.view(), self.v.view());
+        Prototypes { g, v, bias: &self.bias, temperature: self.temperature }
     }
 }
 
 /// Numbers of prototypes, their width, images, teacher's and student's crops.
 #[derive(Debug, Clone, Copy)]
-struct Extents {
+struct Sizes {
     k: usize,
     r: usize,
     images: usize,
@@ -36,12 +38,12 @@ struct Extents {
 }
 
 struct Case {
-    extents: Extents,
+    sizes: Sizes,
     student_y: Tensor,
     teacher_y: Tensor,
     student: Network,
     teacher: Network,
-    center: Vec<f32>,
+    center: Tensor,
     /// Partners and weights of the student's rows, if views are not compared.
     rows: Option<(Vec<u32>, Vec<f32>)>,
 }
@@ -51,15 +53,15 @@ fn unit_rows(seed: u64, rows: usize, r: usize) -> Tensor {
 }
 
 impl Case {
-    fn new(seed: u64, extents: Extents) -> Self {
-        let Extents { k, r, images, q, v } = extents;
+    fn new(seed: u64, sizes: Sizes) -> Self {
+        let Sizes { k, r, images, q, v } = sizes;
         Self {
-            extents,
+            sizes,
             student_y: unit_rows(seed, v * images, r),
             teacher_y: unit_rows(seed + 1, q * images, r),
             student: Network::random(seed + 10, k, r, 0.1),
             teacher: Network::random(seed + 20, k, r, 0.05),
-            center: randoms(seed + 2, k),
+            center: random_tensor(seed + 2, &[k]),
             rows: None,
         }
     }
@@ -68,12 +70,12 @@ impl Case {
     fn masked(seed: u64, k: usize, r: usize, teacher_rows: usize) -> Self {
         let partners: Vec<u32> = (0..teacher_rows as u32).filter(|i| i % 3 == 1).collect();
         let weights = randoms(seed + 3, partners.len()).iter().map(|x| 0.6 + 0.5 * x).collect();
-        let extents = Extents { k, r, images: 1, q: 1, v: 1 };
+        let sizes = Sizes { k, r, images: 1, q: 1, v: 1 };
         Self {
             student_y: unit_rows(seed, partners.len(), r),
             teacher_y: unit_rows(seed + 1, teacher_rows, r),
             rows: Some((partners, weights)),
-            ..Self::new(seed, extents)
+            ..Self::new(seed, sizes)
         }
     }
 
@@ -83,7 +85,7 @@ impl Case {
             let pairs = partners.iter().zip(weights).enumerate();
             return pairs.map(|(i, (&j, &w))| (i, j as usize, f64::from(w))).collect();
         }
-        let Extents { images, q: crops, v: views, .. } = self.extents;
+        let Sizes { images, q: crops, v: views, .. } = self.sizes;
         let weight = 1.0 / (crops * (views - 1) * images).max(1) as f64;
         let pairs = (0..crops).flat_map(|q| (0..views).map(move |view| (q, view)));
         let pairs = pairs.filter(|(q, view)| q != view);
@@ -102,9 +104,7 @@ impl Case {
             center: &self.center,
             pairs: match &self.rows {
                 Some((teacher, weights)) => Pairs::Rows { teacher, weights },
-                None => {
-                    Pairs::Views { teacher_crops: self.extents.q, student_crops: self.extents.v }
-                }
+                None => Pairs::Views { teacher_crops: self.sizes.q, student_crops: self.sizes.v },
             },
         }
     }
@@ -116,7 +116,7 @@ fn scores(y: &[f64], g: &[f64], v: &[f64], network: &Network) -> Vec<f64> {
     let norms: Vec<f64> = v.chunks_exact(r).map(|v| inner(v, v).sqrt()).collect();
     let score = |y: &[f64], k: usize| {
         let raw = g[k] * inner(&v[k * r..(k + 1) * r], y) / norms[k];
-        let moved = f64::from(network.slope[k]) * (g[k] - f64::from(network.g[k]));
+        let moved = f64::from(network.slope[k]) * (g[k] - f64::from(network.g.host()[k]));
         raw / f64::from(network.temperature) + f64::from(network.bias[k]) + moved
     };
     y.chunks_exact(r).flat_map(|y| (0..g.len()).map(move |k| score(y, k))).collect()
@@ -138,20 +138,23 @@ fn log_softmax(rows: &[f64], k: usize) -> Vec<f64> {
 /// `u` of the teacher.
 fn teacher_scores(case: &Case) -> Vec<f64> {
     let t = &case.teacher;
-    scores(&doubles(&case.teacher_y), &doubles(&t.g), &doubles(&t.v), t)
+    scores(&doubles(case.teacher_y.host()), &doubles(t.g.host()), &doubles(t.v.host()), t)
 }
 
 /// `log P_t`.
 fn teacher_log_probs(case: &Case) -> Vec<f64> {
     let u = teacher_scores(case);
-    let z: Vec<f64> =
-        u.iter().enumerate().map(|(i, u)| u - f64::from(case.center[i % case.extents.k])).collect();
-    log_softmax(&z, case.extents.k)
+    let z: Vec<f64> = u
+        .iter()
+        .enumerate()
+        .map(|(i, u)| u - f64::from(case.center.host()[i % case.sizes.k]))
+        .collect();
+    log_softmax(&z, case.sizes.k)
 }
 
 /// The definition of the loss: every comparison, every prototype.
 fn loss(case: &Case, teacher: &[f64], y: &[f64], g: &[f64], v: &[f64]) -> f64 {
-    let k = case.extents.k;
+    let k = case.sizes.k;
     let student = log_softmax(&scores(y, g, v, &case.student), k);
     let comparison = |(i, j, weight): (usize, usize, f64)| {
         let pairs = teacher[j * k..][..k].iter().zip(&student[i * k..][..k]);
@@ -162,37 +165,62 @@ fn loss(case: &Case, teacher: &[f64], y: &[f64], g: &[f64], v: &[f64]) -> f64 {
 
 /// Student's vectors, lengths and directions: what the loss is differentiated by.
 fn variables(case: &Case) -> [Vec<f64>; 3] {
-    [doubles(&case.student_y), doubles(&case.student.g), doubles(&case.student.v)]
+    [doubles(case.student_y.host()), doubles(case.student.g.host()), doubles(case.student.v.host())]
+}
+
+/// Gradients of the student's `g` and `v`, and the teacher's statistic.
+struct Sums {
+    grads: Params,
+    g: Param,
+    v: Param,
+    kind: Statistic,
+    statistic: Tensor,
+}
+
+impl Sums {
+    fn new(case: &Case, kind: Statistic) -> Self {
+        let Network { g, v, .. } = &case.student;
+        let (_, grads, ids) = random_params(0, &[g.shape(), v.shape()]);
+        let statistic = Tensor::from_slice(&[g.len()], &vec![kind.empty(); g.len()]);
+        Self { grads, g: ids[0], v: ids[1], kind, statistic }
+    }
+
+    /// `dy`.
+    fn add(&mut self, case: &Case, scale: f32, learns_g: bool) -> Tensor {
+        let (_, saved) = forward(&case.inputs());
+        let gradients = Gradients {
+            grads: &mut self.grads,
+            g: learns_g.then_some(self.g),
+            v: self.v,
+            bias_slope: &case.student.slope,
+            kind: self.kind,
+            statistic: &mut self.statistic,
+        };
+        backward(saved, &case.inputs(), scale, gradients)
+    }
 }
 
 /// Gradients of `scale · loss`: dy, dg, dv; and the statistic.
-fn backward_of(case: &Case, scale: f32, statistic: Statistic) -> [Vec<f32>; 4] {
-    let (mut dg, mut dv) = (vec![0.0; case.student.g.len()], vec![0.0; case.student.v.len()]);
-    let mut sums = vec![statistic.empty(); dg.len()];
-    let (_, saved) = forward(&case.inputs());
-    let gradients = Gradients {
-        g: Some(&mut dg),
-        v: &mut dv,
-        bias_slope: &case.student.slope,
-        statistic: &mut sums,
-    };
-    let dy = backward(saved, &case.inputs(), scale, statistic, gradients);
-    [dy.to_vec(), dg, dv, sums]
+fn backward_of(case: &Case, scale: f32, kind: Statistic) -> [Vec<f32>; 4] {
+    let mut sums = Sums::new(case, kind);
+    let dy = sums.add(case, scale, true);
+    let (dg, dv) = (sums.grads.view(sums.g).host(), sums.grads.view(sums.v).host());
+    [dy.host(), dg, dv, sums.statistic.host()].map(<[f32]>::to_vec)
 }
 
 /// Scores below 40 are good to 4e-6 in f32; so are, relatively, probabilities.
 fn check_forward(case: &Case) {
-    let k = case.extents.k;
-    let (outcome, _) = forward(&case.inputs());
+    let k = case.sizes.k;
+    let (output, _) = forward(&case.inputs());
     let teacher = teacher_log_probs(case);
     let [y, g, v] = variables(case);
     let expected = loss(case, &teacher, &y, &g, &v);
-    assert!((outcome.loss - expected).abs() < 2e-5 + 1e-5 * expected, "{outcome:?}, {expected}");
+    assert!((output.loss - expected).abs() < 2e-5 + 1e-5 * expected, "{output:?}, {expected}");
     let entropy = -teacher.iter().map(|log_p| log_p.exp() * log_p).sum::<f64>();
     let entropy = entropy / case.teacher_y.rows() as f64;
-    assert!((outcome.teacher_entropy - entropy).abs() < 5e-5, "{outcome:?}, {entropy}");
+    assert!((output.teacher_entropy - entropy).abs() < 5e-5, "{output:?}, {entropy}");
     let best = |row: &[f64]| (0..k).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u32;
-    assert_eq!(outcome.assigned, teacher.chunks_exact(k).map(best).collect::<Vec<u32>>());
+    assert_eq!(output.assigned, teacher.chunks_exact(k).map(best).collect::<Vec<u32>>());
 }
 
 /// Checks the ten largest numbers of each gradient and ten others against differences of the loss.
@@ -227,7 +255,7 @@ fn check_backward(case: &Case) {
 
 /// The statistic of all rows of these teachers, from full columns.
 fn statistic_of(cases: &[&Case], statistic: Statistic) -> Vec<f64> {
-    let k = cases[0].extents.k;
+    let k = cases[0].sizes.k;
     let rows: Vec<f64> = cases.iter().flat_map(|case| teacher_scores(case)).collect();
     let column = |rows: &[f64], i: usize| rows.iter().skip(i).step_by(k).copied().collect();
     let columns = |rows: &[f64]| (0..k).map(|i| column(rows, i)).collect::<Vec<Vec<f64>>>();
@@ -250,7 +278,7 @@ proptest! {
         k in 1usize..60, r in 2usize..8, images in 1usize..4, q in 1usize..4, more in 0usize..3,
         seed in 0u64..1000,
     ) {
-        let case = Case::new(100 * seed, Extents { k, r, images, q, v: q + more });
+        let case = Case::new(100 * seed, Sizes { k, r, images, q, v: q + more });
         check_forward(&case);
         check_backward(&case);
         for statistic in STATISTICS {
@@ -281,7 +309,7 @@ fn masked_tokens_meet_their_own_teacher_rows() {
 #[test]
 fn many_tiles_and_lanes_are_their_definition() {
     for k in [40, 700, 9000] {
-        let case = Case::new(7, Extents { k, r: 6, images: 2, q: 2, v: 4 });
+        let case = Case::new(7, Sizes { k, r: 6, images: 2, q: 2, v: 4 });
         check_forward(&case);
         check_backward(&case);
     }
@@ -289,39 +317,37 @@ fn many_tiles_and_lanes_are_their_definition() {
 
 #[test]
 fn statistics_accumulate_over_two_micro_batches() {
-    let extents = Extents { k: 700, r: 6, images: 3, q: 2, v: 3 };
-    let first = Case::new(11, extents);
-    let second = Case { teacher_y: unit_rows(12, 6, 6), ..Case::new(11, extents) };
+    let sizes = Sizes { k: 700, r: 6, images: 3, q: 2, v: 3 };
+    let first = Case::new(11, sizes);
+    let second = Case { teacher_y: unit_rows(12, 6, 6), ..Case::new(11, sizes) };
     for statistic in STATISTICS {
-        let mut sums = vec![statistic.empty(); 700];
+        let mut sums = Sums::new(&first, statistic);
         for case in [&first, &second] {
-            let (_, saved) = forward(&case.inputs());
-            let (v, slope) = (&mut vec![0.0; 700 * 6], &case.student.slope);
-            let gradients = Gradients { g: None, v, bias_slope: slope, statistic: &mut sums };
-            let _ = backward(saved, &case.inputs(), 1.0, statistic, gradients);
+            let _ = sums.add(case, 1.0, false);
         }
+        let expected = statistic_of(&[&first, &second], statistic);
         // Sums of twelve scores below 40.
-        assert_close(&sums, &statistic_of(&[&first, &second], statistic), 5e-5, 3e-6);
+        assert_close(sums.statistic.host(), &expected, 5e-5, 3e-6);
     }
 }
 
 #[test]
 fn equal_scores_cost_the_logarithm_of_the_number_of_prototypes() {
-    let mut case = Case::new(13, Extents { k: 1234, r: 4, images: 2, q: 2, v: 3 });
+    let mut case = Case::new(13, Sizes { k: 1234, r: 4, images: 2, q: 2, v: 3 });
     for network in [&mut case.student, &mut case.teacher] {
-        network.g.fill(0.0);
+        network.g.host_mut().fill(0.0);
         network.bias.fill(0.0);
     }
-    case.center.fill(0.0);
-    let (outcome, _) = forward(&case.inputs());
+    case.center.host_mut().fill(0.0);
+    let (output, _) = forward(&case.inputs());
     let expected = 1234f64.ln();
-    assert!((outcome.loss - expected).abs() < 1e-5 && outcome.assigned == [0; 4], "{outcome:?}");
-    assert!((outcome.teacher_entropy - expected).abs() < 1e-5, "{outcome:?}");
+    assert!((output.loss - expected).abs() < 1e-5 && output.assigned == [0; 4], "{output:?}");
+    assert!((output.teacher_entropy - expected).abs() < 1e-5, "{output:?}");
 }
 
 #[test]
 fn a_single_crop_has_nothing_to_compare_with() {
-    let case = Case::new(14, Extents { k: 50, r: 4, images: 2, q: 1, v: 1 });
+    let case = Case::new(14, Sizes { k: 50, r: 4, images: 2, q: 1, v: 1 });
     assert_eq!(forward(&case.inputs()).0.loss, 0.0);
     let [dy, dg, dv, _] = backward_of(&case, 1.0, Statistic::SumOfScores);
     assert!(dy.iter().chain(&dg).chain(&dv).all(|&x| x == 0.0));
@@ -330,18 +356,18 @@ fn a_single_crop_has_nothing_to_compare_with() {
 /// Lengths from 1e-3 to 50 make scores of 1000 and more; f32 has them to 1e-4.
 #[test]
 fn extreme_scores_stay_finite_and_right() {
-    let mut case = Case::new(15, Extents { k: 2000, r: 8, images: 3, q: 2, v: 4 });
+    let mut case = Case::new(15, Sizes { k: 2000, r: 8, images: 3, q: 2, v: 4 });
     for network in [&mut case.student, &mut case.teacher] {
-        for (i, g) in network.g.iter_mut().enumerate() {
+        for (i, g) in network.g.host_mut().iter_mut().enumerate() {
             *g = 1e-3 * 5e4f32.powf((i * 37 % 2000) as f32 / 1999.0);
         }
         network.temperature = 0.04;
     }
-    let (outcome, _) = forward(&case.inputs());
+    let (output, _) = forward(&case.inputs());
     let [y, g, v] = variables(&case);
     let expected = loss(&case, &teacher_log_probs(&case), &y, &g, &v);
-    assert!((outcome.loss - expected).abs() < 1e-3 + 1e-5 * expected, "{outcome:?}, {expected}");
-    assert!(outcome.teacher_entropy.abs() < 8.0, "{outcome:?}");
+    assert!((output.loss - expected).abs() < 1e-3 + 1e-5 * expected, "{output:?}, {expected}");
+    assert!(output.teacher_entropy.abs() < 8.0, "{output:?}");
     for statistic in STATISTICS {
         let all = backward_of(&case, 1.0, statistic).concat();
         assert!(all.iter().all(|x| x.is_finite()), "{statistic:?}");
@@ -350,25 +376,24 @@ fn extreme_scores_stay_finite_and_right() {
 
 #[test]
 fn gradients_add_and_a_frozen_g_changes_no_other() {
-    let case = Case::new(16, Extents { k: 700, r: 5, images: 2, q: 2, v: 3 });
+    let case = Case::new(16, Sizes { k: 700, r: 5, images: 2, q: 2, v: 3 });
     let [dy, _, dv, _] = backward_of(&case, 1.0, Statistic::SumOfScores);
-    let (mut v, slope) = (vec![1.0; dv.len()], &case.student.slope);
-    let (_, saved) = forward(&case.inputs());
-    let statistic = &mut [0.0; 700];
-    let gradients = Gradients { g: None, v: &mut v, bias_slope: slope, statistic };
-    let again = backward(saved, &case.inputs(), 1.0, Statistic::SumOfScores, gradients);
-    assert_eq!(bits(&again), bits(&dy));
+    let mut sums = Sums::new(&case, Statistic::SumOfScores);
+    sums.grads.whole_mut().host_mut().fill(1.0);
+    let again = sums.add(&case, 1.0, false);
+    assert_eq!(bits(again.host()), bits(&dy));
     let expected: Vec<f64> = dv.iter().map(|&dv| 1.0 + f64::from(dv)).collect();
     // A few roundings of numbers near one.
-    assert_close(&v, &expected, 1e-6, 0.0);
+    assert_close(sums.grads.view(sums.v).host(), &expected, 1e-6, 0.0);
+    assert!(sums.grads.view(sums.g).host().iter().all(|&dg| dg == 1.0));
 }
 
 #[test]
 fn threads_give_equal_bits() {
-    let case = Case::new(17, Extents { k: 9000, r: 16, images: 2, q: 2, v: 4 });
+    let case = Case::new(17, Sizes { k: 9000, r: 16, images: 2, q: 2, v: 4 });
     assert_threads_agree(|| {
-        let (outcome, _) = forward(&case.inputs());
-        let numbers = [outcome.loss, outcome.teacher_entropy].map(f64::to_bits);
+        let (output, _) = forward(&case.inputs());
+        let numbers = [output.loss, output.teacher_entropy].map(f64::to_bits);
         let halves = numbers.iter().flat_map(|x| [(x >> 32) as u32, *x as u32]);
         let mut all: Vec<f32> = halves.map(f32::from_bits).collect();
         all.extend(backward_of(&case, 1.0, Statistic::LogSumOfProbs).concat());
@@ -379,7 +404,7 @@ fn threads_give_equal_bits() {
 #[test]
 #[should_panic(expected = "student rows")]
 fn rows_that_are_no_multiple_of_the_images_are_refused() {
-    let mut case = Case::new(18, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    let mut case = Case::new(18, Sizes { k: 5, r: 3, images: 2, q: 2, v: 3 });
     case.student_y = unit_rows(1, 5, 3);
     let _ = forward(&case.inputs());
 }
@@ -396,17 +421,16 @@ fn two_students_of_one_teacher_row_are_refused() {
 #[test]
 #[should_panic(expected = "prototype directions")]
 fn directions_of_another_width_are_refused() {
-    let mut case = Case::new(19, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
-    case.teacher.v.pop();
+    let mut case = Case::new(19, Sizes { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    case.teacher.v = random_tensor(1, &[5, 2]);
     let _ = forward(&case.inputs());
 }
 
 #[test]
-#[should_panic(expected = "gradients of prototypes")]
-fn gradients_of_another_number_of_prototypes_are_refused() {
-    let case = Case::new(20, Extents { k: 5, r: 3, images: 2, q: 2, v: 3 });
-    let (_, saved) = forward(&case.inputs());
-    let (v, statistic) = (&mut [0.0; 15], &mut [0.0; 6]);
-    let gradients = Gradients { g: None, v, bias_slope: &case.student.slope, statistic };
-    let _ = backward(saved, &case.inputs(), 1.0, Statistic::SumOfScores, gradients);
+#[should_panic(expected = "vectors over prototypes")]
+fn a_statistic_of_another_number_of_prototypes_is_refused() {
+    let case = Case::new(20, Sizes { k: 5, r: 3, images: 2, q: 2, v: 3 });
+    let mut sums = Sums::new(&case, Statistic::SumOfScores);
+    sums.statistic = Tensor::zeros(&[6]);
+    let _ = sums.add(&case, 1.0, false);
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::matmul::Precision;
 use crate::ops::gelu;
 use crate::ops::layer_norm::LayerNorm;
+use crate::tensor::Dtype;
 use crate::testing::*;
 
 /// An MLP, its parameters, and zero gradients.
@@ -38,14 +39,15 @@ fn one_after_the_other(
 ) -> [Vec<f32>; 3] {
     let mut grads = grads.clone();
     let (normed, norm) = layer_norm::forward(&mlp.first.norm, params, x);
-    let (hidden, first) = linear::forward(&mlp.first.linear, params, normed);
-    let (activated, gelu) = gelu::forward(hidden, Precision::F32);
-    let (y, second) = linear::forward(&mlp.second, params, activated);
-    let dactivated = linear::backward(&mlp.second, params, second, dy, &mut grads);
-    let dhidden = gelu::backward(gelu, dactivated);
-    let dnormed = linear::backward(&mlp.first.linear, params, first, &dhidden, &mut grads);
+    let hidden = linear::infer(&mlp.first.linear, params, &normed);
+    let (activated, gelu) = gelu::forward(hidden, Dtype::F32);
+    let y = linear::infer(&mlp.second, params, &activated);
+    linear::backward_params(&mlp.second, &activated, dy, &mut grads);
+    let dhidden = gelu::backward(gelu, linear::backward_input(&mlp.second, params, dy));
+    linear::backward_params(&mlp.first.linear, &normed, &dhidden, &mut grads);
+    let dnormed = linear::backward_input(&mlp.first.linear, params, &dhidden);
     let dx = layer_norm::backward(&mlp.first.norm, params, x, norm, dnormed, &mut grads);
-    [y.to_vec(), dx.to_vec(), grads.all().to_vec()]
+    [y.host().to_vec(), dx.host().to_vec(), grads.whole().host().to_vec()]
 }
 
 /// The same by this operation.
@@ -60,7 +62,7 @@ fn together(
     let mut grads = grads.clone();
     let (y, saved) = forward(mlp, params, x.clone(), keep_hidden);
     let dx = backward(mlp, params, saved, dy, &mut grads);
-    [y.to_vec(), dx.to_vec(), grads.all().to_vec()]
+    [y.host().to_vec(), dx.host().to_vec(), grads.whole().host().to_vec()]
 }
 
 /// The definition, one row after the other.
@@ -100,7 +102,7 @@ proptest! {
         }
         let again = together(&mlp, &params, &grads, &x, &dy, false);
         assert_eq!(kept.each_ref().map(|x| bits(x)), again.each_ref().map(|x| bits(x)));
-        assert_eq!(bits(&kept[0]), bits(&infer(&mlp, &params, &x)));
+        assert_eq!(bits(&kept[0]), bits(infer(&mlp, &params, &x).host()));
     }
 
     /// In units of the largest gradient.
@@ -108,7 +110,7 @@ proptest! {
     fn backward_is_the_slope_of_the_definition(rows in 1usize..4, d in 3usize..7, hidden in 1usize..7) {
         let (mlp, params, grads) = layers(4, d, hidden);
         let (x, dy) = (random_tensor(5, &[rows, d]), random_tensor(6, &[rows, d]));
-        let (xd, pd, dyd) = (doubles(&x), doubles(params.all()), doubles(&dy));
+        let (xd, pd, dyd) = (doubles(x.host()), doubles(params.whole().host()), doubles(dy.host()));
         let loss = |x: &[f64], params: &[f64]| inner(&definition(x, params, (d, hidden)), &dyd);
         let [y, dx, dparams] = together(&mlp, &params, &grads, &x, &dy, true);
         assert_close(&y, &definition(&xd, &pd, (d, hidden)), 2e-5, 1e-5);

@@ -29,14 +29,14 @@ proptest! {
         height in 1usize..14, width in 1usize..14, p in 1usize..5,
     ) {
         let images = Images { count, channels, height, width };
-        let pixels = randoms(1, images.count * images.numbers());
+        let pixels = randoms(1, images.count * images.values());
         let patches = forward(&pixels, images, p);
-        assert_eq!(patches[..], definition(&pixels, images, p));
+        assert_eq!(patches.host()[..], definition(&pixels, images, p));
 
         let dpatches = random_tensor(2, patches.shape());
         let dpixels = backward(&dpatches, images, p);
-        let left = inner(&doubles(&patches), &doubles(&dpatches));
-        let right = inner(&doubles(&pixels), &doubles(&dpixels));
+        let left = inner(&doubles(patches.host()), &doubles(dpatches.host()));
+        let right = inner(&doubles(&pixels), &doubles(dpixels.host()));
         // Copies of the same products, added in another order in f64.
         assert!((left - right).abs() < 1e-10, "{left} and {right}");
     }
@@ -48,7 +48,7 @@ fn threads_give_equal_bits() {
     let pixels = randoms(3, 9 * 3 * 17 * 20);
     assert_threads_agree(|| {
         let patches = forward(&pixels, images, 4);
-        [&patches[..], &backward(&patches, images, 4)[..]].concat()
+        [&patches.host()[..], &backward(&patches, images, 4).host()[..]].concat()
     });
 }
 

@@ -1,19 +1,5 @@
-//! Balanced assignments: a center that gives every prototype the same share of the rows.
-//!
-//! ```text
-//! f_j ← 0
-//! repeat   c_k ← log Σ_j exp(u_jk − f_j)      every prototype has a mass of 1 over the rows
-//!          f_j ← log Σ_k exp(u_jk − c_k)      every row has a mass of 1 over the prototypes
-//! P_t[j, k] = exp(u_jk − c_k − f_j) = softmax_k(u_j − c)
-//! ```
-//!
-//! The iteration of Sinkhorn and Knopp, in log space. Since it ends with the rows, it is a softmax with
-//! a center that comes from the batch itself, and so everything that knows centers can use it. An
-//! iteration is one walk over tiles: a tile's `c` needs all rows of that tile only, and the sums of
-//! `f` grow from tile to tile.
-//!
-//! Source: Cuturi, *Sinkhorn distances*, NeurIPS 2013; on prototypes: Caron et al., *SwAV*,
-//! arXiv:2006.09882.
+//! Sinkhorn's iteration on the CPU: one pass over the tiles for each iteration. The `c` of a tile needs
+//! the scores of that tile only, and the sums of `f` grow from tile to tile.
 
 use std::ops::Range;
 
@@ -22,19 +8,17 @@ use rayon::prelude::*;
 use super::Prototypes;
 use super::forward::LogSum;
 use super::tile::{Tile, lanes, tiles};
-use crate::rows::OneByOne;
 use crate::simd::{exp, max, sum};
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
-/// `c`, `[k]`, of the teacher's unit vectors `y`, `[rows, r]`, after this many iterations.
-pub fn center(y: &Tensor, teacher: &Prototypes<'_>, iterations: usize) -> Vec<f32> {
+pub(in super::super) fn center(y: &Tensor, teacher: &Prototypes<'_>, iterations: usize) -> Tensor {
     let k = teacher.g.len();
-    let mut center = vec![0.0; k];
+    let mut center = Tensor::zeros(&[k]);
     let mut log_rows = vec![0.0f32; y.rows()]; // f
     for _ in 0..iterations {
         let mut parts: Vec<(Range<usize>, &mut [f32])> = Vec::new();
-        let mut rest: &mut [f32] = &mut center;
+        let mut rest = center.host_mut();
         for lane in lanes(k) {
             let (part, behind) = rest.split_at_mut(lane.len());
             parts.push((lane, part));
@@ -42,7 +26,7 @@ pub fn center(y: &Tensor, teacher: &Prototypes<'_>, iterations: usize) -> Vec<f3
         }
         let walk =
             |(lane, center): (Range<usize>, &mut [f32])| walk(y, teacher, &log_rows, lane, center);
-        let lanes: Vec<Vec<LogSum>> = parts.into_par_iter().one_by_one().map(walk).collect();
+        let lanes: Vec<Vec<LogSum>> = parts.into_par_iter().with_max_len(1).map(walk).collect();
         for (row, log_row) in log_rows.iter_mut().enumerate() {
             let mut total = LogSum::EMPTY;
             lanes.iter().for_each(|lane| total.merge(lane[row]));
@@ -63,7 +47,7 @@ fn walk(
     let mut rows = vec![LogSum::EMPTY; y.rows()];
     let mut tile = Tile::new(y.rows());
     for range in tiles(lane.clone()) {
-        tile.fill(y, y.width(), teacher, &range);
+        tile.fill(y, teacher, &range);
         let bias = &teacher.bias[range.clone()];
         let center = &mut center[range.start - lane.start..range.end - lane.start];
         balance(&mut tile, bias, log_rows, center, &mut rows);
@@ -143,13 +127,14 @@ mod tests {
             let center = center(&y, &prototypes(&g, &v, &bias), 3);
             let score = |i: usize, j: usize| {
                 let v = doubles(&v[j * r..(j + 1) * r]);
-                let raw = inner(&v, &doubles(&y[i * r..(i + 1) * r])) / inner(&v, &v).sqrt();
+                let raw = inner(&v, &doubles(&y.host()[i * r..(i + 1) * r])) / inner(&v, &v).sqrt();
                 f64::from(g[j]) * raw / f64::from(0.1f32) + f64::from(bias[j])
             };
             let u: Vec<f64> = (0..rows).flat_map(|i| (0..k).map(move |j| score(i, j))).collect();
             let expected = definition(&u, k, 3);
             for (u, expected) in u.chunks_exact(k).zip(expected.chunks_exact(k)) {
-                let z: Vec<f64> = u.iter().zip(&center).map(|(u, &c)| u - f64::from(c)).collect();
+                let z: Vec<f64> =
+                    u.iter().zip(center.host()).map(|(u, &c)| u - f64::from(c)).collect();
                 let total: f64 = z.iter().map(|z| z.exp()).sum();
                 let p: Vec<f32> = z.iter().map(|z| (z.exp() / total) as f32).collect();
                 // scores of ten lose 1e-6 in f32, and so do, relatively, probabilities
@@ -162,6 +147,6 @@ mod tests {
     fn threads_give_equal_bits() {
         let y = crate::ops::l2_normalize::infer(random_tensor(1, &[7, 8]));
         let (g, v, bias) = (randoms(2, 9000), randoms(3, 9000 * 8), randoms(4, 9000));
-        assert_threads_agree(|| center(&y, &prototypes(&g, &v, &bias), 3));
+        assert_threads_agree(|| center(&y, &prototypes(&g, &v, &bias), 3).host().to_vec());
     }
 }

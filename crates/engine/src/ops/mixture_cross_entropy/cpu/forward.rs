@@ -1,13 +1,13 @@
-//! The first walk: log-sum-exps of all rows and the cross terms of all pairs, online.
+//! Forward: log-sum-exps of all rows and the cross terms of all pairs, online.
 
 use std::ops::Range;
 
+use pool::Buffer;
 use rayon::prelude::*;
 
+use super::Inputs;
 use super::tile::{Tile, lanes, tiles};
-use super::{Inputs, Outcome, Saved};
-use crate::pool::Buffer;
-use crate::rows::OneByOne;
+use crate::ops::mixture_cross_entropy::{Output, Saved};
 use crate::simd::{dot, exp, max, sum};
 use dispatch::kernel;
 
@@ -21,7 +21,7 @@ pub(super) struct LogSum {
 impl LogSum {
     pub(super) const EMPTY: Self = Self { top: f32::NEG_INFINITY, sum: 0.0 };
 
-    /// Moves the reference to at least `top`; returns the factor by which sums shrink.
+    /// Raises the reference to at least `top`. Returns the factor by which sums shrink.
     #[inline(always)]
     pub(super) fn raise(&mut self, top: f32) -> f32 {
         if top <= self.top {
@@ -44,7 +44,7 @@ impl LogSum {
     }
 }
 
-/// What one lane knows of its prototypes.
+/// The sums over the prototypes of one lane.
 struct Lane {
     student: Vec<LogSum>,        // of s
     teacher: Vec<LogSum>,        // of z
@@ -54,13 +54,10 @@ struct Lane {
     cross: Vec<f32>,             // Σ e^(z_j − top_j) s, [student rows, slots]
 }
 
-/// The loss and what backward needs.
-pub fn forward(inputs: &Inputs<'_>) -> (Outcome, Saved) {
-    inputs.check();
-    let _timer = inputs.timer("objective", [1, 1]);
+pub(in super::super) fn forward(inputs: &Inputs<'_>) -> (Output, Saved) {
     let lanes: Vec<Lane> = lanes(inputs.student.g.len())
         .into_par_iter()
-        .one_by_one()
+        .with_max_len(1)
         .map(|lane| walk(inputs, lane))
         .collect();
     let mut lanes = lanes.into_iter();
@@ -72,14 +69,13 @@ pub fn forward(inputs: &Inputs<'_>) -> (Outcome, Saved) {
 }
 
 fn walk(inputs: &Inputs<'_>, range: Range<usize>) -> Lane {
-    let r = inputs.student_y.width();
     let mut lane = Lane::new(inputs);
     let mut student = Tile::new(inputs.student_y.rows());
     let mut teacher = Tile::new(inputs.teacher_y.rows());
     let mut weights = Buffer::take(teacher.products.len());
     for range in tiles(range) {
-        teacher.fill(inputs.teacher_y, r, &inputs.teacher, &range);
-        student.fill(inputs.student_y, r, &inputs.student, &range);
+        teacher.fill(inputs.teacher_y, &inputs.teacher, &range);
+        student.fill(inputs.student_y, &inputs.student, &range);
         add_tile(&mut lane, inputs, &mut student, &mut teacher, &mut weights, &range);
     }
     lane
@@ -112,7 +108,7 @@ impl Lane {
         }
     }
 
-    /// Takes in a tile of the teacher and leaves `e^(z − top)` in `weights`.
+    /// Adds a tile of the teacher. Writes `e^(z − top)` to `weights`.
     #[inline(always)]
     fn add_teacher(
         &mut self,
@@ -197,7 +193,7 @@ impl Lane {
         }
     }
 
-    /// Takes in the prototypes of another lane, those behind its own.
+    /// Adds another lane, whose prototypes follow.
     fn merge(&mut self, other: &Self, inputs: &Inputs<'_>) {
         let (rows, slots) = (self.student.len(), inputs.pairs.slots());
         let mut factors = Vec::with_capacity(self.teacher.len());
@@ -226,7 +222,7 @@ impl Lane {
         }
     }
 
-    fn finish(self, inputs: &Inputs<'_>) -> (Outcome, Saved) {
+    fn finish(self, inputs: &Inputs<'_>) -> (Output, Saved) {
         let (rows, slots) = (self.student.len(), inputs.pairs.slots());
         let values = |sums: &[LogSum]| sums.iter().map(|sum| sum.value()).collect::<Vec<f32>>();
         let student_log_sums = values(&self.student);
@@ -239,7 +235,7 @@ impl Lane {
         }
         let rows = self.teacher.iter().zip(&self.teacher_scores);
         let entropies = rows.map(|(z, scores)| f64::from(z.value()) - f64::from(scores / z.sum));
-        let outcome = Outcome {
+        let output = Output {
             loss,
             teacher_entropy: entropies.sum::<f64>() / self.teacher.len().max(1) as f64,
             assigned: self.best.iter().map(|best| best.1).collect(),
@@ -249,6 +245,6 @@ impl Lane {
             teacher_log_totals: values(&self.teacher_totals),
             student_log_sums,
         };
-        (outcome, saved)
+        (output, saved)
     }
 }

@@ -1,42 +1,19 @@
-//! The second walk: scores again, their gradients, and the statistics the next center is made of.
+//! Backward: scores again, their gradients, and the statistic that the next center is made of.
 
 use std::ops::Range;
 
+use matmul::{Mat, MatMut, Product, matmul};
+use pool::Buffer;
 use rayon::prelude::*;
 
+use super::Inputs;
 use super::tile::{TILE, Tile, lanes, tiles};
-use super::{Inputs, Saved, Statistic};
-use crate::matmul::{Mat, MatMut, Product, matmul};
-use crate::pool::Buffer;
-use crate::rows::OneByOne;
+use crate::ops::mixture_cross_entropy::{Saved, Statistic};
 use crate::simd::exp;
 use crate::tensor::Tensor;
 use dispatch::kernel;
 
-/// Where backward adds.
-#[derive(Debug)]
-pub struct Gradients<'a> {
-    /// Of `g`, `[k]`; nothing if `g` is frozen.
-    pub g: Option<&'a mut [f32]>,
-    /// Of `v`, `[k, r]`.
-    pub v: &'a mut [f32],
-    /// `∂bₖ/∂gₖ` of the student, `[k]`.
-    pub bias_slope: &'a [f32],
-    /// The teacher's statistic over all rows so far, `[k]`: starts at [`Statistic::empty`].
-    pub statistic: &'a mut [f32],
-}
-
-impl Gradients<'_> {
-    /// # Panics
-    /// If extents do not fit: a caller's mistake.
-    fn check(&self, k: usize, r: usize) {
-        let vectors = (self.v.len(), self.bias_slope.len(), self.statistic.len());
-        assert_eq!(vectors, (k * r, k, k), "gradients of prototypes");
-        assert!(self.g.as_ref().is_none_or(|g| g.len() == k), "gradients of prototype lengths");
-    }
-}
-
-/// One lane's part of [`Gradients`].
+/// One lane's part of the gradients and the statistic.
 struct LaneGradients<'a> {
     range: Range<usize>,
     g: Option<&'a mut [f32]>,
@@ -44,57 +21,37 @@ struct LaneGradients<'a> {
     statistic: &'a mut [f32],
 }
 
-/// The gradient of `scale · loss` with respect to the student's unit vectors; adds to
-/// the gradients of the prototypes and to the statistic.
-pub fn backward(
-    saved: Saved,
-    inputs: &Inputs<'_>,
-    scale: f32,
-    statistic: Statistic,
-    gradients: Gradients<'_>,
-) -> Tensor {
-    inputs.check();
-    let _timer = inputs.timer("objective, backward", [3, 1]);
-    gradients.check(inputs.student.g.len(), inputs.student_y.width());
-    assert_eq!(saved.rows(), (inputs.student_y.rows(), inputs.teacher_y.rows()), "rows of forward");
-    let mut dy = Tensor::zeros(inputs.student_y.shape());
-    let r = inputs.student_y.width();
-    let slope = gradients.bias_slope;
-    let walk = Walk { inputs, saved: &saved, scale, slope };
-    let parts: Vec<Buffer> = split(gradients, inputs.student.g.len(), r)
-        .into_par_iter()
-        .one_by_one()
-        .map(|lane| walk.lane(lane, statistic))
-        .collect();
-    for part in parts {
-        dy.iter_mut().zip(part.iter()).for_each(|(dy, part)| *dy += part);
-    }
-    dy
+/// The backward pass over all prototypes.
+pub(in super::super) struct Backward<'a> {
+    pub(in super::super) inputs: &'a Inputs<'a>,
+    pub(in super::super) saved: &'a Saved,
+    pub(in super::super) scale: f32,
+    pub(in super::super) bias_slope: &'a [f32],
+    pub(in super::super) kind: Statistic,
 }
 
-fn split(gradients: Gradients<'_>, k: usize, r: usize) -> Vec<LaneGradients<'_>> {
-    let Gradients { mut g, mut v, mut statistic, .. } = gradients;
+/// Splits the gradients and the statistic among the lanes.
+fn split<'a>(
+    k: usize,
+    mut dg: Option<&'a mut [f32]>,
+    mut dv: &'a mut [f32],
+    mut statistic: &'a mut [f32],
+) -> Vec<LaneGradients<'a>> {
+    let r = dv.len() / k;
     let mut parts = Vec::new();
     for range in lanes(k) {
         let n = range.len();
-        let g_part = g.take().map(|all| {
+        let g = dg.take().map(|all| {
             let (part, rest) = all.split_at_mut(n);
-            g = Some(rest);
+            dg = Some(rest);
             part
         });
-        let (v_part, v_rest) = v.split_at_mut(n * r);
-        let (statistic_part, statistic_rest) = statistic.split_at_mut(n);
-        (v, statistic) = (v_rest, statistic_rest);
-        parts.push(LaneGradients { range, g: g_part, v: v_part, statistic: statistic_part });
+        let (v, v_rest) = dv.split_at_mut(n * r);
+        let (own, statistic_rest) = statistic.split_at_mut(n);
+        (dv, statistic) = (v_rest, statistic_rest);
+        parts.push(LaneGradients { range, g, v, statistic: own });
     }
     parts
-}
-
-struct Walk<'a> {
-    inputs: &'a Inputs<'a>,
-    saved: &'a Saved,
-    scale: f32,
-    slope: &'a [f32],
 }
 
 /// Column sums of a tile, `[n]` each.
@@ -103,9 +60,28 @@ struct Columns {
     ds_products: [f32; TILE],
 }
 
-impl Walk<'_> {
+impl Backward<'_> {
+    /// `dy`; adds to the gradients of `g` and `v` and to the statistic.
+    pub(in super::super) fn run(
+        &self,
+        dg: Option<&mut [f32]>,
+        dv: &mut [f32],
+        statistic: &mut [f32],
+    ) -> Tensor {
+        let mut dy = Tensor::zeros(self.inputs.student_y.shape());
+        let parts: Vec<Buffer> = split(self.inputs.student.g.len(), dg, dv, statistic)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|lane| self.lane(lane))
+            .collect();
+        for part in parts {
+            dy.host_mut().iter_mut().zip(part.iter()).for_each(|(dy, part)| *dy += part);
+        }
+        dy
+    }
+
     /// The lane's part of `dy`.
-    fn lane(&self, mut out: LaneGradients<'_>, statistic: Statistic) -> Buffer {
+    fn lane(&self, mut out: LaneGradients<'_>) -> Buffer {
         let inputs = self.inputs;
         let r = inputs.student_y.width();
         let rows = inputs.student_y.rows();
@@ -115,10 +91,10 @@ impl Walk<'_> {
         let mut columns = Columns { ds: [0.0; TILE], ds_products: [0.0; TILE] };
         for range in tiles(out.range.clone()) {
             let local = range.start - out.range.start..range.end - out.range.start;
-            teacher.fill(inputs.teacher_y, r, &inputs.teacher, &range);
-            student.fill(inputs.student_y, r, &inputs.student, &range);
+            teacher.fill(inputs.teacher_y, &inputs.teacher, &range);
+            student.fill(inputs.student_y, &inputs.student, &range);
             let mut tiles = Tiles { student: &mut student, teacher: &mut teacher };
-            add_statistic(self, &mut tiles, &range, statistic, &mut out.statistic[local.clone()]);
+            add_statistic(self, &mut tiles, &range, &mut out.statistic[local.clone()]);
             differentiate(self, &mut tiles, &range, &mut columns);
             if let Some(g) = &mut out.g {
                 self.add_to_g(&student, &columns, &range, &mut g[local.clone()]);
@@ -142,11 +118,11 @@ impl Walk<'_> {
 
     /// Adds the rows of `u` to the statistic.
     #[inline(always)]
-    fn add_statistic(&self, tile: &Tile, statistic: Statistic, out: &mut [f32]) {
+    fn add_statistic(&self, tile: &Tile, out: &mut [f32]) {
         let n = out.len();
         let log_totals = &self.saved.teacher_log_totals;
         let rows = || tile.products.chunks_exact(n).zip(log_totals);
-        match statistic {
+        match self.kind {
             Statistic::SumOfScores => {
                 for (u, _) in rows() {
                     out.iter_mut().zip(u).for_each(|(out, u)| *out += u);
@@ -230,7 +206,7 @@ impl Walk<'_> {
     #[inline(always)]
     fn add_to_g(&self, tile: &Tile, columns: &Columns, range: &Range<usize>, dg: &mut [f32]) {
         let temperature = self.inputs.student.temperature;
-        let slope = &self.slope[range.clone()];
+        let slope = &self.bias_slope[range.clone()];
         for k in 0..range.len() {
             let cos_sum = columns.ds_products[k] * tile.inverse_norms[k];
             dg[k] += cos_sum / temperature + columns.ds[k] * slope[k];
@@ -251,7 +227,7 @@ impl Walk<'_> {
         let v = &self.inputs.student.v[range.start * r..range.end * r];
         let ds = Mat::new(&tile.products, rows, n);
         matmul(MatMut::new(dy, rows, r), ds, Mat::new(v, n, r), Product::ONE.added());
-        let y = Mat::new(self.inputs.student_y, rows, r);
+        let y = Mat::new(self.inputs.student_y.host(), rows, r);
         matmul(MatMut::new(dv, n, r), ds.t(), y, Product::ONE.added());
         remove_along(tile, columns, v, dv);
     }
@@ -266,27 +242,26 @@ struct Tiles<'a> {
 kernel! {
     /// `u` of the teacher, and the statistic of its rows.
     fn add_statistic(
-        walk: &Walk<'_>,
+        backward: &Backward<'_>,
         tiles: &mut Tiles<'_>,
         range: &Range<usize>,
-        statistic: Statistic,
         out: &mut [f32],
     ) {
-        walk.teacher_scores(tiles.teacher, range);
-        walk.add_statistic(tiles.teacher, statistic, out);
+        backward.teacher_scores(tiles.teacher, range);
+        backward.add_statistic(tiles.teacher, out);
     }
 }
 
 kernel! {
     /// `P_t` from `u`, and the gradients of the student's scores.
     fn differentiate(
-        walk: &Walk<'_>,
+        backward: &Backward<'_>,
         tiles: &mut Tiles<'_>,
         range: &Range<usize>,
         columns: &mut Columns,
     ) {
-        walk.finish_probs(tiles.teacher, range);
-        walk.student_gradients(tiles.student, tiles.teacher, range, columns);
+        backward.finish_probs(tiles.teacher, range);
+        backward.student_gradients(tiles.student, tiles.teacher, range, columns);
     }
 }
 

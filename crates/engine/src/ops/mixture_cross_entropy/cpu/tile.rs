@@ -1,17 +1,19 @@
-//! The walk over prototypes: fixed tiles, dealt to a fixed number of lanes.
+//! Tiles of prototypes: of a fixed size, shared by a fixed number of lanes.
 
 use std::ops::Range;
 
+use matmul::{Mat, MatMut, Product, matmul};
+use pool::Buffer;
+
 use super::Prototypes;
-use crate::matmul::{Mat, MatMut, Product, matmul};
-use crate::pool::Buffer;
 use crate::simd::dot;
+use crate::tensor::Tensor;
 use dispatch::kernel;
 
 /// Prototypes of a tile.
 pub(super) const TILE: usize = 512;
 
-/// Pieces of the walk that may run at the same time; fixed, so that sums have one order.
+/// Most lanes, which run in parallel. Fixed, so that sums have one order.
 const LANES: usize = 16;
 
 /// The prototypes of each lane, in order; all but the last are whole tiles.
@@ -44,11 +46,11 @@ impl Tile {
     }
 
     /// Fills the tile with the products of `y`, `[rows, r]`, and these prototypes.
-    pub(super) fn fill(&mut self, y: &[f32], r: usize, p: &Prototypes<'_>, range: &Range<usize>) {
-        let (n, rows) = (range.len(), y.len() / r);
+    pub(super) fn fill(&mut self, y: &Tensor, p: &Prototypes<'_>, range: &Range<usize>) {
+        let (n, rows, r) = (range.len(), y.rows(), y.width());
         let v = &p.v[range.start * r..range.end * r];
         let products = MatMut::new(&mut self.products, rows, n);
-        matmul(products, Mat::new(y, rows, r), Mat::new(v, n, r).t(), Product::ONE);
+        matmul(products, Mat::new(y.host(), rows, r), Mat::new(v, n, r).t(), Product::ONE);
         self.inverse_norms.clear();
         self.scales.clear();
         self.inverse_norms.resize(n, 0.0);
