@@ -7,7 +7,7 @@
 //!     └───────────────┬────────────────────────────┘
 //!             ops::<op>::{forward, backward, infer}
 //!                     │  match on the tensor's device
-//!               ops/<op>/cpu.rs
+//!          ops/<op>/{cpu,cuda}.rs
 //! ```
 //!
 //! What the crate promises:
@@ -56,6 +56,7 @@
 //! assert!(grads.view(bias).host().iter().all(|&db| db != 0.0));
 //! ```
 
+pub mod cuda;
 pub mod device;
 pub mod layout;
 pub mod ops;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::device::Device;
-use crate::tensor::{Tensor, View, ViewMut};
+use crate::tensor::{Dtype, Tensor, View, ViewMut};
 
 /// A parameter: what a layer holds in place of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,15 @@ impl Params {
     /// If they overlap or are not in the table's order.
     pub fn views_mut<const N: usize>(&mut self, params: [Param; N]) -> [ViewMut<'_>; N] {
         let Self { table, values } = self;
+        if let Device::Cuda(_) = values.device() {
+            let (start, mut at) = (values.cuda_mut().pointer_mut(), 0);
+            return params.map(|param| {
+                assert!(at <= param.start, "parameters that are changed at once are in order");
+                at = param.start + param.len;
+                let first = start.offset(param.start * Dtype::F32.size());
+                ViewMut::on_cuda(first, &table.entries[param.index].shape)
+            });
+        }
         let (mut rest, mut at) = (values.host_mut(), 0);
         params.map(|param| {
             assert!(at <= param.start, "parameters that are changed at once are in order");
@@ -180,9 +189,13 @@ impl Params {
     /// Changes the values on the host and moves them back, as
     /// [`Tensor::on_host_mut`].
     pub fn on_host_mut<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
-        match self.device() {
-            Device::Cpu => change(self),
+        if self.device() == Device::Cpu {
+            return change(self);
         }
+        let mut host = self.on_host().into_owned();
+        let result = change(&mut host);
+        *self = host.to(&self.device());
+        result
     }
 
     /// The parameters in the memory of `device`.

@@ -10,6 +10,7 @@ use half::bf16;
 use matmul::Precision;
 use pool::Buffer;
 
+use crate::cuda;
 use crate::device::Device;
 
 /// The type of a tensor's values.
@@ -19,6 +20,16 @@ pub enum Dtype {
     F32,
     /// The upper 16 bits of an f32: its range, with 8 significant bits.
     Bf16,
+}
+
+impl Dtype {
+    /// Size of a value in bytes.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
 }
 
 impl From<Precision> for Dtype {
@@ -36,6 +47,8 @@ impl From<Precision> for Dtype {
 pub enum Storage {
     /// Pooled host memory. Two values of bf16 share a word of the buffer.
     Cpu(Buffer),
+    /// Memory of a CUDA device.
+    Cuda(cuda::Buffer),
 }
 
 /// A dense, row-major tensor.
@@ -114,6 +127,7 @@ impl Tensor {
     pub fn device(&self) -> Device {
         match &self.storage {
             Storage::Cpu(_) => Device::Cpu,
+            Storage::Cuda(buffer) => Device::Cuda(buffer.device().clone()),
         }
     }
 
@@ -121,29 +135,84 @@ impl Tensor {
     pub fn on_host(&self) -> Cow<'_, Self> {
         match &self.storage {
             Storage::Cpu(_) => Cow::Borrowed(self),
+            Storage::Cuda(buffer) => Cow::Owned(self.downloaded(buffer)),
         }
     }
 
     /// As [`on_host`](Self::on_host), of a tensor that is given away.
     pub fn into_host(self) -> Self {
-        match self.storage {
+        match &self.storage {
             Storage::Cpu(_) => self,
+            Storage::Cuda(buffer) => self.downloaded(buffer),
         }
+    }
+
+    fn downloaded(&self, buffer: &cuda::Buffer) -> Self {
+        let mut host = Self::uninit_of(&self.shape, self.dtype);
+        if let Storage::Cpu(words) = &mut host.storage {
+            buffer.download(0, &mut bytemuck::cast_slice_mut::<_, u8>(words)[..buffer.bytes()]);
+        }
+        host
     }
 
     /// The tensor in the memory of `device`: itself if it is there, else a copy.
     pub fn to(self, device: &Device) -> Self {
-        match device {
-            Device::Cpu => self.into_host(),
+        match (device, &self.storage) {
+            (Device::Cpu, _) => self.into_host(),
+            (Device::Cuda(wanted), Storage::Cuda(buffer)) if buffer.device() == wanted => self,
+            (Device::Cuda(wanted), Storage::Cuda(_)) => self.into_host().uploaded(wanted),
+            (Device::Cuda(wanted), Storage::Cpu(_)) => self.uploaded(wanted),
+        }
+    }
+
+    /// A host tensor in the memory of a CUDA device.
+    fn uploaded(self, device: &cuda::Device) -> Self {
+        let bytes = self.len() * self.dtype.size();
+        let Storage::Cpu(words) = &self.storage else { return self };
+        let values = &bytemuck::cast_slice::<_, u8>(words)[..bytes];
+        let storage = Storage::Cuda(cuda::Buffer::from_slice(device, values));
+        Self { storage, ..self }
+    }
+
+    /// As [`uninit_of`](Self::uninit_of), in the memory of a CUDA device.
+    pub(crate) fn uninit_on(device: &cuda::Device, shape: &[usize], dtype: Dtype) -> Self {
+        let bytes = shape.iter().product::<usize>() * dtype.size();
+        let storage = Storage::Cuda(cuda::Buffer::uninit(device, bytes));
+        Self { shape: shape.to_vec(), dtype, storage }
+    }
+
+    /// The memory of a tensor on a CUDA device, for launches.
+    ///
+    /// # Panics
+    /// If the tensor lies elsewhere.
+    pub(crate) fn cuda(&self) -> &cuda::Buffer {
+        match &self.storage {
+            Storage::Cuda(buffer) => buffer,
+            Storage::Cpu(_) => panic!("a kernel was given a tensor in host memory"),
+        }
+    }
+
+    /// As [`cuda`](Self::cuda), to change.
+    ///
+    /// # Panics
+    /// As [`cuda`](Self::cuda).
+    pub(crate) fn cuda_mut(&mut self) -> &mut cuda::Buffer {
+        match &mut self.storage {
+            Storage::Cuda(buffer) => buffer,
+            Storage::Cpu(_) => panic!("a kernel was given a tensor in host memory"),
         }
     }
 
     /// Changes the values on the host and moves them back: how an operation without a kernel for the
     /// tensor's device changes it in place.
     pub fn on_host_mut<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
-        match &self.storage {
-            Storage::Cpu(_) => change(self),
+        if let Storage::Cpu(_) = &self.storage {
+            return change(self);
         }
+        let mut host = self.on_host().into_owned();
+        let result = change(&mut host);
+        *self = host.to(&self.device());
+        result
     }
 
     /// The values of an f32 tensor in host memory.
@@ -152,8 +221,7 @@ impl Tensor {
     /// If the tensor has another dtype or lies on another device.
     pub fn host(&self) -> &[f32] {
         assert_eq!(self.dtype, Dtype::F32, "dtype of a tensor that is read as f32");
-        let Storage::Cpu(buffer) = &self.storage;
-        buffer
+        self.host_buffer()
     }
 
     /// As [`host`](Self::host), to change.
@@ -162,8 +230,21 @@ impl Tensor {
     /// As [`host`](Self::host).
     pub fn host_mut(&mut self) -> &mut [f32] {
         assert_eq!(self.dtype, Dtype::F32, "dtype of a tensor that is written as f32");
-        let Storage::Cpu(buffer) = &mut self.storage;
-        buffer
+        self.host_buffer_mut()
+    }
+
+    fn host_buffer(&self) -> &Buffer {
+        match &self.storage {
+            Storage::Cpu(buffer) => buffer,
+            Storage::Cuda(buffer) => panic!("the host reads a tensor of {buffer:?}"),
+        }
+    }
+
+    fn host_buffer_mut(&mut self) -> &mut Buffer {
+        match &mut self.storage {
+            Storage::Cpu(buffer) => buffer,
+            Storage::Cuda(buffer) => panic!("the host writes a tensor of {buffer:?}"),
+        }
     }
 
     /// The values of a bf16 tensor in host memory.
@@ -172,8 +253,7 @@ impl Tensor {
     /// If the tensor has another dtype or lies on another device.
     pub fn host_bf16(&self) -> &[bf16] {
         assert_eq!(self.dtype, Dtype::Bf16, "dtype of a tensor that is read as bf16");
-        let (len, Storage::Cpu(buffer)) = (self.len(), &self.storage);
-        &bytemuck::cast_slice(buffer)[..len]
+        &bytemuck::cast_slice(self.host_buffer())[..self.len()]
     }
 
     /// As [`host_bf16`](Self::host_bf16), to change.
@@ -182,20 +262,23 @@ impl Tensor {
     /// As [`host_bf16`](Self::host_bf16).
     pub fn host_bf16_mut(&mut self) -> &mut [bf16] {
         assert_eq!(self.dtype, Dtype::Bf16, "dtype of a tensor that is written as bf16");
-        let (len, Storage::Cpu(buffer)) = (self.len(), &mut self.storage);
-        &mut bytemuck::cast_slice_mut(buffer)[..len]
+        let len = self.len();
+        &mut bytemuck::cast_slice_mut(self.host_buffer_mut())[..len]
     }
 
     /// All values, as an operation takes those of a parameter.
     pub fn view(&self) -> View<'_> {
-        View { shape: &self.shape, values: Values::Cpu(self.host()) }
+        View::new(self, 0..self.len(), &self.shape)
     }
 
     /// As [`view`](Self::view), to change.
     pub fn view_mut(&mut self) -> ViewMut<'_> {
         assert_eq!(self.dtype, Dtype::F32, "dtype of a tensor that is written as f32");
-        let Storage::Cpu(buffer) = &mut self.storage;
-        ViewMut { shape: &self.shape, values: ValuesMut::Cpu(buffer) }
+        let values = match &mut self.storage {
+            Storage::Cpu(buffer) => ValuesMut::Cpu(buffer),
+            Storage::Cuda(buffer) => ValuesMut::Cuda(buffer.pointer_mut()),
+        };
+        ViewMut { shape: &self.shape, values }
     }
 }
 
@@ -209,6 +292,8 @@ pub struct View<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Values<'a> {
     Cpu(&'a [f32]),
+    /// The buffer and the first byte.
+    Cuda(&'a cuda::Buffer, usize),
 }
 
 impl<'a> View<'a> {
@@ -222,7 +307,12 @@ impl<'a> View<'a> {
             shape.iter().product::<usize>(),
             "values of a view of shape {shape:?}"
         );
-        Self { shape, values: Values::Cpu(&tensor.host()[range]) }
+        assert!(range.end <= tensor.len(), "a view ends behind its tensor");
+        let values = match &tensor.storage {
+            Storage::Cpu(_) => Values::Cpu(&tensor.host()[range]),
+            Storage::Cuda(buffer) => Values::Cuda(buffer, range.start * Dtype::F32.size()),
+        };
+        Self { shape, values }
     }
 
     /// Its shape.
@@ -242,8 +332,14 @@ impl<'a> View<'a> {
 
     /// The values in host memory: themselves if they are there, else a copy.
     pub fn on_host(&self) -> Cow<'a, [f32]> {
-        let Values::Cpu(values) = self.values;
-        Cow::Borrowed(values)
+        match self.values {
+            Values::Cpu(values) => Cow::Borrowed(values),
+            Values::Cuda(buffer, first) => {
+                let mut values = vec![0.0; self.len()];
+                buffer.download(first, &mut values);
+                Cow::Owned(values)
+            }
+        }
     }
 
     /// The values in host memory.
@@ -251,8 +347,21 @@ impl<'a> View<'a> {
     /// # Panics
     /// If they lie on another device.
     pub fn host(&self) -> &'a [f32] {
-        let Values::Cpu(values) = self.values;
-        values
+        match self.values {
+            Values::Cpu(values) => values,
+            Values::Cuda(buffer, _) => panic!("the host reads a view of {buffer:?}"),
+        }
+    }
+
+    /// The first value in the memory of a CUDA device, for launches.
+    ///
+    /// # Panics
+    /// If the values lie elsewhere.
+    pub(crate) fn cuda(&self) -> cuda::Pointer {
+        match self.values {
+            Values::Cuda(buffer, first) => buffer.pointer().offset(first),
+            Values::Cpu(_) => panic!("a kernel was given a view of host memory"),
+        }
     }
 }
 
@@ -266,6 +375,7 @@ pub struct ViewMut<'a> {
 #[derive(Debug)]
 enum ValuesMut<'a> {
     Cpu(&'a mut [f32]),
+    Cuda(cuda::Pointer),
 }
 
 impl<'a> ViewMut<'a> {
@@ -277,9 +387,25 @@ impl<'a> ViewMut<'a> {
         Self { shape, values: ValuesMut::Cpu(part) }
     }
 
+    /// A view of values in the memory of a CUDA device, which the caller has borrowed.
+    pub(crate) fn on_cuda(pointer: cuda::Pointer, shape: &'a [usize]) -> Self {
+        Self { shape, values: ValuesMut::Cuda(pointer) }
+    }
+
     /// Its shape.
     pub fn shape(&self) -> &'a [usize] {
         self.shape
+    }
+
+    /// The first value in the memory of a CUDA device, for launches.
+    ///
+    /// # Panics
+    /// If the values lie elsewhere.
+    pub(crate) fn cuda(&mut self) -> cuda::Pointer {
+        match self.values {
+            ValuesMut::Cuda(pointer) => pointer,
+            ValuesMut::Cpu(_) => panic!("a kernel was given a view of host memory"),
+        }
     }
 
     /// The values in host memory, to change.
@@ -287,8 +413,10 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     /// If they lie on another device.
     pub fn host_mut(&mut self) -> &mut [f32] {
-        let ValuesMut::Cpu(values) = &mut self.values;
-        values
+        match &mut self.values {
+            ValuesMut::Cpu(values) => values,
+            ValuesMut::Cuda(_) => panic!("the host writes a view of device memory"),
+        }
     }
 
     /// As [`host_mut`](Self::host_mut), for as long as the tensor is borrowed.
@@ -296,7 +424,9 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     /// As [`host_mut`](Self::host_mut).
     pub fn into_host_mut(self) -> &'a mut [f32] {
-        let ValuesMut::Cpu(values) = self.values;
-        values
+        match self.values {
+            ValuesMut::Cpu(values) => values,
+            ValuesMut::Cuda(_) => panic!("the host writes a view of device memory"),
+        }
     }
 }

@@ -5,8 +5,45 @@ use std::sync::Arc;
 use rand::RngExt;
 use streams::{Key, Purpose};
 
+use crate::device::Device;
 use crate::params::{Param, ParamTable, Params, Role};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, View};
+
+/// Makes tests of functions that take a device: one on the CPU, one on an emulated CUDA device.
+macro_rules! on_every_device {
+    ($($test:ident),+ $(,)?) => {
+        mod on_cpu {
+            $(#[test]
+            fn $test() {
+                super::$test(&$crate::Device::Cpu);
+            })+
+        }
+
+        mod on_emulated_cuda {
+            $(#[test]
+            #[cfg_attr(not(cxx), ignore = "needs a C++ compiler: set CXX")]
+            fn $test() {
+                super::$test(&$crate::testing::emulated_cuda(1));
+            })+
+        }
+    };
+}
+pub(crate) use on_every_device;
+
+/// A new emulated device whose warps and lanes run in an order that depends on the seed.
+pub(crate) fn emulated_cuda(seed: u64) -> Device {
+    Device::Cuda(crate::cuda::emulated::device(seed))
+}
+
+/// The values of a tensor on any device.
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.on_host().host().to_vec()
+}
+
+/// The values of a view on any device.
+pub(crate) fn values_of(view: View<'_>) -> Vec<f32> {
+    view.on_host().into_owned()
+}
 
 /// Panics where `|actual − expected| > atol + rtol · |expected|`, and where a number is NaN.
 #[track_caller]

@@ -8,6 +8,7 @@
 //! Source: Hendrycks and Gimpel, arXiv:1606.08415.
 
 pub(super) mod cpu;
+mod cuda;
 
 use crate::device::Device;
 use crate::ops::cast;
@@ -18,12 +19,18 @@ use crate::tensor::{Dtype, Tensor};
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    x: Tensor, // any shape
+    pub(super) x: Tensor, // any shape
 }
 
 /// `y`, and `x` kept in `dtype` for backward.
 pub fn forward(x: Tensor, dtype: Dtype) -> (Tensor, Saved) {
-    (infer(&x), Saved { x: cast::to(x, dtype) })
+    match x.device() {
+        Device::Cpu => (infer(&x), Saved { x: cast::to(x, dtype) }),
+        Device::Cuda(_) => {
+            let _timer = profile::time("gelu", 0, 2 * x.len());
+            cuda::forward(x, dtype)
+        }
+    }
 }
 
 /// `y` alone.
@@ -31,6 +38,7 @@ pub fn infer(x: &Tensor) -> Tensor {
     let _timer = profile::time("gelu", 0, 2 * x.len());
     match x.device() {
         Device::Cpu => cpu::infer(x),
+        Device::Cuda(_) => cuda::infer(x),
     }
 }
 
@@ -41,12 +49,20 @@ pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
     assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
     match dy.device() {
         Device::Cpu => cpu::recompute_and_backward(saved.x, dy),
+        Device::Cuda(_) => cuda::recompute_and_backward(saved.x, dy),
     }
 }
 
 /// `dx`, in place of `dy`.
 pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
-    let _ = recompute_and_backward(saved, &mut dy);
+    match dy.device() {
+        Device::Cpu => drop(recompute_and_backward(saved, &mut dy)),
+        Device::Cuda(_) => {
+            let _timer = profile::time("gelu, backward", 0, 3 * dy.len());
+            assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
+            cuda::backward(&saved.x, &mut dy);
+        }
+    }
     dy
 }
 

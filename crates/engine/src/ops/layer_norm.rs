@@ -11,6 +11,7 @@
 //! itself stays with the caller, who has it anyway, and `y` is recomputed from it by [`apply`].
 
 pub(super) mod cpu;
+mod cuda;
 
 use crate::device::Device;
 use crate::params::{Param, Params};
@@ -55,6 +56,7 @@ pub fn forward(layer: &LayerNorm, params: &Params, x: &Tensor) -> (Tensor, Saved
     layer.check(params, x);
     match x.device() {
         Device::Cpu => cpu::forward(layer, params, x),
+        Device::Cuda(_) => cuda::forward(layer, params, x),
     }
 }
 
@@ -69,6 +71,7 @@ pub fn apply(layer: &LayerNorm, params: &Params, x: &Tensor, saved: &Saved) -> T
     layer.check(params, x);
     match x.device() {
         Device::Cpu => cpu::apply(layer, params, x, &saved.stats),
+        Device::Cuda(_) => cuda::apply(layer, params, x, &saved.stats),
     }
 }
 
@@ -86,6 +89,7 @@ pub fn backward(
     assert_eq!(x.len(), dy.len(), "sizes of input and gradient of a layer norm");
     match x.device() {
         Device::Cpu => cpu::backward(layer, params, x, &saved.stats, &mut dy, grads),
+        Device::Cuda(_) => cuda::backward(layer, params, x, &saved.stats, &mut dy, grads),
     }
     dy
 }

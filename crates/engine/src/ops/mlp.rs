@@ -13,10 +13,12 @@
 //! recomputed. For the formulas of each part see [`layer_norm`], [`linear`] and [`gelu`](super::gelu).
 
 mod cpu;
+mod cuda;
 
 use super::layer_norm;
 use super::linear::{self, Linear};
 use super::normed_linear::NormedLinear;
+use crate::device::Device;
 use crate::params::Params;
 use crate::profile;
 use crate::tensor::Tensor;
@@ -61,16 +63,20 @@ struct Intermediates {
 pub fn forward(mlp: &Mlp, params: &Params, x: Tensor, keep_hidden: bool) -> (Tensor, Saved) {
     let _timer = mlp.timer("mlp", x.rows());
     mlp.check(&x);
-    let device = x.device();
-    let (y, saved) = cpu::forward(mlp, &params.on_host(), x.into_host(), keep_hidden);
-    (y.to(&device), saved)
+    match x.device() {
+        Device::Cpu => cpu::forward(mlp, params, x, keep_hidden),
+        Device::Cuda(_) => cuda::forward(mlp, params, x, keep_hidden),
+    }
 }
 
 /// `y` alone.
 pub fn infer(mlp: &Mlp, params: &Params, x: &Tensor) -> Tensor {
     let _timer = mlp.timer("mlp", x.rows());
     mlp.check(x);
-    cpu::infer(mlp, &params.on_host(), &x.on_host()).to(&x.device())
+    match x.device() {
+        Device::Cpu => cpu::infer(mlp, params, x),
+        Device::Cuda(_) => cuda::infer(mlp, params, x),
+    }
 }
 
 /// `dx`; adds to the gradients of all layers.
@@ -81,18 +87,19 @@ pub fn backward(
     dy: &Tensor,
     grads: &mut Params,
 ) -> Tensor {
-    let (device, dy) = (dy.device(), dy.on_host());
     let (dx, intermediates) = {
         let _timer = mlp.timer("mlp, backward", dy.rows());
         assert_eq!(dy.shape(), saved.x.shape(), "gradient of an MLP");
-        let params = params.on_host();
-        grads.on_host_mut(|grads| cpu::backward_input(mlp, &params, saved, &dy, grads))
+        match dy.device() {
+            Device::Cpu => cpu::backward_input(mlp, params, saved, dy, grads),
+            Device::Cuda(_) => cuda::backward_input(mlp, params, saved, dy, grads),
+        }
     };
     let Intermediates { normed, activated, dhidden } = intermediates;
-    linear::backward_params(&mlp.second, &activated, &dy, grads);
+    linear::backward_params(&mlp.second, &activated, dy, grads);
     drop(activated);
     linear::backward_params(&mlp.first.linear, &normed, &dhidden, grads);
-    dx.to(&device)
+    dx
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@
 //! `x` is `[rows, in]`, `y` is `[rows, out]`.
 
 mod cpu;
+mod cuda;
 
 use super::layer_norm::{self, LayerNorm};
 use super::linear::Linear;
+use crate::device::Device;
 use crate::params::Params;
 use crate::profile;
 use crate::tensor::Tensor;
@@ -58,8 +60,10 @@ fn compute(layers: &NormedLinear, params: &Params, x: &Tensor) -> (Tensor, layer
     let Linear { input, output, .. } = layers.linear;
     let _timer = layers.timer("norm and linear", x.rows(), input + output);
     assert_eq!(x.width(), input, "width of the input of a linear layer");
-    let (y, norm) = cpu::forward(layers, &params.on_host(), &x.on_host());
-    (y.to(&x.device()), norm)
+    match x.device() {
+        Device::Cpu => cpu::forward(layers, params, x),
+        Device::Cuda(_) => cuda::forward(layers, params, x),
+    }
 }
 
 /// `dx`, in the memory of `x`; adds to the gradients of both layers.
@@ -77,10 +81,11 @@ pub fn backward(
     let Linear { input, output, .. } = layers.linear;
     let name = "norm and linear, gradient of input";
     let _timer = layers.timer(name, x.rows(), 2 * input + output);
-    let (params, saved) = (params.on_host(), Saved { x: x.into_host(), norm });
-    let dx = grads
-        .on_host_mut(|grads| cpu::backward_input(layers, &params, saved, &dy.on_host(), grads));
-    dx.to(&dy.device())
+    let saved = Saved { x, norm };
+    match dy.device() {
+        Device::Cpu => cpu::backward_input(layers, params, saved, dy, grads),
+        Device::Cuda(_) => cuda::backward_input(layers, params, saved, dy, grads),
+    }
 }
 
 #[cfg(test)]
