@@ -2,31 +2,25 @@
 # Times the multi-crop loader of PyTorch (Pillow, torchvision) and of dino-vmf, in turns, with one
 # worker and with two, and prints medians and ratios.
 #
-# Usage: scripts/bench_loader.sh [DIR] [flags of both, such as --locals 8 --batch 8]
+# Usage: scripts/bench_loader.sh DIR [flags of both, such as --locals 8 --batch 8]
 #
-# DIR         a folder of JPEGs (default: data/photos in the shared folder)
-# PEER        the PyTorch script (default: peer/multicrop_loader.py in the shared folder)
-# DINO_VMF_SHARED  the shared folder (default ../shared)
-# PYTHON      a Python with torch, torchvision and Pillow (default python3)
+# DIR         a folder of JPEGs
+# PEER        the PyTorch program (default scripts/peer/loader.py)
+# PYTHON      a Python with the packages of scripts/peer/requirements.txt (default python3)
 # DINO_VMF    the program (default: built here with cargo build --release)
 # ROUNDS      how often each of them runs (default 3)
 # WORKERS     numbers of workers (default "1 2")
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-: "${DINO_VMF_SHARED:=$root/../shared}"
-: "${PEER:=$DINO_VMF_SHARED/peer/multicrop_loader.py}"
-: "${PYTHON:=python3}" "${ROUNDS:=3}" "${WORKERS:=1 2}"
-dir=$DINO_VMF_SHARED/data/photos
-case "${1:-}" in
-"" | -*) ;;
-*) dir=$1 && shift ;;
-esac
+: "${PEER:=$root/scripts/peer/loader.py}" "${PYTHON:=python3}" "${ROUNDS:=3}" "${WORKERS:=1 2}"
+dir=${1:?"give a folder of JPEGs"}
+shift
 if [ -z "${DINO_VMF:-}" ]; then
     (cd "$root" && cargo build --release --quiet --package dino-vmf)
     DINO_VMF=${CARGO_TARGET_DIR:-$root/target}/release/dino-vmf
 fi
-[ -f "$PEER" ] || { echo "error: no peer script \`$PEER\`; set PEER or DINO_VMF_SHARED" >&2; exit 2; }
+[ -f "$PEER" ] || { echo "error: no PyTorch program \`$PEER\`; set PEER" >&2; exit 2; }
 [ -d "$dir" ] || { echo "error: no folder \`$dir\`; give a folder of JPEGs" >&2; exit 2; }
 
 lines=$(mktemp)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Times the objective of PyTorch (scripts/objective_peer.py) and of dino-vmf, in turns, and prints medians and
+# Times the objective of PyTorch (scripts/peer/objective.py) and of dino-vmf, in turns, and prints medians and
 # ratios.
 #
 # Usage: scripts/bench_objective.sh [flags of both, such as --method dino_vmf --k 65536]
 #
-# PYTHON    a Python with torch (default python3)
+# PYTHON    a Python with the packages of scripts/peer/requirements.txt (default python3)
 # DINO_VMF  the program (default: built here with cargo build --release)
 # ROUNDS    how often each of them runs (default 5)
 set -eu
@@ -21,7 +21,7 @@ trap 'rm -f "$lines"' EXIT
 round=1
 while [ "$round" -le "$ROUNDS" ]; do
     echo "round $round of $ROUNDS" >&2
-    "$PYTHON" "$root/scripts/objective_peer.py" "$@" >>"$lines"
+    "$PYTHON" "$root/scripts/peer/objective.py" "$@" >>"$lines"
     "$DINO_VMF" bench objective --quiet "$@" >>"$lines"
     round=$((round + 1))
 done

@@ -3,9 +3,9 @@
 #
 # Usage: scripts/bench_step.sh [PEER.py] [flags of both, such as --arch vit_small --batch 8]
 #
-# PEER        the PyTorch script, if it is not the first argument (default ../shared/peer/dino_step.py)
-# PEER_FLAGS  flags of the script alone (default: --attention sdpa, its faster form)
-# PYTHON      a Python with torch (default python3)
+# PEER        the PyTorch program, if it is not the first argument (default scripts/peer/step.py)
+# PEER_FLAGS  flags of the PyTorch program alone (default: --attention sdpa, its faster form in f32)
+# PYTHON      a Python with the packages of scripts/peer/requirements.txt (default python3)
 # DINO_VMF    the program (default: built here with cargo build --release)
 # ROUNDS      how often each of them runs (default 3)
 set -eu
@@ -14,13 +14,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 case "${1:-}" in
 *.py) PEER=$1 && shift ;;
 esac
-: "${PEER:=$root/../shared/peer/dino_step.py}" "${PEER_FLAGS=--attention sdpa}"
+: "${PEER:=$root/scripts/peer/step.py}" "${PEER_FLAGS=--attention sdpa}"
 : "${PYTHON:=python3}" "${ROUNDS:=3}"
 if [ -z "${DINO_VMF:-}" ]; then
     (cd "$root" && cargo build --release --quiet --package dino-vmf)
     DINO_VMF=${CARGO_TARGET_DIR:-$root/target}/release/dino-vmf
 fi
-[ -f "$PEER" ] || { echo "error: no peer script \`$PEER\`; give its path or set PEER" >&2; exit 2; }
+[ -f "$PEER" ] || { echo "error: no PyTorch program \`$PEER\`; give its path or set PEER" >&2; exit 2; }
 
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT

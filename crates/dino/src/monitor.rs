@@ -42,7 +42,8 @@ const START: u64 = 40;
 
 /// Agreement of the crops of an image below which the image does not matter. A healthy run has more
 /// than 0.1 from the first step on, because a random network sees colors and shapes too, and 0.9
-/// later (docs/LOG.md); where the image does not matter it is 0 but for what is left of the scatter.
+/// later. Where the image does not matter, only scatter around 0 remains
+/// (docs/log/2026-11-26-health-signals.md).
 const AGREEMENT: f64 = 0.03;
 /// Spread of unit vectors below which the network is dead. Random networks have 0.7, healthy runs
 /// more than 0.15 even where they rest at ln K.
