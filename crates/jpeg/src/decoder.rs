@@ -73,9 +73,9 @@ impl<'a> Decoder<'a> {
         self.frame.process.progressive || self.scan.components.len() < self.components()
     }
 
-    /// The first EXIF segment, with its name.
-    pub fn exif(&self) -> Option<&'a [u8]> {
-        self.tables.exif
+    /// EXIF, the parts of all its segments joined, without their names; empty if there is none.
+    pub fn exif(&self) -> &[u8] {
+        &self.tables.exif
     }
 
     /// The last XMP segment, without its name.

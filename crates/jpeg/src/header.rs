@@ -89,11 +89,13 @@ pub(crate) struct Tables<'a> {
     /// The color transform that Adobe's segment names.
     pub(crate) adobe: Option<u8>,
     pub(crate) frame: Option<Frame>,
-    pub(crate) exif: Option<&'a [u8]>,
+    /// EXIF, which may be spread over several segments, without their names.
+    pub(crate) exif: Vec<u8>,
     pub(crate) xmp: Option<&'a [u8]>,
 }
 
-/// Name with which the segment of XMP starts.
+/// Names with which the segments of EXIF and XMP start.
+const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 impl<'a> Tables<'a> {
@@ -107,7 +109,7 @@ impl<'a> Tables<'a> {
             jfif: false,
             adobe: None,
             frame: None,
-            exif: None,
+            exif: Vec::new(),
             xmp: None,
         }
     }
@@ -287,8 +289,10 @@ impl<'a> Tables<'a> {
     fn application(&mut self, marker: u8, segment: &'a [u8]) {
         match marker {
             0xE0 if segment.len() >= 14 && segment.starts_with(b"JFIF\0") => self.jfif = true,
-            0xE1 if segment.starts_with(b"Exif\0\0") => self.exif = self.exif.or(Some(segment)),
-            0xE1 => self.xmp = segment.strip_prefix(XMP).or(self.xmp),
+            0xE1 => match segment.strip_prefix(EXIF) {
+                Some(part) => self.exif.extend_from_slice(part),
+                None => self.xmp = segment.strip_prefix(XMP).or(self.xmp),
+            },
             0xEE if segment.len() >= 12 && segment.starts_with(b"Adobe") => {
                 self.adobe = Some(segment[11]);
             }
@@ -350,6 +354,25 @@ mod tests {
         let mut all = ZIGZAG[..64].to_vec();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..64));
+    }
+
+    #[test]
+    fn exif_may_be_spread_over_segments() {
+        let mut bytes = vec![0xFF, 0xD8];
+        for part in [&b"first "[..], b"and last"] {
+            let len = (2 + EXIF.len() + part.len()) as u16;
+            bytes.extend([0xFF, 0xE1]);
+            bytes.extend(len.to_be_bytes());
+            bytes.extend([EXIF, part].concat());
+        }
+        let exif = |bytes: &[u8]| {
+            let mut tables = Tables::new();
+            assert!(tables.next_scan(&mut Source::new(bytes, 2)).is_err());
+            tables.exif
+        };
+        assert_eq!(exif(&bytes), b"first and last");
+        assert_eq!(exif(&bytes[..20]), b"first ");
+        assert_eq!(exif(&bytes[..12]), b"");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     } else {
         options.check_size(scale.of(width), scale.of(height), components)?;
     }
+    let orientation = metadata::of_blocks(Some(decoder.exif()), decoder.xmp());
     let image = decoder.decode(scale).map_err(explain)?;
     let (layout, values) = match image.color {
         Color::Gray => (Layout::Gray, image.pixels),
@@ -27,7 +28,7 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
         Color::Cmyk => (Layout::Cmyk, inks(image.pixels)),
     };
     let samples = Samples { width: image.width, height: image.height, layout, values };
-    Ok(Decoded { samples, orientation: metadata::of_jpeg(bytes) })
+    Ok(Decoded { samples, orientation })
 }
 
 /// The smallest scale that leaves `wanted` pixels of a side of `shorter`.
