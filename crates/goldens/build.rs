@@ -1,4 +1,4 @@
-//! Looks for the folder of golden fixtures and lists what it holds.
+//! Finds the folder of golden fixtures and lists the fixtures in it.
 
 use std::env;
 use std::fs;
@@ -14,8 +14,8 @@ fn main() {
     println!("cargo::rustc-env=GOLDENS_NAMES={}", names(&folder).join(","));
 }
 
-/// `DINO_VMF_GOLDEN`, else `$DINO_VMF_SHARED/golden/visible`, else `../shared/golden/visible` beside
-/// the workspace, else the selection in this crate.
+/// `DINO_VMF_GOLDEN`, else `$DINO_VMF_SHARED/golden/visible`, else `../shared/golden/visible`
+/// next to the workspace, else the selection in this crate.
 fn folder() -> PathBuf {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = variable("DINO_VMF_GOLDEN") {
@@ -31,7 +31,7 @@ fn folder() -> PathBuf {
     if full.is_dir() { full } else { here.join("fixtures") }
 }
 
-/// Fixtures that are there with both of their files, sorted.
+/// Names of the fixtures that have both of their files, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries

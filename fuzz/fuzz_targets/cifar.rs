@@ -1,4 +1,5 @@
-//! Any bytes, as CIFAR batches: samples or an error, never a panic, a hang or much memory.
+//! Reads any bytes as a CIFAR batch: must give samples or an error, without a panic, a hang or much
+//! memory.
 
 #![no_main]
 

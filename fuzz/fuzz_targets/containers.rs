@@ -1,4 +1,4 @@
-//! Opens bytes as a file, and reads what is in it.
+//! Opens bytes as a data set, and reads its samples.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::process;
 
 use multicrop::dataset::Sample;
 
-/// Most samples of an input that are read.
+/// Limit on the samples of an input that are read.
 const READ: usize = 100;
 
-/// Writes the bytes to a file beside an image `a.jpg`, opens them as a source, and reads samples,
+/// Writes the bytes to a file next to an image `a.jpg`, opens it as a source, and reads samples,
 /// names and labels.
 pub fn open(bytes: &[u8]) {
-    // memory, where there is such a folder: a disk would be the slowest part
+    // in memory if possible, because a disk would be the slowest part
     let memory = Path::new("/dev/shm");
     let base = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
     let folder = base.join(format!("dino-vmf-fuzz-{}", process::id()));

@@ -1,6 +1,8 @@
-//! Any bytes, as an image file: an image or an error, never a panic, a hang or much memory.
+//! Decodes any bytes as an image file: must give an image or an error, without a panic, a hang or
+//! much memory.
 //!
-//! The last byte chooses the options and stays part of the file, so that every image is a seed.
+//! The last byte chooses the options. It stays part of the file, so that every image is a valid
+//! seed.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Any bytes, as an IDX file, gzipped or not: samples or an error, never a panic, a hang or much memory.
+//! Reads any bytes as an IDX file, gzipped or not: must give samples or an error, without a panic,
+//! a hang or much memory.
 
 #![no_main]
 

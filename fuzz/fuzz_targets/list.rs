@@ -1,4 +1,5 @@
-//! Any bytes, as a text file that lists images: samples or an error, never a panic, a hang or much memory.
+//! Reads any bytes as a text file that lists images: must give samples or an error, without a
+//! panic, a hang or much memory.
 
 #![no_main]
 

@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 
 pub use error::Error;
 pub use read::{Loaded, Newest, Refused, Tensors, load, load_newest_valid};
+pub(crate) use write::clean;
 pub use write::{Retention, Tensor, save};
-pub(crate) use write::{clean, sync_folder};
 
 /// The folder of checkpoints in a run folder.
 pub const FOLDER: &str = "checkpoints";

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checkpoint::sync_folder;
 use crate::error::{Result, io_error};
 
 pub use event_file::EventFile;
@@ -104,21 +103,7 @@ pub(crate) fn last_step(path: &Path) -> Result<u64> {
 
 /// Writes `content` to `path` so that a crash leaves the old content or the new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".tmp-{name}"));
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(folder)
-    };
-    write().map_err(|source| {
-        // The first error is the one to report; a leftover is overwritten by the next attempt.
-        drop(fs::remove_file(&temporary));
-        io_error("write", path)(source)
-    })
+    atomic_file::write(path, content).map_err(io_error("write", path))
 }
 
 /// Writes scalars to `metrics.jsonl` and to a TensorBoard event file in one run folder.

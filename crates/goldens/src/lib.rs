@@ -1,15 +1,15 @@
 //! `#[goldens::test(NAME, ...)]`: a test that needs golden fixtures.
 //!
 //! libtest cannot ignore a test at run time, and a test that returns early counts as passed. So the
-//! build script lists the fixtures that are there, and the attribute adds `#[ignore = "..."]` to
-//! tests whose fixtures are missing. The runner then counts them as ignored.
+//! build script lists the fixtures that exist, and the attribute adds `#[ignore = "..."]` to tests
+//! whose fixtures are missing. The runner then counts these tests as ignored.
 
 use proc_macro::{TokenStream, TokenTree};
 
 const FOLDER: &str = env!("GOLDENS_FOLDER");
 const NAMES: &str = env!("GOLDENS_NAMES");
 
-/// Makes a function a test, ignored unless all the named fixtures are in the folder in use.
+/// Turns a function into a test that is ignored unless all the named fixtures exist.
 ///
 /// ```text
 /// #[goldens::test(traj_common, traj_ibot)]
@@ -35,14 +35,14 @@ pub fn test(wanted: TokenStream, function: TokenStream) -> TokenStream {
     test
 }
 
-/// The folder in use when the tests were compiled, as a string.
+/// Expands to the folder of fixtures that was in use when the tests were compiled, as a string.
 #[proc_macro]
 pub fn folder(_: TokenStream) -> TokenStream {
     tokens(&format!("{FOLDER:?}"))
 }
 
 /// # Panics
-/// If `source` is no Rust, which only a mistake in this file can cause.
+/// If `source` is not valid Rust, which only a mistake in this file can cause.
 fn tokens(source: &str) -> TokenStream {
     source.parse().expect("text of this file and quoted strings")
 }

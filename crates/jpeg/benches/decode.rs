@@ -1,4 +1,4 @@
-//! Decoding of the file that `DINO_VMF_JPEG` names, else of a tiny one:
+//! Decodes the file that `DINO_VMF_JPEG` names, or else a tiny one:
 //! `DINO_VMF_JPEG=photo.jpg cargo bench -p dino-vmf-jpeg`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! Arithmetic coding, sequential and progressive (T.81, annex D, F.1.4, F.2.4, G.1.3).
+//! The arithmetic entropy decoder, sequential and progressive (T.81, annex D, F.1.4, F.2.4, G.1.3).
 
 use crate::error::Error;
 use crate::header::{Conditioning, Process, Scan, Tables, ZIGZAG};
@@ -9,17 +9,17 @@ use states::{FIXED, STATES};
 
 mod states;
 
-/// Statistics of DC differences: five bins for each of five contexts, then the magnitudes.
+/// Statistics bins of DC differences: five bins for each of five contexts, then the magnitudes.
 const DC_BINS: usize = 64;
 const AC_BINS: usize = 256;
 /// First bin of DC magnitudes (T.81, table F.4).
 const DC_MAGNITUDES: usize = 20;
 /// First bins of AC magnitudes, of low and of high frequencies (T.81, table F.5).
 const AC_MAGNITUDES: [usize; 2] = [189, 217];
-/// Bins from those of a magnitude's size to those of its bits.
+/// Distance from the bin of a magnitude's size to the bin of its bits.
 const TO_BITS: usize = 14;
 
-/// One bin: the likelier decision in the top bit, the state of the estimate below.
+/// One bin: the more probable decision in the top bit, the state of its estimate in the others.
 type Bin = u8;
 
 /// Decodes the blocks of one scan.
@@ -28,7 +28,7 @@ pub(crate) struct Arithmetic<'a> {
     interval: u32,
     to_go: u32,
     next_restart: u8,
-    /// True after an impossible decision: the rest of the interval stays as it is.
+    /// True after an impossible decision: the rest of the interval is not decoded.
     is_lost: bool,
     conditioning: Conditioning,
     /// `None` for sequential coding.
@@ -48,27 +48,27 @@ struct Component {
     context: usize,
 }
 
-/// The decoder's registers (T.81, D.2.6): `code` is the base of the interval with the bits that were
-/// read ahead, of which there are `bits`; `size` is the interval's size.
+/// The decoder's registers (T.81, D.2.6): `code` is the base of the interval followed by `bits`
+/// bits that were read ahead; `size` is the interval's size.
 #[derive(Debug, Clone, Copy)]
 struct Register<'a> {
     source: Source<'a>,
     code: u64,
     size: u32,
     bits: i32,
-    /// True if the file ended where a byte was needed.
+    /// True if the file ended before a byte that was needed.
     is_cut: bool,
 }
 
-/// A decision that no encoder makes.
-struct Lost;
+/// The decoder met a decision that no encoder makes: the data are damaged.
+struct ImpossibleDecision;
 
 impl<'a> Register<'a> {
     fn new(source: Source<'a>) -> Self {
         Self { source, code: 0, size: 0, bits: -16, is_cut: false }
     }
 
-    /// The next byte of data, zeros behind a marker.
+    /// The next byte of data; after a marker, zeros.
     fn byte(&mut self) -> u8 {
         if self.source.marker != 0 {
             return 0;
@@ -98,7 +98,7 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// One binary decision (T.81, figures D.16 to D.18).
+    /// Decodes one binary decision (T.81, figures D.16 to D.18).
     #[inline]
     fn decide(&mut self, bin: &mut Bin) -> bool {
         while self.size < 0x8000 {
@@ -116,25 +116,25 @@ impl<'a> Register<'a> {
             self.size <<= 1;
         }
         let state = &STATES[usize::from(*bin & 0x7F)];
-        let likelier = *bin >> 7;
+        let probable = *bin >> 7;
         self.size -= u32::from(state.size);
         let base = u64::from(self.size) << self.bits;
         let is_upper = self.code >= base;
         if !is_upper && self.size >= 0x8000 {
-            return likelier != 0;
+            return probable != 0;
         }
         let is_larger = self.size < u32::from(state.size);
         if is_upper {
             self.code -= base;
             self.size = u32::from(state.size);
         }
-        // the upper part is that of the less likely decision, unless it is the larger one
+        // the upper part belongs to the less probable decision, unless it is the larger part
         if is_upper == is_larger {
-            *bin = likelier << 7 | state.after_likelier;
-            return likelier != 0;
+            *bin = probable << 7 | state.after_probable;
+            return probable != 0;
         }
-        *bin = (likelier ^ u8::from(state.exchange)) << 7 | state.after_other;
-        likelier == 0
+        *bin = (probable ^ u8::from(state.exchange)) << 7 | state.after_other;
+        probable == 0
     }
 }
 
@@ -145,10 +145,10 @@ impl<'a> Arithmetic<'a> {
         scan: &Scan,
         source: Source<'a>,
     ) -> Result<Self, Error> {
-        let pass = if process.progressive { Some(Pass::of(scan)?) } else { None };
-        let components = scan.components.iter().map(|&(_, dc, ac)| Component {
-            dc: usize::from(dc),
-            ac: usize::from(ac),
+        let pass = if process.progressive { Some(Pass::from_scan(scan)?) } else { None };
+        let components = scan.components.iter().map(|component| Component {
+            dc: usize::from(component.dc),
+            ac: usize::from(component.ac),
             last: 0,
             context: 0,
         });
@@ -168,8 +168,8 @@ impl<'a> Arithmetic<'a> {
         })
     }
 
-    /// The difference of two DC values, added to the last one (T.81, figures F.19 to F.24).
-    fn dc(&mut self, slot: usize) -> Result<i16, Lost> {
+    /// Decodes a DC value as a difference from the last one (T.81, figures F.19 to F.24).
+    fn dc(&mut self, slot: usize) -> Result<i16, ImpossibleDecision> {
         let component = &mut self.components[slot];
         let bins = &mut self.dc_bins[component.dc];
         let register = &mut self.register;
@@ -198,8 +198,8 @@ impl<'a> Arithmetic<'a> {
         Ok((component.last << self.low) as i16)
     }
 
-    /// The coefficients of the scan's band (T.81, figure F.20).
-    fn ac(&mut self, slot: usize, sink: &mut impl Sink) -> Result<(), Lost> {
+    /// Decodes the coefficients of the scan's band (T.81, figure F.20).
+    fn ac(&mut self, slot: usize, sink: &mut impl Sink) -> Result<(), ImpossibleDecision> {
         let table = self.components[slot].ac;
         let bins = &mut self.ac_bins[table];
         let register = &mut self.register;
@@ -212,7 +212,7 @@ impl<'a> Arithmetic<'a> {
             while !register.decide(&mut bins[at + 1]) {
                 (k, at) = (k + 1, at + 3);
                 if k > last {
-                    return Err(Lost);
+                    return Err(ImpossibleDecision);
                 }
             }
             let negative = register.decide(&mut { FIXED });
@@ -230,8 +230,8 @@ impl<'a> Arithmetic<'a> {
         Ok(())
     }
 
-    /// One more bit of the coefficients of the scan's band (T.81, figure G.10).
-    fn ac_refine(&mut self, sink: &mut impl Sink) -> Result<(), Lost> {
+    /// Decodes one more bit of each coefficient of the scan's band (T.81, figure G.10).
+    fn ac_refine(&mut self, sink: &mut impl Sink) -> Result<(), ImpossibleDecision> {
         let bins = &mut self.ac_bins[self.components[0].ac];
         let register = &mut self.register;
         let (mut k, last) = self.band;
@@ -259,7 +259,7 @@ impl<'a> Arithmetic<'a> {
                 }
                 (k, at) = (k + 1, at + 3);
                 if k > last {
-                    return Err(Lost);
+                    return Err(ImpossibleDecision);
                 }
             }
             k += 1;
@@ -267,7 +267,7 @@ impl<'a> Arithmetic<'a> {
         Ok(())
     }
 
-    fn decode(&mut self, slot: usize, sink: &mut impl Sink) -> Result<(), Lost> {
+    fn decode(&mut self, slot: usize, sink: &mut impl Sink) -> Result<(), ImpossibleDecision> {
         match self.pass {
             None => {
                 sink.set(0, self.dc(slot)?);
@@ -289,24 +289,25 @@ impl<'a> Arithmetic<'a> {
     }
 }
 
-/// Reads the size of a magnitude: twice `magnitude` for each decision (T.81, figure F.23).
+/// Reads the size of a magnitude, doubling `magnitude` at each decision (T.81, figure F.23).
 fn grow(
     register: &mut Register<'_>,
     bins: &mut [Bin],
     at: &mut usize,
     mut magnitude: i32,
-) -> Result<i32, Lost> {
+) -> Result<i32, ImpossibleDecision> {
     while register.decide(&mut bins[*at]) {
         magnitude <<= 1;
         if magnitude == 0x8000 {
-            return Err(Lost);
+            return Err(ImpossibleDecision);
         }
         *at += 1;
     }
     Ok(magnitude)
 }
 
-/// Reads the bits of a magnitude below its highest one; the result is 1 or more (T.81, figure F.24).
+/// Reads the bits of a magnitude below its highest bit; the result is at least 1 (T.81, figure
+/// F.24).
 fn refine(register: &mut Register<'_>, bin: &mut Bin, magnitude: i32) -> i32 {
     let (mut value, mut bit) = (magnitude, magnitude >> 1);
     while bit != 0 {

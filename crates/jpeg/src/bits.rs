@@ -1,21 +1,21 @@
-//! Bits of entropy-coded segments (T.81, F.2.2.5).
+//! A bit reader for entropy-coded segments (T.81, F.2.2.5).
 //!
-//! The next bits stand at the top of a 64-bit [`Window`]. A byte of 0 behind 0xFF is left out. A marker
-//! ends the data; zeros follow from there, as many as anyone reads, and are counted.
+//! A 64-bit [`Window`] holds the next bits at its top. The reader skips a byte of 0 after 0xFF. A
+//! marker ends the data; from there on it returns zeros, and counts them.
 
 use crate::error::Error;
 use crate::source::Source;
 
-/// The next bits. Decoders keep a copy of it in registers.
+/// The next bits of the data. Decoders keep a copy of the window in registers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Window {
     bits: u64,
-    /// Bits that may be used.
+    /// Number of valid bits.
     count: u32,
 }
 
 impl Window {
-    /// The next `n` bits, 1 to 32; they stay.
+    /// The next `n` bits, 1 to 32, without consuming them.
     #[inline(always)]
     pub(crate) fn peek(self, n: u32) -> usize {
         (self.bits >> (64 - n)) as usize
@@ -28,7 +28,7 @@ impl Window {
         self.count = self.count.wrapping_sub(n);
     }
 
-    /// `n` bits as an unsigned number, `n` from 1 to 16.
+    /// Consumes `n` bits as an unsigned number, `n` from 1 to 16.
     #[inline(always)]
     pub(crate) fn take(&mut self, n: u32) -> u32 {
         let value = self.peek(n) as u32;
@@ -36,7 +36,7 @@ impl Window {
         value
     }
 
-    /// `size` bits as a signed number (T.81, F.2.2.1, EXTEND), `size` from 1 to 15.
+    /// Consumes `size` bits as a signed number (T.81, F.2.2.1, EXTEND), `size` from 1 to 15.
     #[inline(always)]
     pub(crate) fn signed(&mut self, size: u32) -> i32 {
         let negative = !((self.bits as i64 >> 63) as i32);
@@ -49,7 +49,7 @@ impl Window {
 pub(crate) struct Bits<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) window: Window,
-    /// Zeros that were put in behind the data since the last restart.
+    /// Zero bits that were added after the end of the data since the last restart.
     padding: u32,
 }
 
@@ -58,12 +58,12 @@ impl<'a> Bits<'a> {
         Self { source, window: Window::default(), padding: 0 }
     }
 
-    /// Throws away what is left of the window.
+    /// Discards the remaining bits of the window.
     pub(crate) fn clear(&mut self) {
         (self.window, self.padding) = (Window::default(), 0);
     }
 
-    /// Fills a window to 32 bits or more: enough for one code of 16 bits and its value of 15.
+    /// Fills a window to at least 32 bits: enough for one code of 16 bits and a value of 15 bits.
     #[inline(always)]
     pub(crate) fn refill(&mut self, window: &mut Window) {
         if window.count >= 32 {
@@ -96,7 +96,7 @@ impl<'a> Bits<'a> {
                     0
                 }
             };
-            // the bits behind `count` may hold a part of this byte already
+            // the fast path may have left a part of this byte in the bits after `count`
             window.bits &= !(u64::MAX >> window.count);
             window.bits |= u64::from(byte) << (56 - window.count);
             window.count += 8;
@@ -128,20 +128,20 @@ impl<'a> Bits<'a> {
         None
     }
 
-    /// One bit.
+    /// Reads one bit.
     #[inline(always)]
     pub(crate) fn bit(&mut self, window: &mut Window) -> bool {
         self.refill(window);
         window.take(1) != 0
     }
 
-    /// True if bits were read that the data do not have.
+    /// True if more bits were read than the data have.
     #[inline(always)]
     pub(crate) fn is_overrun(&self) -> bool {
         self.window.count < self.padding
     }
 
-    /// An error if bits were read behind the end of the file, which no marker announced.
+    /// An error if bits were read past the end of the file and no marker ended the data before.
     #[inline(always)]
     pub(crate) fn check_end(&self) -> Result<(), Error> {
         if self.is_overrun() && self.source.marker == 0 {
@@ -150,8 +150,8 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// True if a marker or at least 7 bytes follow what was read so far: about what libjpeg reads ahead,
-    /// so that it refuses files that end right behind their last block.
+    /// True if a marker or at least 7 bytes follow the bits read so far. That is about what libjpeg
+    /// reads ahead, which is why it refuses files that end right after their last block.
     pub(crate) fn has_more(&self) -> bool {
         let in_window = self.window.count.saturating_sub(self.padding) as usize / 8;
         self.source.marker != 0 || in_window + (self.source.data.len() - self.source.pos) >= 7 || {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn stuffed_zeros_are_left_out_and_a_marker_ends_the_data() {
+    fn stuffed_zeros_are_skipped_and_a_marker_ends_the_data() {
         let data = [0xAB, 0xFF, 0x00, 0x12, 0xFF, 0xD9, 0x77];
         let mut bits = Bits::new(Source::new(&data, 0));
         assert_eq!(take(&mut bits, 16), 0xABFF);

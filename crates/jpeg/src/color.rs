@@ -1,29 +1,29 @@
-//! Colors that components mean, and their way to red, green and blue.
+//! Color spaces of components, and their conversion to red, green and blue.
 //!
 //! ```text
 //! R = Y + 1.40200 Cr      G = Y − 0.34414 Cb − 0.71414 Cr      B = Y + 1.77200 Cb
 //! ```
 //!
-//! with 16 fraction bits, rounded (JFIF 1.02). Which components a file has is decided as libjpeg does:
-//! a JFIF segment, then Adobe's, then the ids of components.
+//! with 16 fraction bits, rounded (JFIF 1.02). The color space of a file follows from a JFIF
+//! segment, else Adobe's segment, else the ids of the components, as in libjpeg.
 
 use crate::header::Tables;
 
-/// What the components are.
+/// The color space of a file's components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Space {
     Gray,
     YCbCr,
     Rgb,
-    /// Stored as it is.
+    /// Inks, returned as they are stored.
     Cmyk,
-    /// Y, Cb, Cr of 255 less the ink, and black as it is stored.
+    /// Y, Cb, Cr of 255 minus the ink, and black as it is stored.
     Ycck,
 }
 
 impl Space {
-    /// What the components of this file are; `ids` are those of the frame header.
-    pub(crate) fn of(tables: &Tables<'_>, ids: &[u8]) -> Self {
+    /// The color space of this file; `ids` are the component ids of the frame header.
+    pub(crate) fn from_tables(tables: &Tables<'_>, ids: &[u8]) -> Self {
         match (ids, tables.adobe) {
             ([_], _) => Self::Gray,
             ([_, _, _, _], None | Some(0)) => Self::Cmyk,
@@ -36,11 +36,11 @@ impl Space {
     }
 }
 
-/// Pixels that are converted before they are interleaved.
+/// Number of pixels that are converted before they are interleaved.
 const GROUP: usize = 32;
 
 dispatch::kernel! {
-    /// A row of red, green and blue.
+    /// Converts a row to red, green and blue.
     pub(crate) fn rgb_of_ycbcr(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [[u8; 3]]) {
         let (groups, rest) = out.as_chunks_mut::<GROUP>();
         let [(ys, y), (cbs, cb), (crs, cr)] = [y, cb, cr].map(|row| row.as_chunks::<GROUP>());
@@ -61,7 +61,7 @@ dispatch::kernel! {
 }
 
 dispatch::kernel! {
-    /// A row of cyan, magenta, yellow and black: the first three are 255 less the color.
+    /// Converts a row to cyan, magenta, yellow and black: the first three are 255 minus the color.
     pub(crate) fn cmyk_of_ycck(y: &[u8], cb: &[u8], cr: &[u8], k: &[u8], out: &mut [[u8; 4]]) {
         for ((((out, &y), &cb), &cr), &k) in out.iter_mut().zip(y).zip(cb).zip(cr).zip(k) {
             let [r, g, b] = convert(y, cb, cr);
@@ -70,9 +70,10 @@ dispatch::kernel! {
     }
 }
 
-/// One color. The constants are split so that products have factors of 16 bits, of which processors
-/// have the high half at once: 1.402 = 1 + 0.402, 1.772 = 2 − 0.228, 0.71414 = 1 − 0.28586. Rounding
-/// the half of twice a product is rounding the product.
+/// Converts one pixel. The constants are split so that both operands of a multiplication have 16
+/// bits, because processors return the high half of such a product in one instruction: 1.402 = 1 +
+/// 0.402, 1.772 = 2 − 0.228, 0.71414 = 1 − 0.28586. Rounding half of a doubled product rounds the
+/// product.
 #[inline(always)]
 fn convert(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let y = i16::from(y);
@@ -113,8 +114,9 @@ mod tests {
 
     #[test]
     fn jfif_goes_before_adobe_and_adobe_before_ids() {
-        let space =
-            |jfif, adobe, ids: &[u8]| Space::of(&Tables { jfif, adobe, ..Tables::new() }, ids);
+        let space = |jfif, adobe, ids: &[u8]| {
+            Space::from_tables(&Tables { jfif, adobe, ..Tables::new() }, ids)
+        };
         assert_eq!(space(true, Some(0), b"RGB"), Space::YCbCr);
         assert_eq!(space(false, Some(0), &[1, 2, 3]), Space::Rgb);
         assert_eq!(space(false, Some(1), b"RGB"), Space::YCbCr);

@@ -1,10 +1,10 @@
-//! A file from its first byte to the pixels.
+//! The [`Decoder`]: from the first byte of a file to its pixels.
 
 use crate::arithmetic::Arithmetic;
 use crate::color::Space;
 use crate::error::Error;
 use crate::frame::{self, Component, Geometry, Scale};
-use crate::header::{Frame, Scan, Tables};
+use crate::header::{Frame, Scan, ScanComponent, Tables};
 use crate::output::{Image, Output};
 use crate::progressive::Progressive;
 use crate::scan::{self, Coder};
@@ -13,14 +13,15 @@ use crate::smooth::{self, Progress};
 use crate::source::Source;
 use crate::upsample;
 
-/// Most scans of a file. Encoders write about ten; every scan may take as long as decoding everything.
+/// Limit on the scans of a file. Encoders write about ten, and each may take as long as a whole
+/// decode.
 const MAX_SCANS: usize = 500;
 
-/// Most pixels for each byte of Huffman-coded data: a block of 64 takes one bit at least. Files that
-/// are cut short have more, so it holds for images of more than [`FREE_PIXELS`] alone.
+/// Limit on the pixels per byte of Huffman-coded data: a block of 64 pixels takes at least one bit.
+/// Truncated files exceed it, so it applies only to images of more than [`FREE_PIXELS`].
 const MAX_PIXELS_PER_BYTE: u64 = 8 * 64;
 
-/// Pixels for which memory is taken however few the data are.
+/// Number of pixels that are allocated however few bytes of data there are.
 const FREE_PIXELS: u64 = 1 << 20;
 
 /// Bytes that Pillow reads at a time.
@@ -36,13 +37,13 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads everything in front of the first scan.
+    /// Reads the headers, up to the first scan.
     ///
     /// # Errors
-    /// If the headers are damaged, or describe a process that is not decoded.
+    /// If the headers are damaged, or describe a process that is not supported.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         if !bytes.starts_with(&[0xFF, 0xD8]) {
-            return Err(Error::damaged("this is no JPEG: it does not start with FF D8"));
+            return Err(Error::damaged("not a JPEG: it does not start with FF D8"));
         }
         let mut source = Source::new(bytes, 2);
         let mut tables = Tables::new();
@@ -53,44 +54,44 @@ impl<'a> Decoder<'a> {
         Ok(Self { tables, frame, scan, source })
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.frame.width as u32
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub fn height(&self) -> u32 {
         self.frame.height as u32
     }
 
-    /// Components: 1, 3 or 4.
+    /// Number of components: 1, 3 or 4.
     pub fn components(&self) -> usize {
         self.frame.components.len()
     }
 
-    /// True if the coefficients of the whole image are kept while it is decoded, at any scale.
+    /// True if decoding keeps the coefficients of the whole image in memory, at any scale.
     pub fn has_several_scans(&self) -> bool {
         self.frame.process.progressive || self.scan.components.len() < self.components()
     }
 
-    /// The first EXIF segment, with its name.
-    pub fn exif(&self) -> Option<&'a [u8]> {
-        self.tables.exif
+    /// The EXIF data: all EXIF segments joined, without their names; empty if there are none.
+    pub fn exif(&self) -> &[u8] {
+        &self.tables.exif
     }
 
-    /// The last XMP segment, without its name.
+    /// The XMP packet: the last XMP segment, without its name.
     pub fn xmp(&self) -> Option<&'a [u8]> {
         self.tables.xmp
     }
 
     /// Decodes the image.
     ///
-    /// Takes `width · height` bytes for each component, and three times that for files of several
-    /// scans: check the size before.
+    /// Allocates `width · height` bytes for each component, and three times that for files with
+    /// several scans. Check the size first.
     ///
     /// # Errors
-    /// If the data end before the last block, or break the standard in a way that libjpeg does not
-    /// repair.
+    /// If the data end before the last block, or violate the standard in a way that libjpeg does
+    /// not repair.
     pub fn decode(self, scale: Scale) -> Result<Image, Error> {
         let rest = self.source.data.len() - self.source.pos;
         let pixels = u64::from(self.width()) * u64::from(self.height());
@@ -111,16 +112,16 @@ impl<'a> Decoder<'a> {
 
     fn space(&self) -> Space {
         let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
-        Space::of(&self.tables, &ids)
+        Space::from_tables(&self.tables, &ids)
     }
 
-    /// Decodes a file of one scan, finishing rows as they are read.
+    /// Decodes a file with one scan, one MCU row at a time.
     fn decode_rows(
         mut self,
         geometry: &Geometry,
         mut components: Vec<Component>,
     ) -> Result<Image, Error> {
-        frame::enter(&self.scan, &self.tables, &mut components)?;
+        frame::start_scan(&self.scan, &self.tables, &mut components)?;
         let mut output = Output::new(geometry, &components, self.space())?;
         let (tables, scan, source) = (&self.tables, &self.scan, self.source);
         self.source = if self.frame.process.arithmetic {
@@ -133,13 +134,13 @@ impl<'a> Decoder<'a> {
         Ok(output.finish())
     }
 
-    /// Decodes a file of several scans.
+    /// Decodes a file with several scans: all coefficients first, then the pixels.
     fn decode_scans(
         mut self,
         geometry: &Geometry,
         mut components: Vec<Component>,
     ) -> Result<Image, Error> {
-        // refuse sampling factors before memory is taken
+        // refuse sampling factors before allocating
         upsample::methods(&components, geometry)?;
         for component in &mut components {
             let blocks = component.stride_blocks * geometry.mcus.1 * component.v;
@@ -175,41 +176,46 @@ impl<'a> Decoder<'a> {
         components: &mut [Component],
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        frame::enter(scan, &self.tables, components)?;
+        frame::start_scan(scan, &self.tables, components)?;
         let (tables, source, process) = (&self.tables, self.source, self.frame.process);
         let mcus = geometry.mcus;
-        let (good, source) = if process.arithmetic {
+        let (last_good_row, source) = if process.arithmetic {
             let coder = Arithmetic::new(tables, process, scan, source)?;
-            progress.enter(scan);
-            scan::into_image(coder, scan, components, mcus)?
+            progress.start_scan(scan);
+            scan::decode_coefficients(coder, scan, components, mcus)?
         } else if process.progressive {
             let coder = Progressive::new(tables, scan, source)?;
-            progress.enter(scan);
-            scan::into_image(coder, scan, components, mcus)?
+            progress.start_scan(scan);
+            scan::decode_coefficients(coder, scan, components, mcus)?
         } else {
-            scan::into_image(Sequential::new(tables, scan, source)?, scan, components, mcus)?
+            scan::decode_coefficients(
+                Sequential::new(tables, scan, source)?,
+                scan,
+                components,
+                mcus,
+            )?
         };
-        progress.good = good;
+        progress.last_good_row = last_good_row;
         self.source = source;
         Ok(())
     }
 
-    /// Reads what follows the pixels, up to the end of the image. The end itself may be missing.
+    /// Checks the segments after the pixels, up to the end-of-image marker, which may be missing.
     ///
-    /// Pillow reads files in blocks and sees no more than the block in which the pixels end; a second
-    /// image further behind does no harm.
+    /// Pillow reads files in blocks and sees nothing after the block in which the pixels end, so a
+    /// second image after that block is allowed.
     fn check_trailer(&mut self) -> Result<(), Error> {
         let end = self.source.pos.next_multiple_of(PILLOW_BLOCK);
         self.source.data = self.source.data.get(..end).unwrap_or(self.source.data);
         match self.tables.next_scan(&mut self.source) {
-            Ok(Some(_)) => Err(Error::damaged("the JPEG has a scan behind its last one")),
+            Ok(Some(_)) => Err(Error::damaged("the JPEG has a further scan after its last one")),
             Err(error) if error != Error::truncated() => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-/// Decodes the only scan of a file, MCU row by MCU row. Returns where the file goes on.
+/// Decodes the only scan of a file, one MCU row at a time. Returns the position after it.
 fn rows<'a, C: Coder<'a>>(
     mut coder: C,
     scan: &Scan,
@@ -219,17 +225,17 @@ fn rows<'a, C: Coder<'a>>(
 ) -> Result<Source<'a>, Error> {
     // the blocks of an MCU: slot in the scan, component, column and row in the MCU
     let mut blocks = Vec::new();
-    for (slot, &(index, ..)) in scan.components.iter().enumerate() {
+    for (slot, &ScanComponent { index, .. }) in scan.components.iter().enumerate() {
         let (h, v) = (components[index].h, components[index].v);
         blocks.extend((0..v).flat_map(|y| (0..h).map(move |x| (slot, index, x, y))));
     }
     let (columns, rows) = geometry.mcus;
     for row in 0..rows {
         for column in 0..columns {
-            let is_there = coder.begin()?;
+            let has_data = coder.begin()?;
             for &(slot, index, x, y) in &blocks {
                 let place = (column * components[index].h + x, y);
-                output.strips[index].decode(row, place, |lane| is_there && coder.block(slot, lane));
+                output.strips[index].decode(row, place, |lane| has_data && coder.block(slot, lane));
             }
             coder.end()?;
         }
@@ -238,7 +244,7 @@ fn rows<'a, C: Coder<'a>>(
     coder.finish()
 }
 
-/// Puts all blocks of MCU row `row` into the strips.
+/// Writes all blocks of MCU row `row` to the strips.
 fn put_row(output: &mut Output, components: &[Component], row: usize) {
     for (component, strip) in components.iter().zip(&mut output.strips) {
         for y in 0..component.v {

@@ -1,13 +1,13 @@
-//! Why a JPEG cannot be decoded.
+//! The error type of this crate.
 
 /// Why a JPEG cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes break the standard in a way that leaves no image, or end too early.
+    /// The bytes violate the standard and cannot be repaired, or end too early.
     #[error("{0}")]
     Damaged(String),
-    /// A JPEG process that this crate does not decode.
+    /// The file uses a JPEG process that this crate does not support.
     #[error("{0}")]
     Unsupported(String),
 }

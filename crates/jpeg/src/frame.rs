@@ -1,27 +1,29 @@
-//! Sizes of components in blocks and samples (T.81, A.1.1 and A.2.3), and how they are scaled.
+//! Sizes of components in blocks and samples, at each scale (T.81, A.1.1 and A.2.3).
 
 use crate::error::Error;
-use crate::header::{Frame, Quant, Scan, Tables};
-use crate::scan::Block;
+use crate::header::{Frame, FrameComponent, Quant, Scan, Tables};
 
-/// Blocks that one MCU may have (T.81, B.2.3).
+/// Limit on the blocks of one MCU (T.81, B.2.3).
 const MAX_BLOCKS: usize = 10;
 
-/// Size of the result.
+/// Coefficients of one block, in rows of eight.
+pub(crate) type Block = [i16; 64];
+
+/// Size of the decoded image relative to the stored one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// All pixels.
+    /// The stored size.
     Full,
-    /// A half of the width and of the height, rounded up.
+    /// Half the width and height, rounded up.
     Half,
-    /// A quarter of each.
+    /// A quarter of the width and height, rounded up.
     Quarter,
-    /// An eighth of each.
+    /// An eighth of the width and height, rounded up.
     Eighth,
 }
 
 impl Scale {
-    /// Samples on a side of what a block of 8 × 8 becomes.
+    /// Side of a decoded block in samples; a full one has 8 × 8.
     pub(crate) fn side(self) -> usize {
         match self {
             Self::Full => 8,
@@ -31,31 +33,31 @@ impl Scale {
         }
     }
 
-    /// `pixels` on a side of the whole image, at this scale.
-    pub fn of(self, pixels: u32) -> u32 {
+    /// Length of a side at this scale, for a side of `pixels` in the stored image.
+    pub fn scaled(self, pixels: u32) -> u32 {
         pixels.div_ceil(8 / self.side() as u32)
     }
 }
 
-/// A component and what is known of it.
+/// A component of the image with its sizes, its quantization table and its coefficients.
 #[derive(Debug)]
 pub(crate) struct Component {
     /// Sampling factors.
     pub(crate) h: usize,
     pub(crate) v: usize,
-    /// Number of its quantization table.
+    /// Index of its quantization table.
     table: u8,
-    /// Quantization steps, from its first scan on; zeros before.
+    /// Quantization steps, set by the first scan of the component.
     pub(crate) quant: Option<Quant>,
-    /// Samples on a side of a decoded block: 8, 4, 2 or 1.
+    /// Side of a decoded block in samples: 8, 4, 2 or 1.
     pub(crate) side: usize,
-    /// Columns and rows of blocks that have pixels.
+    /// Columns and rows of blocks that contain pixels.
     pub(crate) blocks: (usize, usize),
-    /// Columns of blocks with those that only fill the last MCU.
+    /// Columns of blocks, including those that only pad the last MCU.
     pub(crate) stride_blocks: usize,
     /// Width and height in samples.
     pub(crate) samples: (usize, usize),
-    /// Coefficients of the whole image, empty where rows are finished as they are read.
+    /// Coefficients of the whole image; empty when a file is decoded one MCU row at a time.
     pub(crate) coefficients: Vec<Block>,
 }
 
@@ -67,13 +69,13 @@ pub(crate) struct Geometry {
     pub(crate) max: (usize, usize),
     /// Columns and rows of MCUs in a scan of several components.
     pub(crate) mcus: (usize, usize),
-    /// Width and height of the result.
+    /// Width and height of the decoded image.
     pub(crate) output: (usize, usize),
 }
 
-/// Sizes of the image and of its components.
+/// Computes the sizes of the image and of its components.
 pub(crate) fn measure(frame: &Frame, scale: Scale) -> (Geometry, Vec<Component>) {
-    let max_of = |factor: fn(&crate::header::Declared) -> usize| {
+    let max_of = |factor: fn(&FrameComponent) -> usize| {
         frame.components.iter().map(factor).max().unwrap_or(1)
     };
     let max = (max_of(|c| c.h), max_of(|c| c.v));
@@ -105,8 +107,8 @@ pub(crate) fn measure(frame: &Frame, scale: Scale) -> (Geometry, Vec<Component>)
     (Geometry { scale, max, mcus, output }, components)
 }
 
-/// Samples on a side of a component's blocks: doubled, up to 8, while the component is still no larger
-/// than the result. What a larger inverse transform enlarges needs no interpolation.
+/// Side of a component's decoded blocks: doubled, up to 8, while the component stays no larger than
+/// the decoded image. A component that a larger inverse DCT enlarges needs no interpolation.
 fn scaled_side(side: usize, (h, v): (usize, usize), max: (usize, usize)) -> usize {
     let mut scaled = side;
     while scaled < 8
@@ -118,19 +120,18 @@ fn scaled_side(side: usize, (h, v): (usize, usize), max: (usize, usize)) -> usiz
     scaled
 }
 
-/// Checks a scan, and keeps the quantization tables that its components use from now on.
-pub(crate) fn enter(
+/// Checks a scan, and stores in its components the quantization tables that apply from now on.
+pub(crate) fn start_scan(
     scan: &Scan,
     tables: &Tables<'_>,
     components: &mut [Component],
 ) -> Result<(), Error> {
-    let blocks =
-        scan.components.iter().map(|&(index, ..)| components[index].h * components[index].v);
+    let blocks = scan.components.iter().map(|c| components[c.index].h * components[c.index].v);
     if scan.components.len() > 1 && blocks.sum::<usize>() > MAX_BLOCKS {
         return Err(Error::damaged("a JPEG scan has more than 10 blocks in an MCU"));
     }
-    for &(index, ..) in &scan.components {
-        let component = &mut components[index];
+    for part in &scan.components {
+        let component = &mut components[part.index];
         if component.quant.is_none() {
             let defined = tables.quant.get(usize::from(component.table)).copied().flatten();
             component.quant = Some(defined.ok_or_else(|| {

@@ -1,17 +1,18 @@
-//! Segments in front of and between scans: tables, frame, scan and application data (T.81, B.2).
+//! The parser of the segments before and between scans: tables, frame header, scan header and
+//! application data (T.81, B.2).
 
 use crate::error::Error;
 use crate::huffman::Code;
 use crate::source::Source;
 
-/// Positions of the coefficients in zigzag order (T.81, figure 5), in rows of eight. Runs that lead
-/// behind the last coefficient end at it.
+/// Positions of the coefficients in zigzag order (T.81, figure 5), in rows of eight. Indices past
+/// the last coefficient map to it, so a run that is too long stays in bounds.
 pub(crate) const ZIGZAG: [u8; 128] = {
     let mut order = [63; 128];
     let (mut row, mut column, mut k) = (0_i32, 0_i32, 0);
     while k < 64 {
         order[k] = (8 * row + column) as u8;
-        // even diagonals lead up, odd ones lead down
+        // even diagonals go up, odd ones go down
         let step = if (row + column) % 2 == 0 { -1 } else { 1 };
         let (next_row, next_column) = (row + step, column - step);
         if next_row > 7 {
@@ -37,9 +38,9 @@ pub(crate) struct Process {
     pub(crate) arithmetic: bool,
 }
 
-/// A component as the frame header declares it.
+/// A component in the frame header.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Declared {
+pub(crate) struct FrameComponent {
     pub(crate) id: u8,
     pub(crate) h: usize,
     pub(crate) v: usize,
@@ -52,31 +53,42 @@ pub(crate) struct Frame {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) process: Process,
-    pub(crate) components: Vec<Declared>,
+    pub(crate) components: Vec<FrameComponent>,
+}
+
+/// A component in the scan header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScanComponent {
+    /// Index of the component in the frame.
+    pub(crate) index: usize,
+    /// Index of its DC table.
+    pub(crate) dc: u8,
+    /// Index of its AC table.
+    pub(crate) ac: u8,
 }
 
 /// The scan header (T.81, B.2.3).
 #[derive(Debug, Clone)]
 pub(crate) struct Scan {
-    /// Index in the frame, and numbers of the tables for DC and AC.
-    pub(crate) components: Vec<(usize, u8, u8)>,
+    pub(crate) components: Vec<ScanComponent>,
     /// First and last coefficient, in zigzag order.
     pub(crate) band: (usize, usize),
-    /// Bit that the scan before ended at, and that this one ends at.
+    /// Lowest bit of the previous scan of these coefficients; 0 for their first scan.
     pub(crate) high: u8,
+    /// Lowest bit of this scan.
     pub(crate) low: u8,
 }
 
-/// Statistics that arithmetic coding starts with (T.81, F.1.4.4.1.4 and F.1.4.4.2.1).
+/// Parameters of the statistical model of arithmetic coding (T.81, F.1.4.4.1.4 and F.1.4.4.2.1).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditioning {
-    /// Lower and upper bound of small DC differences, as powers of two.
+    /// Lower and upper bound of small DC differences, as exponents of two.
     pub(crate) dc: [(u8, u8); 16],
-    /// Last coefficient with statistics of low frequencies.
+    /// Last coefficient that uses the statistics of low frequencies.
     pub(crate) ac: [u8; 16],
 }
 
-/// Everything that segments have said so far.
+/// The contents of all segments read so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Tables<'a> {
     pub(crate) quant: [Option<Quant>; 4],
@@ -86,14 +98,16 @@ pub(crate) struct Tables<'a> {
     /// MCUs between restart markers, 0 for none.
     pub(crate) restart_interval: u32,
     pub(crate) jfif: bool,
-    /// The color transform that Adobe's segment names.
+    /// The color transform in Adobe's segment.
     pub(crate) adobe: Option<u8>,
     pub(crate) frame: Option<Frame>,
-    pub(crate) exif: Option<&'a [u8]>,
+    /// The EXIF data of all EXIF segments joined, without their names.
+    pub(crate) exif: Vec<u8>,
     pub(crate) xmp: Option<&'a [u8]>,
 }
 
-/// Name with which the segment of XMP starts.
+/// Names at the start of EXIF and XMP segments.
+const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 impl<'a> Tables<'a> {
@@ -107,7 +121,7 @@ impl<'a> Tables<'a> {
             jfif: false,
             adobe: None,
             frame: None,
-            exif: None,
+            exif: Vec::new(),
             xmp: None,
         }
     }
@@ -176,16 +190,16 @@ impl<'a> Tables<'a> {
             _ => return Err(Error::damaged("the JPEG frame header is not valid")),
         }
         if width == 0 {
-            return Err(Error::damaged("the JPEG frame header says that the image is empty"));
+            return Err(Error::damaged("the JPEG frame header has a width of 0"));
         }
         if height == 0 {
-            return Err(Error::unsupported("JPEG whose height stands behind the first scan (DNL)"));
+            return Err(Error::unsupported("JPEG whose height follows its first scan (DNL)"));
         }
         let (components, rest) = rest.as_chunks::<3>();
         if components.len() != usize::from(count) || !rest.is_empty() {
             return Err(Error::damaged("the JPEG frame header has the wrong length"));
         }
-        let components = components.iter().map(|&[id, factors, quant]| Declared {
+        let components = components.iter().map(|&[id, factors, quant]| FrameComponent {
             id,
             h: usize::from(factors >> 4),
             v: usize::from(factors & 0xF),
@@ -196,7 +210,7 @@ impl<'a> Tables<'a> {
             return Err(Error::damaged("a JPEG sampling factor is not 1 to 4"));
         }
         if let [component] = &mut components[..] {
-            // factors are relative to each other, and blocks of a single component come one by one
+            // factors are relative, and an MCU of a single component is one block
             (component.h, component.v) = (1, 1);
         }
         self.frame = Some(Frame { width, height, process, components });
@@ -206,21 +220,22 @@ impl<'a> Tables<'a> {
     fn scan(&self, segment: &[u8]) -> Result<Scan, Error> {
         let frame = self.frame.as_ref();
         let frame =
-            frame.ok_or_else(|| Error::damaged("there is no JPEG frame header before the data"))?;
+            frame.ok_or_else(|| Error::damaged("a JPEG scan comes before the frame header"))?;
         let bad = || Error::damaged("a JPEG scan header is not valid");
         let (&count, rest) = segment.split_first().ok_or_else(bad)?;
         let (pairs, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(bad)?;
         let (&[first, last, bits], 1..=4) = (rest, count) else {
             return Err(bad());
         };
-        let mut components: Vec<(usize, u8, u8)> = Vec::new();
+        let mut components: Vec<ScanComponent> = Vec::new();
         for &[id, tables] in pairs.as_chunks::<2>().0 {
-            // libjpeg wants the frame's order: the n-th of a scan is no earlier than n-th in the frame
+            // libjpeg requires the frame's order: the n-th component of a scan is at least the n-th
+            // of the frame
             let index = (components.len()..frame.components.len())
                 .find(|&index| frame.components[index].id == id)
-                .filter(|index| components.iter().all(|(used, ..)| used != index))
+                .filter(|&index| components.iter().all(|used| used.index != index))
                 .ok_or_else(bad)?;
-            components.push((index, tables >> 4, tables & 0xF));
+            components.push(ScanComponent { index, dc: tables >> 4, ac: tables & 0xF });
         }
         let band = (usize::from(first), usize::from(last));
         Ok(Scan { components, band, high: bits >> 4, low: bits & 0xF })
@@ -261,7 +276,7 @@ impl<'a> Tables<'a> {
     }
 
     fn conditioning(&mut self, segment: &[u8]) -> Result<(), Error> {
-        let bad = || Error::damaged("a JPEG table of arithmetic coding is not valid");
+        let bad = || Error::damaged("a JPEG arithmetic conditioning table is not valid");
         let (pairs, []) = segment.as_chunks::<2>() else {
             return Err(bad());
         };
@@ -287,8 +302,10 @@ impl<'a> Tables<'a> {
     fn application(&mut self, marker: u8, segment: &'a [u8]) {
         match marker {
             0xE0 if segment.len() >= 14 && segment.starts_with(b"JFIF\0") => self.jfif = true,
-            0xE1 if segment.starts_with(b"Exif\0\0") => self.exif = self.exif.or(Some(segment)),
-            0xE1 => self.xmp = segment.strip_prefix(XMP).or(self.xmp),
+            0xE1 => match segment.strip_prefix(EXIF) {
+                Some(part) => self.exif.extend_from_slice(part),
+                None => self.xmp = segment.strip_prefix(XMP).or(self.xmp),
+            },
             0xEE if segment.len() >= 12 && segment.starts_with(b"Adobe") => {
                 self.adobe = Some(segment[11]);
             }
@@ -297,8 +314,8 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Refuses a scan header whose length does not fit its number of components, even if it is cut off:
-/// behind the pixels, what is cut off does no harm, but a scan does.
+/// Refuses a scan header whose length does not fit its number of components, even if the file ends
+/// inside it. After the pixels a cut segment is ignored, but a scan must be refused.
 fn check_scan_length(source: &Source<'_>) -> Result<(), Error> {
     match source.data.get(source.pos..).and_then(|rest| rest.first_chunk()) {
         Some(&[high, low, count])
@@ -310,7 +327,7 @@ fn check_scan_length(source: &Source<'_>) -> Result<(), Error> {
     }
 }
 
-/// Refuses a Huffman table with too many codes, even if it is cut off.
+/// Refuses a Huffman table with too many codes, even if the file ends inside it.
 fn check_code_length(source: &Source<'_>) -> Result<(), Error> {
     let head = source.data.get(source.pos..).and_then(|rest| rest.first_chunk::<19>());
     let Some([high, low, _, counts @ ..]) = head else { return Ok(()) };
@@ -322,7 +339,7 @@ fn check_code_length(source: &Source<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Width and height in the frame header, if one stands in front of the first scan.
+/// Width and height in the frame header, if there is one before the first scan.
 pub fn frame_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut source = Source::new(bytes, 2);
     loop {
@@ -344,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zigzag_is_that_of_the_standard() {
+    fn the_zigzag_order_is_the_standards() {
         assert_eq!(ZIGZAG[..12], [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25]);
         assert_eq!(ZIGZAG[56..64], [53, 60, 61, 54, 47, 55, 62, 63]);
         let mut all = ZIGZAG[..64].to_vec();
@@ -353,7 +370,26 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_are_not_decoded_are_named() {
+    fn exif_may_be_spread_over_segments() {
+        let mut bytes = vec![0xFF, 0xD8];
+        for part in [&b"first "[..], b"and last"] {
+            let len = (2 + EXIF.len() + part.len()) as u16;
+            bytes.extend([0xFF, 0xE1]);
+            bytes.extend(len.to_be_bytes());
+            bytes.extend([EXIF, part].concat());
+        }
+        let exif = |bytes: &[u8]| {
+            let mut tables = Tables::new();
+            assert!(tables.next_scan(&mut Source::new(bytes, 2)).is_err());
+            tables.exif
+        };
+        assert_eq!(exif(&bytes), b"first and last");
+        assert_eq!(exif(&bytes[..20]), b"first ");
+        assert_eq!(exif(&bytes[..12]), b"");
+    }
+
+    #[test]
+    fn unsupported_processes_are_named() {
         for (marker, name) in [(0xC3, "lossless"), (0xCB, "lossless"), (0xC5, "hierarchical")] {
             let mut bytes = vec![0xFF, 0xD8, 0xFF, marker, 0, 11, 8, 0, 1, 0, 1, 1, 1, 0x11, 0];
             let mut source = Source::new(&bytes, 2);

@@ -1,15 +1,17 @@
-//! Huffman codes (T.81, C.2 and F.2.2.3).
+//! Huffman decoding tables (T.81, C.2 and F.2.2.3).
 //!
-//! The next nine bits look up a symbol, and the value of a coefficient too where code and value
-//! together fit in nine bits. Longer codes compare with the largest code of each length.
+//! The next nine bits index a look-up table. An entry holds a symbol, and also the value of a
+//! coefficient if code and value together fit in nine bits. Longer codes are found by comparing
+//! with the largest code of each length.
 
 use crate::bits::Window;
 use crate::error::Error;
 
-/// Bits of the look-up.
+/// Number of bits that index the look-up table.
 const LOOK: u32 = 9;
 
-/// A table as the file has it: how many codes each length has, and the symbols in their order.
+/// A Huffman code as the file defines it: the number of codes of each length, and their symbols in
+/// order.
 #[derive(Debug, Clone)]
 pub(crate) struct Code {
     pub(crate) counts: [u8; 16],
@@ -21,15 +23,15 @@ pub(crate) struct Code {
 pub(crate) struct Table {
     /// `value << 16 | symbol << 8 | length`. If `value` is not 0, `length` counts its bits too.
     look: Box<[u32; 1 << LOOK]>,
-    /// The largest code of each length, -1 where there is none.
+    /// The largest code of each length, -1 if there is none.
     largest: [i32; 17],
-    /// Index of a code's symbol less the code, for each length.
+    /// Index of a code's symbol minus the code, for each length.
     offset: [i32; 17],
     symbols: [u8; 256],
 }
 
 impl Table {
-    /// Builds the table; `dc` says that its symbols are sizes of differences, 0 to 15.
+    /// Builds the table; with `dc` its symbols must be sizes of differences, 0 to 15.
     pub(crate) fn new(code: &Code, dc: bool) -> Result<Self, Error> {
         let bad = || Error::damaged("a JPEG Huffman table is not valid");
         let total: usize = code.counts.iter().map(|&count| usize::from(count)).sum();
@@ -55,7 +57,7 @@ impl Table {
                 next += count as u32;
                 index += count;
                 largest[length as usize] = next as i32 - 1;
-                // a code of ones alone is not allowed, so `next` must still have `length` bits
+                // a code of only ones is not allowed, so `next` must still fit in `length` bits
                 if next >= 1 << length {
                     return Err(bad());
                 }
@@ -65,27 +67,27 @@ impl Table {
         Ok(Self { look, largest, offset, symbols: code.symbols })
     }
 
-    /// What the next bits say, see [`Table::look`]: the bits of a known entry are still there.
+    /// The look-up entry of the next bits, which are not consumed; 0 for a longer code.
     #[inline(always)]
     pub(crate) fn look(&self, window: Window) -> u32 {
         self.look[window.peek(LOOK)]
     }
 
-    /// The symbol of the next code. Needs 17 bits in the window.
+    /// Consumes the next code and returns its symbol. The window must hold at least 17 bits.
     #[inline(always)]
     pub(crate) fn symbol(&self, window: &mut Window) -> u32 {
         let entry = self.look(*window);
         let (symbol, length) = match entry {
             0 => self.long(*window),
             _ if entry >> 16 == 0 => (entry >> 8 & 0xFF, entry & 0x1F),
-            // `length` counts the value's bits too, which stay
+            // `length` includes the value's bits, which are not consumed
             _ => (entry >> 8 & 0xFF, (entry & 0x1F) - (entry >> 8 & 0xF)),
         };
         window.consume(length);
         symbol
     }
 
-    /// Symbol and length of a code that is longer than the look-up, 0 if there is none.
+    /// Symbol and length of a code that is too long for the look-up; symbol 0 if there is none.
     #[cold]
     #[inline(never)]
     pub(crate) fn long(&self, window: Window) -> (u32, u32) {
@@ -100,23 +102,23 @@ impl Table {
     }
 }
 
-/// Fills the entries of one code: all numbers of nine bits that start with it.
+/// Fills the look-up entries of one code: all nine-bit indices that start with it.
 fn fill(entries: &mut [u32], symbol: u8, length: u32) {
     let size = u32::from(symbol & 0xF);
     let plain = u32::from(symbol) << 8 | length;
     entries.fill(plain);
-    let behind = LOOK - length;
-    if size == 0 || size > behind {
+    let remaining = LOOK - length;
+    if size == 0 || size > remaining {
         return;
     }
-    for (value, same) in entries.chunks_exact_mut(1 << (behind - size)).enumerate() {
+    for (value, same) in entries.chunks_exact_mut(1 << (remaining - size)).enumerate() {
         let value = value as i32;
         let value = if value < 1 << (size - 1) { value + 1 - (1 << size) } else { value };
         same.fill((value as u32) << 16 | (plain + size));
     }
 }
 
-/// The tables of T.81, K.3, which a file may leave out (Motion JPEG does).
+/// The standard tables of T.81, K.3, which a file may omit (Motion JPEG does).
 pub(crate) fn standard(dc: bool, chroma: bool) -> Code {
     let mut symbols = [0; 256];
     let (counts, listed): ([u8; 16], &[u8]) = match (dc, chroma) {
@@ -131,7 +133,7 @@ pub(crate) fn standard(dc: bool, chroma: bool) -> Code {
 
 const DC_SIZES: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
-/// Table K.5: run << 4 | size, the commonest first.
+/// Table K.5: run << 4 | size, most frequent first.
 const AC_LUMA: [u8; 162] = [
     0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07,
     0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xA1, 0x08, 0x23, 0x42, 0xB1, 0xC1, 0x15, 0x52, 0xD1, 0xF0,
@@ -146,7 +148,7 @@ const AC_LUMA: [u8; 162] = [
     0xF9, 0xFA,
 ];
 
-/// Table K.6: run << 4 | size, the commonest first.
+/// Table K.6: run << 4 | size, most frequent first.
 const AC_CHROMA: [u8; 162] = [
     0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71,
     0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xA1, 0xB1, 0xC1, 0x09, 0x23, 0x33, 0x52, 0xF0,

@@ -1,19 +1,20 @@
 //! The inverse DCT of libjpeg-turbo's "islow" method, for sixteen blocks at a time.
 //!
-//! The method is that of Loeffler, Ligtenberg and Moschytz (ICASSP 1989) with 12 multiplications for
-//! eight values, in fixed point with 13 bits, first along columns, then along rows:
+//! The algorithm is that of Loeffler, Ligtenberg and Moschytz (ICASSP 1989), with 12
+//! multiplications for eight values. It runs in fixed point with 13 fraction bits, first along
+//! columns, then along rows:
 //!
 //! ```text
 //! x(n) = Σ_k c(k)/2 · X(k) cos((2n + 1) k π / 16)        c(0) = √½, else 1      (T.81, A.3.3)
 //! ```
 //!
-//! Columns keep 2 bits of fraction, rows round them away. Values of all 16 blocks stand side by side
-//! ([`Lanes`]), so that each operation of the transform is one vector instruction, and nothing has to
-//! be transposed between columns and rows.
+//! Columns keep 2 fraction bits, which rows round away. Values of the 16 blocks are adjacent in
+//! memory ([`Lanes`]), so that each operation of the transform is one vector instruction and
+//! nothing has to be transposed between columns and rows.
 //!
-//! Products with quantization steps, and sums in front of multiplications, wrap at 16 bits; what
-//! columns yield saturates at 16 bits. Only broken data get so far. libjpeg-turbo's vector code for
-//! x86-64 does the same, and so the results agree there too.
+//! Products with quantization steps, and sums before multiplications, wrap at 16 bits; the results
+//! of columns saturate at 16 bits. Only damaged data reach these limits. libjpeg-turbo's vector
+//! code for x86-64 does the same, so the results agree for damaged data too.
 
 use crate::header::Quant;
 
@@ -22,10 +23,10 @@ pub(crate) mod reduced;
 /// Blocks that are transformed together.
 pub(crate) const LANES: usize = 16;
 
-/// A value of each of the blocks.
+/// One value of each block.
 pub(crate) type Lanes = [i16; LANES];
 
-/// Coefficients of the blocks, position by position.
+/// Coefficients of the blocks, ordered by position.
 pub(crate) type Coefficients = [Lanes; 64];
 
 /// Fraction bits of the constants, and those that columns keep.
@@ -38,7 +39,7 @@ pub(crate) const fn fix(x: f64) -> i32 {
 }
 
 dispatch::kernel! {
-    /// Samples of 16 blocks: each row of a block as eight bytes in the order of memory.
+    /// Transforms 16 blocks to samples: each row of a block is eight bytes, in memory order.
     pub(crate) fn inverse(coefficients: &Coefficients, quant: &Quant, rows: &mut [[u64; LANES]; 8]) {
         let mut values = [[0; LANES]; 64];
         let largest = scale(coefficients, quant, &mut values);
@@ -57,7 +58,8 @@ dispatch::kernel! {
     }
 }
 
-/// Coefficients times their step. Returns a number that is as large as the largest in the first row.
+/// Multiplies coefficients by their steps. Returns a number at least as large as any magnitude in
+/// the first row.
 #[inline(always)]
 fn scale(coefficients: &Coefficients, quant: &Quant, scaled: &mut Coefficients) -> i16 {
     for (k, out) in scaled.iter_mut().enumerate() {
@@ -74,8 +76,8 @@ fn scale(coefficients: &Coefficients, quant: &Quant, scaled: &mut Coefficients) 
     largest.iter().fold(0, |all, value| all | value)
 }
 
-/// Redoes columns whose first value is so large that it matters how it is scaled: in blocks that have
-/// coefficients in the first row alone, it wraps at 16 bits instead of saturating.
+/// Recomputes columns whose first value is large: in blocks with coefficients in the first row
+/// only, scaling that value wraps at 16 bits instead of saturating.
 #[cold]
 #[inline(never)]
 fn wrap_flat_columns(coefficients: &Coefficients, scaled: &Coefficients, half: &mut Coefficients) {
@@ -88,8 +90,8 @@ fn wrap_flat_columns(coefficients: &Coefficients, scaled: &Coefficients, half: &
     }
 }
 
-/// One transform of eight values in each lane, divided by `2^SHIFT` and rounded. The values are those
-/// at `from`, `from + STEP`, …; the results go to `to`, `to + 8`, ….
+/// Transforms eight values in each lane, divided by `2^SHIFT` and rounded. Reads the values at
+/// `from`, `from + STEP`, …, and writes the results to `to`, `to + 8`, ….
 #[inline(always)]
 fn eight<const STEP: usize, const SHIFT: u32>(
     values: &Coefficients,
@@ -136,7 +138,7 @@ fn eight<const STEP: usize, const SHIFT: u32>(
     }
 }
 
-/// Coefficients of one position times their step.
+/// Multiplies the coefficients of one position by their step.
 #[inline(always)]
 fn scaled(values: &Lanes, step: u16) -> Lanes {
     values.map(|value| value.wrapping_mul(step as i16))
@@ -147,14 +149,15 @@ fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
-/// A sample: the value around 0, moved to 128 and clipped to 0..=255.
+/// Shifts a value around 0 to a sample around 128, clipped to 0..=255.
 #[inline(always)]
 pub(crate) fn sample(value: i16) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
-/// The eight samples of each row and lane as one number, the first one lowest; `values` are column by
-/// column. Neighbors are joined two by two, in loops long enough for the compiler to vectorize them.
+/// Packs the eight samples of each row and lane into one number, the first sample lowest; `values`
+/// are ordered by column. Joins neighbors in pairs, in loops long enough for the compiler to
+/// vectorize.
 #[inline(always)]
 fn pack(values: &Coefficients, rows: &mut [[u64; LANES]; 8]) {
     const N: usize = 8 * LANES;
@@ -173,8 +176,8 @@ fn pack(values: &Coefficients, rows: &mut [[u64; LANES]; 8]) {
     }
 }
 
-/// The sample of a block that has nothing but a DC coefficient, as the transforms of 8 × 8 and 4 × 4
-/// have it everywhere.
+/// The sample of a block that has only a DC coefficient: the 8 × 8 and 4 × 4 transforms give this
+/// value everywhere.
 #[inline(always)]
 pub(crate) fn flat(dc: i16, step: u16) -> u8 {
     let scaled = dc.wrapping_mul(step as i16) << KEPT;

@@ -1,4 +1,4 @@
-//! From samples of components to rows of pixels.
+//! The output stage: samples of components to rows of pixels.
 
 use crate::color::{self, Space};
 use crate::error::Error;
@@ -6,19 +6,20 @@ use crate::frame::{Component, Geometry};
 use crate::strip::Strip;
 use crate::upsample::{self, Line, Method};
 
-/// What the values of a pixel are.
+/// The color space of a decoded image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
     /// One value.
     Gray,
     /// Red, green and blue.
     Rgb,
-    /// Cyan, magenta, yellow and black as the file has them: Adobe's programs store 255 less the ink.
+    /// Cyan, magenta, yellow and black as stored in the file: Adobe's programs store 255 minus the
+    /// ink.
     Cmyk,
 }
 
 impl Color {
-    /// Values of a pixel.
+    /// Number of values of a pixel.
     pub fn channels(self) -> usize {
         match self {
             Self::Gray => 1,
@@ -31,17 +32,17 @@ impl Color {
 /// A decoded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
-    /// What the values of a pixel are.
+    /// The color space of the pixels.
     pub color: Color,
     /// `[height, width, color.channels()]`.
     pub pixels: Vec<u8>,
 }
 
-/// Turns strips into pixels, MCU row by MCU row.
+/// Turns strips of samples into pixels, one MCU row at a time.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) strips: Vec<Strip>,
@@ -49,15 +50,15 @@ pub(crate) struct Output {
     lines: Vec<Line>,
     space: Space,
     size: (usize, usize),
-    /// Rows of pixels that an MCU row makes.
+    /// Rows of pixels in an MCU row.
     rows: usize,
-    /// Rows of pixels that wait for the next MCU row, because upsampling looks at it.
+    /// Rows of pixels that have to wait for the next MCU row, because upsampling reads it.
     held: usize,
     pixels: Vec<u8>,
 }
 
 impl Output {
-    /// Takes the memory for an image.
+    /// Allocates the image.
     pub(crate) fn new(
         geometry: &Geometry,
         components: &[Component],
@@ -79,12 +80,12 @@ impl Output {
         })
     }
 
-    /// Writes the rows that can be written when MCU row `row` of `of` is in the strips.
-    pub(crate) fn emit(&mut self, row: usize, of: usize) {
+    /// Writes the rows that are complete once MCU row `row` of `count` is in the strips.
+    pub(crate) fn emit(&mut self, row: usize, count: usize) {
         for strip in &mut self.strips {
             strip.transform();
         }
-        let held = if row + 1 == of { 0 } else { self.held };
+        let held = if row + 1 == count { 0 } else { self.held };
         let start = (row * self.rows).saturating_sub(if row == 0 { 0 } else { self.held });
         let end = ((row + 1) * self.rows - held).min(self.size.1);
         for y in start..end {

@@ -1,4 +1,5 @@
-//! Progressive Huffman coding (T.81, G.1.2 and G.2): spectral bands, and bits one after the other.
+//! The progressive Huffman decoder (T.81, G.1.2 and G.2): spectral selection and successive
+//! approximation.
 
 use crate::bits::{Bits, Window};
 use crate::error::Error;
@@ -13,17 +14,17 @@ pub(crate) struct Progressive<'a> {
     bits: Bits<'a>,
     restarts: Restarts,
     pass: Pass,
-    /// For DC: a table for each component of the scan. For AC: one.
+    /// DC scans have a table for each component of the scan, AC scans have one.
     tables: Vec<Table>,
     last: [i32; 4],
     band: (usize, usize),
-    /// Position of the lowest bit that this scan has.
+    /// Position of the lowest bit in this scan.
     low: u8,
-    /// Blocks that follow without a new coefficient.
+    /// Number of following blocks without a new coefficient.
     run: u32,
 }
 
-/// What a scan brings.
+/// The kind of a progressive scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pass {
     DcFirst,
@@ -33,8 +34,8 @@ pub(crate) enum Pass {
 }
 
 impl Pass {
-    /// Checks the scan's parameters and says what they mean.
-    pub(crate) fn of(scan: &Scan) -> Result<Self, Error> {
+    /// Checks the scan's parameters and returns its kind.
+    pub(crate) fn from_scan(scan: &Scan) -> Result<Self, Error> {
         let (first, last) = scan.band;
         let band = match first {
             0 => last == 0,
@@ -55,10 +56,10 @@ impl Pass {
 
 impl<'a> Progressive<'a> {
     pub(crate) fn new(tables: &Tables<'a>, scan: &Scan, source: Source<'a>) -> Result<Self, Error> {
-        let pass = Pass::of(scan)?;
-        let needed = scan.components.iter().map(|&(_, dc, ac)| match pass {
-            Pass::DcFirst => sequential::table(tables, true, dc),
-            _ => sequential::table(tables, false, ac),
+        let pass = Pass::from_scan(scan)?;
+        let needed = scan.components.iter().map(|component| match pass {
+            Pass::DcFirst => sequential::table(tables, true, component.dc),
+            _ => sequential::table(tables, false, component.ac),
         });
         let tables_of_scan = match pass {
             Pass::DcRefine => Vec::new(),
@@ -94,7 +95,8 @@ impl<'a> Progressive<'a> {
         self.bits.window = window;
     }
 
-    /// Reads how many blocks have no further coefficient, this one included (T.81, table G.1).
+    /// Reads the number of blocks without a further coefficient, including this one (T.81, table
+    /// G.1).
     fn read_run(window: &mut Window, size: u32) -> u32 {
         (1 << size) + if size == 0 { 0 } else { window.take(size) }
     }
@@ -126,7 +128,7 @@ impl<'a> Progressive<'a> {
         bits.window = window;
     }
 
-    /// Corrects coefficients and adds new ones (T.81, G.1.2.3 and figure G.7).
+    /// Refines known coefficients and adds new ones (T.81, G.1.2.3 and figure G.7).
     fn ac_refine(&mut self, sink: &mut impl Sink) {
         let bits = &mut self.bits;
         let mut window = bits.window;
@@ -172,7 +174,7 @@ impl<'a> Progressive<'a> {
     }
 }
 
-/// Reads the next bit of a coefficient that is not zero.
+/// Reads the next bit of a nonzero coefficient.
 #[inline(always)]
 fn correct(
     bits: &mut Bits<'_>,
@@ -193,7 +195,7 @@ fn correct(
 impl<'a> Coder<'a> for Progressive<'a> {
     fn begin(&mut self) -> Result<bool, Error> {
         if self.restarts.is_due() {
-            self.restarts.pass(&mut self.bits)?;
+            self.restarts.read_marker(&mut self.bits)?;
             self.last = [0; 4];
             self.run = 0;
         }

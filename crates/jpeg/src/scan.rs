@@ -1,15 +1,12 @@
-//! What all entropy decoders have in common: MCUs, restart intervals, lost data (T.81, A.2 and E.2.4).
+//! Code shared by all entropy decoders: MCUs, restart intervals, lost data (T.81, A.2 and E.2.4).
 
 use crate::bits::Bits;
 use crate::error::Error;
-use crate::frame::Component;
-use crate::header::Scan;
+use crate::frame::{Block, Component};
+use crate::header::{Scan, ScanComponent};
 use crate::source::Source;
 
-/// Coefficients of one block, in rows of eight.
-pub(crate) type Block = [i16; 64];
-
-/// Where a block's coefficients go.
+/// Storage for the coefficients of one block.
 pub(crate) trait Sink {
     fn set(&mut self, position: usize, value: i16);
     fn get(&self, position: usize) -> i16;
@@ -29,30 +26,30 @@ impl Sink for Block {
 
 /// An entropy decoder.
 pub(crate) trait Coder<'a> {
-    /// Starts an MCU: passes a restart marker if one is due. False if the data of its interval have
-    /// ended, so that the MCU stays as it is.
+    /// Starts an MCU, reading a restart marker if one is due. False if the data of the interval
+    /// have ended, so that the MCU is not decoded.
     fn begin(&mut self) -> Result<bool, Error>;
 
-    /// Decodes a block of the scan's component number `slot`; what `sink` has was zero or is what
-    /// earlier scans said. False if it surely has no AC coefficient.
+    /// Decodes a block of component `slot` of the scan. `sink` holds the coefficients of earlier
+    /// scans, or zeros. False if the block certainly has no AC coefficient.
     fn block(&mut self, slot: usize, sink: &mut impl Sink) -> bool;
 
     /// Ends an MCU.
     fn end(&mut self) -> Result<(), Error>;
 
-    /// Where the file goes on after the last MCU.
+    /// Returns the position after the last MCU.
     fn finish(self) -> Result<Source<'a>, Error>;
 
-    /// True if no MCU that follows changes anything.
+    /// True if no following MCU changes anything.
     fn is_done(&self) -> bool {
         false
     }
 }
 
-/// Restart intervals of a Huffman-coded scan.
+/// The restart intervals of a Huffman-coded scan.
 ///
-/// Where a marker stands before the end of an interval, zeros complete the MCU that was begun, and
-/// the others stay as they are: libjpeg's rule.
+/// If a marker comes before the end of an interval, zeros complete the current MCU and the
+/// remaining MCUs are not decoded, as in libjpeg.
 pub(crate) struct Restarts {
     interval: u32,
     to_go: u32,
@@ -66,15 +63,15 @@ impl Restarts {
         Self { interval, to_go: interval, next: 0, is_empty: false }
     }
 
-    /// True if a restart marker stands before the next MCU.
+    /// True if a restart marker is due before the next MCU.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
         self.to_go == 0 && self.interval > 0
     }
 
-    /// Moves behind the restart marker.
+    /// Reads the restart marker.
     #[cold]
-    pub(crate) fn pass(&mut self, bits: &mut Bits<'_>) -> Result<(), Error> {
+    pub(crate) fn read_marker(&mut self, bits: &mut Bits<'_>) -> Result<(), Error> {
         bits.clear();
         bits.source.restart(self.next)?;
         self.next = (self.next + 1) % 8;
@@ -96,22 +93,22 @@ impl Restarts {
         Ok(())
     }
 
-    /// True if no interval follows and the data of this one have ended.
+    /// True if the data of this interval have ended and no other interval follows.
     pub(crate) fn is_over(&self) -> bool {
         self.is_empty && self.interval == 0
     }
 }
 
-/// Decodes a scan into the coefficients of the whole image. Returns the iMCU row of the last MCU that
-/// began before the data ended, and where the file goes on.
-pub(crate) fn into_image<'a, C: Coder<'a>>(
+/// Decodes a scan into the coefficients of the whole image. Returns the MCU row of the last MCU
+/// that began before the data ended, and the position after the scan.
+pub(crate) fn decode_coefficients<'a, C: Coder<'a>>(
     mut coder: C,
     scan: &Scan,
     components: &mut [Component],
     mcus: (usize, usize),
 ) -> Result<(usize, Source<'a>), Error> {
-    let mut good = 0;
-    if let [(index, ..)] = scan.components[..] {
+    let mut last_good_row = 0;
+    if let [ScanComponent { index, .. }] = scan.components[..] {
         let component = &mut components[index];
         let (columns, rows) = component.blocks;
         'rows: for row in 0..rows {
@@ -121,13 +118,13 @@ pub(crate) fn into_image<'a, C: Coder<'a>>(
                     break 'rows;
                 }
                 if coder.begin()? {
-                    good = row / component.v;
+                    last_good_row = row / component.v;
                     coder.block(0, block);
                 }
                 coder.end()?;
             }
         }
-        return Ok((good, coder.finish()?));
+        return Ok((last_good_row, coder.finish()?));
     }
     'image: for row in 0..mcus.1 {
         for column in 0..mcus.0 {
@@ -135,8 +132,8 @@ pub(crate) fn into_image<'a, C: Coder<'a>>(
                 break 'image;
             }
             if coder.begin()? {
-                good = row;
-                for (slot, &(index, ..)) in scan.components.iter().enumerate() {
+                last_good_row = row;
+                for (slot, &ScanComponent { index, .. }) in scan.components.iter().enumerate() {
                     let component = &mut components[index];
                     for y in 0..component.v {
                         let at = (row * component.v + y) * component.stride_blocks;
@@ -150,5 +147,5 @@ pub(crate) fn into_image<'a, C: Coder<'a>>(
             coder.end()?;
         }
     }
-    Ok((good, coder.finish()?))
+    Ok((last_good_row, coder.finish()?))
 }

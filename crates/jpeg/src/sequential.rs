@@ -1,4 +1,4 @@
-//! Sequential Huffman coding (T.81, F.2.2).
+//! The sequential Huffman decoder (T.81, F.2.2).
 
 use crate::bits::Bits;
 use crate::error::Error;
@@ -23,8 +23,9 @@ struct Component {
 
 impl<'a> Sequential<'a> {
     pub(crate) fn new(tables: &Tables<'a>, scan: &Scan, source: Source<'a>) -> Result<Self, Error> {
-        let components = scan.components.iter().map(|&(_, dc, ac)| {
-            Ok(Component { dc: table(tables, true, dc)?, ac: table(tables, false, ac)?, last: 0 })
+        let components = scan.components.iter().map(|component| {
+            let dc = table(tables, true, component.dc)?;
+            Ok(Component { dc, ac: table(tables, false, component.ac)?, last: 0 })
         });
         Ok(Self {
             bits: Bits::new(source),
@@ -34,7 +35,7 @@ impl<'a> Sequential<'a> {
     }
 }
 
-/// The table that a scan names. The first two have the standard's contents where a file has none.
+/// Table `number` of a file. Tables 0 and 1 default to the standard's if the file defines none.
 pub(crate) fn table(tables: &Tables<'_>, dc: bool, number: u8) -> Result<Table, Error> {
     let defined = if dc { &tables.dc } else { &tables.ac };
     match defined.get(usize::from(number)) {
@@ -54,7 +55,7 @@ impl<'a> Coder<'a> for Sequential<'a> {
     #[inline(always)]
     fn begin(&mut self) -> Result<bool, Error> {
         if self.restarts.is_due() {
-            self.restarts.pass(&mut self.bits)?;
+            self.restarts.read_marker(&mut self.bits)?;
             self.components.iter_mut().for_each(|component| component.last = 0);
         }
         Ok(!self.restarts.is_empty)

@@ -1,52 +1,52 @@
-//! Smoothing between blocks of progressive images whose coefficients have not all been sent.
+//! Smoothing between blocks of progressive images whose file ends before all coefficients are
+//! known.
 //!
-//! Coefficients that are still zero are estimated from the DC values of the 5 × 5 blocks around, so
-//! that a coarse image has slopes instead of steps (T.81, K.8, over a larger window). Estimates, here
-//! for the coefficient at row `v` and column `u`, are
+//! Coefficients that are still zero are estimated from the DC values of the surrounding 5 × 5
+//! blocks, so that a coarse image has slopes instead of steps (T.81, K.8, over a larger window).
+//! The estimate of the coefficient at row `v` and column `u` is
 //!
 //! ```text
 //! X(v, u) = round( Q(0, 0) Σ_n w(n) DC(n) / (256 Q(v, u)) ),   |X| < 2^low
 //! ```
 //!
-//! where `low` is the number of bits that are still unknown. The weights `w` are libjpeg-turbo's: one
-//! set if nothing but DC values is known, which then are smoothed too, and one of five coefficients if
-//! more is.
+//! where `low` is the number of bits that are still unknown. The weights `w` are libjpeg-turbo's.
+//! If only DC values are known, one set of weights covers nine coefficients, and the DC values are
+//! smoothed too. Otherwise another set covers five coefficients.
 
-use crate::frame::{Component, Geometry};
-use crate::header::{Quant, Scan};
+use crate::frame::{Block, Component, Geometry};
+use crate::header::{Quant, Scan, ScanComponent};
 use crate::output::Output;
-use crate::scan::Block;
 
-/// Coefficients in zigzag order that matter here: DC and nine more.
+/// Number of coefficients in zigzag order that smoothing depends on: DC and nine more.
 const WATCHED: usize = 10;
-/// Their positions in a block.
+/// Positions of these coefficients in a block.
 const POSITIONS: [usize; WATCHED] = [0, 1, 8, 16, 9, 2, 3, 10, 17, 24];
 
-/// Bits of a component's coefficients that are still unknown, -1 if nothing is known.
+/// Number of unknown low bits of each of a component's coefficients, -1 if all bits are unknown.
 type Unknown = [i32; WATCHED];
 
-/// What the scans of a progressive image have brought.
+/// Which bits of the coefficients the scans read so far have set.
 #[derive(Debug)]
 pub(crate) struct Progress {
     now: Vec<Unknown>,
-    /// As it was before the last scan of each component.
+    /// The state before the last scan of each component.
     before: Vec<Unknown>,
     scans: usize,
     /// MCU row in which the data of the last scan ended.
-    pub(crate) good: usize,
+    pub(crate) last_good_row: usize,
 }
 
 impl Progress {
     pub(crate) fn new(components: usize) -> Self {
         let nothing = vec![[-1; WATCHED]; components];
-        Self { now: nothing.clone(), before: nothing, scans: 0, good: 0 }
+        Self { now: nothing.clone(), before: nothing, scans: 0, last_good_row: 0 }
     }
 
-    /// Notes what `scan` brings.
-    pub(crate) fn enter(&mut self, scan: &Scan) {
+    /// Records the bits that `scan` sets.
+    pub(crate) fn start_scan(&mut self, scan: &Scan) {
         self.scans += 1;
         let (first, last) = scan.band;
-        for &(index, ..) in &scan.components {
+        for &ScanComponent { index, .. } in &scan.components {
             for k in first.min(1)..WATCHED {
                 self.before[index][k] = if self.scans > 1 { self.now[index][k] } else { 0 };
             }
@@ -56,7 +56,8 @@ impl Progress {
         }
     }
 
-    /// True if smoothing changes anything, and can: all DC values are known at least in part.
+    /// True if smoothing would change something and is possible: all DC values are at least partly
+    /// known.
     pub(crate) fn is_needed(&self, components: &[Component]) -> bool {
         let is_possible = self.now.iter().zip(components).all(|(unknown, component)| {
             let steps =
@@ -66,9 +67,9 @@ impl Progress {
         is_possible && self.now.iter().any(|unknown| unknown[1..].iter().any(|&bits| bits != 0))
     }
 
-    /// What is known of a component in MCU row `row`.
+    /// The unknown bits of a component in MCU row `row`.
     fn unknown(&self, component: usize, row: usize) -> Unknown {
-        if row <= self.good {
+        if row <= self.last_good_row {
             self.now[component]
         } else if self.scans > 1 {
             self.before[component]
@@ -78,7 +79,7 @@ impl Progress {
     }
 }
 
-/// Puts all blocks of MCU row `row` into the strips, smoothed.
+/// Writes all blocks of MCU row `row` to the strips, smoothed.
 pub(crate) fn put_row(
     output: &mut Output,
     components: &[Component],
@@ -94,7 +95,8 @@ pub(crate) fn put_row(
         } else {
             (component.blocks.1 - 1) % component.v + 1
         };
-        // libjpeg counts all MCU rows as high as this one, which matters in the last one
+        // libjpeg assumes that all MCU rows have as many block rows as this one; matters for the
+        // last
         let (first, last) = (row * rows, rows * geometry.mcus.1 - 1);
         for y in 0..rows {
             let above = |n: usize| n.min(first + y);
@@ -115,7 +117,7 @@ fn block(component: &Component, row: usize, column: usize) -> &Block {
     &component.coefficients[row * component.stride_blocks + column]
 }
 
-/// DC values of the blocks around, five rows of five; at the image's edges those of the edge.
+/// DC values of the surrounding 5 × 5 blocks; edge blocks are repeated outside the image.
 fn neighbors(component: &Component, lines: [usize; 5], column: usize) -> [i64; 25] {
     let right = component.blocks.0 - 1;
     std::array::from_fn(|i| {
@@ -124,7 +126,7 @@ fn neighbors(component: &Component, lines: [usize; 5], column: usize) -> [i64; 2
     })
 }
 
-/// Fills in coefficients that are zero and not known to be.
+/// Estimates coefficients that are zero but not known to be zero.
 fn estimate(block: &mut Block, dc: &[i64; 25], quant: &Quant, unknown: &Unknown) {
     let dc_alone = unknown[1..].iter().all(|&bits| bits == -1);
     let weights: &[[i64; 25]] = if dc_alone { &FROM_DC } else { &FROM_MORE };
@@ -149,7 +151,7 @@ fn predict(weights: &[i64; 25], dc: &[i64; 25], step: u16, own: u16, bits: i32) 
     (if sum < 0 { -size } else { size }) as i16
 }
 
-/// Weights of the coefficients 1 to 9 in zigzag order, where only DC values are known.
+/// Weights of coefficients 1 to 9 in zigzag order, if only DC values are known.
 #[rustfmt::skip]
 const FROM_DC: [[i64; 25]; 9] = [
     [
@@ -217,7 +219,7 @@ const FROM_DC: [[i64; 25]; 9] = [
     ],
 ];
 
-/// Weights of the coefficients 1 to 5, where more is known.
+/// Weights of coefficients 1 to 5, if more than DC values is known.
 #[rustfmt::skip]
 const FROM_MORE: [[i64; 25]; 5] = [
     [

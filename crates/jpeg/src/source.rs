@@ -1,19 +1,19 @@
-//! The bytes of a file, read marker by marker (T.81, B.1.1).
+//! A reader of markers and segments (T.81, B.1.1).
 
 use crate::error::Error;
 
-/// First restart marker; eight follow each other (T.81, table B.1).
+/// First and last of the eight restart markers (T.81, table B.1).
 const RST0: u8 = 0xD0;
 const RST7: u8 = 0xD7;
-/// First start of frame; markers below it are reserved.
+/// First start-of-frame marker; markers below it are reserved.
 const SOF0: u8 = 0xC0;
 
-/// A place in the file, and the marker in front of it that nobody has used yet.
+/// A position in the file, and a marker that was read but not used yet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) data: &'a [u8],
     pub(crate) pos: usize,
-    /// A marker that was read and not used; 0 if there is none.
+    /// A marker that was read but not used yet; 0 if there is none.
     pub(crate) marker: u8,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Source<'a> {
         Self { data, pos, marker: 0 }
     }
 
-    /// Moves behind the next marker and returns its code. Bytes that belong to no marker are skipped.
+    /// Skips to the next marker, moves past it and returns its code.
     pub(crate) fn next_marker(&mut self) -> Result<u8, Error> {
         loop {
             let rest = self.data.get(self.pos..).ok_or_else(Error::truncated)?;
@@ -37,21 +37,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The contents of the segment that starts here; moves behind it.
+    /// Returns the contents of the segment that starts here, and moves past it.
     pub(crate) fn segment(&mut self) -> Result<&'a [u8], Error> {
         let rest = self.data.get(self.pos..).ok_or_else(Error::truncated)?;
         let len =
             usize::from(u16::from_be_bytes(*rest.first_chunk().ok_or_else(Error::truncated)?));
         if len < 2 {
-            return Err(Error::damaged("a JPEG segment says that it has less than 2 bytes"));
+            return Err(Error::damaged("a JPEG segment has a length below 2"));
         }
         let body = rest.get(2..len).ok_or_else(Error::truncated)?;
         self.pos += len;
         Ok(body)
     }
 
-    /// As [`segment`](Self::segment), for contents that nobody needs: an impossible length is taken as
-    /// that of nothing, as in libjpeg.
+    /// As [`segment`](Self::segment), for segments that are not needed: an impossible length counts
+    /// as an empty segment, as in libjpeg.
     pub(crate) fn optional_segment(&mut self) -> Result<&'a [u8], Error> {
         match self.data.get(self.pos..) {
             Some([0, 0 | 1, ..]) => {
@@ -62,11 +62,11 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Moves behind the restart marker number `expected` (0 to 7), or decides where to go on if
-    /// another marker is found.
+    /// Moves past restart marker `expected` (0 to 7), or chooses where to resume if another marker
+    /// is found.
     ///
-    /// The rule is libjpeg's: of the next eight numbers, the two before `expected` are skipped, and
-    /// the two after it stay unused, so that the interval in between counts as lost.
+    /// The rule is libjpeg's. The two markers before `expected` are skipped. The two after it are
+    /// kept for later, so that the interval in between counts as lost.
     pub(crate) fn restart(&mut self, expected: u8) -> Result<(), Error> {
         let mut marker = if self.marker == 0 { self.next_marker()? } else { self.marker };
         if marker == RST0 + expected {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_are_found_behind_fill_bytes_and_junk() {
+    fn markers_are_found_after_fill_bytes_and_junk() {
         let mut source = Source::new(&[1, 2, 0xFF, 0, 0xFF, 0xFF, 0xDA, 0, 4, 7, 8, 9], 0);
         assert_eq!(source.next_marker(), Ok(0xDA));
         assert_eq!(source.segment(), Ok(&[7, 8][..]));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_restart_marker_waits_for_its_turn_and_an_earlier_one_is_skipped() {
+    fn a_later_restart_marker_is_kept_and_an_earlier_one_is_skipped() {
         let mut source = Source::new(&[0xFF, 0xD2, 5], 0);
         assert_eq!(source.restart(1), Ok(()));
         assert_eq!(source.marker, 0xD2, "number 2 stays for the next interval");

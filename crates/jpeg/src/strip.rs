@@ -1,12 +1,13 @@
-//! Samples of one component for two rows of MCUs, and the blocks on their way to them.
+//! A [`Strip`] holds the samples of one component for two rows of MCUs, and transforms blocks to
+//! them.
 
-use crate::frame::Component;
+use crate::frame::{Block, Component};
 use crate::header::Quant;
 use crate::idct::{self, Coefficients, LANES, reduced};
-use crate::scan::{Block, Sink};
+use crate::scan::Sink;
 
-/// Rows of samples that are needed at a time: those of the MCU row that is decoded, and those of the
-/// one before, which upsampling still looks at.
+/// The samples of the MCU row that is being decoded, and of the one before, which upsampling still
+/// reads.
 #[derive(Debug)]
 pub(crate) struct Strip {
     samples: Vec<u8>,
@@ -14,23 +15,23 @@ pub(crate) struct Strip {
     stride: usize,
     /// Rows of samples in an MCU row.
     rows: usize,
-    /// Width and height in samples, without what only fills blocks.
+    /// Width and height in samples, without padding.
     pub(crate) size: (usize, usize),
     side: usize,
     quant: Quant,
     batch: Batch,
 }
 
-/// Up to sixteen blocks that wait for their transform.
+/// Up to sixteen blocks that are waiting for the inverse DCT.
 #[derive(Debug)]
 struct Batch {
     coefficients: Box<Coefficients>,
-    /// Where the first sample of each goes.
+    /// Index of the first sample of each block.
     places: [usize; LANES],
     len: usize,
 }
 
-/// One block of a batch, as entropy decoders see it.
+/// One block of a batch, as the [`Sink`] of an entropy decoder.
 pub(crate) struct Lane<'a> {
     coefficients: &'a mut Coefficients,
     lane: usize,
@@ -63,7 +64,7 @@ impl Strip {
         }
     }
 
-    /// A row of samples. Rows above and below the image repeat its first and last one.
+    /// A row of samples. Rows above and below the image repeat the first and the last row.
     #[inline]
     pub(crate) fn row(&self, row: isize) -> &[u8] {
         let row = row.clamp(0, self.size.1 as isize - 1) as usize;
@@ -71,8 +72,8 @@ impl Strip {
         &self.samples[start..start + self.size.0]
     }
 
-    /// Takes a block whose coefficients `decode` writes. They are zero before, and it returns whether
-    /// any but the first may have changed. `mcu_row` counts rows of MCUs, `y` rows of blocks in it.
+    /// Adds a block whose coefficients `decode` writes over zeros. `decode` returns whether any AC
+    /// coefficient may be nonzero. `mcu_row` counts rows of MCUs, `y` rows of blocks within one.
     #[inline(always)]
     pub(crate) fn decode(
         &mut self,
@@ -97,7 +98,7 @@ impl Strip {
         }
     }
 
-    /// Takes a block that is known.
+    /// Adds a block with these coefficients.
     pub(crate) fn put(&mut self, mcu_row: usize, place: (usize, usize), block: &Block) {
         self.decode(mcu_row, place, |lane| {
             let mut any = 0;
@@ -110,12 +111,12 @@ impl Strip {
         });
     }
 
-    /// Writes a block that has one value.
+    /// Writes the samples of a block that has only a DC coefficient.
     fn fill(&mut self, place: usize, dc: i16) {
         let step = self.quant[0];
         let value = match self.side {
             1 => reduced::one(dc, step),
-            2 => reduced::flat_of_two(dc, step),
+            2 => reduced::flat_two(dc, step),
             _ => idct::flat(dc, step),
         };
         match self.side {
@@ -134,7 +135,7 @@ impl Strip {
         }
     }
 
-    /// Transforms the blocks that wait, and writes their samples.
+    /// Transforms the waiting blocks and writes their samples.
     pub(crate) fn transform(&mut self) {
         let Batch { coefficients, places, len } = &mut self.batch;
         if *len == 0 {
@@ -169,7 +170,7 @@ impl Strip {
     }
 }
 
-/// Writes the `N` rows of blocks at their places.
+/// Writes blocks of `N` rows at their places.
 #[inline(always)]
 fn store<const N: usize>(
     samples: &mut [u8],

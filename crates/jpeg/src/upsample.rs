@@ -1,7 +1,7 @@
-//! Chroma at the size of luma, as libjpeg's "fancy upsampling" has it.
+//! Upsampling of chroma to the size of luma: libjpeg's "fancy upsampling".
 //!
-//! Where a component has half the columns, or half the rows, or both, samples in between are three
-//! quarters of the nearer and one quarter of the farther neighbor:
+//! If a component has half the columns, half the rows or both, new samples are three quarters of
+//! the nearer and one quarter of the farther neighbor:
 //!
 //! ```text
 //! columns         y(2i) = (3 x(i) + x(i−1) + 1) >> 2        y(2i+1) = (3 x(i) + x(i+1) + 2) >> 2
@@ -9,17 +9,17 @@
 //! both            s = 3 near + far;  y(2i) = (3 s(i) + s(i−1) + 8) >> 4,  y(2i+1) = (3 s(i) + s(i+1) + 7) >> 4
 //! ```
 //!
-//! First and last columns have themselves as their farther neighbor. All other ratios, components
-//! of one or two columns, and images at an eighth of their size repeat samples.
+//! The first and last columns are their own farther neighbor. Samples are repeated instead for all
+//! other ratios, components of one or two columns, and images at an eighth of their size.
 
 use crate::error::Error;
 use crate::frame::{Component, Geometry};
 use crate::strip::Strip;
 
-/// How a component becomes as large as the image.
+/// How a component is enlarged to the size of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// It is.
+    /// Not at all: it has that size.
     Full,
     /// Twice the columns, interpolated.
     Columns,
@@ -27,17 +27,17 @@ pub(crate) enum Method {
     Rows,
     /// Twice the columns and rows, interpolated.
     Both,
-    /// So many times the columns and the rows, repeated.
+    /// Each sample repeated this many times along columns and along rows.
     Repeat(usize, usize),
 }
 
-/// The method for each component; an error if one would need fractions of samples.
+/// The method for each component; an error if a ratio is not a whole number.
 pub(crate) fn methods(components: &[Component], geometry: &Geometry) -> Result<Vec<Method>, Error> {
-    components.iter().map(|component| Method::of(component, geometry)).collect()
+    components.iter().map(|component| Method::new(component, geometry)).collect()
 }
 
 impl Method {
-    fn of(component: &Component, geometry: &Geometry) -> Result<Self, Error> {
+    fn new(component: &Component, geometry: &Geometry) -> Result<Self, Error> {
         let side = geometry.scale.side();
         let h = component.h * component.side / side;
         let v = component.v * component.side / side;
@@ -60,12 +60,12 @@ impl Method {
         })
     }
 
-    /// True if the row below is needed too.
+    /// True if the row below is needed.
     pub(crate) fn looks_ahead(self) -> bool {
         matches!(self, Self::Rows | Self::Both)
     }
 
-    /// Row `y` of the image; `line` is room for it.
+    /// Row `y` of the image; `line` is scratch memory for it.
     pub(crate) fn row<'a>(self, strip: &'a Strip, y: usize, line: &'a mut Line) -> &'a [u8] {
         let half = (y / 2) as isize;
         let other = if y.is_multiple_of(2) { half - 1 } else { half + 1 };
@@ -91,7 +91,7 @@ impl Method {
     }
 }
 
-/// Room for one row of a component at the image's size.
+/// Scratch memory for one row of a component at the image's size.
 #[derive(Debug)]
 pub(crate) struct Line {
     row: Vec<u8>,
@@ -99,7 +99,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Room for the rows that `method` makes of samples of this width.
+    /// Allocates for rows that `method` makes of rows with `width` samples.
     pub(crate) fn new(method: Method, width: usize) -> Self {
         let row = match method {
             Method::Full => 0,
@@ -112,7 +112,7 @@ impl Line {
 }
 
 dispatch::kernel! {
-    /// Twice the columns. `out` is twice as long as `x`.
+    /// Doubles the columns of a row. `out` is twice as long as `x`.
     fn columns(x: &[u8], out: &mut [u8]) {
         let n = x.len();
         let (out, _) = out.as_chunks_mut::<2>();
@@ -128,7 +128,7 @@ dispatch::kernel! {
 }
 
 dispatch::kernel! {
-    /// A row between two.
+    /// Interpolates a row between two rows.
     fn rows(near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
         for ((out, &near), &far) in out.iter_mut().zip(near).zip(far) {
             *out = ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8;
@@ -137,7 +137,7 @@ dispatch::kernel! {
 }
 
 dispatch::kernel! {
-    /// Four times a row between two.
+    /// Interpolates a row between two rows, times four.
     fn sums(near: &[u8], far: &[u8], out: &mut [u16]) {
         for ((out, &near), &far) in out.iter_mut().zip(near).zip(far) {
             *out = 3 * u16::from(near) + u16::from(far);
@@ -146,7 +146,7 @@ dispatch::kernel! {
 }
 
 dispatch::kernel! {
-    /// Twice the columns, of four times a row. `out` is twice as long as `s`.
+    /// Doubles the columns of a row that is given times four. `out` is twice as long as `s`.
     fn both(s: &[u16], out: &mut [u8]) {
         let n = s.len();
         let (out, _) = out.as_chunks_mut::<2>();

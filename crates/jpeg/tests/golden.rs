@@ -1,6 +1,6 @@
-//! Small files and the pixels that Pillow 12.3 (libjpeg-turbo 3.1.4) reads from them, at every scale:
-//! `crates/multicrop/tests/pillow/jpeg.py --golden` made them. More of the kind are made and compared
-//! where Python is there, by `crates/multicrop/tests/pillow_jpeg.rs`.
+//! Compares small files with the pixels that Pillow 12.3 (libjpeg-turbo 3.1.4) reads from them, at
+//! every scale. `crates/multicrop/tests/pillow/jpeg.py --golden` wrote the fixtures. If Python is
+//! available, `crates/multicrop/tests/pillow_jpeg.rs` makes and compares more such files.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -17,7 +17,7 @@ fn decode(bytes: &[u8], scale: Scale) -> Result<Image, Error> {
     Decoder::new(bytes)?.decode(scale)
 }
 
-/// Red, green and blue of stored inks, as Pillow's `convert("RGB")` of what it takes as inverted.
+/// Red, green and blue of stored inks, as Pillow's `convert("RGB")`, which treats them as inverted.
 fn without_ink(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
     let part = |ink: u8| {
         let product = u32::from(255 - ink) * u32::from(k) + 128;
@@ -65,7 +65,7 @@ fn pixels_are_those_of_pillow_at_every_scale() {
     assert!(compared > 30, "only {compared} files");
 }
 
-/// Broken files are an error or an image of the size that their header has, and never a panic.
+/// A broken file gives an error or an image of the size in its header, never a panic.
 #[test]
 fn broken_files_never_panic() {
     let mut state = 15_u64;
@@ -99,7 +99,7 @@ fn broken_files_never_panic() {
                 if u64::from(decoder.width()) * u64::from(decoder.height()) > 1 << 22 {
                     break;
                 }
-                let size = [scale.of(decoder.width()), scale.of(decoder.height())];
+                let size = [scale.scaled(decoder.width()), scale.scaled(decoder.height())];
                 if let Ok(image) = decoder.decode(scale) {
                     assert_eq!([image.width, image.height], size);
                     let values = size[0] as usize * size[1] as usize * image.color.channels();

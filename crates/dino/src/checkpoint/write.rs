@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use atomic_file::{replace_folder, sync_folder};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -40,8 +41,8 @@ impl Default for Retention {
     }
 }
 
-/// Writes a checkpoint into the run folder `run`, then removes those that `retention` does not keep.
-/// On a full disk, removes them first and tries once more. Returns its folder.
+/// Writes a checkpoint into the run folder `run`, then removes those that `retention` does not
+/// keep. On a full disk, removes them first and tries once more. Returns its folder.
 ///
 /// # Errors
 /// If it cannot be written. What was saved before is untouched then, and the rest of the attempt is
@@ -62,7 +63,7 @@ pub fn save(
     let write = || {
         let written = write_folder(&temporary, tensors, state).and_then(|()| {
             let aside = folder.join(format!("{REPLACED}{name}"));
-            publish(&temporary, &target, &aside).map_err(Failure::Io)
+            replace_folder(&temporary, &target, &aside).map_err(Failure::Io)
         });
         written.map_err(|failure| {
             // If even this fails, the next save of this step removes it, and reading ignores it.
@@ -122,34 +123,6 @@ fn write_folder(folder: &Path, tensors: &[Tensor<'_>], state: &State) -> Result<
     Ok(sync_folder(folder)?)
 }
 
-/// Gives a whole folder its final name; an older one of that name steps aside first.
-fn publish(temporary: &Path, target: &Path, aside: &Path) -> io::Result<()> {
-    let parent = target.parent().unwrap_or(target);
-    if aside.exists() {
-        fs::remove_dir_all(aside)?;
-    }
-    if target.exists() {
-        fs::rename(target, aside)?;
-    }
-    if let Err(error) = fs::rename(temporary, target) {
-        if aside.exists() {
-            // Back to where it was; the first error is the one to report.
-            drop(fs::rename(aside, target));
-        }
-        return Err(error);
-    }
-    sync_folder(parent)?;
-    if aside.exists() {
-        fs::remove_dir_all(aside)?;
-    }
-    Ok(())
-}
-
-/// Makes names in `folder` survive a power cut; other systems than Unix cannot sync a folder.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
 /// Writes a safetensors file in the order of names and returns its SHA-256.
 fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> io::Result<String> {
     let mut sorted: Vec<_> = tensors.iter().collect();
@@ -202,7 +175,8 @@ impl Hashing {
     }
 }
 
-/// Removes what is not to be kept of the checkpoints up to `step`, and remains of interrupted saves.
+/// Removes what is not to be kept of the checkpoints up to `step`, and remains of interrupted
+/// saves.
 fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
     let steps: Vec<_> = steps(run)?.into_iter().filter(|other| *other <= step).collect();
     let old = steps.len().saturating_sub(retention.last.max(1));

@@ -1,28 +1,29 @@
-//! How probabilities are estimated (T.81, table D.3).
+//! The probability state machine of the arithmetic decoder (T.81, table D.3).
 
 use super::Bin;
 
-/// An estimate of the probability of the less likely decision.
+/// An estimate of the probability of the less probable decision.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State {
-    /// The part of the interval that it takes, in 1 / 0x10000 of 4/3.
+    /// The part of the interval that this decision takes, in units of 4/3 / 0x10000.
     pub(super) size: u16,
-    /// The state after the likelier decision.
-    pub(super) after_likelier: u8,
-    /// The state after the other one, and whether the two change places.
+    /// The next state after the more probable decision.
+    pub(super) after_probable: u8,
+    /// The next state after the less probable decision.
     pub(super) after_other: u8,
+    /// Whether the two decisions change places after the less probable one.
     pub(super) exchange: bool,
 }
 
-/// A bin whose decisions are equally likely and stay so: the last state.
+/// A bin whose two decisions always have equal probability: the last state.
 pub(super) const FIXED: Bin = 113;
 
 /// Shorthand for a row of the table.
-const fn state(size: u16, after_other: u8, after_likelier: u8, exchange: u8) -> State {
-    State { size, after_likelier, after_other, exchange: exchange != 0 }
+const fn state(size: u16, after_other: u8, after_probable: u8, exchange: u8) -> State {
+    State { size, after_probable, after_other, exchange: exchange != 0 }
 }
 
-/// The states of table D.3, and behind them that of [`FIXED`].
+/// The states of table D.3, then the state of [`FIXED`].
 pub(super) const STATES: [State; 128] = {
     let mut all = [state(0x5A1D, 113, 113, 0); 128];
     let mut i = 0;
@@ -80,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rows_that_the_standard_shows_first_and_last_are_there() {
-        let row = |i: usize| (STATES[i].size, STATES[i].after_other, STATES[i].after_likelier);
+    fn the_first_and_last_rows_are_those_of_the_standard() {
+        let row = |i: usize| (STATES[i].size, STATES[i].after_other, STATES[i].after_probable);
         assert_eq!((row(0), STATES[0].exchange), ((0x5A1D, 1, 1), true));
         assert_eq!(row(1), (0x2586, 14, 2));
         assert_eq!(row(112), (0x59EB, 112, 111));

@@ -1,29 +1,30 @@
-//! Inverse transforms that make fewer samples of a block: 4 × 4, 2 × 2 and 1 × 1.
+//! Reduced inverse DCTs, which turn a block into 4 × 4, 2 × 2 or 1 × 1 samples.
 //!
-//! They are libjpeg's: the even part of an eight-point transform without its fourth coefficient, and
-//! the odd part averaged over neighboring samples. Rounding, wrapping and saturating are as in
-//! [`super`].
+//! They are libjpeg's: the even part of an eight-point transform without its fourth coefficient,
+//! and the odd part averaged over neighboring samples. They round, wrap and saturate as [`super`]
+//! does.
 
 use super::{Coefficients, FRACTION, KEPT, LANES, Lanes, fix, sample, saturate, scaled};
 use crate::header::Quant;
 
-/// Coefficients, along one direction, that the transform to four samples uses, and that to two.
-const OF_FOUR: [usize; 7] = [0, 1, 2, 3, 5, 6, 7];
-const OF_TWO: [usize; 5] = [0, 1, 3, 5, 7];
+/// Coefficients along one direction that the transform to four samples uses.
+const FOR_FOUR: [usize; 7] = [0, 1, 2, 3, 5, 6, 7];
+/// Coefficients along one direction that the transform to two samples uses.
+const FOR_TWO: [usize; 5] = [0, 1, 3, 5, 7];
 
 dispatch::kernel! {
-    /// Samples of 16 blocks at half the size: each row of a block as four bytes.
+    /// Transforms 16 blocks to samples at half size: each row of a block is four bytes.
     pub(crate) fn four(coefficients: &Coefficients, quant: &Quant, rows: &mut [[u32; LANES]; 4]) {
         let mut half = [[0; LANES]; 32];
-        for column in OF_FOUR {
-            let x = OF_FOUR.map(|k| scaled(&coefficients[8 * k + column], quant[8 * k + column]));
+        for column in FOR_FOUR {
+            let x = FOR_FOUR.map(|k| scaled(&coefficients[8 * k + column], quant[8 * k + column]));
             let y = to_four::<{ FRACTION - KEPT + 1 }>(&x);
             for (row, y) in y.iter().enumerate() {
                 half[8 * row + column] = *y;
             }
         }
         for (row, out) in rows.iter_mut().enumerate() {
-            let x = OF_FOUR.map(|column| half[8 * row + column]);
+            let x = FOR_FOUR.map(|column| half[8 * row + column]);
             let y = to_four::<{ FRACTION + KEPT + 4 }>(&x);
             *out = std::array::from_fn(|lane| {
                 let bytes = std::array::from_fn(|i| sample(y[i][lane]));
@@ -33,7 +34,7 @@ dispatch::kernel! {
     }
 }
 
-/// One transform in each lane; `x` has the coefficients of [`OF_FOUR`].
+/// Transforms one column or row in each lane; `x` has the coefficients [`FOR_FOUR`].
 #[inline(always)]
 fn to_four<const SHIFT: u32>(x: &[Lanes; 7]) -> [Lanes; 4] {
     let mut y = [[0; LANES]; 4];
@@ -56,12 +57,12 @@ fn to_four<const SHIFT: u32>(x: &[Lanes; 7]) -> [Lanes; 4] {
 }
 
 dispatch::kernel! {
-    /// Samples of 16 blocks at a quarter of the size: each row of a block as two bytes.
+    /// Transforms 16 blocks to samples at a quarter of the size: each row of a block is two bytes.
     pub(crate) fn two(coefficients: &Coefficients, quant: &Quant, rows: &mut [[u16; LANES]; 2]) {
-        // [sum, difference] for each column of `OF_TWO`; the first one is not saturated
+        // [sum, difference] for each column of `FOR_TWO`; the first one is not saturated
         let mut half = [[[0_i32; LANES]; 2]; 5];
-        for (half, column) in half.iter_mut().zip(OF_TWO) {
-            let x = OF_TWO.map(|k| scaled(&coefficients[8 * k + column], quant[8 * k + column]));
+        for (half, column) in half.iter_mut().zip(FOR_TWO) {
+            let x = FOR_TWO.map(|k| scaled(&coefficients[8 * k + column], quant[8 * k + column]));
             for lane in 0..LANES {
                 let x = std::array::from_fn(|k| i32::from(x[k][lane]));
                 let [sum, difference] = to_two::<{ FRACTION - KEPT + 2 }>(x);
@@ -83,7 +84,7 @@ dispatch::kernel! {
     }
 }
 
-/// One transform; `x` has the coefficients of [`OF_TWO`].
+/// Transforms one column or row of one lane; `x` has the coefficients [`FOR_TWO`].
 #[inline(always)]
 fn to_two<const SHIFT: u32>([x0, x1, x3, x5, x7]: [i32; 5]) -> [i32; 2] {
     let even = (x0 << (FRACTION + 2)).wrapping_add(1 << (SHIFT - 1));
@@ -92,16 +93,16 @@ fn to_two<const SHIFT: u32>([x0, x1, x3, x5, x7]: [i32; 5]) -> [i32; 2] {
     [even.wrapping_add(odd) >> SHIFT, even.wrapping_sub(odd) >> SHIFT]
 }
 
-/// The sample of a block that has nothing but a DC coefficient, as [`two`] has it.
-pub(crate) fn flat_of_two(dc: i16, step: u16) -> u8 {
+/// The sample of a block that has only a DC coefficient, as [`two`] computes it.
+pub(crate) fn flat_two(dc: i16, step: u16) -> u8 {
     let x = i32::from(dc.wrapping_mul(step as i16));
     let [half, _] = to_two::<{ FRACTION - KEPT + 2 }>([x, 0, 0, 0, 0]);
     let [value, _] = to_two::<{ FRACTION + KEPT + 5 }>([half, 0, 0, 0, 0]);
     sample(saturate(value))
 }
 
-/// The sample that a block becomes at an eighth of the size. Far outside of the range it wraps at 10
-/// bits before it is clipped.
+/// The one sample of a block at an eighth of the size. Values far outside the range wrap at 10 bits
+/// before they are clipped.
 pub(crate) fn one(dc: i16, step: u16) -> u8 {
     let mean = (i32::from(dc) * i32::from(step as i16) + 4) >> 3;
     sample((mean << 22 >> 22) as i16)
@@ -124,7 +125,7 @@ mod tests {
             let mut rows = [[0; LANES]; 2];
             two(&coefficients, &[1; 64], &mut rows);
             assert_eq!(rows, [[u16::from_le_bytes([wanted; 2]); LANES]; 2]);
-            assert_eq!(flat_of_two(dc, 1), wanted);
+            assert_eq!(flat_two(dc, 1), wanted);
             assert_eq!(one(dc, 1), wanted);
         }
     }

@@ -18,8 +18,9 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
         // they keep 2 bytes of coefficients for each sample until their end, at any scale
         options.check_size(width, height, 2 * components)?;
     } else {
-        options.check_size(scale.of(width), scale.of(height), components)?;
+        options.check_size(scale.scaled(width), scale.scaled(height), components)?;
     }
+    let orientation = metadata::of_blocks(Some(decoder.exif()), decoder.xmp());
     let image = decoder.decode(scale).map_err(explain)?;
     let (layout, values) = match image.color {
         Color::Gray => (Layout::Gray, image.pixels),
@@ -27,13 +28,13 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
         Color::Cmyk => (Layout::Cmyk, inks(image.pixels)),
     };
     let samples = Samples { width: image.width, height: image.height, layout, values };
-    Ok(Decoded { samples, orientation: metadata::of_jpeg(bytes) })
+    Ok(Decoded { samples, orientation })
 }
 
 /// The smallest scale that leaves `wanted` pixels of a side of `shorter`.
 fn scale(shorter: u32, wanted: Option<u32>) -> Scale {
     let reduced = [Scale::Eighth, Scale::Quarter, Scale::Half].into_iter();
-    let is_enough = |scale: &Scale| wanted.is_some_and(|wanted| scale.of(shorter) >= wanted.max(1));
+    let is_enough = |scale: &Scale| wanted.is_some_and(|wanted| scale.scaled(shorter) >= wanted.max(1));
     reduced.into_iter().find(is_enough).unwrap_or(Scale::Full)
 }
 

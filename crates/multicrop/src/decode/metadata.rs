@@ -5,9 +5,8 @@ use ::image::metadata::Orientation;
 
 use super::tiff::directory::Directory;
 
-/// Names at the start of JPEG's metadata segments.
+/// Name at the start of JPEG's EXIF segments.
 const EXIF: &[u8] = b"Exif\0\0";
-const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 /// The orientation that an EXIF block or an XMP packet asks for, if there are any.
 pub(super) fn of_blocks(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
@@ -38,37 +37,6 @@ fn of_xmp(packet: &[u8]) -> Option<u64> {
         }
         _ => None,
     })
-}
-
-/// The orientation in a JPEG: an EXIF block may be spread over several segments.
-pub(super) fn of_jpeg(bytes: &[u8]) -> Orientation {
-    let (mut exif, mut xmp) = (Vec::new(), None);
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    while let Some((marker, segment, after)) = next_segment(rest) {
-        rest = after;
-        match marker {
-            0xE1 if segment.starts_with(EXIF) => exif.extend_from_slice(&segment[EXIF.len()..]),
-            0xE1 if segment.starts_with(XMP) => xmp = Some(&segment[XMP.len()..]),
-            0xDA => break,
-            _ => {}
-        }
-    }
-    of_blocks(Some(&exif), xmp)
-}
-
-/// The next marker that has a segment, the segment, and what follows it.
-fn next_segment(mut bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    loop {
-        let start = bytes.iter().position(|&byte| byte == 0xFF)?;
-        // any number of fill bytes may stand before a marker
-        let fill = bytes[start..].iter().position(|&byte| byte != 0xFF)?;
-        let marker = bytes[start + fill];
-        bytes = &bytes[start + fill + 1..];
-        if !matches!(marker, 0x00 | 0x01 | 0xD0..=0xD8) {
-            let len = usize::from(u16::from_be_bytes(*bytes.first_chunk()?));
-            return Some((marker, bytes.get(2..len)?, &bytes[len..]));
-        }
-    }
 }
 
 /// The orientation in a WebP.
@@ -113,19 +81,5 @@ mod tests {
         assert_eq!(of_xmp(b"<tiff:Orientation>8</tiff:Orientation>"), Some(8));
         assert_eq!(of_xmp(b"tiff:Orientation='8' tiff:Orientation=\"2\""), Some(2));
         assert_eq!(of_xmp(b"tiff:Orientation"), None);
-    }
-
-    #[test]
-    fn a_block_may_be_spread_over_segments_of_a_jpeg() {
-        let mut jpeg = vec![0xFF, 0xD8];
-        for part in [&TURNED[..10], &TURNED[10..]] {
-            let len = (2 + EXIF.len() + part.len()) as u16;
-            jpeg.extend([0xFF, 0xE1]);
-            jpeg.extend(len.to_be_bytes());
-            jpeg.extend([EXIF, part].concat());
-        }
-        assert_eq!(of_jpeg(&jpeg), Orientation::Rotate90);
-        assert_eq!(of_jpeg(&jpeg[..20]), Orientation::NoTransforms);
-        assert_eq!(of_jpeg(&[]), Orientation::NoTransforms);
     }
 }
