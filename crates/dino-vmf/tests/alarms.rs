@@ -73,7 +73,7 @@ fn stop_saves_the_run_and_ends_it_and_a_resumed_one_may_go_on() {
     assert!(!ended.stderr.contains("step 150/150"), "{}", ended.stderr);
     tiny.run(&["pretrain", "--resume", "run", "--on-collapse", "warn"])
         .code(0)
-        .says("going on after step ")
+        .says("resuming after step ")
         .says("step 150/150");
 }
 

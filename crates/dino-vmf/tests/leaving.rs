@@ -72,7 +72,7 @@ fn images_that_disappear_end_a_run_after_it_is_saved() {
         .says("and its folder is gone too")
         .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
     fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
-    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
     assert!(whole == weights(&tiny.path("run"), 400));
 }
 
@@ -104,7 +104,7 @@ fn a_run_folder_that_is_moved_or_removed_ends_the_run_with_its_last_step_saved()
             .says("error: run folder `run` was moved or removed while the run wrote to it; step ")
             .says("is saved in a new folder, as `run/checkpoints/step-")
             .says("hint: `--resume run` goes on");
-        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
         assert_eq!(saved_steps(&tiny.path("run")).last(), Some(&400));
     }
 }

@@ -68,7 +68,7 @@ fn signals_save_and_a_resumed_run_ends_with_the_same_bits() {
         let ended = ended.says("interrupted after step ").says("pretrain --resume run");
         assert!(ended.stdout.contains("run folder: run"), "{}", ended.stdout);
         // The run's own settings are taken.
-        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
         assert!(whole == weights(&tiny.path("run"), STEPS), "{name}");
     }
 }
@@ -112,7 +112,7 @@ fn a_damaged_checkpoint_is_refused_by_name_and_the_previous_one_used() {
         tiny.run(&["pretrain", "--resume", "run"])
             .code(0)
             .says("warning: checkpoint `run/checkpoints/step-00000200` is not used")
-            .says("going on after step 196");
+            .says("resuming after step 196");
         assert!(whole == weights(&tiny.path("run"), STEPS));
     }
 }

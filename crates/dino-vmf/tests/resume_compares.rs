@@ -108,10 +108,10 @@ fn a_moved_data_set_goes_on_and_ends_with_the_same_bits() {
     tiny.run(&["pretrain", "--resume", "run"]).code(1).says("no data set `photos`");
     tiny.run(&["pretrain", "--resume", "run", "--data", "disk/pictures"])
         .code(0)
-        .says("going on after step 10");
+        .says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
     step_back(&tiny);
-    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step 10");
+    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
 }
 
@@ -123,7 +123,7 @@ fn a_run_goes_on_from_another_working_directory() {
     fs::create_dir(tiny.path("elsewhere")).unwrap();
     let mut command = command();
     command.current_dir(tiny.path("elsewhere")).args(["pretrain", "--resume", "../run"]);
-    fixtures::Ended::from(command.output().unwrap()).code(0).says("going on after step 10");
+    fixtures::Ended::from(command.output().unwrap()).code(0).says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
 }
 

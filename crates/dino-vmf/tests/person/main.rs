@@ -130,7 +130,7 @@ impl Person {
             .says("interrupted after step ")
             .says("pretrain --resume b");
         let ended = self.run(&["pretrain", "--resume", "b", "--json"]).code(0);
-        assert_eq!(ended.says("going on after step ").last_event()["steps"], 20);
+        assert_eq!(ended.says("resuming after step ").last_event()["steps"], 20);
     }
 
     fn start(&self, words: &[&str]) -> Child {
