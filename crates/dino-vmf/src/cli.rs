@@ -1,13 +1,14 @@
-//! The command line as a whole; the flags of a subcommand lie beside its code in `commands/`.
+//! The whole command line. Each subcommand defines its flags beside its code in `commands/`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::commands::{analyze, bench, completions, data, eval, presets, pretrain};
+use crate::console::Output;
 
-/// Pre-train vision transformers by self-distillation: DINO and DINO-vMF
+/// Pre-train vision transformers by self-distillation: DINO, iBOT, DINO-vMF and iBOT-vMF
 ///
-/// `dino-vmf pretrain` without arguments trains a small network on built-in images and tells how
-/// good its features are.
+/// `dino-vmf pretrain` without arguments trains a small network on built-in images and reports the
+/// k-NN accuracy of its features.
 #[derive(Debug, Parser)]
 #[command(name = "dino-vmf", version)]
 pub(crate) struct Cli {
@@ -15,20 +16,6 @@ pub(crate) struct Cli {
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// How results and progress are shown.
-#[derive(Debug, Args)]
-pub(crate) struct Output {
-    /// Write results to stdout as one JSON object on each line
-    #[arg(long, global = true, help_heading = "Output")]
-    pub(crate) json: bool,
-    /// Write nothing to stderr but warnings and errors
-    #[arg(long, global = true, help_heading = "Output")]
-    pub(crate) quiet: bool,
-    /// Write lines instead of a progress bar, on a terminal too
-    #[arg(long, global = true, help_heading = "Output")]
-    pub(crate) no_progress: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,4 @@
-//! The subcommands, and what several of them share.
+//! The subcommands, and code that several of them share.
 
 pub(crate) mod analyze;
 pub(crate) mod bench;
@@ -12,39 +12,25 @@ mod viewing;
 
 use anyhow::{Context, Result};
 
-use crate::cli::Command;
-use crate::console::Console;
-
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// All is done.
+    /// The command did all of its work.
     Done,
-    /// A signal came; what was done is saved.
+    /// A signal stopped the command; the work done so far is saved.
     Interrupted,
 }
 
-/// Runs a subcommand.
-pub(crate) fn run(command: Command, console: &mut Console) -> Result<Outcome> {
-    match command {
-        Command::Pretrain(pretrain) => return pretrain.run(console),
-        Command::Eval(eval) => eval.run(console)?,
-        Command::Analyze(analyze) => analyze.run(console)?,
-        Command::Presets(presets) => presets.run(console)?,
-        Command::Data(data) => data.run(console)?,
-        Command::Bench(bench) => bench.run(console)?,
-        Command::Completions(completions) => completions.run(console)?,
-    }
-    Ok(Outcome::Done)
-}
-
-/// Reads a number of threads of the command line.
+/// Parses the value of `--threads`.
 fn thread_count(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count <= 1024);
     count.ok_or_else(|| "must be a whole number from 0 to 1024".to_owned())
 }
 
-/// Sets the number of threads that compute; 0 takes all cores.
+/// Sets the number of compute threads; 0 uses all cores.
+///
+/// # Errors
+/// The operating system cannot start the threads.
 fn use_threads(threads: usize) -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build_global().with_context(|| format!("cannot start {threads} threads"))

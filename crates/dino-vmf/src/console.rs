@@ -1,8 +1,8 @@
-//! All that the program prints: results to stdout, everything else to stderr.
+//! The [`Console`] prints everything: results to stdout, progress, notes and errors to stderr.
 //!
-//! Names of files and classes, values of settings and messages of libraries come from outside, and so
-//! may control characters in them. [`printable`] escapes these in everything that is printed, so that
-//! nobody's file name moves the cursor, changes colors or writes a line of its own.
+//! File names, class names, settings and messages of libraries may contain control characters.
+//! [`printable`] escapes them in all output. Without this, a file name could move the cursor, change
+//! colors or forge a line of output.
 
 use std::borrow::Cow;
 use std::env;
@@ -12,44 +12,59 @@ use std::panic::PanicHookInfo;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::Output;
+/// Time between two progress lines when there is no progress bar.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Time between two lines of progress where there is no bar.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How results and progress are shown.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Print results to stdout as JSON, one object per line
+    ///
+    /// Tables and other text for people go to stderr then.
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Print only warnings and errors to stderr
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// Print progress as lines instead of a bar, on a terminal too
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) no_progress: bool,
+}
 
-/// Stdout and stderr as the flags want them.
+/// Writes to stdout and stderr as the [`Output`] flags ask.
 pub(crate) struct Console {
     json: bool,
     quiet: bool,
-    /// Whether progress is a bar.
-    live: bool,
+    /// Whether progress is a bar, not lines.
+    uses_bar: bool,
     bar: Option<(&'static str, ProgressBar)>,
     last_line: Option<(&'static str, Instant)>,
-    /// The first failure to write a result; a closed pipe is none.
+    /// The first error while writing a result. A closed pipe is not an error.
     failure: Option<io::Error>,
 }
 
-/// How far something is.
+/// The progress of a loop.
 pub(crate) struct Progress {
-    /// What is counted, such as `step`.
+    /// Unit of `done` and `total`, such as `step`.
     pub(crate) what: &'static str,
     pub(crate) done: u64,
     pub(crate) total: u64,
-    /// What else there is to say.
+    /// Text behind the count, such as the loss.
     pub(crate) text: String,
 }
 
 impl Console {
     pub(crate) fn new(output: &Output) -> Self {
-        let live = !output.quiet && !output.no_progress && io::stderr().is_terminal();
+        let uses_bar = !output.quiet && !output.no_progress && io::stderr().is_terminal();
         let (json, quiet) = (output.json, output.quiet);
-        Self { json, quiet, live, bar: None, last_line: None, failure: None }
+        Self { json, quiet, uses_bar, bar: None, last_line: None, failure: None }
     }
 
-    /// A line of results for people: stdout, or stderr if stdout belongs to JSON.
+    /// Prints a line of results for people: to stdout, or to stderr with `--json`.
     pub(crate) fn text(&mut self, text: impl Display) {
         if self.json {
             self.note(text);
@@ -58,19 +73,19 @@ impl Console {
         }
     }
 
-    /// A result that is a program itself, of many lines: stdout, whatever the flags say.
+    /// Prints a result that is a program, such as a shell script, to stdout. The flags have no effect.
     pub(crate) fn script(&mut self, text: &str) {
         self.write_result(text);
     }
 
-    /// A result for programs; nothing without `--json`.
+    /// Prints a result for programs as one line of JSON. Does nothing without `--json`.
     pub(crate) fn event(&mut self, name: &str, record: &impl Serialize) {
         if self.json {
             self.json_line(Some(name), record);
         }
     }
 
-    /// A JSON object, asked for or not; `event` becomes its first entry.
+    /// Prints a JSON object with or without `--json`. `event` becomes its first entry.
     pub(crate) fn json_line(&mut self, event: Option<&str>, record: &impl Serialize) {
         match serde_json::to_string(record) {
             Ok(body) => self.write_result(&escaped_json(&match event {
@@ -82,38 +97,39 @@ impl Console {
         }
     }
 
-    /// Something to read on the way.
+    /// Prints a note to stderr, unless `--quiet` is set.
     pub(crate) fn note(&mut self, text: impl Display) {
         if !self.quiet {
-            self.write_aside(&printable(&text.to_string()));
+            self.write_note(&printable(&text.to_string()));
         }
     }
 
-    /// Something wrong that stops nothing.
+    /// Prints a warning to stderr.
     pub(crate) fn warn(&mut self, text: impl Display) {
         let label = painted("warning:", "33");
-        self.write_aside(&format!("{label} {}", printable(&text.to_string())));
+        self.write_note(&format!("{label} {}", printable(&text.to_string())));
     }
 
-    /// Moves the bar; without one, writes a line if `always` or if the last one is some time ago.
+    /// Updates the progress bar. Without a bar, prints a line if `always` is set or if the last line is
+    /// older than [`LINE_INTERVAL`].
     pub(crate) fn progress(&mut self, progress: &Progress, always: bool) {
         let Progress { what, done, total, text } = progress;
-        if self.live {
-            let bar = self.bar_of(what, *total);
+        if self.uses_bar {
+            let bar = self.bar_for(what, *total);
             bar.set_message(printable(text).into_owned());
             bar.set_position(*done);
         } else if !self.quiet {
             if self.last_line.is_none_or(|(name, _)| name != *what) {
                 self.last_line = Some((what, Instant::now()));
             }
-            if always || self.last_line.is_some_and(|(_, time)| time.elapsed() >= LINE_EVERY) {
+            if always || self.last_line.is_some_and(|(_, time)| time.elapsed() >= LINE_INTERVAL) {
                 self.last_line = Some((what, Instant::now()));
                 self.note(format!("{what} {done}/{total}{text}"));
             }
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub(crate) fn end_progress(&mut self) {
         if let Some((_, bar)) = self.bar.take() {
             bar.finish_and_clear();
@@ -121,7 +137,10 @@ impl Console {
         self.last_line = None;
     }
 
-    /// Ends the program's output: what could not be written is an error.
+    /// Flushes the output.
+    ///
+    /// # Errors
+    /// A result could not be written.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
         self.end_progress();
         if let Err(error) = io::stdout().flush() {
@@ -130,7 +149,7 @@ impl Console {
         self.failure.take().map_or(Ok(()), |error| Err(error).context("cannot write the results"))
     }
 
-    fn bar_of(&mut self, what: &'static str, total: u64) -> &ProgressBar {
+    fn bar_for(&mut self, what: &'static str, total: u64) -> &ProgressBar {
         if self.bar.as_ref().is_none_or(|(name, _)| *name != what) {
             self.end_progress();
         }
@@ -158,13 +177,13 @@ impl Console {
     }
 
     fn note_failure(&mut self, error: io::Error) {
-        // Whoever read our results has had enough of them; that is no reason to stop working.
+        // The reader, for example `head`, has closed the pipe. A training run goes on without it.
         if error.kind() != ErrorKind::BrokenPipe {
             self.failure.get_or_insert(error);
         }
     }
 
-    fn write_aside(&self, text: &str) {
+    fn write_note(&self, text: &str) {
         match &self.bar {
             Some((_, bar)) => bar.suspend(|| write_stderr(text)),
             None => write_stderr(text),
@@ -172,25 +191,27 @@ impl Console {
     }
 }
 
-/// Prints an error with its causes and what to do; returns the exit code.
+/// Prints an error with its causes and a hint, and returns the exit code: 2 for a mistake in the
+/// command line or in the settings, 1 for everything else.
 pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
-    let mut said = error.to_string();
-    write_stderr(&format!("{} {}", painted("error:", "1;31"), printable(&said)));
+    let mut printed = error.to_string();
+    write_stderr(&format!("{} {}", painted("error:", "1;31"), printable(&printed)));
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
+        // Many messages of libraries already end with their cause.
+        if !printed.contains(&cause) {
             write_stderr(&format!("caused by: {}", printable(&cause)));
-            said = cause;
+            printed = cause;
         }
     }
-    let ours = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
-    if let Some(hint) = ours.and_then(dino::error::Error::hint) {
+    let known = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
+    if let Some(hint) = known.and_then(dino::error::Error::hint) {
         write_stderr(&format!("{} {}", painted("hint:", "36"), printable(&hint)));
     }
-    if ours.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
+    if known.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
 }
 
-/// What is said instead of a panic's message. Panics of image decoders are caught and counted as bad
-/// images, so nothing is said about them here.
+/// Panic hook that asks the user to report the bug. It ignores panics of image decoders: these are
+/// caught elsewhere, and the image is counted as bad.
 pub(crate) fn report_bug(info: &PanicHookInfo<'_>) {
     if multicrop::guard::is_guarded() {
         return;
@@ -204,8 +225,8 @@ pub(crate) fn report_bug(info: &PanicHookInfo<'_>) {
     ));
 }
 
-/// A line of text with control characters, and those that change the direction of writing, as escape
-/// sequences of Rust: `\u{1b}`, `\n`.
+/// Replaces control characters, and characters that change the direction of text, by Rust's escape
+/// sequences, such as `\u{1b}` and `\n`.
 fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
@@ -217,7 +238,8 @@ fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// JSON whose strings have no such characters either: outside of strings, there are none in it.
+/// The same for JSON, with JSON's escape sequences. `serde_json` puts such characters only into
+/// strings, so the value stays the same.
 fn escaped_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_control) {
         return Cow::Borrowed(json);
@@ -230,20 +252,20 @@ fn escaped_json(json: &str) -> Cow<'_, str> {
 }
 
 fn is_control(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    letter.is_control() || turns
+    let changes_direction = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || changes_direction
 }
 
 fn write_stderr(text: &str) {
-    // Where stderr is closed there is nobody to tell.
+    // If stderr is closed, there is nowhere to report this error.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// `text` in color where a person sees it and wants color.
+/// Colors `text` if stderr is a terminal and neither `NO_COLOR` nor `TERM=dumb` is set.
 fn painted(text: &str, code: &str) -> String {
-    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|value| value == "dumb");
-    if unwanted || !io::stderr().is_terminal() {
+    if no_color || !io::stderr().is_terminal() {
         return text.to_owned();
     }
     format!("\x1b[{code}m{text}\x1b[0m")

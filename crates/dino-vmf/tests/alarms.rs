@@ -1,4 +1,4 @@
-//! Each alarm, provoked: named on stderr, in the JSON lines and in `metrics.jsonl`.
+//! Provokes each alarm. Stderr, the JSON lines and `metrics.jsonl` must report it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -9,14 +9,14 @@ use std::fs;
 use fixtures::{Ended, Tiny};
 use serde_json::Value;
 
-/// Names of the alarms that started, in the order in which they did.
+/// Names of the raised alarms, in order.
 fn raised(ended: &Ended) -> Vec<String> {
     let events = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let alarms = events.filter(|event| event["event"] == "alarm" && event["raised"] == true);
     alarms.map(|alarm| alarm["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Trains on `shapes` with these settings; the end of the run, and the alarms that started.
+/// Trains on `shapes` with these settings. Returns the output and the raised alarms.
 fn train(steps: &str, sets: &[&str]) -> (Ended, Vec<String>) {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     let more = ["--steps", steps, "--out", "run", "--json", "--method", "dino"];
@@ -25,7 +25,7 @@ fn train(steps: &str, sets: &[&str]) -> (Ended, Vec<String>) {
     (ended, raised)
 }
 
-/// 64 copies of one picture.
+/// Writes 64 copies of one image.
 fn copies(tiny: &Tiny) {
     fs::create_dir(tiny.path("same")).unwrap();
     let picture = image::RgbImage::from_fn(48, 48, |x, y| {
@@ -38,7 +38,7 @@ fn copies(tiny: &Tiny) {
 }
 
 #[test]
-fn a_constant_batch_is_called_collapsed() {
+fn identical_images_raise_feature_collapse() {
     for method in ["dino", "dino-vmf", "ibot"] {
         let tiny = Tiny::new();
         copies(&tiny);
@@ -59,7 +59,7 @@ fn a_constant_batch_is_called_collapsed() {
 }
 
 #[test]
-fn stop_saves_the_run_and_ends_it_and_a_resumed_one_may_go_on() {
+fn stop_saves_and_ends_the_run_and_a_resumed_run_can_continue() {
     let tiny = Tiny::new();
     copies(&tiny);
     let more = ["--data", "same", "--steps", "150", "--out", "run", "--on-collapse", "stop"];
@@ -73,12 +73,12 @@ fn stop_saves_the_run_and_ends_it_and_a_resumed_one_may_go_on() {
     assert!(!ended.stderr.contains("step 150/150"), "{}", ended.stderr);
     tiny.run(&["pretrain", "--resume", "run", "--on-collapse", "warn"])
         .code(0)
-        .says("going on after step ")
+        .says("resuming after step ")
         .says("step 150/150");
 }
 
 #[test]
-fn a_teacher_that_is_too_warm_is_uniform() {
+fn a_high_teacher_temperature_raises_uniform_collapse() {
     let hot = ["objective.teacher_temp=20", "objective.teacher_temp_start=20"];
     let (ended, alarms) = train("300", &[&hot[..], &["objective.student_temp=1"]].concat());
     assert_eq!(alarms, ["uniform-collapse"]);
@@ -86,14 +86,14 @@ fn a_teacher_that_is_too_warm_is_uniform() {
 }
 
 #[test]
-fn a_center_that_stands_still_ends_in_one_prototype() {
+fn a_center_that_is_never_updated_raises_one_hot_collapse() {
     let (ended, alarms) = train("150", &["objective.center_momentum=1"]);
     assert_eq!(alarms, ["one-hot-collapse"]);
     ended.says("objective.center_momentum=0.5").says("one-hot-collapse!");
 }
 
 #[test]
-fn a_teacher_without_momentum_is_the_student() {
+fn a_teacher_without_momentum_raises_aliased_teacher() {
     let (ended, alarms) = train(
         "60",
         &[
@@ -107,10 +107,10 @@ fn a_teacher_without_momentum_is_the_student() {
 }
 
 #[test]
-fn free_norms_and_weights_explode_where_steps_are_too_long() {
+fn a_large_learning_rate_raises_exploding_norms_and_weights() {
     let free = ["objective.method=dino", "objective.prototype_norm=free"];
     let long = ["optim.lr=200", "optim.clip_grad=0", "run.diagnose_every_steps=5"];
-    // A student that has to be much sharper than it can be with norms of 1.
+    // The student must be much sharper than it can be with prototype norms of 1.
     let sharp = ["student_temp=1", "teacher_temp=0.001", "teacher_temp_start=0.001"];
     let sharp = sharp.map(|set| format!("objective.{set}"));
     let sharp: Vec<&str> = sharp.iter().map(String::as_str).collect();
@@ -125,10 +125,10 @@ fn free_norms_and_weights_explode_where_steps_are_too_long() {
     ended.says("objective.prototype_norm=vmf").says("optim.clip_grad=0.3");
 }
 
-/// For 27 epochs of 8 steps the teacher prefers nothing, and a student with free norms learns to do the
-/// same: its gradient becomes small. Then the teacher turns sharp from one step to the next.
+/// For 27 epochs of 8 steps the teacher is uniform. A student with free norms learns to be uniform too, so
+/// its gradients become small. Then the teacher becomes sharp from one step to the next.
 #[test]
-fn gradients_explode_where_the_teacher_turns_sharp() {
+fn a_teacher_that_becomes_sharp_at_once_raises_exploding_gradients() {
     let tiny = Tiny::new();
     copies(&tiny);
     let teacher =
@@ -144,9 +144,9 @@ fn gradients_explode_where_the_teacher_turns_sharp() {
     ended.says("in the median before").says("optim.clip_grad=0.3").says("exploding-gradients!");
 }
 
-/// On a circle, 256 prototypes lie within a cosine distance of 0.025 of 28 at most.
+/// In two dimensions, at most 28 of 256 prototypes are unique at a cosine distance of 0.025.
 #[test]
-fn prototypes_in_too_little_room_are_copies() {
+fn too_many_prototypes_in_two_dimensions_raise_partial_collapse() {
     let sets = [
         "model.bottleneck_dim=2",
         "model.prototypes=256",

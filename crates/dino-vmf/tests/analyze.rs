@@ -1,4 +1,4 @@
-//! `analyze mixture` and `analyze features` on a run of a moment.
+//! `analyze mixture` and `analyze features` on a run of three steps.
 
 mod fixtures;
 
@@ -7,7 +7,7 @@ use std::fs;
 use fixtures::{Ended, Tiny};
 use image::{ImageFormat, RgbImage};
 
-/// A folder with a small run.
+/// Trains a small run in a new folder.
 fn trained(more: &[&str]) -> Tiny {
     let tiny = Tiny::new();
     let steps = ["--steps", "3", "--quiet", "--out", "run"];
@@ -21,7 +21,7 @@ fn analyze(tiny: &Tiny, what: &str, more: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_mixture_is_told_as_tables_json_and_a_page() {
+fn a_mixture_is_reported_as_tables_json_and_a_page() {
     let tiny = trained(&["--method", "dino-vmf"]);
     let table = analyze(&tiny, "mixture", &[]).code(0).stdout;
     let words =
@@ -44,7 +44,7 @@ fn a_mixture_is_told_as_tables_json_and_a_page() {
     for part in ["<svg", "data:image/jpeg;base64,", "id='p", "A mixture of 32 components"] {
         assert!(page.contains(part), "no `{part}`");
     }
-    assert!(!page.contains("http"), "the page needs nothing from elsewhere");
+    assert!(!page.contains("http"), "the page loads nothing from elsewhere");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn flags_choose_network_temperature_center_and_voters() {
 }
 
 #[test]
-fn fixed_norms_order_nothing() {
+fn fixed_norms_give_no_order_by_kappa() {
     let tiny = trained(&["--method", "dino"]);
     let table = analyze(&tiny, "mixture", &["--html", "page.html"]).code(0).stdout;
     assert!(table.contains("kappa is the same for all prototypes"), "{table}");
@@ -79,7 +79,7 @@ fn fixed_norms_order_nothing() {
     );
 }
 
-/// 32 pixels of `shapes` are 4 x 4 patches of 8.
+/// The view of `shapes` is 32 pixels wide, which is 4 x 4 patches of 8.
 #[test]
 fn patches_have_a_mixture_of_their_own() {
     let tiny = trained(&["--method", "ibot-vmf", "--set", "model.patch_prototypes=24"]);
@@ -114,7 +114,7 @@ fn patches_have_a_mixture_of_their_own() {
 }
 
 #[test]
-fn runs_without_a_loss_of_patches_have_no_mixture_of_them() {
+fn runs_without_a_patch_loss_have_no_mixture_of_patches() {
     let tiny = trained(&["--method", "dino-vmf"]);
     let message = "error: `run` has no mixture of patches, because its method masks none\n";
     analyze(&tiny, "mixture", &["--patches"]).code(1).says(message).says("hint: leave out");
@@ -145,7 +145,7 @@ fn one_image_without_a_label_is_enough() {
 }
 
 #[test]
-fn features_stand_beside_those_of_the_untrained_network() {
+fn features_are_compared_with_the_untrained_network() {
     let tiny = trained(&[]);
     let table = analyze(&tiny, "features", &[]).code(0).stdout;
     for word in ["untrained", "RankMe", "uniformity", "alignment", "participation ratio"] {
@@ -171,18 +171,18 @@ fn features_stand_beside_those_of_the_untrained_network() {
 }
 
 #[test]
-fn threads_change_no_number() {
+fn results_do_not_depend_on_threads() {
     let tiny = trained(&["--method", "ibot-vmf"]);
     for (what, more) in [("mixture", "--quiet"), ("mixture", "--patches"), ("features", "--quiet")]
     {
-        let told =
+        let json =
             |threads| analyze(&tiny, what, &["--json", more, "--threads", threads]).code(0).stdout;
-        assert!(told("1") == told("3"), "{what} {more}");
+        assert!(json("1") == json("3"), "{what} {more}");
     }
 }
 
 #[test]
-fn what_cannot_be_analyzed_is_told_in_one_sentence() {
+fn bad_input_is_reported_in_one_sentence() {
     let tiny = Tiny::new();
     let subject = ["analyze", "mixture", "--data", "shapes:test", "--checkpoint", "nowhere"];
     tiny.run(&subject).code(1).says("error: `nowhere` holds no checkpoint");
@@ -204,7 +204,7 @@ fn what_cannot_be_analyzed_is_told_in_one_sentence() {
 }
 
 #[test]
-fn what_a_source_leaves_out_is_said_before_its_numbers() {
+fn images_left_out_are_reported() {
     let tiny = trained(&[]);
     fs::create_dir(tiny.path("photos")).unwrap();
     for name in [".hidden", "0", "1", "2", "3"] {

@@ -1,4 +1,4 @@
-//! Each bad input gets one sentence and its exit code.
+//! Bad input gets one sentence and its exit code.
 
 mod fixtures;
 
@@ -14,7 +14,7 @@ fn refused(more: &[&str]) -> Ended {
 }
 
 #[test]
-fn an_unknown_key_comes_with_the_nearest() {
+fn an_unknown_key_suggests_the_nearest() {
     refused(&["--set", "objective.teacher_tmp=0.1"])
         .code(2)
         .says("error: unknown key `objective.teacher_tmp` in `--set`")
@@ -22,7 +22,7 @@ fn an_unknown_key_comes_with_the_nearest() {
 }
 
 #[test]
-fn an_unknown_key_in_a_file_comes_with_its_line() {
+fn an_unknown_key_in_a_file_is_reported_with_its_line() {
     let tiny = Tiny::new();
     fs::write(tiny.path("a.toml"), "seed = 1\n[optim]\nlr_rate = 2\n").unwrap();
     tiny.pretrain(&["--config", "a.toml"])
@@ -43,7 +43,7 @@ fn impossible_sizes_are_refused() {
 }
 
 #[test]
-fn masks_and_balances_that_cannot_be_are_refused() {
+fn impossible_masks_and_loss_weights_are_refused() {
     let ibot = |more: &[&str]| {
         let sets = more.iter().flat_map(|set| ["--set", set]);
         refused(&sets.chain(["--method", "ibot"]).collect::<Vec<_>>()).code(2)
@@ -70,7 +70,7 @@ fn masks_and_balances_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_key_that_changes_nothing_is_told() {
+fn a_key_without_effect_gets_a_warning() {
     let sets = ["--method", "dino", "--set", "masking.ratios=[0.5]", "--steps", "1"];
     Tiny::new().pretrain(&sets).code(0).says(
         "warning: `masking.ratios` in `--set` changes nothing, because `objective.method` masks no",
@@ -78,7 +78,7 @@ fn a_key_that_changes_nothing_is_told() {
 }
 
 #[test]
-fn a_negative_flag_is_answered_by_us() {
+fn negative_values_are_refused_by_the_settings_not_by_clap() {
     refused(&["--steps", "-1"]).code(2).says("`optim.steps` is -1 in `--steps`, but must be");
     refused(&["--epochs", "-1"]).code(2).says("`optim.epochs` is -1 in `--epochs`, but must be");
     refused(&["--threads", "-2"]).code(2).says("`run.threads` is -2 in `--threads`");
@@ -95,7 +95,7 @@ fn a_set_without_a_value_is_refused() {
 }
 
 #[test]
-fn an_unknown_preset_comes_with_the_nearest() {
+fn an_unknown_preset_suggests_the_nearest() {
     refused(&["--preset", "shape-tiny"])
         .code(2)
         .says("there is no preset `shape-tiny`")
@@ -103,12 +103,12 @@ fn an_unknown_preset_comes_with_the_nearest() {
 }
 
 #[test]
-fn an_unknown_method_comes_with_the_choices() {
+fn an_unknown_method_lists_the_choices() {
     refused(&["--method", "simclr"]).code(2).says("`objective.method`").says("dino-vmf");
 }
 
 #[test]
-fn an_unknown_answer_to_collapse_comes_with_the_choices() {
+fn an_unknown_action_on_collapse_lists_the_choices() {
     let message = "`run.on_collapse` is \"abort\" in `--on-collapse`, but must be `warn` or `stop`";
     refused(&["--on-collapse", "abort"]).code(2).says(message);
 }
@@ -119,7 +119,7 @@ fn another_device_is_refused() {
 }
 
 #[test]
-fn a_warmup_by_hand_that_outlasts_the_run_is_refused() {
+fn a_set_warmup_longer_than_the_run_is_refused() {
     refused(&["--steps", "3", "--set", "optim.warmup_epochs=2"])
         .code(2)
         .says("`optim.warmup_epochs` is 2 in `--set`, which is 2500 steps, but the run has 3");
@@ -177,7 +177,7 @@ fn too_many_bad_images_end_a_run_and_are_all_listed() {
 }
 
 #[test]
-fn too_few_images_are_counted() {
+fn too_few_images_for_a_batch_are_refused() {
     refused(&["--set", "optim.batch_size=20000"]).code(1).says("error: ").says("10000");
 }
 
@@ -199,7 +199,7 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
 }
 
 #[test]
-fn bench_refuses_what_it_cannot_do() {
+fn bench_step_refuses_unknown_values() {
     let tiny = Tiny::new();
     let bench = |more: &[&str]| tiny.run(&[&["bench", "step"], more].concat()).code(2);
     bench(&["--precision", "fp8"]).says("possible values: fp32, bf16");
@@ -209,7 +209,7 @@ fn bench_refuses_what_it_cannot_do() {
 }
 
 #[test]
-fn a_run_that_does_not_fit_into_memory_is_refused_before_it_takes_any() {
+fn a_run_that_does_not_fit_into_memory_is_refused_before_it_allocates() {
     let tiny = Tiny::new();
     let large = ["--set", "model.prototypes=16000000", "--set", "model.bottleneck_dim=60000"];
     tiny.pretrain(&[&large[..], &["--out", "run"]].concat())
@@ -221,7 +221,7 @@ fn a_run_that_does_not_fit_into_memory_is_refused_before_it_takes_any() {
 }
 
 #[test]
-fn a_preset_for_eight_gpus_says_what_it_needs_and_what_fits() {
+fn a_preset_for_eight_gpus_reports_the_memory_it_needs_and_what_fits() {
     let tiny = Tiny::new();
     let arguments =
         ["pretrain", "--preset", "dino-vmf-vit-s16", "--data", "shapes", "--out", "run"];
@@ -244,7 +244,7 @@ fn a_preset_for_eight_gpus_says_what_it_needs_and_what_fits() {
 }
 
 #[test]
-fn a_pipe_or_a_device_is_no_configuration() {
+fn a_pipe_or_a_device_is_not_a_configuration() {
     let tiny = Tiny::new();
     let pipe = tiny.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -259,7 +259,7 @@ fn a_pipe_or_a_device_is_no_configuration() {
 }
 
 #[test]
-fn a_configuration_may_come_from_standard_input() {
+fn a_configuration_can_come_from_standard_input() {
     let tiny = Tiny::new();
     let arguments = tiny.arguments(&["--config", "/dev/stdin", "--steps", "1", "--out", "run"]);
     let run = command()
@@ -298,7 +298,7 @@ fn names_with_control_characters_reach_the_terminal_escaped() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn bf16_that_is_slower_than_f32_is_told() {
+fn bf16_that_is_slower_than_f32_gets_a_warning() {
     let tiny = Tiny::new();
     let arguments = tiny.arguments(&["--precision", "bf16", "--steps", "1"]);
     let run = command()
@@ -311,7 +311,7 @@ fn bf16_that_is_slower_than_f32_is_told() {
 }
 
 #[test]
-fn numbers_of_flags_have_limits() {
+fn values_of_flags_have_limits() {
     let tiny = Tiny::new();
     let refuse = |arguments: &[&str]| drop(tiny.run(arguments).code(2));
     for value in ["-1", "nan", "1e18", "18446744073709551615", "1000000000000000000"] {
@@ -333,15 +333,15 @@ fn numbers_of_flags_have_limits() {
             refuse(&["data", "preview", "shapes", flag, value]);
         }
         refuse(&["data", "inspect", "shapes", "--threads", value]);
-        let judge = ["eval", "knn", "--checkpoint", "run", "--train", "shapes", "--test", "shapes"];
-        refuse(&[&judge[..], &["--threads", value]].concat());
+        let knn = ["eval", "knn", "--checkpoint", "run", "--train", "shapes", "--test", "shapes"];
+        refuse(&[&knn[..], &["--threads", value]].concat());
     }
     refuse(&["bench", "objective", "--k", "16000000", "--bottleneck", "65536"]);
     refuse(&["bench", "step", "--k", "16000000", "--bottleneck", "65536"]);
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_with_2() {
     let tiny = Tiny::new();
     tiny.run(&["pretrian"]).code(2).says("pretrain");
     tiny.run(&["pretrain", "--stepz", "3"]).code(2).says("--steps");

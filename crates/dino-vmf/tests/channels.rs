@@ -1,4 +1,4 @@
-//! Images with another number of channels than three, from the source to the evaluation.
+//! Images that do not have three channels: training, evaluation, inspection and preview.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use fixtures::{Tiny, weights};
 
-/// The files of a small MNIST: gray bars, upright or level.
+/// Writes the files of a small MNIST: gray images with vertical or horizontal bars.
 fn digits(folder: &Path) {
     fs::create_dir(folder).unwrap();
     for (part, images) in [("train", 60u32), ("t10k", 20)] {
@@ -32,7 +32,7 @@ fn digits(folder: &Path) {
 }
 
 #[test]
-fn gray_images_are_trained_on_and_judged_with_one_channel() {
+fn gray_images_are_trained_and_evaluated_with_one_channel() {
     let tiny = Tiny::new();
     digits(&tiny.path("digits"));
     let one = ["--channels", "1"];
@@ -49,12 +49,12 @@ fn gray_images_are_trained_on_and_judged_with_one_channel() {
     let knn = ["eval", "knn", "--checkpoint", "run", "--k", "5", "--json"];
     let data = ["--train", "digits:train", "--test", "digits:test"];
     let score = tiny.run(&[&knn[..], &data].concat()).code(0).last_event();
-    assert_eq!(score["raw"]["top1"], 100.0, "bars are told apart by their pixels: {score}");
+    assert_eq!(score["raw"]["top1"], 100.0, "pixels are enough to tell bars apart: {score}");
     tiny.run(&["pretrain", "--resume", "run", "--channels", "3"]).code(2);
 }
 
 #[test]
-fn gray_images_are_looked_at_with_one_channel() {
+fn gray_images_are_inspected_and_previewed_with_one_channel() {
     let tiny = Tiny::new();
     digits(&tiny.path("digits"));
     let small = ["--channels", "1", "--set", "data.global_size=16", "--json"];
@@ -64,7 +64,7 @@ fn gray_images_are_looked_at_with_one_channel() {
     assert!(found["loader"]["img_per_s"].as_f64().unwrap() > 0.0);
     tiny.run(&[&["data", "preview", "digits", "--images", "2"][..], &small].concat()).code(0);
     let sheet = image::open(tiny.path("crops.png")).unwrap().to_rgb8();
-    // the first image without its frames
+    // the first image, without the frames of its crops
     let pixels = (60..200).flat_map(|x| (80..200).map(move |y| (x, y)));
     let gray = pixels.filter(|(x, y)| {
         let [r, g, b] = sheet.get_pixel(*x, *y).0;
@@ -79,6 +79,6 @@ fn a_number_of_channels_that_no_image_has_is_refused() {
     let message = "`data.channels` is 0 in `--channels`, but must lie in [1, 1024]";
     tiny.pretrain(&["--channels", "0"]).code(2).says(message);
     tiny.pretrain(&["--channels", "-1"]).code(2).says("`data.channels` is -1 in `--channels`");
-    // every image is bad, so the run ends at once, and says why
+    // every image is bad, so the run ends with the reason
     tiny.pretrain(&["--channels", "7", "--steps", "2"]).code(1).says("where 7 channels are wanted");
 }

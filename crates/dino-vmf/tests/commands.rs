@@ -1,4 +1,4 @@
-//! What the commands print.
+//! The output of the commands.
 
 mod fixtures;
 
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use fixtures::{TINY, Tiny};
 use serde_json::Value;
 
-/// The small network, with evaluation.
+/// A `pretrain` command line of the small network with evaluation.
 fn evaluated(more: &[&str]) -> Vec<String> {
     let sets = TINY.iter().flat_map(|set| ["--set", set]);
     ["pretrain"].into_iter().chain(sets).chain(more.iter().copied()).map(str::to_owned).collect()
@@ -85,7 +85,7 @@ fn bitmap(color: u8) -> Vec<u8> {
 }
 
 #[test]
-fn bench_prints_one_line_with_the_fields_of_its_peer() {
+fn bench_step_prints_one_line_with_the_fields_of_the_pytorch_script() {
     let tiny = Tiny::new();
     let sizes = ["--batch", "2", "--global", "2x32", "--local", "2x16", "--k", "64"];
     let more = ["--hidden", "32", "--bottleneck", "16", "--steps", "2", "--warmup", "1"];
@@ -107,7 +107,7 @@ fn bench_prints_one_line_with_the_fields_of_its_peer() {
 }
 
 #[test]
-fn every_shell_gets_a_script_with_all_commands() {
+fn the_completion_script_of_every_shell_has_all_commands() {
     let tiny = Tiny::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = tiny.run(&["completions", shell, "--quiet"]).code(0).stdout;
@@ -124,7 +124,7 @@ fn every_shell_gets_a_script_with_all_commands() {
 #[test]
 fn bash_completes_a_command() {
     let script = Tiny::new().run(&["completions", "bash"]).code(0).stdout;
-    // the function that the script registers, called as bash does
+    // calls the function that the script registers as bash does
     let ask = "of=$(complete -p dino-vmf); of=${of#*-F }; COMP_WORDS=(dino-vmf anal); COMP_CWORD=1; \
                ${of%% *} dino-vmf anal dino-vmf; echo ${COMPREPLY[@]}";
     let bash = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
@@ -171,7 +171,7 @@ fn knn_reports_the_k_that_was_used() {
 }
 
 #[test]
-fn presets_say_how_much_memory_they_need() {
+fn presets_report_the_memory_they_need() {
     let tiny = Tiny::new();
     let list = tiny.run(&["presets", "--json"]).code(0).says("this machine has ").stdout;
     let bytes = |name: &str| {

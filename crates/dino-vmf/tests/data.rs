@@ -1,4 +1,4 @@
-//! The commands that look at images: `data inspect`, `data preview`, `bench loader`.
+//! The commands that need only images: `data inspect`, `data preview`, `bench loader`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -10,11 +10,11 @@ use fixtures::Tiny;
 use image::{ImageFormat, RgbImage};
 use serde_json::json;
 
-/// Small crops, so that nothing takes long.
+/// Settings with small crops, which are fast.
 const SMALL: [&str; 6] =
     ["--set", "data.global_size=32", "--set", "data.local_size=16", "--set", "model.patch_size=16"];
 
-/// Images of three sizes in two classes, one of them gray, and two files that are none.
+/// Writes images of three sizes in two classes, one of them gray, and two files that are not images.
 fn photos(tiny: &Tiny) {
     let folders = ["photos/cat", "photos/dog"];
     for folder in folders {
@@ -132,7 +132,7 @@ fn a_preview_shows_what_the_network_sees() {
     }
     let sheet = image::open(tiny.path("crops.png")).unwrap();
     assert!(sheet.width() > 500 && sheet.height() > 4 * 224, "{:?}", sheet.color());
-    // the same seed draws the same sheet, another one another
+    // the same seed draws the same sheet, another seed draws another sheet
     let bytes = |seed: &str, out: &str| {
         let preview = ["data", "preview", "photos", "--images", "4", "--seed", seed, "--out", out];
         tiny.run(&[&preview[..], &SMALL].concat()).code(0);
@@ -160,7 +160,7 @@ fn a_preview_follows_the_settings() {
 }
 
 #[test]
-fn the_loader_is_timed_with_the_fields_of_its_peer() {
+fn bench_loader_prints_the_fields_of_the_pytorch_script() {
     let tiny = Tiny::new();
     let sizes = ["--global", "32", "--local", "16", "--locals", "2", "--images", "40"];
     let bench = ["bench", "loader", "shapes:test", "--workers", "2", "--batch", "16"];
@@ -191,7 +191,7 @@ fn the_loader_is_timed_with_the_fields_of_its_peer() {
 }
 
 #[test]
-fn a_preview_is_written_in_the_format_that_its_name_asks_for() {
+fn the_extension_sets_the_format_of_a_preview() {
     let tiny = Tiny::new();
     let preview = |out: &str| {
         let arguments = ["data", "preview", "shapes", "--images", "1", "--out", out];
@@ -217,7 +217,7 @@ fn a_preview_is_written_in_the_format_that_its_name_asks_for() {
 
 #[cfg(unix)]
 #[test]
-fn a_preview_with_a_name_that_is_no_utf_8_is_written() {
+fn a_preview_can_have_a_name_that_is_not_utf_8() {
     use std::os::unix::ffi::OsStringExt;
     let tiny = Tiny::new();
     let out = std::ffi::OsString::from_vec(b"a\xff.png".to_vec());

@@ -1,4 +1,4 @@
-//! Whatever ends a run: what is good is saved, and what was refused leaves nothing behind.
+//! However a run ends, its last good step is saved. A refused run leaves no files.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use fixtures::{Ended, Tiny, metrics, photos, saved_steps, weights};
 
-/// A run without a checkpoint before its end.
+/// A run whose only regular checkpoint is at its end.
 const LONG: [&str; 8] = [
     "--data",
     "photos",
@@ -33,7 +33,7 @@ fn dino_vmf() -> Command {
     Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
 }
 
-/// Waits until the run has done some steps.
+/// Waits until the run has done `steps` steps.
 fn wait_for_steps(tiny: &Tiny, steps: usize) {
     let start = Instant::now();
     let lines = || fs::read_to_string(tiny.path("run/metrics.jsonl")).unwrap_or_default();
@@ -42,7 +42,7 @@ fn wait_for_steps(tiny: &Tiny, steps: usize) {
     }
 }
 
-/// The weights of a run that nothing disturbs.
+/// The weights of a run that is not disturbed.
 fn undisturbed() -> Vec<u8> {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
@@ -50,7 +50,7 @@ fn undisturbed() -> Vec<u8> {
     weights(&tiny.path("run"), 400)
 }
 
-/// A run whose images have just disappeared, to the folder `gone`.
+/// Starts a run and moves its images to the folder `gone`.
 fn without_images() -> (Tiny, Child) {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
@@ -72,12 +72,12 @@ fn images_that_disappear_end_a_run_after_it_is_saved() {
         .says("and its folder is gone too")
         .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
     fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
-    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
     assert!(whole == weights(&tiny.path("run"), 400));
 }
 
 #[test]
-fn a_share_that_is_away_for_a_moment_changes_nothing() {
+fn images_that_are_missing_for_a_moment_change_nothing() {
     let whole = undisturbed();
     let (tiny, child) = without_images();
     thread::sleep(Duration::from_millis(200));
@@ -104,13 +104,13 @@ fn a_run_folder_that_is_moved_or_removed_ends_the_run_with_its_last_step_saved()
             .says("error: run folder `run` was moved or removed while the run wrote to it; step ")
             .says("is saved in a new folder, as `run/checkpoints/step-")
             .says("hint: `--resume run` goes on");
-        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
         assert_eq!(saved_steps(&tiny.path("run")).last(), Some(&400));
     }
 }
 
 #[test]
-fn nohup_keeps_the_hangup_of_a_terminal_away() {
+fn under_nohup_a_closed_terminal_does_not_end_the_run() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     let mut shell = Command::new("sh");
@@ -126,7 +126,7 @@ fn nohup_keeps_the_hangup_of_a_terminal_away() {
 fn a_file_that_cannot_grow_ends_a_run_after_it_is_saved() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
-    // In units of 1024 bytes: enough for a checkpoint, not for the metrics of all steps.
+    // 400 units of 1024 bytes are enough for a checkpoint, but not for the metrics of all steps.
     let limited = "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"";
     let mut bash = Command::new("bash");
     bash.args(["-c", limited, env!("CARGO_BIN_EXE_dino-vmf")]);
@@ -142,7 +142,7 @@ fn a_file_that_cannot_grow_ends_a_run_after_it_is_saved() {
 }
 
 #[test]
-fn an_evaluation_that_fails_is_a_warning_and_training_goes_on() {
+fn an_evaluation_that_fails_is_a_warning_and_training_continues() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     fs::write(tiny.path("photos/val/dog/05.png"), b"no image").unwrap();
@@ -160,7 +160,7 @@ fn an_evaluation_that_fails_is_a_warning_and_training_goes_on() {
 }
 
 #[test]
-fn labelled_images_that_are_gone_do_not_keep_a_run_from_going_on() {
+fn a_run_resumes_without_its_labelled_images() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     photos(&tiny.path("judge"), 4);
@@ -178,7 +178,7 @@ fn labelled_images_that_are_gone_do_not_keep_a_run_from_going_on() {
 }
 
 #[test]
-fn steps_that_are_left_out_do_not_push_good_checkpoints_out() {
+fn skipped_steps_do_not_delete_good_checkpoints() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     let lr = ["optim.lr=1000", "optim.clip_grad=0", "optim.weight_decay=0.9"];
@@ -196,7 +196,7 @@ fn steps_that_are_left_out_do_not_push_good_checkpoints_out() {
 }
 
 #[test]
-fn a_bad_image_is_listed_once_for_a_run_however_often_it_goes_on() {
+fn a_bad_image_is_listed_once_although_the_run_is_resumed() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     fs::write(tiny.path("photos/train/cat/03.png"), b"no image").unwrap();
@@ -212,7 +212,7 @@ fn a_bad_image_is_listed_once_for_a_run_however_often_it_goes_on() {
 }
 
 #[test]
-fn whatever_is_refused_leaves_no_file_and_no_folder() {
+fn a_refused_run_leaves_no_file_and_no_folder() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 4);
     fs::create_dir(tiny.path("bad")).unwrap();
@@ -241,7 +241,7 @@ fn whatever_is_refused_leaves_no_file_and_no_folder() {
 }
 
 #[test]
-fn a_run_killed_before_its_first_checkpoint_says_that_it_starts_again() {
+fn a_run_killed_before_its_first_checkpoint_reports_that_it_starts_again() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     let more = [&LONG[..], &["--resume"]].concat();

@@ -1,4 +1,4 @@
-//! The README's command lines, as written, by somebody with a small folder of images.
+//! Runs the README's command lines as written, on a small folder of images.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -13,10 +13,10 @@ use std::process::Command;
 use fixtures::{Ended, Tiny};
 use image::RgbImage;
 
-/// Lines that take minutes or build the program. `.ci/run` executes them.
+/// Lines that take minutes or build the program. `.ci/run` runs them instead.
 const OF_CI: [&str; 2] = ["cargo run --release -- pretrain", "cargo test --release --workspace"];
 
-/// Every line of the README's shell blocks, without its comment.
+/// All lines of the README's shell blocks, without comments.
 fn command_lines() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
@@ -27,7 +27,7 @@ fn command_lines() -> Vec<String> {
     commands.filter(|command| !command.is_empty()).collect()
 }
 
-/// `photos/` with the parts and classes that the README speaks of.
+/// Writes `photos/` with the parts and classes that the README names.
 fn write_photos(home: &Path) {
     for (part, count) in [("train", 40_u32), ("test", 12)] {
         for (class, name) in ["cat", "dog"].into_iter().enumerate() {
@@ -44,7 +44,7 @@ fn write_photos(home: &Path) {
     }
 }
 
-/// The line in a shell that finds the program by its name.
+/// Runs a line in a shell whose PATH has the program.
 fn shell(home: &Path, line: &str) -> Ended {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_dino-vmf"));
     let mut folders = vec![program.parent().unwrap().to_owned()];
@@ -63,7 +63,7 @@ fn every_command_line_of_the_readme_works_on_a_small_folder() {
         if OF_CI.contains(&line.as_str()) {
             continue;
         }
-        // `presets NAME` in a comment is no command line; what is one starts with a program.
+        // Nothing but the program itself: other lines would need other software.
         assert!(line.starts_with("dino-vmf "), "who runs `{line}`?");
         println!("$ {line}");
         shell(home.folder.path(), &line).code(0);
@@ -76,7 +76,7 @@ fn every_command_line_of_the_readme_works_on_a_small_folder() {
 }
 
 #[test]
-fn ci_runs_the_lines_that_are_left_to_it() {
+fn ci_runs_the_lines_that_this_test_leaves_out() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run");
     let script = fs::read_to_string(script).unwrap();
     let lines = command_lines();

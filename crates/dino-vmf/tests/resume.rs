@@ -1,4 +1,4 @@
-//! A run that was stopped, killed or damaged ends with the bits of one that was not.
+//! A run that was stopped, killed or damaged, and then resumed, ends with the same bits as one that was not.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -17,14 +17,14 @@ const STEPS: u64 = 200;
 const MORE: [&str; 6] =
     ["--steps", "200", "--set", "run.checkpoint_every_steps=7", "--method", "dino-vmf"];
 
-/// The weights of a run that nothing disturbs.
+/// The weights of a run that is not disturbed.
 fn undisturbed() -> Vec<u8> {
     let tiny = Tiny::new();
     tiny.pretrain(&[&MORE[..], &["--out", "run"]].concat()).code(0);
     weights(&tiny.path("run"), STEPS)
 }
 
-/// Starts a long run that goes on by itself.
+/// Starts a long run in the background.
 fn start(tiny: &Tiny, more: &[&str]) -> Child {
     start_with(tiny, &[&MORE[..], more].concat())
 }
@@ -67,8 +67,8 @@ fn signals_save_and_a_resumed_run_ends_with_the_same_bits() {
         let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
         let ended = ended.says("interrupted after step ").says("pretrain --resume run");
         assert!(ended.stdout.contains("run folder: run"), "{}", ended.stdout);
-        // The run's own settings are taken.
-        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step");
+        // Resuming uses the run's own settings.
+        tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step");
         assert!(whole == weights(&tiny.path("run"), STEPS), "{name}");
     }
 }
@@ -76,7 +76,7 @@ fn signals_save_and_a_resumed_run_ends_with_the_same_bits() {
 #[test]
 fn a_killed_run_ends_with_the_same_bits() {
     let whole = undisturbed();
-    // One command line for the start and every restart, as a queue would use it.
+    // Start and restarts use the same command line, as a job queue would.
     for delay in [3, 20, 50, 90, 170] {
         let tiny = Tiny::new();
         let mut kills = 0;
@@ -95,7 +95,7 @@ fn a_killed_run_ends_with_the_same_bits() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_refused_by_name_and_the_previous_one_used() {
+fn a_damaged_checkpoint_is_named_and_the_previous_one_is_used() {
     let whole = undisturbed();
     for cut in [true, false] {
         let tiny = Tiny::new();
@@ -112,13 +112,13 @@ fn a_damaged_checkpoint_is_refused_by_name_and_the_previous_one_used() {
         tiny.run(&["pretrain", "--resume", "run"])
             .code(0)
             .says("warning: checkpoint `run/checkpoints/step-00000200` is not used")
-            .says("going on after step 196");
+            .says("resuming after step 196");
         assert!(whole == weights(&tiny.path("run"), STEPS));
     }
 }
 
 #[test]
-fn a_signal_ends_an_evaluation_and_a_resumed_run_makes_up_for_it() {
+fn a_signal_ends_an_evaluation_and_a_resumed_run_repeats_it() {
     let tiny = Tiny::new();
     let eval = ["eval.train=shapes:train", "eval.test=shapes:test", "eval.max_train=4000"];
     let more: Vec<_> = eval.iter().flat_map(|set| ["--set", set]).collect();
@@ -135,7 +135,7 @@ fn a_signal_ends_an_evaluation_and_a_resumed_run_makes_up_for_it() {
 }
 
 #[test]
-fn a_run_that_is_complete_is_resumed_without_a_step() {
+fn a_complete_run_is_resumed_without_a_step() {
     let tiny = Tiny::new();
     tiny.pretrain(&["--steps", "3", "--out", "run"]).code(0);
     let summary = tiny.run(&["pretrain", "--resume", "run", "--json"]).code(0).last_event();

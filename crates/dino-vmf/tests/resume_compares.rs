@@ -1,4 +1,4 @@
-//! What is compared when a run goes on or is evaluated: settings, images, folders.
+//! A resumed or evaluated run is compared with its checkpoint: settings, images, folders.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -14,7 +14,7 @@ use fixtures::{Tiny, command, metrics, photos, saved_steps, weights};
 const RUN: [&str; 6] =
     ["--data", "photos", "--steps", "12", "--set", "run.checkpoint_every_steps=5"];
 
-/// A run of 12 steps on 20 photographs, with the checkpoints of steps 10 and 12.
+/// Trains a run of 12 steps on 20 images, with checkpoints at steps 10 and 12.
 fn trained() -> Tiny {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
@@ -23,7 +23,7 @@ fn trained() -> Tiny {
     tiny
 }
 
-/// Takes the last checkpoint away, so that there is something to do.
+/// Deletes the last checkpoint, so that a resumed run has steps left.
 fn step_back(tiny: &Tiny) {
     fs::remove_dir_all(tiny.path("run/checkpoints/step-00000012")).unwrap();
 }
@@ -48,11 +48,11 @@ fn features(tiny: &Tiny) -> fixtures::Ended {
     tiny.run(&["analyze", "features", "--checkpoint", "run", "--data", "photos"])
 }
 
-/// A change of the images, and what is said about it.
+/// A change of the images, and the message about it.
 type Change<'a> = (&'a dyn Fn(&Tiny), &'a str);
 
 #[test]
-fn other_images_are_refused_and_a_flag_allows_and_writes_them_down() {
+fn changed_images_are_refused_unless_a_flag_allows_and_records_them() {
     let class = "photos/train/cat";
     let fewer = |tiny: &Tiny| fs::remove_file(tiny.path(class).join("04.png")).unwrap();
     let more = |tiny: &Tiny| {
@@ -99,7 +99,7 @@ fn other_images_are_refused_and_a_flag_allows_and_writes_them_down() {
 }
 
 #[test]
-fn a_moved_data_set_goes_on_and_ends_with_the_same_bits() {
+fn a_run_with_a_moved_data_set_ends_with_the_same_bits() {
     let tiny = trained();
     let whole = weights(&tiny.path("run"), 12);
     step_back(&tiny);
@@ -108,27 +108,27 @@ fn a_moved_data_set_goes_on_and_ends_with_the_same_bits() {
     tiny.run(&["pretrain", "--resume", "run"]).code(1).says("no data set `photos`");
     tiny.run(&["pretrain", "--resume", "run", "--data", "disk/pictures"])
         .code(0)
-        .says("going on after step 10");
+        .says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
     step_back(&tiny);
-    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("going on after step 10");
+    tiny.run(&["pretrain", "--resume", "run"]).code(0).says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
 }
 
 #[test]
-fn a_run_goes_on_from_another_working_directory() {
+fn a_run_can_be_resumed_from_another_working_directory() {
     let tiny = trained();
     let whole = weights(&tiny.path("run"), 12);
     step_back(&tiny);
     fs::create_dir(tiny.path("elsewhere")).unwrap();
     let mut command = command();
     command.current_dir(tiny.path("elsewhere")).args(["pretrain", "--resume", "../run"]);
-    fixtures::Ended::from(command.output().unwrap()).code(0).says("going on after step 10");
+    fixtures::Ended::from(command.output().unwrap()).code(0).says("resuming after step 10");
     assert!(whole == weights(&tiny.path("run"), 12));
 }
 
 #[test]
-fn what_changes_no_result_may_change_on_resuming() {
+fn settings_that_change_no_result_can_change_on_resuming() {
     let tiny = trained();
     let whole = weights(&tiny.path("run"), 12);
     step_back(&tiny);
@@ -183,7 +183,7 @@ fn a_changed_bit_in_the_configuration_is_found() {
 }
 
 #[test]
-fn evaluations_say_which_checkpoint_they_use() {
+fn evaluations_print_which_checkpoint_they_use() {
     let tiny = trained();
     knn(&tiny).code(0).says("checkpoint `run/checkpoints/step-00000012`, step 12");
     let newest = tiny.path("run/checkpoints/step-00000012/model.safetensors");
@@ -226,7 +226,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_read_now_is_neither_renamed_nor_replaced_by_an_older_one() {
+fn an_unreadable_checkpoint_is_neither_renamed_nor_replaced_by_an_older_one() {
     let tiny = trained();
     let state = tiny.path("run/checkpoints/step-00000012/state.json");
     let whole = fs::read(&state).unwrap();
@@ -244,7 +244,7 @@ fn a_checkpoint_that_cannot_be_read_now_is_neither_renamed_nor_replaced_by_an_ol
 }
 
 #[test]
-fn a_run_whose_checkpoints_are_gone_does_not_start_again_in_silence() {
+fn a_run_whose_checkpoints_are_gone_is_refused() {
     let tiny = trained();
     fs::remove_dir_all(tiny.path("run/checkpoints")).unwrap();
     for _ in 0..2 {
@@ -256,7 +256,7 @@ fn a_run_whose_checkpoints_are_gone_does_not_start_again_in_silence() {
 }
 
 #[test]
-fn resume_without_a_run_is_an_error_that_says_what_to_do() {
+fn resume_without_a_run_is_an_error_with_a_hint() {
     let tiny = Tiny::new();
     let words = "there is no run to resume: no folder `runs/shapes-tiny-<n>` holds one";
     tiny.run(&["pretrain", "--resume"]).code(2).says(words).says("leave out `--resume`");

@@ -1,4 +1,4 @@
-//! Same seed, same bits, for any number of threads.
+//! The same seed gives the same bits for any number of threads.
 
 mod fixtures;
 

@@ -1,24 +1,18 @@
-//! `dino-vmf analyze`: what a checkpoint has learned, in numbers and pictures.
+//! `dino-vmf analyze`: reports about the prototypes and features of a checkpoint.
 
 mod features;
 mod mixture;
+mod number;
 mod page;
 mod plot;
-
-use std::path::PathBuf;
+mod subject;
 
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use dino::eval::features::Trained;
-use dino::eval::images::{Selection, Viewer};
-use dino::memory::{self, Evaluated};
-use engine::Params;
-use serde::Serialize;
+use clap::Subcommand;
 
-use super::viewing::{Viewing, show_images};
 use crate::console::Console;
 
-/// Look into a checkpoint: its prototypes, its features
+/// Analyze the prototypes or the features of a checkpoint
 #[derive(Debug, Subcommand)]
 pub(crate) enum Analyze {
     Mixture(Box<mixture::Mixture>),
@@ -31,102 +25,5 @@ impl Analyze {
             Self::Mixture(mixture) => mixture.run(console),
             Self::Features(features) => features.run(console),
         }
-    }
-}
-
-/// Which network of a checkpoint, on which images.
-#[derive(Debug, Args)]
-struct Subject {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
-    /// Images to look at, with labels or without
-    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    data: String,
-    /// The network to look into
-    #[arg(long, value_name = "WHICH", default_value = "teacher")]
-    network: Which,
-    /// At most this many images, the first ones of a fixed order
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
-    max_images: u64,
-    #[command(flatten)]
-    viewing: Viewing,
-}
-
-/// The networks that a checkpoint holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Which {
-    Teacher,
-    Student,
-}
-
-impl Which {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Teacher => "teacher",
-            Self::Student => "student",
-        }
-    }
-}
-
-/// A network and images, opened.
-struct Opened {
-    trained: Trained,
-    which: Which,
-    images: Selection,
-    viewer: Viewer,
-}
-
-impl Subject {
-    /// The network, and images with labels or without; of a source with labels `labelled` takes only
-    /// those images that have one.
-    fn open(&self, labelled: bool, console: &mut Console) -> Result<Opened> {
-        let trained = self.viewing.read(&self.checkpoint, console, |_| ())?;
-        let dataset = trained.config.data.open(&self.data)?;
-        let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
-        let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
-        let images = match labelled && has_labels {
-            true => Selection::labelled(dataset, Some(self.most()), 0),
-            false => Selection::new(dataset, Some(self.most()), 0),
-        };
-        images.notes().iter().for_each(|text| console.warn(text));
-        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
-        memory::require_evaluation(&trained.config, evaluated, false)?;
-        Ok(Opened { trained, which: self.network, images, viewer })
-    }
-
-    fn most(&self) -> usize {
-        usize::try_from(self.max_images).unwrap_or(usize::MAX)
-    }
-
-    /// The network and the images in one line.
-    fn describe(&self, opened: &Opened) -> String {
-        let (step, count) = (opened.trained.step, opened.images.len());
-        let (which, data) = (self.network.name(), opened.images.dataset().describe());
-        format!("{which} of `{}` at step {step}, {count} images: {data}", self.checkpoint.display())
-    }
-}
-
-impl Opened {
-    fn params(&self) -> &Params {
-        match self.which {
-            Which::Teacher => &self.trained.teacher,
-            Which::Student => &self.trained.student,
-        }
-    }
-}
-
-/// Tells the console how many of `total` images are done; `what` is done with them.
-fn counted<'a>(
-    console: &'a mut Console,
-    what: &'a str,
-    total: usize,
-) -> impl FnMut(usize) + use<'a> {
-    let mut done = 0;
-    move |count| {
-        done += count;
-        show_images(console, "analysis", (done, total), what);
     }
 }

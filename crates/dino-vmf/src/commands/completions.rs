@@ -1,29 +1,33 @@
-//! `dino-vmf completions`: a script that lets a shell complete the command line.
+//! `dino-vmf completions`: a script with which a shell completes commands and flags.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::console::Console;
 
-/// Write the script with which a shell completes commands and flags
+/// Print a script with which a shell completes commands and flags
 ///
-/// For bash: dino-vmf completions bash > ~/.local/share/bash-completion/completions/dino-vmf
+/// Where to put it:
 ///
-/// For zsh, a file `_dino-vmf` in a folder of $fpath; for fish,
-/// ~/.config/fish/completions/dino-vmf.fish; for PowerShell and elvish, a line of the profile that reads
-/// the script.
+/// bash: dino-vmf completions bash > ~/.local/share/bash-completion/completions/dino-vmf
+///
+/// zsh: dino-vmf completions zsh > _dino-vmf, in a folder that $fpath lists
+///
+/// fish: dino-vmf completions fish > ~/.config/fish/completions/dino-vmf.fish
+///
+/// PowerShell and elvish: save the script and source it in the profile
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell that will read the script
     shell: Shell,
 }
 
 impl Completions {
-    pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
+    /// Prints the script for `command`, the definition of the whole command line.
+    pub(crate) fn run(&self, mut command: Command, console: &mut Console) -> Result<()> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "dino-vmf", &mut script);
+        clap_complete::generate(self.shell, &mut command, "dino-vmf", &mut script);
         console.script(String::from_utf8(script)?.trim_end());
         Ok(())
     }

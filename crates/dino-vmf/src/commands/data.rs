@@ -1,4 +1,4 @@
-//! `dino-vmf data`: what a source holds, and what becomes of it.
+//! `dino-vmf data`: reports about a source of images, and previews of its crops.
 
 mod inspect;
 mod preview;
@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use crate::console::Console;
 
-/// Look at data sets
+/// Inspect a source of images, or preview its crops
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
     Inspect(inspect::Inspect),

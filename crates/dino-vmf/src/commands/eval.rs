@@ -1,4 +1,4 @@
-//! `dino-vmf eval knn`: what frozen features are worth.
+//! `dino-vmf eval knn`: k-NN classification accuracy of frozen features.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
 
-/// Judge a checkpoint
+/// Evaluate a checkpoint
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
     Knn(Knn),
@@ -28,11 +28,11 @@ impl Eval {
     }
 }
 
-/// Classify images by their nearest neighbors among frozen features
+/// Classify images by their nearest neighbors in feature space
 ///
-/// Every test image takes the label that its K most similar training images vote for, each with
-/// weight exp(similarity / 0.07). Nothing is trained; the backbone is the teacher's. Raw pixels and
-/// the same network before training stand beside it, so that the number can be judged.
+/// The K most similar training images vote for the label of a test image, each with weight
+/// exp(cosine similarity / 0.07). Nothing is trained. The features are those of the teacher's backbone. For
+/// comparison, the table also has raw pixels and the same network before training.
 ///
 /// Example: dino-vmf eval knn --checkpoint runs/a --train photos:train --test photos:test
 #[derive(Debug, Args)]
@@ -40,13 +40,15 @@ pub(crate) struct Knn {
     /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     checkpoint: PathBuf,
-    /// Labelled images that vote
+    /// Labelled images that vote, for example `photos:train`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     train: String,
-    /// Labelled images that are classified
+    /// Labelled images to classify, for example `photos:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     test: String,
-    /// Numbers of neighbors that vote
+    /// Number of neighbors that vote; each number gets a row
+    ///
+    /// 20 is common. Use fewer than there are training images per class.
     #[arg(long, value_name = "K,K", value_delimiter = ',', default_value = "10,20")]
     #[arg(allow_negative_numbers = true)]
     k: Vec<i64>,
@@ -80,7 +82,7 @@ impl Knn {
             columns.extend(scores);
         }
         console.end_progress();
-        show(trained.step, &columns, console);
+        print(trained.step, &columns, console);
         Ok(())
     }
 
@@ -95,8 +97,9 @@ impl Knn {
     }
 }
 
-/// A row for each k; `columns` are the scores of raw pixels, untrained and trained features.
-fn show(step: u64, columns: &[Vec<Score>], console: &mut Console) {
+/// Prints a row for each k. `columns` are the scores of raw pixels, of the untrained and of the trained
+/// network.
+fn print(step: u64, columns: &[Vec<Score>], console: &mut Console) {
     let [raw, untrained, trained] = columns else { return };
     console.text("k-NN top-1 (top-5), percent");
     console.text("    k       raw pixels        untrained          trained");

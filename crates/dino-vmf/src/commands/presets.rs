@@ -1,4 +1,4 @@
-//! `dino-vmf presets`: the recipes inside the program.
+//! `dino-vmf presets`: lists or prints the recipes that are built into the program.
 
 use std::thread;
 
@@ -11,12 +11,15 @@ use serde_json::json;
 
 use crate::console::Console;
 
-/// List the presets with the memory that they need, or print one as TOML
+/// List the presets with the memory they need, or print one as TOML
+///
+/// A preset is a complete recipe: network, data, method and optimizer. Print one to see all keys, or to edit
+/// a copy.
 ///
 /// Example: dino-vmf presets shapes-tiny > mine.toml; dino-vmf pretrain --config mine.toml
 #[derive(Debug, Args)]
 pub(crate) struct Presets {
-    /// The preset to print
+    /// Name of the preset to print; without it, all presets are listed
     name: Option<String>,
 }
 
@@ -42,7 +45,7 @@ impl Presets {
         }
         if let Some(available) = memory::available() {
             console.note(format!(
-                "this machine has {} of memory free; less is needed with `--set optim.accumulate=N`",
+                "this machine has {} of free memory; `--set optim.accumulate=N` makes a run need less",
                 Bytes(available as f64)
             ));
         }

@@ -1,4 +1,4 @@
-//! How a checkpoint is shown images: what `eval` and `analyze` have in common.
+//! Flags and progress that `eval` and `analyze` share: the size of images, and threads.
 
 use std::path::Path;
 
@@ -10,27 +10,27 @@ use dino::eval::features::Trained;
 use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
 
-/// Size of what the network sees, and threads.
+/// Size of the images for the network, and threads.
 #[derive(Debug, Args)]
 pub(crate) struct Viewing {
-    /// Length of the shorter side after resizing; as in the run if not given
+    /// Length of the shorter side after resizing; by default that of the run (`eval.resize`)
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     resize: Option<usize>,
-    /// Side of the central crop; as in the run if not given
+    /// Side of the center crop, a multiple of the patch size; by default that of the run (`eval.crop`)
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     crop: Option<usize>,
-    /// Threads that compute, 0 for all cores
+    /// Compute threads; 0 uses all cores. Results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
 }
 
 impl Viewing {
-    /// Starts the threads and reads a checkpoint, whose `[eval]` becomes what the flags say; `set`
-    /// changes more of it. Says which checkpoint it is.
+    /// Starts the threads, reads a checkpoint and prints its path. The flags, and then `set`, override
+    /// the `[eval]` settings of the checkpoint.
     ///
     /// # Errors
-    /// A checkpoint that cannot be read, or settings that cannot be.
+    /// The checkpoint cannot be read, or the settings are invalid.
     pub(crate) fn read(
         &self,
         checkpoint: &Path,
@@ -50,7 +50,7 @@ impl Viewing {
     }
 }
 
-/// Tells the console how many of the images are done; `text` says with what.
+/// Shows how many of the images are done. `text` stands behind the count.
 pub(crate) fn show_images(
     console: &mut Console,
     what: &'static str,

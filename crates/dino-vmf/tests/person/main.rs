@@ -1,13 +1,13 @@
-//! The program as a person uses it: every kind of source, with labels, without, and in parts, through
-//! the commands of the README with their defaults.
+//! Runs the commands of the README with their defaults on every kind of source: with labels, without
+//! labels, and with parts.
 //!
 //! | | |
 //! | --- | --- |
-//! | `data inspect`, `data preview` | count the images and draw their crops |
+//! | `data inspect`, `data preview` | counts the images and draws their crops |
 //! | `pretrain --data SOURCE --out run` | trains with all defaults to the end |
-//! | Ctrl-C, `pretrain --resume run` | saves, and goes on to the end |
-//! | `eval knn`, `analyze` | judge the run; without labels k-NN is refused with a sentence |
-//! | `--preset cifar10-tiny`, a ViT preset | train two steps |
+//! | Ctrl-C, `pretrain --resume run` | saves the run, and continues it to the end |
+//! | `eval knn`, `analyze` | evaluates the run; without labels k-NN is refused with a message |
+//! | `--preset cifar10-tiny`, a ViT preset | trains two steps |
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use fixtures::{Ended, Tiny};
 use sources::{Kind, Labels, Source, TEST_IMAGES, TRAIN_IMAGES};
 
-/// One test for each kind of source and of labels.
+/// One test for each kind of source and labels.
 macro_rules! person {
     ($($name:ident: $kind:ident, $labels:ident;)*) => {$(
         #[test]
@@ -59,7 +59,7 @@ person! {
     an_idx_folder: Idx, Parts;
 }
 
-/// Somebody with images in a folder of their own.
+/// A user with images in a source.
 struct Person {
     home: Tiny,
     source: Source,
@@ -82,7 +82,7 @@ impl Person {
         self.trains_with_presets();
     }
 
-    /// `dino-vmf` with these words.
+    /// Runs `dino-vmf` with these arguments.
     fn run(&self, words: &[&str]) -> Ended {
         self.home.run(words)
     }
@@ -110,10 +110,10 @@ impl Person {
         let ended = self.run(&["pretrain", "--data", &self.source.path, "--out", "run", "--json"]);
         let summary = ended.code(0).last_event();
         assert_eq!((&summary["event"], &summary["steps"]), (&"summary".into(), &14.into()));
-        let judged = self.source.labels == Labels::Parts;
+        let evaluated = self.source.labels == Labels::Parts;
         assert_eq!(
             summary["knn"].is_object(),
-            judged,
+            evaluated,
             "parts with labels are evaluated: {summary}"
         );
     }
@@ -130,7 +130,7 @@ impl Person {
             .says("interrupted after step ")
             .says("pretrain --resume b");
         let ended = self.run(&["pretrain", "--resume", "b", "--json"]).code(0);
-        assert_eq!(ended.says("going on after step ").last_event()["steps"], 20);
+        assert_eq!(ended.says("resuming after step ").last_event()["steps"], 20);
     }
 
     fn start(&self, words: &[&str]) -> Child {
@@ -164,7 +164,7 @@ impl Person {
         self.run(&[&["analyze", "features"][..], &data].concat()).code(0);
     }
 
-    /// What is trained on and what is tested on.
+    /// The training source and the test source.
     fn parts(&self) -> (String, String) {
         let path = &self.source.path;
         match self.source.labels {
@@ -173,7 +173,7 @@ impl Person {
         }
     }
 
-    /// The vision transformer is dear, so that it sees each kind of source once.
+    /// The ViT-S/16 is expensive, so it trains on each kind of source only once.
     fn trains_with_presets(&self) {
         self.takes_two_steps("cifar10-tiny", &[]);
         if self.source.labels == Labels::Classes {

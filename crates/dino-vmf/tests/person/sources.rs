@@ -1,4 +1,4 @@
-//! Small sources of every kind, with images in two colors: the class can be seen.
+//! Writes small sources of every kind. The classes of the images differ in color.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
@@ -12,12 +12,12 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-/// Images to train on: one batch of the default preset and some more.
+/// Training images: a little more than one batch of the default preset.
 pub const TRAIN_IMAGES: usize = 72;
-/// Images to test on, where there are parts.
+/// Test images, in sources with parts.
 pub const TEST_IMAGES: usize = 24;
 
-/// A way to keep images.
+/// A kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Folder,
@@ -30,21 +30,21 @@ pub enum Kind {
     Idx,
 }
 
-/// What a source says beside its images.
+/// The labels and parts of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {
     Classes,
     None,
-    /// Classes, and a part to train on and one to test on.
+    /// Classes, and a part for training and one for testing.
     Parts,
 }
 
-/// A source that was written.
+/// A source on disk.
 pub struct Source {
-    /// Its path, relative to the folder it was written to.
+    /// Path relative to the folder that it was written to.
     pub path: String,
     pub labels: Labels,
-    /// Classes that it names.
+    /// Number of classes.
     pub classes: usize,
 }
 
@@ -68,7 +68,7 @@ pub fn write(home: &Path, kind: Kind, labels: Labels) -> Source {
     Source { path: path.to_owned(), labels, classes }
 }
 
-/// One image: its number and its class, 0 or 1.
+/// An image: its number and its class, 0 or 1.
 struct Photo {
     number: usize,
     class: usize,
@@ -94,7 +94,7 @@ impl Photo {
         })
     }
 
-    /// A JPEG or PNG file of a size of its own.
+    /// A JPEG or PNG file. Sizes vary with the number.
     fn encoded(&self) -> Vec<u8> {
         let (width, height) = (36 + self.number as u32 % 11, 33 + self.number as u32 % 7);
         let format =
@@ -163,7 +163,7 @@ fn tar_gz(home: &Path, labels: Labels) -> &'static str {
     "photos.tar.gz"
 }
 
-/// Two shards of the training images, and one of the test images where there are parts.
+/// Two shards of training images, and one of test images if the source has parts.
 fn webdataset(home: &Path, labels: Labels) -> &'static str {
     let shard = |name: &str, photos: &mut dyn Iterator<Item = Photo>| {
         let mut files = Vec::new();
@@ -222,7 +222,7 @@ fn write_parquet(path: &Path, photos: &[Photo], labelled: bool) {
     writer.close().unwrap();
 }
 
-/// Sources that leave a choice: photographs of 40 pixels beside masks of 20, two columns of labels.
+/// Writes sources with two kinds of images (40 and 20 pixels wide) or two columns of labels.
 pub fn write_choices(home: &Path) {
     let png = |photo: &Photo, side| {
         let mut bytes = Cursor::new(Vec::new());
@@ -281,7 +281,7 @@ fn cifar(home: &Path, labels: Labels) -> &'static str {
     "cifar"
 }
 
-/// IDX files of the MNIST family: gray images, and labels in a file of their own.
+/// IDX files, as MNIST has them: gray images, and labels in another file.
 fn idx(home: &Path, labels: Labels) -> &'static str {
     let file = |name: &str, count: usize| {
         let values = |photo: Photo| {

@@ -1,26 +1,28 @@
-//! `dino-vmf analyze features`: how features lie in space, without any label.
+//! `dino-vmf analyze features`: measures of features that need no labels.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
+use askama::Template;
 use clap::{Args, ValueHint};
 use dino::analysis::features::Features as Measures;
 use dino::analysis::vectors::Networks;
 use serde::Serialize;
 
-use super::page::{Figure, Page, check_file, write_file};
-use super::plot::{Axis, Plot, short};
-use super::{Opened, Subject, Which, counted};
+use super::number::short;
+use super::page::{Figure, LegendEntry, Table, Tile, check_file, write_file};
+use super::plot::{Axis, Plot};
+use super::subject::{Input, NetworkRole, Subject, image_progress};
 use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
 ///
-/// Of the backbone's class token and of the head's vector, each beside what the same network
-/// makes of the images before training, so that numbers can be judged. Alignment compares two
-/// augmented global crops of each image, drawn as the run draws them in its first epoch.
+/// Measures the backbone's [CLS] token and the head's bottleneck vector. Each value stands beside that of
+/// the same network before training, for comparison. Alignment compares two augmented global crops of each
+/// image; they are those of the run's first epoch.
 ///
-/// With `--json` the result is one line, an object with `"event":"features"` and in it `backbone` and
-/// `bottleneck`, each with `trained` and `untrained`. docs/analysis.md explains each number.
+/// `--json` prints one line: an object with `"event":"features"`, and `backbone` and `bottleneck` with
+/// `trained` and `untrained` each. docs/analysis.md explains each value.
 ///
 /// Example: dino-vmf analyze features --checkpoint runs/a --data photos:test
 #[derive(Debug, Args)]
@@ -32,26 +34,26 @@ pub(crate) struct Features {
     html: Option<PathBuf>,
 }
 
-/// The result with its circumstances.
+/// The result, with the network and the images that it belongs to.
 #[derive(Debug, Serialize)]
-struct Found {
+struct Record {
     checkpoint: String,
     step: u64,
-    network: Which,
+    network: NetworkRole,
     data: String,
     images: usize,
-    backbone: Pair,
-    bottleneck: Pair,
+    backbone: Comparison,
+    bottleneck: Comparison,
 }
 
-/// The same vectors of two networks.
+/// Measures of the same vectors after and before training.
 #[derive(Debug, Serialize)]
-struct Pair {
+struct Comparison {
     trained: Measures,
     untrained: Measures,
 }
 
-impl Found {
+impl Record {
     fn columns(&self) -> [&Measures; 4] {
         let Self { backbone, bottleneck, .. } = self;
         [&backbone.trained, &backbone.untrained, &bottleneck.trained, &bottleneck.untrained]
@@ -61,120 +63,164 @@ impl Found {
 impl Features {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open(false, console)?;
-        let found = self.find(&opened, console)?;
-        let subject = self.subject.describe(&opened);
-        show(&subject, &found, console);
-        console.event("features", &found);
+        let input = self.subject.open(false, console)?;
+        let record = measure(&input, console)?;
+        let subject = input.describe();
+        print_table(&subject, &record, console);
+        console.event("features", &record);
         if let Some(path) = &self.html {
-            write_file(path, &page(&subject, &found), console)?;
+            write_file(path, &FeaturesPage::new(subject, &record), console)?;
         }
         Ok(())
     }
-
-    fn find(&self, opened: &Opened, console: &mut Console) -> Result<Found> {
-        let Opened { trained, images, viewer, which } = opened;
-        let params = [opened.params(), &trained.untrained];
-        let networks = Networks { network: &trained.network, params: &params };
-        let mut progress = counted(console, "two networks", 2 * images.len());
-        let views = networks.see(images, viewer, &mut progress)?;
-        let recipe = trained.config.data.recipe();
-        let drawn = (&recipe, trained.config.seed);
-        let crops = networks.see_crops(images, viewer, drawn, &mut progress)?;
-        drop(progress);
-        console.end_progress();
-        let backbone = |i: usize| Measures::of(&views[i].features, &crops[i].features);
-        let bottleneck = |i: usize| Measures::of(&views[i].bottleneck, &crops[i].bottleneck);
-        Ok(Found {
-            checkpoint: self.subject.checkpoint.display().to_string(),
-            step: trained.step,
-            network: *which,
-            data: images.dataset().describe(),
-            images: images.len(),
-            backbone: Pair { trained: backbone(0), untrained: backbone(1) },
-            bottleneck: Pair { trained: bottleneck(0), untrained: bottleneck(1) },
-        })
-    }
 }
 
-/// Name, number and meaning of all measures.
-type Row = (&'static str, fn(&Measures) -> String, &'static str);
+fn measure(input: &Input<'_>, console: &mut Console) -> Result<Record> {
+    let Input { subject, trained, images, viewer } = input;
+    let params = [input.params(), &trained.untrained];
+    let networks = Networks { network: &trained.network, params: &params };
+    let mut progress = image_progress(console, "two networks", 2 * images.len());
+    let views = networks.see(images, viewer, &mut progress)?;
+    let recipe = trained.config.data.recipe();
+    let drawn = (&recipe, trained.config.seed);
+    let crops = networks.see_crops(images, viewer, drawn, &mut progress)?;
+    drop(progress);
+    console.end_progress();
+    let backbone = |i: usize| Measures::of(&views[i].features, &crops[i].features);
+    let bottleneck = |i: usize| Measures::of(&views[i].bottleneck, &crops[i].bottleneck);
+    Ok(Record {
+        checkpoint: subject.checkpoint.display().to_string(),
+        step: trained.step,
+        network: input.network(),
+        data: images.dataset().describe(),
+        images: images.len(),
+        backbone: Comparison { trained: backbone(0), untrained: backbone(1) },
+        bottleneck: Comparison { trained: bottleneck(0), untrained: bottleneck(1) },
+    })
+}
 
-/// All rows of the table.
-const ROWS: [Row; 7] = [
-    ("dimensions", |of| of.dimensions.to_string(), "width of a vector"),
-    (
-        "RankMe",
-        |of| format!("{:.1}", of.spectrum.rankme),
-        "effective dimensions, by singular values",
-    ),
-    (
-        "participation ratio",
-        |of| of.spectrum.participation_ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.1}")),
-        "effective dimensions, by variances",
-    ),
-    (
-        "axes of 90 %",
-        |of| of.spectrum.axes_of_90_percent.to_string(),
-        "axes that together have 90 % of the variance",
-    ),
-    ("std x sqrt(d)", |of| format!("{:.3}", of.std), "0 collapsed, 1 isotropic"),
-    (
-        "uniformity",
-        |of| of.uniformity.map_or("-".to_owned(), |uniformity| format!("{uniformity:.3}")),
-        "0 collapsed, about -4 isotropic",
-    ),
-    ("alignment", |of| format!("{:.3}", of.alignment), "two crops: 0 equal, 2 unrelated"),
+/// A row of the table.
+struct Measure {
+    name: &'static str,
+    value: fn(&Measures) -> String,
+    meaning: &'static str,
+    /// Whether the top of the page shows it too.
+    tile: bool,
+}
+
+const MEASURES: [Measure; 7] = [
+    Measure {
+        name: "dimensions",
+        value: |of| of.dimensions.to_string(),
+        meaning: "width of a vector",
+        tile: false,
+    },
+    Measure {
+        name: "RankMe",
+        value: |of| format!("{:.1}", of.spectrum.rankme),
+        meaning: "effective dimensions, by singular values",
+        tile: true,
+    },
+    Measure {
+        name: "participation ratio",
+        value: |of| optional(of.spectrum.participation_ratio, 1),
+        meaning: "effective dimensions, by variances",
+        tile: false,
+    },
+    Measure {
+        name: "axes of 90 %",
+        value: |of| of.spectrum.axes_of_90_percent.to_string(),
+        meaning: "principal axes that hold 90 % of the variance",
+        tile: false,
+    },
+    Measure {
+        name: "std x sqrt(d)",
+        value: |of| format!("{:.3}", of.std),
+        meaning: "0 collapsed, 1 isotropic",
+        tile: true,
+    },
+    Measure {
+        name: "uniformity",
+        value: |of| optional(of.uniformity, 3),
+        meaning: "0 collapsed, about -4 isotropic",
+        tile: true,
+    },
+    Measure {
+        name: "alignment",
+        value: |of| format!("{:.3}", of.alignment),
+        meaning: "two crops: 0 equal, 2 unrelated",
+        tile: true,
+    },
 ];
 
-fn show(subject: &str, found: &Found, console: &mut Console) {
+/// A value with `decimals` digits, or `-` if it is undefined, for example for one image.
+fn optional(value: Option<f64>, decimals: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+fn print_table(subject: &str, record: &Record, console: &mut Console) {
     console.text(subject);
     console.text("");
     console.text(format!("{:20}{:>22}{:>22}", "", "backbone", "bottleneck"));
-    let names = ["trained", "untrained"].repeat(2);
-    let cells =
-        |cells: Vec<String>| cells.iter().map(|cell| format!("{cell:>11}")).collect::<String>();
-    let head = cells(names.into_iter().map(str::to_owned).collect());
+    let head = ["trained", "untrained"].repeat(2);
+    let head: String = head.into_iter().map(|name| format!("{name:>11}")).collect();
     console.text(format!("{:20}{head}", ""));
-    for (name, cell, meaning) in ROWS {
-        let row = cells(found.columns().map(cell).to_vec());
-        console.text(format!("{name:20}{row}  {meaning}"));
+    for Measure { name, value, meaning, .. } in MEASURES {
+        let cells: String =
+            record.columns().iter().map(|of| format!("{:>11}", value(of))).collect();
+        console.text(format!("{name:20}{cells}  {meaning}"));
     }
 }
 
-fn page(subject: &str, found: &Found) -> String {
-    let mut page = Page::new("Features", subject);
-    let of = |name, cell: fn(&Measures) -> String| {
-        let Pair { trained, untrained } = &found.backbone;
-        (name, cell(trained), format!("untrained: {}", cell(untrained)))
-    };
-    let wanted = ["RankMe", "std x sqrt(d)", "uniformity", "alignment"];
-    let tiles = ROWS.iter().filter(|(name, ..)| wanted.contains(name));
-    page.tiles(&tiles.map(|(name, cell, _)| of(*name, *cell)).collect::<Vec<_>>());
-    page.heading("Spectra");
-    page.figures(&[
-        spectrum("Backbone, [CLS]", &found.backbone),
-        spectrum("Head's vector", &found.bottleneck),
-    ]);
-    page.heading("In numbers");
-    let row = |(name, cell, meaning): Row| {
-        let mut row = vec![name.to_owned()];
-        row.extend(found.columns().map(cell));
-        row.push(meaning.to_owned());
-        row
-    };
-    let head = ["", "backbone", "untrained", "head's vector", "untrained", ""];
-    page.table(&head, &ROWS.map(row));
-    page.finish()
+#[derive(Template)]
+#[template(path = "features.html")]
+struct FeaturesPage {
+    title: &'static str,
+    subtitle: String,
+    tiles: Vec<Tile>,
+    figures: [Figure; 2],
+    table: Table,
 }
 
-/// Variance along each axis of a trained and an untrained network.
-fn spectrum(title: &'static str, pair: &Pair) -> Figure {
-    let Pair { trained, untrained } = pair;
+impl FeaturesPage {
+    fn new(subject: String, record: &Record) -> Self {
+        let Comparison { trained, untrained } = &record.backbone;
+        let tile = |measure: &Measure| Tile {
+            name: measure.name,
+            value: (measure.value)(trained),
+            note: format!("untrained: {}", (measure.value)(untrained)),
+        };
+        Self {
+            title: "Features",
+            subtitle: subject,
+            tiles: MEASURES.iter().filter(|measure| measure.tile).map(tile).collect(),
+            figures: [
+                spectrum("Backbone, [CLS]", &record.backbone),
+                spectrum("Head, bottleneck", &record.bottleneck),
+            ],
+            table: table(record),
+        }
+    }
+}
+
+fn table(record: &Record) -> Table {
+    let row = |measure: &Measure| {
+        let mut row = vec![measure.name.to_owned()];
+        row.extend(record.columns().map(measure.value));
+        row.push(measure.meaning.to_owned());
+        row
+    };
+    let head = vec!["", "backbone", "untrained", "bottleneck", "untrained", ""];
+    Table { head, rows: MEASURES.iter().map(row).collect() }
+}
+
+/// Share of the variance along each principal axis, after and before training.
+fn spectrum(title: &'static str, comparison: &Comparison) -> Figure {
+    let Comparison { trained, untrained } = comparison;
     let high = [trained, untrained].map(|of| of.spectrum.explained.first().copied().unwrap_or(1.0));
     let y = Axis::logarithmic(1e-5, high[0].max(high[1]), "share of the variance");
-    let x = Axis::linear(1.0, trained.dimensions as f64, "axes, the largest first");
-    let mut plot = Plot::new(x, y);
+    let x = Axis::linear(1.0, trained.dimensions as f64, "principal axes, the largest first");
+    let mut plot = Plot::new("share of the variance by principal axis", x, y);
     for (class, of) in [("two", untrained), ("one", trained)] {
         let points = (1..).zip(&of.spectrum.explained);
         let points: Vec<_> = points.map(|(axis, share)| (f64::from(axis), *share)).collect();
@@ -182,10 +228,13 @@ fn spectrum(title: &'static str, pair: &Pair) -> Figure {
     }
     Figure {
         title,
-        svg: plot.finish("variance of features by axis"),
-        series: vec![("one", "trained"), ("two", "untrained")],
+        plot,
+        legend: vec![
+            LegendEntry { class: "one", name: "trained" },
+            LegendEntry { class: "two", name: "untrained" },
+        ],
         note: format!(
-            "{} axes have 90 % of the variance ({} untrained); RankMe {} ({}).",
+            "{} axes hold 90 % of the variance (untrained: {}); RankMe is {} (untrained: {}).",
             trained.spectrum.axes_of_90_percent,
             untrained.spectrum.axes_of_90_percent,
             short(trained.spectrum.rankme),

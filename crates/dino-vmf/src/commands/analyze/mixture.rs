@@ -1,192 +1,93 @@
-//! `dino-vmf analyze mixture`: what the prototypes have become.
+//! `dino-vmf analyze mixture`: the mixture of von Mises-Fisher distributions that the prototypes define.
 
-mod browser;
+mod components;
+mod figures;
 mod gallery;
-mod html;
 mod images;
+mod page;
 mod patches;
-mod plots;
+mod prototypes;
+mod record;
 mod text;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueHint};
-use dino::analysis::assignment::Components;
-use dino::analysis::mixture;
-use dino::model::head::Prototypes;
-use dino::objective::Center;
-use serde::Serialize;
 
 use super::page::{check_file, write_file};
-use super::{Opened, Subject, Which};
+use super::subject::Subject;
 use crate::console::Console;
+use components::AssignmentFlags;
+use gallery::Gallery;
+use page::MixturePage;
+use record::Record;
 
-/// Images that are kept for each prototype.
-const NEAREST: usize = 8;
-
-/// Look into the mixture: prototypes in use, copies, kappa, entropies, agreement with labels
+/// Analyze the mixture: prototypes in use, near-duplicates, kappa, entropies, agreement with labels
 ///
-/// Every image is assigned to the components of the mixture as the network does it in training, but
-/// seen as in evaluation: whole, without augmentation. Told are the prototypes in use and the unique
-/// ones, the distribution of kappa, entropies of the assignments, and, if the images have labels, how
-/// well components agree with them and whether images of components with a large kappa are easier for
-/// k-NN. `--html` writes a page with plots, a table of all prototypes and their nearest images.
+/// Assigns every image to the components of the mixture as the network does in training, but sees the image
+/// as evaluations do: whole, without augmentation. Reports which prototypes are in use and how many are
+/// unique, the distribution of kappa (the concentration), and the entropies of the assignments. If the
+/// images have labels, it also reports how well components agree with them, and whether k-NN is more
+/// accurate on images of components with a large kappa. `--html` writes a page with plots and a table of
+/// all prototypes with their nearest images.
 ///
-/// With `--patches` the same is told of the patches of these images and the prototypes that patches of
-/// iBOT have: each patch is assigned, and has the label of its image. There is no k-NN of patches.
+/// `--patches` does the same for the patches of the images and the patch prototypes of iBOT. Every patch is
+/// assigned and has the label of its image. There is no k-NN of patches.
 ///
-/// With `--json` the result is one line, an object with `"event":"mixture"`; `nearest` there are
-/// places of images in the source, `nearest_patches` the numbers of patches in them, row by row, and
-/// every `images` counts what `assigned` says. docs/analysis.md explains each number.
+/// `--json` prints one line: an object with `"event":"mixture"`. In it, `nearest` lists indices of images in
+/// the source, `nearest_patches` lists indices of patches in these images, row by row, and each `images` is
+/// a count of what `assigned` names. docs/analysis.md explains each value.
 ///
 /// Example: dino-vmf analyze mixture --checkpoint runs/a --data photos:test --html mixture.html
 #[derive(Debug, Args)]
 pub(crate) struct Mixture {
     #[command(flatten)]
     subject: Subject,
-    /// Look into the mixture of patches, of a run of `ibot` or `ibot-vmf`
+    /// Analyze the mixture of patches, for runs of `ibot` and `ibot-vmf`
+    ///
+    /// An image has hundreds of patches, so start with a small `--max-images`, such as 500.
     #[arg(long)]
     patches: bool,
-    /// Labelled images that vote in k-NN, at most as many; the others of `--data` if not given
+    /// Labelled images that vote in k-NN, at most `--max-images`; by default the other images of `--data`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "patches")]
     train: Option<String>,
-    /// Temperature of the assignments; the network's own at the end of the run if not given
-    #[arg(long, value_name = "T", value_parser = positive, allow_negative_numbers = true)]
-    temperature: Option<f64>,
-    /// Leave the teacher's center out of the assignments
-    #[arg(long)]
-    no_center: bool,
-    /// Write a page to this file
+    #[command(flatten)]
+    assignment: AssignmentFlags,
+    /// Write a page to this file; it needs no other file and no network
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     html: Option<PathBuf>,
-    /// Prototypes whose nearest images are on the page, those with the largest mass
+    /// Show the nearest images of N prototypes on the page, those with the largest mass
+    ///
+    /// Each prototype adds up to 8 images, about 20 kB.
     #[arg(long, value_name = "N", default_value_t = 200, requires = "html")]
     #[arg(allow_negative_numbers = true)]
     html_prototypes: u32,
 }
 
-/// The result with its circumstances.
-#[derive(Debug, Serialize)]
-struct Found<'a> {
-    checkpoint: String,
-    step: u64,
-    network: Which,
-    data: String,
-    classes: &'a [String],
-    #[serde(flatten)]
-    seen: Seen<'a>,
-}
-
-/// What images or patches say about their mixture.
-#[derive(Debug, Serialize)]
-struct Seen<'a> {
-    /// What belongs to components.
-    assigned: Assigned,
-    /// Patches on a side of an image, where they are assigned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_grid: Option<usize>,
-    dimensions: usize,
-    temperature: f64,
-    centered: bool,
-    /// Who votes in k-NN; nobody without labels, or for patches.
-    voters: Option<&'a str>,
-    /// How many of them vote for an image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    neighbors: Option<usize>,
-    #[serde(flatten)]
-    mixture: mixture::Mixture,
-}
-
-/// What is assigned to components.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Assigned {
-    Images,
-    Patches,
-}
-
-impl Assigned {
-    /// One of them with its article.
-    fn one(self) -> &'static str {
-        match self {
-            Self::Images => "an image",
-            Self::Patches => "a patch",
-        }
-    }
-
-    /// Several of them.
-    fn many(self) -> &'static str {
-        match self {
-            Self::Images => "images",
-            Self::Patches => "patches",
-        }
-    }
-}
-
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open(true, console)?;
-        let found = self.find(&opened, console)?;
-        let subject = self.subject.describe(&opened);
-        text::show(&subject, &found, console);
-        console.event("mixture", &found);
+        let input = self.subject.open(true, console)?;
+        let analysis = match self.patches {
+            true => patches::analyze(&input, &self.assignment, console)?,
+            false => images::analyze(&input, &self.assignment, self.train.as_deref(), console)?,
+        };
+        let record = Record {
+            checkpoint: self.subject.checkpoint.display().to_string(),
+            step: input.trained.step,
+            network: input.network(),
+            data: input.images.dataset().describe(),
+            classes: input.images.dataset().classes(),
+            analysis,
+        };
+        let subject = input.describe();
+        text::print(&subject, &record, console);
+        console.event("mixture", &record);
         if let Some(path) = &self.html {
-            let shown = self.html_prototypes as usize;
-            let gallery = gallery::Gallery::new(&found, &opened, shown)?;
-            write_file(path, &html::page(&subject, &found, &gallery), console)?;
+            let gallery = Gallery::read(&record, &input, self.html_prototypes as usize)?;
+            write_file(path, &MixturePage::new(&subject, &record, &gallery), console)?;
         }
         Ok(())
     }
-
-    fn find<'a>(&'a self, opened: &'a Opened, console: &mut Console) -> Result<Found<'a>> {
-        let seen = match self.patches {
-            true => self.of_patches(opened, console)?,
-            false => self.of_images(opened, console)?,
-        };
-        let Opened { trained, images, which, .. } = opened;
-        Ok(Found {
-            checkpoint: self.subject.checkpoint.display().to_string(),
-            step: trained.step,
-            network: *which,
-            data: images.dataset().describe(),
-            classes: images.dataset().classes(),
-            seen,
-        })
-    }
-
-    /// The components that a network has at its own temperature, or at that of the flag: of its
-    /// prototypes, with the teacher's center, if there is one and the flags leave it.
-    fn components(
-        &self,
-        opened: &Opened,
-        prototypes: Prototypes,
-        (teacher_temp, center): (f64, Option<&Center>),
-    ) -> Assigning {
-        let Opened { trained, which, .. } = opened;
-        let (own, center) = match which {
-            Which::Teacher => (teacher_temp, center.filter(|_| !self.no_center)),
-            Which::Student => (trained.config.objective.student_temp, None),
-        };
-        let temperature = self.temperature.unwrap_or(own);
-        let (objective, params) = (&trained.objective, opened.params());
-        Assigning {
-            components: Components::new(objective, prototypes, params, temperature, center),
-            temperature,
-            centered: center.is_some(),
-        }
-    }
-}
-
-/// A mixture with what it is made of.
-struct Assigning {
-    components: Components,
-    temperature: f64,
-    centered: bool,
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|x| (1e-3..=1e3).contains(x));
-    number.ok_or_else(|| "must be a number above 0, from 0.001 to 1000".to_owned())
 }

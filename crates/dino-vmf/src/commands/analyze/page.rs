@@ -1,124 +1,57 @@
-//! A page of numbers and plots in one file that needs no other: style and script lie in it.
+//! The parts that both pages consist of, and the file that a page is written to.
+//!
+//! A page is one HTML file that loads nothing else: style, script, plots and images are inside. Its
+//! templates in `templates/` extend `page.html` and draw these parts with the macros of `parts.html`.
 
-use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use askama::Template;
 
+use super::plot::Plot;
 use crate::console::Console;
 
-const STYLE: &str = include_str!("page.css");
+/// Style sheet of all pages.
+pub(super) const STYLE: &str = include_str!("../../../templates/page.css");
+/// Version in the footer of all pages.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A page in the making.
-pub(super) struct Page {
-    title: String,
-    subtitle: String,
-    body: String,
-}
-
-impl Page {
-    /// A page with its heading.
-    pub(super) fn new(title: &str, subtitle: &str) -> Self {
-        Self { title: escape(title), subtitle: escape(subtitle), body: String::new() }
-    }
-
-    /// Adds HTML.
-    pub(super) fn add(&mut self, html: &str) {
-        self.body.push_str(html);
-    }
-
-    /// The numbers to see first: name, number, what it is out of.
-    pub(super) fn tiles(&mut self, tiles: &[(&str, String, String)]) {
-        self.body.push_str("<div class='tiles'>");
-        for (name, number, note) in tiles {
-            let (name, number, note) = (escape(name), escape(number), escape(note));
-            // Writing to a `String` cannot fail.
-            let _ = write!(
-                self.body,
-                "<div class='tile'><small>{name}</small><b>{number}</b><small>{note}</small></div>"
-            );
-        }
-        self.body.push_str("</div>");
-    }
-
-    /// A heading.
-    pub(super) fn heading(&mut self, text: &str) {
-        let _ = write!(self.body, "<h2>{}</h2>", escape(text));
-    }
-
-    /// Plots side by side.
-    pub(super) fn figures(&mut self, figures: &[Figure]) {
-        self.body.push_str("<div class='figures'>");
-        for Figure { title, svg, series, note } in figures {
-            let (title, note) = (escape(title), escape(note));
-            let _ = write!(self.body, "<figure><figcaption><b>{title}</b>");
-            for (class, name) in series {
-                let name = escape(name);
-                let _ = write!(self.body, "<span class='key {class}'></span>{name}");
-            }
-            let _ = write!(self.body, "</figcaption>{svg}<p>{note}</p></figure>");
-        }
-        self.body.push_str("</div>");
-    }
-
-    /// A table of names, numbers and what they mean.
-    pub(super) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
-        let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-            cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
-        };
-        let head = cells("th", &mut head.iter().copied());
-        let _ = write!(self.body, "<div class='wide'><table class='numbers'><tr>{head}</tr>");
-        for row in rows {
-            let row = cells("td", &mut row.iter().map(String::as_str));
-            let _ = write!(self.body, "<tr>{row}</tr>");
-        }
-        self.body.push_str("</table></div>");
-    }
-
-    /// The whole file.
-    pub(super) fn finish(self) -> String {
-        let Self { title, subtitle, body } = self;
-        let version = env!("CARGO_PKG_VERSION");
-        format!(
-            "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\
-             <meta name='viewport' content='width=device-width, initial-scale=1'>\
-             <meta name='color-scheme' content='light dark'><title>{title}</title>\
-             <style>{STYLE}</style></head><body><main><h1>{title}</h1><p class='sub'>{subtitle}</p>\
-             {body}<footer>dino-vmf {version}</footer></main></body></html>\n"
-        )
-    }
-}
-
-/// A plot with its title, the names of its series (class, name) and how to read it.
-pub(super) struct Figure {
-    pub(super) title: &'static str,
-    pub(super) svg: String,
-    pub(super) series: Vec<(&'static str, &'static str)>,
+/// A large number at the top of a page.
+pub(super) struct Tile {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    /// What the value is compared with, for example the number of all prototypes.
     pub(super) note: String,
 }
 
-/// Text as HTML, also inside of attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\'' => escaped.push_str("&#39;"),
-            '"' => escaped.push_str("&quot;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+/// A plot with a title, a legend and a sentence below it.
+pub(super) struct Figure {
+    pub(super) title: &'static str,
+    pub(super) plot: Plot,
+    /// Empty if there is only one series.
+    pub(super) legend: Vec<LegendEntry>,
+    pub(super) note: String,
 }
 
-/// Refuses a file that a page cannot be written to, before there is a page to lose. Leaves the folder
-/// as it is.
+/// A series of a plot.
+pub(super) struct LegendEntry {
+    /// CSS class of the series, which sets its color.
+    pub(super) class: &'static str,
+    pub(super) name: &'static str,
+}
+
+/// A table: a name, values and their meaning in each row.
+pub(super) struct Table {
+    pub(super) head: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// Checks that a page can be written to `path`, before the computation starts. Leaves the folder as
+/// it is.
 ///
 /// # Errors
-/// A folder that is not there, or a file that cannot be opened.
+/// The folder does not exist, or the file cannot be opened.
 pub(super) fn check_file(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -137,13 +70,14 @@ pub(super) fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a page and says where.
+/// Writes a page and prints its path and size.
 ///
 /// # Errors
-/// A file that cannot be written.
-pub(super) fn write_file(path: &Path, page: &str, console: &mut Console) -> Result<()> {
-    fs::write(path, page).with_context(|| format!("cannot write `{}`", path.display()))?;
-    console.note(format!("page: {} ({:.1} MB)", path.display(), page.len() as f64 / 1e6));
+/// The file cannot be written.
+pub(super) fn write_file(path: &Path, page: &impl Template, console: &mut Console) -> Result<()> {
+    let html = page.render()?;
+    fs::write(path, &html).with_context(|| format!("cannot write `{}`", path.display()))?;
+    console.note(format!("page: {} ({:.1} MB)", path.display(), html.len() as f64 / 1e6));
     Ok(())
 }
 
@@ -163,12 +97,23 @@ mod tests {
         assert!(check_file(folder.path()).is_err());
     }
 
+    #[derive(Template)]
+    #[template(
+        ext = "html",
+        source = "{% extends \"page.html\" %}{% import \"parts.html\" as parts %}\
+                  {% block content %}{{ parts::table(table) }}{% endblock %}"
+    )]
+    struct TablePage {
+        title: &'static str,
+        subtitle: &'static str,
+        table: Table,
+    }
+
     #[test]
     fn names_of_files_cannot_break_the_page() {
-        assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
-        let mut page = Page::new("<t>", "s");
-        page.table(&["a"], &[vec!["<script>".to_owned()]]);
-        let page = page.finish();
-        assert!(page.contains("<title>&lt;t&gt;</title>") && !page.contains("<script>"), "{page}");
+        let table = Table { head: vec!["a"], rows: vec![vec!["<script>\"'&".to_owned()]] };
+        let page = TablePage { title: "<t>", subtitle: "s", table }.render().unwrap();
+        assert!(page.contains("<title>&#60;t&#62;</title>"), "{page}");
+        assert!(page.contains("<td>&#60;script&#62;&#34;&#39;&#38;</td>"), "{page}");
     }
 }

@@ -1,4 +1,4 @@
-//! `dino-vmf bench loader`: images per second of decoding and augmentation.
+//! `dino-vmf bench loader`: images per second of reading, decoding and augmentation.
 
 use std::time::Duration;
 
@@ -12,42 +12,44 @@ use super::record::{peak_rss_mib, rounded};
 use crate::commands::throughput::{Limit, Throughput};
 use crate::console::{Console, Progress};
 
-/// Time the loader: reading, decoding and all crops of the official recipe
+/// Time the data loader: reading, decoding and all crops of DINO's recipe
 ///
-/// The batches are thrown away. The first two are not timed; a small source is read again and again.
+/// The first two batches are not timed. A source with few images is read several times.
 ///
 /// Example: dino-vmf bench loader photos/ --workers 2 --locals 8
 #[derive(Debug, Args)]
 pub(crate) struct Loader {
-    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
+    /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Threads that read and crop
+    /// Threads that read, decode and crop images
+    ///
+    /// Compare 1 with the number of cores to see how the loader scales.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
     workers: u16,
-    /// Local crops of an image
+    /// Local crops per image
     #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
     locals: i64,
-    /// Images in a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
     batch: i64,
-    /// Images that are timed
+    /// Number of timed images
     #[arg(long, value_name = "N", default_value_t = 880)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     images: u64,
-    /// Side of the two global crops
+    /// Side of the two global crops in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 224, allow_negative_numbers = true)]
     global: i64,
-    /// Side of the local crops
+    /// Side of the local crops in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 96, allow_negative_numbers = true)]
     local: i64,
-    /// Seed of the order and of the crops
+    /// Seed of the order of the images and of the crops
     #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
     seed: i64,
 }
 
-/// Setup and result; fields that the PyTorch script has too are named as there.
+/// Setup and result. Fields have the names of those in the PyTorch script, where it has them.
 #[derive(Debug, Serialize)]
 struct Record {
     peer: &'static str,
@@ -68,6 +70,12 @@ struct Record {
     peak_rss_mib: Option<u64>,
 }
 
+/// The source that is read.
+struct Source {
+    description: String,
+    images: usize,
+}
+
 impl Loader {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
@@ -81,15 +89,16 @@ impl Loader {
             ..LoaderConfig::default()
         };
         let limit = Limit { images: self.images, time: Duration::MAX };
-        let (total, data) = (self.images, (dataset.describe(), dataset.len()));
+        let total = self.images;
+        let source = Source { description: dataset.describe(), images: dataset.len() };
         let measured =
             Throughput::measure(dataset, config.data.recipe(), loader, &limit, &mut |done| {
                 let (what, text) = ("image", String::new());
                 console.progress(&Progress { what, done: done.min(total), total, text }, false);
             })?;
         console.end_progress();
-        let record = self.record(&config, data, &measured);
-        record.show(console);
+        let record = self.record(&config, source, &measured);
+        record.print(console);
         console.event("loader", &record);
         Ok(())
     }
@@ -98,7 +107,7 @@ impl Loader {
         let flag = |name, key, value: i64| Flag { name, key, value: value.into() };
         let local = if self.locals == 0 { 1 } else { self.local };
         let flags = [
-            // any side will do where no network looks
+            // No network is built, so any size of crops is allowed.
             flag("--global", "model.patch_size", 1),
             flag("--global", "data.global_size", self.global),
             flag("--local", "data.local_size", local),
@@ -109,22 +118,17 @@ impl Loader {
         Ok(Config::resolve(None, None, &[], &flags)?)
     }
 
-    fn record(
-        &self,
-        config: &Config,
-        (data, files): (String, usize),
-        measured: &Throughput,
-    ) -> Record {
+    fn record(&self, config: &Config, source: Source, measured: &Throughput) -> Record {
         Record {
             peer: "dino-vmf",
             version: env!("CARGO_PKG_VERSION"),
-            data,
+            data: source.description,
             workers: self.workers.into(),
             batch: config.optim.batch_size,
             global: config.data.global_size,
             local: config.data.local_size,
             locals: config.data.local_crops,
-            files,
+            files: source.images,
             images: measured.images(),
             img_per_s: rounded(measured.images_per_second(), 2),
             ms_per_img_core: rounded(measured.ms_per_image_and_core(), 6),
@@ -137,7 +141,7 @@ impl Loader {
 }
 
 impl Record {
-    fn show(&self, console: &mut Console) {
+    fn print(&self, console: &mut Console) {
         let Self { img_per_s, workers, images, data, .. } = self;
         let Self { global, local, locals, ms_per_img_core, .. } = self;
         console.text(format!(
@@ -153,7 +157,7 @@ impl Record {
             console.text(format!("{time:10.3} ms {stage}"));
         }
         if let Some(memory) = self.peak_rss_mib {
-            console.text(format!("{memory:6} MiB of memory at most"));
+            console.text(format!("{memory:6} MiB of memory at the peak"));
         }
     }
 }

@@ -14,28 +14,30 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 use streams::{Key, Purpose};
 
+use super::conditions::{Conditions, start_threads};
 use super::record::{median, rounded};
-use super::{Conditions, compute_with};
 use crate::console::Console;
 
 /// Time the objective alone: from unit vectors to loss, gradients and center
 ///
-/// Scores of teacher and student, targets, loss, and the gradients of the student's vectors and of the
-/// prototypes. `dino` keeps the prototypes' norms at 1 and centers logits; `dino-vmf` learns the norms
-/// and centers probabilities. Memory is what the objective takes beside its vectors, the prototypes
-/// and their gradient.
+/// Computes the logits of teacher and student, the targets, the loss, and the gradients of the student's
+/// vectors and of the prototypes. `peak_mib` in the JSON line is the memory that the objective needs in
+/// addition to the vectors, the prototypes and their gradient.
 ///
 /// Example: dino-vmf bench objective --k 65536 --batch 8 --local 8
 #[derive(Debug, Args)]
 pub(crate) struct Objective {
-    /// Objective
+    /// Training method
+    ///
+    /// `dino` keeps the prototypes' norms at 1 and centers logits. `dino-vmf` learns the norms and centers
+    /// probabilities.
     #[arg(long, value_enum, default_value = "dino")]
     method: Method,
-    /// Images in a step
+    /// Images per step
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536), allow_negative_numbers = true)]
     batch: u32,
-    /// Local crops of an image, beside two global ones
+    /// Local crops per image, in addition to two global ones
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u32).range(..=1000), allow_negative_numbers = true)]
     local: u32,
@@ -43,11 +45,13 @@ pub(crate) struct Objective {
     #[arg(long, value_name = "N", default_value_t = 65536)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24), allow_negative_numbers = true)]
     k: u32,
-    /// Width of the vectors
+    /// Width of the vectors, which is that of the head's bottleneck
     #[arg(long, value_name = "N", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=65_536), allow_negative_numbers = true)]
     bottleneck: u32,
-    /// Steps that are timed
+    /// Timed steps
+    ///
+    /// Take more if the times in `ms` differ by more than a few percent.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     steps: u32,
@@ -63,7 +67,7 @@ enum Method {
 }
 
 impl Method {
-    /// As settings spell it.
+    /// The value of the setting `objective.method`.
     fn key(self) -> &'static str {
         match self {
             Self::Dino => "dino",
@@ -72,7 +76,7 @@ impl Method {
     }
 }
 
-/// Setup and result; fields that the PyTorch script has too are named as there.
+/// Setup and result. Fields have the names of those in the PyTorch script, where it has them.
 #[derive(Debug, Serialize)]
 struct Record {
     peer: &'static str,
@@ -92,16 +96,18 @@ struct Record {
 impl Objective {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let (name, key) = ("--method", "objective.method");
-        let flags = [Flag { name, key, value: self.method.key().into() }, self.conditions.flag()];
+        let flags =
+            [Flag { name, key, value: self.method.key().into() }, self.conditions.threads_flag()];
         let config = Config::resolve(None, None, &[], &flags)?;
-        let threads = compute_with(config.run.threads)?;
+        let threads = start_threads(config.run.threads)?;
         self.require_memory()?;
         let record = self.measure(&config, threads);
         console.json_line(None, &record);
         Ok(())
     }
 
-    /// Prototypes of both networks and their gradients; vectors with their gradients in 16 parts.
+    /// Checks that there is memory for the prototypes of both networks and their gradients, and for the
+    /// vectors with 16 partial sums of their gradients.
     fn require_memory(&self) -> Result<(), dino::error::Error> {
         let rows = f64::from(self.batch) * (2 * GLOBAL_CROPS + self.local as usize) as f64;
         let values = (3.0 * f64::from(self.k) + 17.0 * rows) * f64::from(self.bottleneck);
@@ -136,7 +142,7 @@ impl Objective {
                 ms.push(1e3 * start.elapsed().as_secs_f64());
             }
         }
-        // The vectors over prototypes do not come from the pool.
+        // Six vectors with one value per prototype are not allocated from the pool.
         let vectors = 6 * size_of::<f32>() * self.k as usize;
         let peak = (pool::usage().peak - before + vectors) as f64 / f64::from(1 << 20);
         Record {
@@ -155,7 +161,7 @@ impl Objective {
         }
     }
 
-    /// Random prototypes under a head of no size.
+    /// Random prototypes of norm 1, in a head whose MLP is as small as possible.
     fn prototypes(&self) -> (Head, Params) {
         let mut table = ParamTable::default();
         let shape = HeadShape {
@@ -173,7 +179,7 @@ impl Objective {
         (head, params)
     }
 
-    /// Random unit vectors of so many crops of each image.
+    /// Random unit vectors of `crops` crops of each image.
     fn vectors(&self, crops: usize, index: u64) -> Tensor {
         let mut vectors = Tensor::zeros(&[crops * self.batch as usize, self.bottleneck as usize]);
         fill(vectors.host_mut(), index);
@@ -181,8 +187,8 @@ impl Objective {
     }
 }
 
-/// Standard normal numbers.
-fn fill(numbers: &mut [f32], index: u64) {
+/// Fills a slice with standard normal values.
+fn fill(values: &mut [f32], index: u64) {
     let mut stream = Key::new(0, Purpose::Bench).index(index).open();
-    numbers.iter_mut().for_each(|x| *x = StandardNormal.sample(&mut stream));
+    values.iter_mut().for_each(|x| *x = StandardNormal.sample(&mut stream));
 }

@@ -1,4 +1,5 @@
-//! The table of `bench step --profile`: where a step's time goes, and how near the machine's limits.
+//! The table of `bench step --profile`: the time of each operation, and how close its rate is to the
+//! machine's peak.
 
 use std::time::Duration;
 
@@ -7,12 +8,20 @@ use engine::profile::{Peaks, Total};
 
 use crate::console::Console;
 
-/// Prints what `steps` steps, `elapsed` long together, spent in each operation, longest first.
-pub(super) fn show(
+/// The steps that were profiled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timed {
+    pub(super) steps: u32,
+    /// Time of all steps together.
+    pub(super) elapsed: Duration,
+}
+
+/// Prints the time that the steps spent in each operation, the longest first.
+pub(super) fn print(
     console: &mut Console,
     mut totals: Vec<(&'static str, Total)>,
     peaks: Peaks,
-    (steps, elapsed): (u32, Duration),
+    timed: Timed,
 ) {
     totals.sort_by_key(|(_, total)| std::cmp::Reverse(total.time));
     let threads = rayon::current_num_threads();
@@ -28,26 +37,27 @@ pub(super) fn show(
     let mut measured = Duration::ZERO;
     for (name, total) in totals {
         measured += total.time;
-        console.note(row(name, &total, peaks, (steps, elapsed)));
+        console.note(row(name, &total, peaks, timed));
     }
-    let rest = Total { time: elapsed.saturating_sub(measured), ..Total::default() };
-    console.note(row("everything else", &rest, peaks, (steps, elapsed)));
+    let rest = Total { time: timed.elapsed.saturating_sub(measured), ..Total::default() };
+    console.note(row("everything else", &rest, peaks, timed));
 }
 
-/// Prints how much memory tensors took.
-pub(super) fn show_memory(console: &mut Console, usage: Usage) {
+/// Prints the peak memory of tensors, and the memory that the pool holds.
+pub(super) fn print_memory(console: &mut Console, usage: Usage) {
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     let (peak, reserved) = (mib(usage.peak), mib(usage.reserved));
-    console.note(format!("tensors: {peak:.0} MiB at most at once, {reserved:.0} MiB held"));
+    console.note(format!("tensors: {peak:.0} MiB at the peak, {reserved:.0} MiB held by the pool"));
 }
 
-fn row(name: &str, total: &Total, peaks: Peaks, (steps, elapsed): (u32, Duration)) -> String {
+fn row(name: &str, total: &Total, peaks: Peaks, timed: Timed) -> String {
+    let Timed { steps, elapsed } = timed;
     let seconds = total.time.as_secs_f64().max(1e-9);
-    let rate = |done: f64, peak: f64, unit: f64| {
-        if done == 0.0 {
+    let rate = |work: f64, peak: f64, unit: f64| {
+        if work == 0.0 {
             return format!("{:>8}{:>8}", "", "");
         }
-        let rate = done / seconds;
+        let rate = work / seconds;
         format!("{:8.1}{:6.0} %", rate / unit, 100.0 * rate / peak)
     };
     format!(

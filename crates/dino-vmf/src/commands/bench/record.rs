@@ -1,4 +1,4 @@
-//! The line that `bench step` prints; its fields are those of the PyTorch script it is compared with.
+//! The JSON line of `bench step`. Its fields are those of the PyTorch script that it is compared with.
 
 use std::fs;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) struct Record {
     pub(super) speed: Speed,
 }
 
-/// What is measured.
+/// The settings of the measurement.
 #[derive(Debug, Serialize)]
 pub(super) struct Setup {
     pub(super) peer: &'static str,
@@ -32,7 +32,7 @@ pub(super) struct Setup {
     pub(super) drop_path: f64,
 }
 
-/// The result.
+/// The measured times.
 #[derive(Debug, Serialize)]
 pub(super) struct Speed {
     s_per_step_median: f64,
@@ -43,7 +43,7 @@ pub(super) struct Speed {
     losses: Vec<f64>,
 }
 
-/// Mean seconds of the parts of a step.
+/// Mean time of the parts of a step, in seconds.
 #[derive(Debug, Serialize)]
 struct Breakdown {
     teacher_forward: f64,
@@ -55,7 +55,7 @@ struct Breakdown {
 }
 
 impl Speed {
-    /// The result of these timed steps of `images` images.
+    /// Summarizes the timed steps of `images` images each.
     pub(super) fn of(images: usize, times: &[(Duration, Times)], losses: &[f64]) -> Self {
         let seconds: Vec<_> = times.iter().map(|(time, _)| time.as_secs_f64()).collect();
         let median = median(&seconds);
@@ -87,7 +87,7 @@ impl Breakdown {
     }
 }
 
-/// The middle value, or the mean of the middle two.
+/// The median: the middle value, or the mean of the middle two.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -96,13 +96,13 @@ pub(super) fn median(values: &[f64]) -> f64 {
     if len % 2 == 1 { middle(half) } else { (middle(half.saturating_sub(1)) + middle(half)) / 2.0 }
 }
 
-/// `value` with so many decimal digits.
+/// `value` rounded to `digits` decimal digits.
 pub(super) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (value * scale).round() / scale
 }
 
-/// The most memory this process has held, where the system tells (Linux).
+/// The peak memory of this process in MiB. None on systems other than Linux.
 pub(super) fn peak_rss_mib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! `dino-vmf data inspect`: what a source holds.
+//! `dino-vmf data inspect`: reads all images of a source and reports what it contains.
 
 mod findings;
 
@@ -16,37 +16,38 @@ use rayon::prelude::*;
 use crate::commands::throughput::{Limit, Throughput};
 use crate::commands::{thread_count, use_threads};
 use crate::console::{Console, Progress};
-use findings::{Findings, Form, Speed};
+use findings::{Findings, Format, Speed};
 
-/// Images that are read before progress is shown again.
+/// Images that are read between two updates of the progress.
 const CHUNK: usize = 512;
-/// The loader is timed this long,
+/// How long the loader is timed.
 const TIMED: Duration = Duration::from_secs(2);
-/// with batches of this many images; small ones, so that it is timed soon.
+/// Images per batch of the timed loader. A small batch keeps the warm-up short.
 const BATCH: usize = 8;
 
-/// Read all images of a source: sizes, classes, those that cannot be used, and how fast it goes
+/// Read all images of a source: report sizes, classes, images that cannot be used, and loader speed
 ///
-/// The speed is that of the loader on this machine: reading, decoding and all crops of DINO's recipe
-/// (two of 224 pixels, eight of 96), or of the preset's, for two seconds.
+/// The speed is that of the loader on this machine, measured for two seconds: reading, decoding and all
+/// crops of DINO's recipe (two of 224 pixels, eight of 96 pixels) or of `--preset`. Training cannot be faster
+/// than this.
 ///
 /// Example: dino-vmf data inspect photos/
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
+    /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Threads that read, 0 for all cores
+    /// Threads that read and decode; 0 uses all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
-    /// Recipe whose crops are timed; `dino-vmf presets` lists them
+    /// Preset whose crops are timed; `dino-vmf presets` lists the names
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Channels that the network sees: 3 by default
+    /// Number of channels that images are converted to; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     channels: Option<i64>,
-    /// Set one key, for example `data.global_size=96`; may be repeated
+    /// Set one key, for example `data.global_size=96`; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
@@ -62,7 +63,7 @@ impl Inspect {
         read(dataset.as_ref(), &decode, &mut findings, console);
         findings.loader = self.speed(dataset, &config, console);
         console.end_progress();
-        findings.show(console);
+        findings.print(console);
         console.event("data", &findings);
         Ok(())
     }
@@ -78,7 +79,7 @@ impl Inspect {
         Ok(Config::resolve(self.preset.as_deref(), None, &self.set, &flags)?)
     }
 
-    /// What the loader does in a moment; nothing if no batch can be made of these images.
+    /// Times the loader. None if it can make no batch of these images.
     fn speed(
         &self,
         dataset: Arc<dyn Dataset>,
@@ -110,10 +111,10 @@ fn read(
 ) {
     let indices: Vec<_> = (0..dataset.len()).collect();
     for chunk in indices.chunks(CHUNK) {
-        let found: Vec<_> =
-            chunk.par_iter().map(|&index| Form::of(dataset, index, decode)).collect();
-        for (&index, form) in chunk.iter().zip(found) {
-            findings.add(dataset, index, form);
+        let formats: Vec<_> =
+            chunk.par_iter().map(|&index| Format::read(dataset, index, decode)).collect();
+        for (&index, format) in chunk.iter().zip(formats) {
+            findings.add(dataset, index, format);
         }
         let done = chunk.last().map_or(0, |last| *last as u64 + 1);
         let (total, text) = (dataset.len() as u64, String::new());

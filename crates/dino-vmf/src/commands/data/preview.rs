@@ -1,6 +1,7 @@
-//! `dino-vmf data preview`: images with all their crops, as a picture.
+//! `dino-vmf data preview`: draws images with all their crops into an image file.
 
 mod canvas;
+mod sample;
 mod sheet;
 
 use std::path::PathBuf;
@@ -10,95 +11,53 @@ use clap::{Args, ValueHint};
 use dino::config::{Config, Flag, Origin};
 use dino::error::Error;
 use image::ImageFormat;
-use multicrop::augment::CropParameters;
-use multicrop::augment::color_jitter::{Adjustment, Jitter};
-use multicrop::loader::{Batch, LoaderConfig, batch_at, crop_stream};
-use multicrop::recipe::Recipe;
-use multicrop::{Dataset, Image8};
-use serde::Serialize;
+use multicrop::loader::{LoaderConfig, batch_at};
 
 use crate::console::Console;
 use sheet::Sheet;
 
-/// Draw a sheet of images with all their crops and what was drawn for each
+/// Draw a sheet of images with all their crops and the parameters of each crop
 ///
-/// One row for each image: the image with the boxes of its crops, then the crops as the network
-/// sees them (mean and standard deviation taken back), each framed in the color of its box. Below
-/// it stand its box (width x height + left + top) and its changes in their order: flip; brightness
-/// b, contrast c, saturation s, hue h; gray; blur with its standard deviation in pixels; solarize.
+/// Each image has a row: the image with the boxes of its crops, then the crops as the network sees them,
+/// with the normalization undone. A crop's frame has the color of its box. The text below a crop is its box
+/// (width x height + left + top) and its augmentations in order: flip; brightness b, contrast c, saturation
+/// s, hue h; gray; blur with its standard deviation in pixels; solarize.
 ///
-/// They are the first images and crops of a run with this seed. The recipe is that of DINO, or of
-/// the settings, which are merged as for `pretrain`.
+/// The sheet shows the first images and crops of a run with this seed. The recipe is DINO's, unless
+/// `--preset`, `--config` or `--set` change it; they are merged as in `pretrain`.
 ///
 /// Example: dino-vmf data preview photos/ --out crops.png --preset dino-vmf-vit-s16
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
-    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
+    /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// File to write: PNG, or what its name says (.jpg, .webp, .bmp, .tiff)
+    /// File to write; its extension sets the format: .png, .jpg, .webp, .bmp or .tiff
     #[arg(long, value_name = "FILE", default_value = "crops.png", value_hint = ValueHint::FilePath)]
     out: PathBuf,
-    /// Images on the sheet
+    /// Number of images on the sheet
     #[arg(long, value_name = "N", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000), allow_negative_numbers = true)]
     images: u16,
-    /// Seed of the order and of the crops; that of the settings if not given
+    /// Seed of the order of the images and of the crops; by default that of the settings
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<i64>,
-    /// Recipe to start from; `dino-vmf presets` lists them
+    /// Preset to start from; `dino-vmf presets` lists the names
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// TOML file with settings
+    /// TOML file with settings, which override those of the preset
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Set one key, for example `data.local_crops=4`; may be repeated
+    /// Set one key, for example `data.local_crops=4`; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Channels that the network sees: 3 by default
+    /// Number of channels that images are converted to; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     channels: Option<i64>,
-    /// Local crops side by side; the others stand below them
+    /// Number of local crops side by side; more go into rows below
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000), allow_negative_numbers = true)]
     columns: u16,
-}
-
-/// An image of the sheet, and what was drawn for its crops.
-#[derive(Debug, Serialize)]
-struct Shown {
-    index: usize,
-    name: String,
-    width: u32,
-    height: u32,
-    crops: Vec<Drawn>,
-    #[serde(skip)]
-    image: Image8,
-}
-
-/// What was drawn for a crop.
-#[derive(Debug, Serialize)]
-struct Drawn {
-    size: u32,
-    left: u32,
-    top: u32,
-    width: u32,
-    height: u32,
-    flip: bool,
-    jitter: Option<DrawnJitter>,
-    gray: bool,
-    blur: Option<f64>,
-    solarize: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct DrawnJitter {
-    /// First letters, in the order of their use.
-    order: String,
-    brightness: f64,
-    contrast: f64,
-    saturation: f64,
-    hue: f64,
 }
 
 impl Preview {
@@ -122,20 +81,20 @@ impl Preview {
         for bad in &batch.bad {
             console.warn(format!("image `{}` is left out: {}", bad.name, bad.reason));
         }
-        let shown = shown(dataset.as_ref(), &recipe, &loader, &batch)?;
-        let sheet = Sheet::new(&recipe, self.columns.into(), &shown);
-        let what = format!("a sheet of {} images", shown.len());
+        let samples = sample::read(dataset.as_ref(), &recipe, &loader, &batch)?;
+        let sheet = Sheet::new(&recipe, self.columns.into(), &samples);
+        let what = format!("a sheet of {} images", samples.len());
         let advice = "try fewer `--images`, or smaller crops";
-        dino::memory::require_bytes(what, 2.0 * sheet.bytes(&shown).max(0.0), advice)?;
-        let image = sheet.draw(&self.title(&config), &shown, &batch);
+        dino::memory::require_bytes(what, 2.0 * sheet.bytes(&samples).max(0.0), advice)?;
+        let image = sheet.draw(&self.title(&config), &samples, &batch);
         image
             .save_with_format(&self.out, format)
             .with_context(|| format!("cannot write `{}`", self.out.display()))?;
         let (out, crops) = (self.out.display(), recipe.crop_count());
-        console.text(format!("{out}: {} images with {crops} crops each", shown.len()));
-        // A path that is no UTF-8 cannot be JSON as it is.
+        console.text(format!("{out}: {} images with {crops} crops each", samples.len()));
+        // JSON holds only UTF-8, so other paths are changed there.
         let record =
-            serde_json::json!({ "out": out.to_string(), "seed": config.seed, "images": shown });
+            serde_json::json!({ "out": out.to_string(), "seed": config.seed, "images": samples });
         console.event("preview", &record);
         Ok(())
     }
@@ -151,7 +110,7 @@ impl Preview {
         Ok(Config::resolve(preset, file, &self.set, &flags)?)
     }
 
-    /// The format that the name of the sheet asks for; PNG without an extension.
+    /// The format of the file, by its extension; PNG without one.
     fn format(&self) -> Result<ImageFormat, Error> {
         const KNOWN: [(&str, ImageFormat); 7] = [
             ("png", ImageFormat::Png),
@@ -185,80 +144,5 @@ impl Preview {
             data.local_size,
             config.seed
         )
-    }
-}
-
-/// The images of a batch before they are cropped, and the parameters of their crops, drawn again.
-fn shown(
-    dataset: &dyn Dataset,
-    recipe: &Recipe,
-    config: &LoaderConfig,
-    batch: &Batch,
-) -> Result<Vec<Shown>> {
-    let one = |&index: &usize| {
-        let name = dataset.name(index);
-        let image = dataset.load(index, &config.decode).with_context(|| name.clone())?;
-        let (width, height) = (image.width(), image.height());
-        let draw = |crop| {
-            let mut stream = crop_stream(config.seed, batch.epoch, index, crop);
-            recipe.draw((width, height), crop, &mut stream).into()
-        };
-        let crops = (0..recipe.crop_count()).map(draw).collect();
-        Ok(Shown { index, name, width, height, crops, image })
-    };
-    batch.indices.iter().map(one).collect()
-}
-
-impl From<CropParameters> for Drawn {
-    fn from(parameters: CropParameters) -> Self {
-        let CropParameters { size, source, flip, jitter, grayscale, blur, solarize } = parameters;
-        let (left, top, width, height) = (source.left, source.top, source.width, source.height);
-        let jitter = jitter.map(DrawnJitter::from);
-        let solarize = solarize.is_some();
-        Self { size, left, top, width, height, flip, jitter, gray: grayscale, blur, solarize }
-    }
-}
-
-impl From<Jitter> for DrawnJitter {
-    fn from(jitter: Jitter) -> Self {
-        let letter = |adjustment| match adjustment {
-            Adjustment::Brightness => 'b',
-            Adjustment::Contrast => 'c',
-            Adjustment::Saturation => 's',
-            Adjustment::Hue => 'h',
-        };
-        let order = jitter.order.into_iter().map(letter).collect();
-        let Jitter { brightness, contrast, saturation, hue, .. } = jitter;
-        Self { order, brightness, contrast, saturation, hue }
-    }
-}
-
-impl Drawn {
-    /// What stands below the crop, word by word.
-    fn words(&self) -> Vec<String> {
-        let mut words = vec![format!("{}x{}+{}+{}", self.width, self.height, self.left, self.top)];
-        let mut add = |applies: bool, word: &str| words.extend(applies.then(|| word.to_owned()));
-        add(self.flip, "flip");
-        for letter in self.jitter.iter().flat_map(|jitter| jitter.order.chars()) {
-            add(true, &self.factor(letter));
-        }
-        add(self.gray, "gray");
-        if let Some(sigma) = self.blur {
-            add(true, &format!("blur {sigma:.2}"));
-        }
-        add(self.solarize, "solarize");
-        words
-    }
-
-    /// One change of the colors: `b1.21`, `h-0.05`.
-    fn factor(&self, letter: char) -> String {
-        let Some(jitter) = &self.jitter else { return String::new() };
-        let value = match letter {
-            'b' => jitter.brightness,
-            'c' => jitter.contrast,
-            's' => jitter.saturation,
-            _ => return format!("h{:+.2}", jitter.hue),
-        };
-        format!("{letter}{value:.2}")
     }
 }

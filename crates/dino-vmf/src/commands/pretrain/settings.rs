@@ -1,4 +1,4 @@
-//! From flags to the configuration of a run.
+//! Merges flags, files and presets into the configuration of a run.
 
 use std::path::{Path, PathBuf};
 
@@ -8,21 +8,25 @@ use dino::error::Error;
 use dino::preset;
 use dino::run_folder::RunFolder;
 
-use super::Pretrain;
+use super::flags::Pretrain;
 use crate::commands::use_threads;
 
-/// Labelled images that are enough to judge features, unless the settings say otherwise.
+/// Most labelled images that k-NN uses, unless the settings say otherwise. More images change the accuracy
+/// little and take longer.
 const ENOUGH_TRAIN: usize = 10_000;
 const ENOUGH_TEST: usize = 2_000;
 
 impl Pretrain {
-    /// The run's configuration, the compute threads already started, and the name of its preset.
+    /// The configuration of the run and the name of its preset. Starts the compute threads.
+    ///
+    /// # Errors
+    /// A setting is unknown or invalid, or there is no run to resume.
     pub(super) fn settings(&self) -> Result<(Config, String)> {
         let (mut config, name, is_new) = self.merged_settings()?;
         require_cpu(&config)?;
-        // Opening a source uses these threads, and their number is fixed by their first use.
+        // Must come before a source is opened: the first use of the threads fixes their number.
         use_threads(config.run.threads)?;
-        // A key set to `none` has no origin any more.
+        // A key that is set to `none` has no origin, so look at the flag itself.
         let evaluation_set = self.set.iter().any(|set| set.trim_start().starts_with("eval.train"));
         if is_new && !evaluation_set {
             fit_evaluation(&mut config);
@@ -30,7 +34,7 @@ impl Pretrain {
         Ok((config, name))
     }
 
-    /// The settings as written, the preset's name, and whether they are not those of an existing run.
+    /// The merged settings, the name of the preset, and whether the run is new.
     fn merged_settings(&self) -> Result<(Config, String, bool)> {
         let name = self.preset.as_deref().unwrap_or(preset::DEFAULT);
         let folder = self.folder(name)?;
@@ -46,7 +50,7 @@ impl Pretrain {
         Ok((config, name.to_owned(), own.is_none()))
     }
 
-    /// The run folder, if it is not to be a new one with the next number.
+    /// The run folder. None for a new run whose folder gets the next free number.
     fn folder(&self, preset: &str) -> Result<Option<PathBuf>> {
         match (&self.resume, &self.out) {
             (Some(Some(_)), Some(_)) => {
@@ -100,14 +104,14 @@ fn require_cpu(config: &Config) -> Result<(), Error> {
     })
 }
 
-/// Judges features on the images of the run instead of those of the preset, if the run has others.
+/// Replaces the evaluation images of the preset if the run has other training images.
 ///
-/// A preset that evaluates on its own images evaluates on parts `:train` and `:test` of the run's,
-/// where there are such parts with labels, and not at all otherwise.
+/// The new ones are the parts `:train` and `:test` of the run's source. If it has no such parts with labels,
+/// the run is not evaluated.
 fn fit_evaluation(config: &mut Config) {
     let source = config.data.source.clone();
     let name = source.strip_suffix(":train").or(source.strip_suffix(":test")).unwrap_or(&source);
-    // `--data` is said later than a `--config` file, which may be a preset with its own images.
+    // `--data` overrides a `--config` file, which can be a printed preset with its own evaluation images.
     let on_command_line = |origin| matches!(origin, Origin::Set | Origin::Flag(_));
     let data_is_later = on_command_line(config.origin("data.source"))
         && !on_command_line(config.origin("eval.train"));

@@ -1,4 +1,4 @@
-//! Signals that save a run and end it.
+//! Signals that stop a run after saving it.
 
 use std::fs;
 use std::io;
@@ -8,27 +8,30 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXCPU};
 use signal_hook::flag;
 
-/// A flag that signals set; a second SIGINT or SIGTERM leaves at once.
+/// Returns a flag that signals set. A second SIGINT or SIGTERM ends the process immediately.
+///
+/// # Errors
+/// The system refuses a signal handler.
 pub(super) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    let (stop, leave) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (stop, exit_at_once) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM] {
-        // In this order, so that the first signal does not find its own mark.
-        flag::register_conditional_shutdown(signal, 130, leave.clone())?;
-        flag::register(signal, leave.clone())?;
+        // The order matters: handlers run in it, and the first signal must not see the flag that it sets.
+        flag::register_conditional_shutdown(signal, 130, exit_at_once.clone())?;
+        flag::register(signal, exit_at_once.clone())?;
         flag::register(signal, stop.clone())?;
     }
     for signal in [SIGUSR1, SIGXCPU] {
         flag::register(signal, stop.clone())?;
     }
-    // A terminal that closes may send it twice, so a second one does not leave at once.
+    // A closing terminal can send SIGHUP twice, so a second one must not end the process.
     if !is_ignored(SIGHUP) {
         flag::register(SIGHUP, stop.clone())?;
     }
     Ok(stop)
 }
 
-/// Whether the program was started with this signal ignored, as `nohup` does it for SIGHUP. Where the
-/// system does not say, it counts as ignored, so that `nohup` is never overruled.
+/// Whether the program was started with this signal ignored, as `nohup` does for SIGHUP. True if the
+/// system does not report it, so that `nohup` always works.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

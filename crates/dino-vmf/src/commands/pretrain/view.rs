@@ -1,4 +1,4 @@
-//! The events of a run as lines of JSON, progress and notes.
+//! A [`View`] shows the events of a run as lines of JSON, progress and notes.
 
 use dino::eval::knn;
 use dino::monitor::Alarm;
@@ -8,22 +8,23 @@ use serde_json::json;
 use crate::commands::viewing::show_images;
 use crate::console::{Console, Progress};
 
-/// Share of the time from which on waiting for images is worth a word.
+/// Share of the time spent waiting for images above which the progress line reports it.
 const SLOW_DATA: f64 = 0.05;
 
-/// Steps after which the pace is known well enough to say how long a run takes.
+/// Steps after which the speed is stable enough to predict the duration of a run.
 const PACE_IS_KNOWN: u64 = 3;
-/// Seconds from which on that is worth a warning: a week.
+/// Duration in seconds, one week, above which a run gets a warning.
 const LONG: f64 = 7.0 * 86_400.0;
 
-/// What a run looks like from outside.
+/// Shows a run on the console.
 pub(super) struct View<'a> {
     console: &'a mut Console,
     batch_size: usize,
     total_steps: u64,
     first_step: bool,
     seen_steps: u64,
-    alarms: Vec<&'static str>, // that are on
+    /// Names of the alarms that are raised and not cleared.
+    alarms: Vec<&'static str>,
 }
 
 impl<'a> View<'a> {
@@ -48,7 +49,7 @@ impl<'a> View<'a> {
             Event::Step(record) => self.show_step(record),
             Event::Skipped { step, reason } => {
                 self.console.event("skipped", &json!({ "step": step, "reason": reason }));
-                self.console.warn(format!("step {step} is left out: {reason}"));
+                self.console.warn(format!("step {step} is skipped: {reason}"));
             }
             Event::Alarm(alarm) => self.show_alarm(alarm),
             Event::Diagnostics(found) => self.console.event("diagnostics", found),
@@ -77,7 +78,7 @@ impl<'a> View<'a> {
              crops, {millions:.2} M parameters, {threads} threads"
         ));
         if *step > 0 {
-            self.console.note(format!("going on after step {step}"));
+            self.console.note(format!("resuming after step {step}"));
         }
     }
 
@@ -117,7 +118,7 @@ impl<'a> View<'a> {
             self.console.warn(format!("{name} at step {step}: {found}; {cause}; {remedy}"));
         } else {
             self.alarms.retain(|other| *other != name);
-            self.console.note(format!("{name} is over at step {step}: {found}"));
+            self.console.note(format!("{name} is cleared at step {step}: {found}"));
         }
     }
 
@@ -133,14 +134,14 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Says how the run ended.
+    /// Prints the summary of the run.
     pub(super) fn conclude(self, summary: &Summary) {
         let console = self.console;
         console.end_progress();
         let run = summary.run.display();
         if summary.interrupted {
             console.note(format!(
-                "interrupted after step {}; `dino-vmf pretrain --resume {run}` goes on",
+                "interrupted after step {}; `dino-vmf pretrain --resume {run}` continues the run",
                 summary.steps
             ));
         }
@@ -157,6 +158,7 @@ impl<'a> View<'a> {
     }
 }
 
+/// Features in words.
 fn in_words(features: &str) -> &str {
     match features {
         "raw" => "raw pixels",
@@ -166,18 +168,18 @@ fn in_words(features: &str) -> &str {
     }
 }
 
-/// What to say of a run that will take so many seconds.
+/// The warning for a run that will take `seconds`, if it is too long.
 fn too_long(seconds: f64) -> Option<String> {
     (seconds >= LONG).then(|| {
         format!(
-            "at this pace the run takes {:.0} days; try fewer `--epochs`, a smaller network or \
+            "at this speed the run takes {:.0} days; try fewer `--epochs`, a smaller network or \
              smaller crops",
             seconds / 86_400.0
         )
     })
 }
 
-/// Seconds as `3h 05m`, `4m 10s` or `9s`.
+/// A duration as `3h 05m`, `4m 10s` or `9s`.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
@@ -193,15 +195,15 @@ mod tests {
     use super::{duration, too_long};
 
     #[test]
-    fn a_run_of_weeks_is_told_and_one_of_days_is_not() {
+    fn runs_longer_than_a_week_get_a_warning() {
         assert_eq!(too_long(6.9 * 86_400.0), None);
-        let told = too_long(23.4 * 86_400.0).unwrap();
-        assert!(told.starts_with("at this pace the run takes 23 days"), "{told}");
+        let warning = too_long(23.4 * 86_400.0).unwrap();
+        assert!(warning.starts_with("at this speed the run takes 23 days"), "{warning}");
     }
 
     #[test]
     fn durations_have_two_units() {
-        let shown = [0.4, 59.0, 61.0, 3600.0 * 26.0 + 61.0].map(duration);
-        assert_eq!(shown, ["0s", "59s", "1m 01s", "26h 01m"]);
+        let texts = [0.4, 59.0, 61.0, 3600.0 * 26.0 + 61.0].map(duration);
+        assert_eq!(texts, ["0s", "59s", "1m 01s", "26h 01m"]);
     }
 }

@@ -1,8 +1,7 @@
-//! The images nearest to prototypes, small, each once in the page however many prototypes it is
-//! near to.
+//! The images nearest to prototypes as small JPEGs. The page holds each image once, however many
+//! prototypes it is near to.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -15,94 +14,122 @@ use multicrop::image::Rect;
 use multicrop::resize::crop_resize;
 use rayon::prelude::*;
 
-use super::super::Opened;
-use super::super::page::escape;
-use super::Found;
+use super::record::Record;
+use crate::commands::analyze::subject::Input;
 
-/// Most pixels of a side.
+/// Largest side of a thumbnail in pixels.
 const SIDE: u32 = 64;
-/// As PNG, the page of 200 prototypes of photographs would be above 10 MB.
+/// Quality of the JPEGs. As PNG, a page with photographs for 200 prototypes would exceed 10 MB.
 const QUALITY: u8 = 90;
 
-/// Images of the components with the largest mass.
+/// The nearest images of the components with the largest mass.
 pub(super) struct Gallery {
-    /// How many components have images.
+    /// Number of components that have images, from the first on.
     pub(super) components: usize,
-    /// One rule of style for each image.
-    pub(super) style: String,
-    captions: BTreeMap<u32, Caption>,
-    /// Patches on a side, where patches are assigned.
+    /// By index in the source.
+    images: BTreeMap<u32, Image>,
+    /// Patches per side of an image, if patches are assigned.
     patch_grid: Option<usize>,
 }
 
-/// What stands at an image.
-struct Caption {
+struct Image {
+    jpeg: String,
     class: String,
     name: String,
 }
 
+/// The pixels of an image, for a rule of the style sheet.
+pub(super) struct ImageRule<'a> {
+    pub(super) index: u32,
+    /// JPEG in base64.
+    pub(super) jpeg: &'a str,
+}
+
+/// An image near a prototype.
+pub(super) struct Thumbnail<'a> {
+    /// Index of its [`ImageRule`].
+    pub(super) index: u32,
+    /// Name of its class. Empty without labels.
+    pub(super) class: &'a str,
+    /// Name of its file, and which patch is framed.
+    pub(super) title: String,
+    pub(super) frame: Option<Frame>,
+}
+
+/// A frame around a patch, in percent of the image.
+#[derive(Debug, PartialEq)]
+pub(super) struct Frame {
+    pub(super) top: f64,
+    pub(super) left: f64,
+    pub(super) size: f64,
+}
+
 impl Gallery {
-    /// Reads the images of at most `most` components.
-    pub(super) fn new(found: &Found<'_>, opened: &Opened, most: usize) -> Result<Self> {
-        let components = &found.seen.mixture.components;
-        let components = &components[..most.min(components.len())];
-        let mut wanted: Vec<u32> = components.iter().flat_map(|c| &c.nearest).copied().collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let dataset = opened.images.dataset();
-        let encoded = wanted.par_iter().map(|&index| {
-            let image = opened.images.load(index as usize, &opened.viewer.decode)?;
-            encode(&opened.viewer.view.view(&image))
+    /// Reads the nearest images of the first `max_components` components.
+    ///
+    /// # Errors
+    /// An image cannot be read.
+    pub(super) fn read(
+        record: &Record<'_>,
+        input: &Input<'_>,
+        max_components: usize,
+    ) -> Result<Self> {
+        let components = &record.analysis.mixture.components;
+        let components = &components[..max_components.min(components.len())];
+        let mut indices: Vec<u32> = components.iter().flat_map(|c| &c.nearest).copied().collect();
+        indices.sort_unstable();
+        indices.dedup();
+        let dataset = input.images.dataset();
+        let images = indices.into_par_iter().map(|index| {
+            let place = index as usize;
+            let image = input.images.load(place, &input.viewer.decode)?;
+            let jpeg = STANDARD.encode(encode(&input.viewer.view.view(&image))?);
+            let label = dataset.label(place).map(|label| label as usize);
+            let class = label.and_then(|label| record.classes.get(label)).cloned();
+            let class = class.unwrap_or_default();
+            Ok((index, Image { jpeg, class, name: dataset.name(place) }))
         });
-        let encoded = encoded.collect::<Result<Vec<_>>>()?;
-        let (mut style, mut captions) = (String::new(), BTreeMap::new());
-        for (index, bytes) in wanted.into_iter().zip(encoded) {
-            let data = STANDARD.encode(bytes);
-            // Writing to a `String` cannot fail.
-            let _ =
-                writeln!(style, ".i{index}{{background-image:url(data:image/jpeg;base64,{data})}}");
-            let label = dataset.label(index as usize).map(|label| label as usize);
-            let class = label.and_then(|label| found.classes.get(label)).cloned();
-            let name = dataset.name(index as usize);
-            captions.insert(index, Caption { class: class.unwrap_or_default(), name });
-        }
-        let patch_grid = found.seen.patch_grid;
-        Ok(Self { components: components.len(), style, captions, patch_grid })
+        let images = images.collect::<Result<BTreeMap<_, _>>>()?;
+        let patch_grid = record.analysis.patch_grid;
+        Ok(Self { components: components.len(), images, patch_grid })
     }
 
-    /// The images of a component, nearest first; of patches each in its image, framed.
-    pub(super) fn strip(&self, component: &Component) -> String {
+    /// All images.
+    pub(super) fn rules(&self) -> impl Iterator<Item = ImageRule<'_>> {
+        self.images.iter().map(|(&index, image)| ImageRule { index, jpeg: &image.jpeg })
+    }
+
+    /// The images of a component, nearest first. For patches, each image has a frame around its patch.
+    pub(super) fn thumbnails(&self, component: &Component) -> Vec<Thumbnail<'_>> {
         let Component { nearest, nearest_patches, .. } = component;
-        let cell = |(place, index): (usize, &u32)| {
-            let Some(Caption { class, name }) = self.captions.get(index) else {
-                return String::new();
-            };
+        let thumbnail = |(place, &index): (usize, &u32)| {
+            let Image { class, name, .. } = self.images.get(&index)?;
             let patch = self.patch_grid.zip(nearest_patches.get(place));
-            let (frame, words) = match patch {
-                Some((side, &patch)) => framed(side, patch as usize),
-                None => (String::new(), String::new()),
-            };
-            let (class, name) = (escape(class), escape(name) + &words);
-            format!(
-                "<span><i class='i{index}' role='img' title='{name}' aria-label='{name}'>{frame}</i>\
-                 {class}</span>"
-            )
+            let patch = patch.map(|(side, &patch)| (side, patch as usize));
+            let position = patch.map(|(side, patch)| {
+                format!(", patch in row {} and column {}", patch / side + 1, patch % side + 1)
+            });
+            Some(Thumbnail {
+                index,
+                class,
+                title: name.clone() + &position.unwrap_or_default(),
+                frame: patch.map(|(side, patch)| Frame::of(side, patch)),
+            })
         };
-        nearest.iter().enumerate().map(cell).collect()
+        nearest.iter().enumerate().filter_map(thumbnail).collect()
     }
 }
 
-/// A frame around a patch of an image with `side` patches on a side, and its place in words.
-fn framed(side: usize, patch: usize) -> (String, String) {
-    let (row, column) = (patch / side, patch % side);
-    let percent = |part: usize| 100.0 * part as f64 / side as f64;
-    let (top, left, size) = (percent(row), percent(column), percent(1));
-    let frame =
-        format!("<b style='top:{top:.2}%;left:{left:.2}%;width:{size:.2}%;height:{size:.2}%'></b>");
-    (frame, format!(", patch in row {} and column {}", row + 1, column + 1))
+impl Frame {
+    /// The frame of patch `patch` in an image with `side` patches per side, counted row by row.
+    fn of(side: usize, patch: usize) -> Self {
+        let percent = |patches: usize| 100.0 * patches as f64 / side as f64;
+        Self { top: percent(patch / side), left: percent(patch % side), size: percent(1) }
+    }
 }
 
-/// A view as a small JPEG, in gray unless it has colors.
+/// Encodes an image as a small JPEG: in color if it has three channels, otherwise its first channel
+/// in gray.
 fn encode(view: &Image8) -> Result<Vec<u8>> {
     let side = view.width().min(SIDE);
     let small = crop_resize(view, Rect::whole(view), side, side);
@@ -123,14 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_lies_wordsits_patch_does() {
-        let (frame, place) = framed(4, 7);
-        assert_eq!(frame, "<b style='top:25.00%;left:75.00%;width:25.00%;height:25.00%'></b>");
-        assert_eq!(place, ", patch in row 2 and column 4");
+    fn a_frame_covers_its_patch() {
+        assert_eq!(Frame::of(4, 7), Frame { top: 25.0, left: 75.0, size: 25.0 });
     }
 
     #[test]
-    fn views_of_any_number_of_channels_become_pictures() {
+    fn images_with_any_number_of_channels_are_encoded() {
         for channels in [1, 2, 3, 4, 5] {
             let view = Image8::filled(96, 96, &vec![90; channels]);
             let decoded = image::load_from_memory(&encode(&view).unwrap()).unwrap();

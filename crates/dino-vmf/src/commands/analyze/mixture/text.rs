@@ -1,37 +1,37 @@
-//! The mixture as tables on a terminal.
+//! The result as tables on a terminal.
 
 use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
 
-use super::super::plot::short;
-use super::{Found, Seen};
+use super::record::{Analysis, Record};
+use crate::commands::analyze::number::short;
 use crate::console::Console;
 
-/// Writes all tables.
-pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
-    let Seen { temperature, centered, mixture, .. } = &found.seen;
-    let center = if *centered { "with the center" } else { "without a center" };
+/// Prints all tables. `subject` is their headline.
+pub(super) fn print(subject: &str, record: &Record<'_>, console: &mut Console) {
+    let analysis = &record.analysis;
+    let mixture = &analysis.mixture;
     console.text(subject);
-    if let Some(side) = found.seen.patch_grid {
-        console.text(format!("{} patches, {side} x {side} of each image", mixture.images));
+    if let Some(patches) = analysis.describe_patches() {
+        console.text(patches);
     }
-    console.text(format!("assignments at temperature {temperature}, {center}"));
+    console.text(format!("assignments at {}", analysis.describe_assignment()));
     console.text("");
-    prototypes(mixture, console);
-    assignments(mixture, console);
+    print_prototypes(mixture, console);
+    print_assignments(mixture, console);
     if let Some(labels) = &mixture.labels {
         console.text(format!(
             "labels: {} classes, NMI {:.3}, ARI {:.3}, purity {:.3}",
             labels.classes, labels.nmi, labels.ari, labels.purity
         ));
     }
-    let Seen { voters, neighbors, .. } = found.seen;
+    let Analysis { voters, neighbors, .. } = analysis;
     if let (Some(ease), Some(voters), Some(neighbors)) = (&mixture.ease, voters, neighbors) {
-        let voters = format!("k = {neighbors}, {voters}");
-        self::ease(ease, &voters, mixture.kappa.fixed, console);
+        console.text(format!("k-NN, k = {neighbors}, {voters}: accuracy {:.2} %", ease.accuracy));
+        print_accuracy_by_kappa(ease, mixture.kappa.fixed, console);
     }
 }
 
-fn prototypes(mixture: &Mixture, console: &mut Console) {
+fn print_prototypes(mixture: &Mixture, console: &mut Console) {
     let mut row = |name: &str, all: String, in_use: String| {
         console.text(format!("{name:27}{all:>14}{in_use:>14}"));
     };
@@ -43,44 +43,43 @@ fn prototypes(mixture: &Mixture, console: &mut Console) {
     }
     let Kappa { all, in_use, .. } = &mixture.kappa;
     let range = |low, high| format!("{} to {}", short(low), short(high));
-    row("kappa, all of them", range(all.min, all.max), range(in_use.min, in_use.max));
+    row("kappa, whole range", range(all.min, all.max), range(in_use.min, in_use.max));
     row("kappa, 5 to 95 %", range(all.p5, all.p95), range(in_use.p5, in_use.p95));
     row("kappa, middle half", range(all.p25, all.p75), range(in_use.p25, in_use.p75));
     row("kappa, median", short(all.median), short(in_use.median));
     console.text("");
 }
 
-fn assignments(mixture: &Mixture, console: &mut Console) {
+fn print_assignments(mixture: &Mixture, console: &mut Console) {
     let Entropy { marginal, conditional, mutual_information, perplexity, largest, .. } =
         &mixture.entropy;
     console.text("entropies of assignments, nats");
     console.text(format!(
-        "{marginal:8.3}  of their mean, at most {largest:.3}: {perplexity:.1} equally used components"
+        "{marginal:8.3}  marginal, at most {largest:.3}: as {perplexity:.1} equally used components"
     ));
-    console.text(format!("{conditional:8.3}  of one, on average"));
-    console.text(format!("{mutual_information:8.3}  the difference: what a component tells"));
+    console.text(format!("{conditional:8.3}  conditional, the mean over assignments"));
+    console.text(format!("{mutual_information:8.3}  mutual information, the difference"));
     let Mass { largest, top_percent, gini, unused, .. } = &mixture.mass;
     console.text(format!(
-        "mass: {:.2} % in one component, {:.2} % in the largest hundredth, {:.2} % in those not in \
-         use, Gini {gini:.3}",
+        "mass: {:.2} % in the largest component, {:.2} % in the largest hundredth, {:.2} % in those not \
+         in use, Gini {gini:.3}",
         100.0 * largest,
         100.0 * top_percent,
         100.0 * unused
     ));
 }
 
-fn ease(ease: &Ease, voters: &str, fixed: bool, console: &mut Console) {
-    console.text(format!("k-NN, {voters}: {:.2} % right", ease.accuracy));
+fn print_accuracy_by_kappa(ease: &Ease, fixed: bool, console: &mut Console) {
     if fixed {
         console.text("kappa is the same for all prototypes, so images cannot be ordered by it");
         return;
     }
-    console.text("    kappa of component    images     right");
+    console.text("    kappa of component    images  accuracy");
     for group in &ease.groups {
         let kappa = format!("{} to {}", short(group.kappa[0]), short(group.kappa[1]));
         console.text(format!("{kappa:>22}{:10}{:8.2} %", group.images, group.accuracy));
     }
     if let Some(spearman) = ease.spearman {
-        console.text(format!("rank correlation of kappa and being right: {spearman:.3}"));
+        console.text(format!("rank correlation of kappa and correct predictions: {spearman:.3}"));
     }
 }

@@ -1,4 +1,4 @@
-//! What was found in a source, for people and for programs.
+//! The report of `data inspect`, as text and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,36 @@ use serde::Serialize;
 use crate::commands::throughput::Throughput;
 use crate::console::Console;
 
-/// Classes, and bad images of a kind, that are listed for people; JSON has them all.
+/// Classes that the text lists. JSON lists all.
 const LISTED_CLASSES: usize = 10;
+/// Bad images per kind of fault that the text lists. JSON lists all.
 const LISTED_BAD: usize = 5;
 
-/// What was found.
+/// The report.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Findings {
     source: String,
     data: String,
     images: usize,
-    /// Width and height of the images with the fewest pixels, with the median, and with the most.
+    /// Width and height of the images with the fewest, the median and the largest number of pixels.
     smallest: Option<(u32, u32)>,
     median: Option<(u32, u32)>,
     largest: Option<(u32, u32)>,
     /// Number of different sizes.
     sizes: usize,
-    /// How many images have how many channels, as they are stored.
+    /// Number of images by their number of channels, as stored.
     channels: BTreeMap<usize, usize>,
     classes: Vec<Class>,
     /// Number of images that have a label.
     labelled: usize,
-    /// What the source holds that is not among the images.
+    /// Contents of the source that are not used as images.
     left_out: Vec<LeftOut>,
-    /// The parts that the source has.
+    /// The parts of the source, such as `train` and `test`.
     parts: Vec<Part>,
     bad: Vec<Bad>,
     /// Speed of the loader on this machine.
     pub(super) loader: Option<Speed>,
-    /// Images of each size: pixels, width, height.
+    /// Number of images of each size: pixels, width, height.
     #[serde(skip)]
     by_size: BTreeMap<(u64, u32, u32), usize>,
 }
@@ -57,7 +58,7 @@ struct Bad {
     reason: String,
 }
 
-/// What the loader did in a moment.
+/// Speed of the loader, and the crops that it made.
 #[derive(Debug, Serialize)]
 pub(super) struct Speed {
     img_per_s: f64,
@@ -74,17 +75,17 @@ impl Speed {
     }
 }
 
-/// The form of one image.
-pub(super) struct Form {
+/// Size and channels of an image.
+pub(super) struct Format {
     width: u32,
     height: u32,
-    /// Channels of the file, before they are brought to those that training wants.
+    /// Channels of the file, before conversion to those of the network.
     channels: usize,
 }
 
-impl Form {
+impl Format {
     /// Reads and decodes an image.
-    pub(super) fn of(
+    pub(super) fn read(
         dataset: &dyn Dataset,
         index: usize,
         decode: &decode::Options,
@@ -116,15 +117,15 @@ impl Findings {
         }
     }
 
-    /// Notes what became of an image.
+    /// Adds an image, or the reason why it is bad.
     pub(super) fn add(
         &mut self,
         dataset: &dyn Dataset,
         index: usize,
-        form: Result<Form, SampleError>,
+        format: Result<Format, SampleError>,
     ) {
-        match form {
-            Ok(Form { width, height, channels }) => {
+        match format {
+            Ok(Format { width, height, channels }) => {
                 let pixels = u64::from(width) * u64::from(height);
                 *self.by_size.entry((pixels, width, height)).or_default() += 1;
                 *self.channels.entry(channels).or_default() += 1;
@@ -138,14 +139,14 @@ impl Findings {
         }
     }
 
-    /// Sums up, when all images are read.
+    /// Computes the summary after all images were added.
     pub(super) fn finish(&mut self) {
         let size = |(&(_, width, height), _): (&(u64, u32, u32), &usize)| (width, height);
         let good = self.images - self.bad.len();
-        let mut seen = 0;
+        let mut counted = 0;
         let median = self.by_size.iter().find(|(_, images)| {
-            seen += **images;
-            2 * seen >= good
+            counted += **images;
+            2 * counted >= good
         });
         self.median = median.map(size);
         self.sizes = self.by_size.len();
@@ -153,18 +154,18 @@ impl Findings {
         self.largest = self.by_size.iter().next_back().map(size);
     }
 
-    pub(super) fn show(&self, console: &mut Console) {
+    pub(super) fn print(&self, console: &mut Console) {
         console.text(format!("{}: {} images", self.data, self.images));
-        self.show_parts(console);
-        let shown = |size: Option<(u32, u32)>| {
+        self.print_parts(console);
+        let text = |size: Option<(u32, u32)>| {
             size.map_or("none".to_owned(), |(width, height)| format!("{width} x {height}"))
         };
-        let (smallest, largest) = (shown(self.smallest), shown(self.largest));
+        let (smallest, largest) = (text(self.smallest), text(self.largest));
         console.text(match self.sizes {
             0 | 1 => format!("size: {smallest}"),
             sizes => format!(
                 "sizes: {sizes}, from {smallest} to {largest}, median {}",
-                shown(self.median)
+                text(self.median)
             ),
         });
         let channels = self.channels.iter().map(|(count, images)| format!("{count} ({images})"));
@@ -172,14 +173,14 @@ impl Findings {
         if !channels.is_empty() {
             console.text(format!("channels (images): {}", channels.join(", ")));
         }
-        self.show_classes(console);
-        self.show_left_out(console);
-        self.show_bad(console);
-        self.show_speed(console);
+        self.print_classes(console);
+        self.print_left_out(console);
+        self.print_bad(console);
+        self.print_speed(console);
     }
 
-    /// The parts, and which one is read.
-    fn show_parts(&self, console: &mut Console) {
+    /// Prints the parts, and which of them is read.
+    fn print_parts(&self, console: &mut Console) {
         if self.parts.is_empty() {
             return;
         }
@@ -190,8 +191,8 @@ impl Findings {
         console.text(format!("parts: {}; reading {}", all.join(", "), read.join(" and ")));
     }
 
-    /// Each kind of things that are no images of this source.
-    fn show_left_out(&self, console: &mut Console) {
+    /// Prints what is not used as images, by kind.
+    fn print_left_out(&self, console: &mut Console) {
         if self.left_out.is_empty() {
             return;
         }
@@ -202,8 +203,8 @@ impl Findings {
         }
     }
 
-    /// The largest classes.
-    fn show_classes(&self, console: &mut Console) {
+    /// Prints the largest classes.
+    fn print_classes(&self, console: &mut Console) {
         console.text(match self.classes.len() {
             0 => "classes: none, the images have no labels".to_owned(),
             classes if self.labelled == self.images => format!("classes: {classes}"),
@@ -223,8 +224,8 @@ impl Findings {
         }
     }
 
-    /// Kinds of faults, the commonest first, with the first names of each.
-    fn show_bad(&self, console: &mut Console) {
+    /// Prints the kinds of faults, the most frequent first, with the first images of each.
+    fn print_bad(&self, console: &mut Console) {
         if self.bad.is_empty() {
             console.text("bad images: none");
             return;
@@ -248,7 +249,7 @@ impl Findings {
         }
     }
 
-    fn show_speed(&self, console: &mut Console) {
+    fn print_speed(&self, console: &mut Console) {
         let Some(Speed { img_per_s, workers, global, local, locals }) = &self.loader else {
             return;
         };
@@ -259,7 +260,7 @@ impl Findings {
     }
 }
 
-/// Names of the classes, and how many images each has.
+/// The classes with their number of images.
 fn classes(dataset: &dyn Dataset) -> Vec<Class> {
     let named = dataset.classes().iter().map(|name| Class { name: name.clone(), images: 0 });
     let mut classes: Vec<_> = named.collect();

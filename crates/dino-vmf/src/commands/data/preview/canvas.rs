@@ -1,4 +1,4 @@
-//! Rectangles, pictures and text on a white sheet.
+//! A [`Canvas`] draws rectangles, images and text on a white background.
 
 use font8x8::legacy::BASIC_LEGACY;
 use image::{Rgb, RgbImage};
@@ -7,7 +7,7 @@ use multicrop::Image8;
 /// Side of a character in pixels.
 pub(super) const CHAR: u32 = 8;
 
-/// An area to draw on; what lies outside is left out.
+/// An image to draw on. Pixels outside of it are ignored.
 pub(super) struct Canvas(RgbImage);
 
 /// Left, top, width and height in pixels.
@@ -42,7 +42,7 @@ impl Canvas {
         }
     }
 
-    /// The border of an area, `thick` pixels wide, inside of it.
+    /// Draws a border of `thick` pixels along the inside of an area.
     pub(super) fn frame(&mut self, area: Area, thick: u32, color: [u8; 3]) {
         let Area { x, y, width, height } = area;
         let (across, down) = (thick.min(height), thick.min(width));
@@ -52,7 +52,8 @@ impl Canvas {
         self.fill(Area { x: x + width - down, width: down, ..area }, color);
     }
 
-    /// A picture in colors (without them its first channel), each pixel `zoom` wide.
+    /// Draws an image: in color if it has three channels, otherwise its first channel in gray. Each of
+    /// its pixels becomes a square with a side of `zoom` pixels.
     pub(super) fn paste(&mut self, image: &Image8, (x, y): (u32, u32), zoom: u32) {
         for row in 0..image.height() {
             for (column, pixel) in (0..).zip(image.row(row).chunks_exact(image.channels())) {
@@ -63,7 +64,7 @@ impl Canvas {
         }
     }
 
-    /// One line of text; what is not ASCII is a question mark.
+    /// Draws one line of text. Characters that are not ASCII become question marks.
     pub(super) fn text(&mut self, text: &str, (x, y): (u32, u32), color: [u8; 3]) {
         for (place, character) in (0..).zip(text.chars()) {
             let known = matches!(character, ' '..='~');
@@ -77,7 +78,7 @@ impl Canvas {
     }
 }
 
-/// Lines of at most `width` pixels; a longer word has a line of its own.
+/// Wraps words into lines of at most `width` pixels. A longer word gets a line of its own.
 pub(super) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<String> {
     let most = (width / CHAR) as usize;
     let mut lines: Vec<String> = Vec::new();
@@ -93,7 +94,7 @@ pub(super) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<
     lines
 }
 
-/// The end of a text that has too many characters for `width` pixels.
+/// Shortens a text to `width` pixels. Keeps its end, which for paths is the name of the file.
 pub(super) fn shortened(text: &str, width: u32) -> String {
     let (most, len) = ((width / CHAR) as usize, text.chars().count());
     if len <= most {
@@ -108,13 +109,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_as_long_as_they_may_be() {
+    fn lines_are_filled_up_to_the_width() {
         let words = ["ab", "cde", "f", "ghijklm", "n"];
         assert_eq!(wrap(words.into_iter(), 6 * CHAR), ["ab cde", "f", "ghijklm", "n"]);
     }
 
     #[test]
-    fn of_a_long_path_the_end_is_kept() {
+    fn a_long_path_keeps_its_end() {
         assert_eq!(shortened("photos/cat.jpg", 10 * CHAR), "../cat.jpg");
         assert_eq!(shortened("cat.jpg", 10 * CHAR), "cat.jpg");
     }

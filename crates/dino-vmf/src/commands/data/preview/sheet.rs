@@ -1,4 +1,4 @@
-//! Where everything stands on the sheet.
+//! The layout of the sheet: a title, then a row for each image with its crops.
 
 use std::ops::Range;
 
@@ -10,30 +10,30 @@ use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 use multicrop::resize::crop_resize;
 
 use super::canvas::{Area, CHAR, Canvas, shortened, wrap};
-use super::{Drawn, Shown};
+use super::sample::{CropRecord, Sample};
 
-/// Between two cells, and around the sheet.
+/// Space between two cells, and around the sheet. All sizes here are in pixels of the sheet.
 const GAP: u32 = 16;
-/// From one line of text to the next.
+/// Height of a line of text.
 const LINE: u32 = CHAR + 3;
-/// Between a picture and its text.
+/// Space between an image and the text below it.
 const CAPTION: u32 = 5;
 /// Width of a frame.
 const FRAME: u32 = 2;
-/// Narrowest cell: most boxes of photographs fit on a line.
+/// Smallest width of a cell. The box of a crop of a photograph mostly fits on a line of this width.
 const CELL: u32 = 15 * CHAR;
-/// Global crops are enlarged to at least this side, by a whole factor.
+/// Smallest side of a global crop. Smaller crops are enlarged by a whole factor.
 const VISIBLE: u32 = 128;
-/// Least height of the images themselves.
+/// Smallest height of the area for the original image.
 const ORIGINAL: u32 = 224;
 
-/// How to read what stands below a crop.
-const LEGEND: &str = "below a crop: its box as width x height + left + top, then its changes in \
-                      their order (b brightness, c contrast, s saturation, h hue; blur in pixels)";
+/// Explanation of the text below a crop.
+const LEGEND: &str = "below a crop: its box as width x height + left + top, then the augmentations in \
+                      order (b brightness, c contrast, s saturation, h hue; blur in pixels)";
 
 const BLACK: [u8; 3] = [40; 3];
 const GRAY: [u8; 3] = [120; 3];
-/// Of the boxes and frames, crop by crop and then from the start again.
+/// Colors of the boxes and frames. The crops cycle through them.
 const COLORS: [[u8; 3]; 10] = [
     [214, 39, 40],
     [31, 90, 220],
@@ -47,12 +47,12 @@ const COLORS: [[u8; 3]; 10] = [
     [90, 90, 120],
 ];
 
-/// How a sheet is laid out: sizes that all rows share.
+/// The sizes that all rows of a sheet share.
 pub(super) struct Sheet<'a> {
     recipe: &'a Recipe,
-    /// Pixels of the sheet for one of a crop.
+    /// Enlargement of crops.
     zoom: u32,
-    /// Width and height of the part with the image itself.
+    /// Width and height of the area for the original image.
     original: (u32, u32),
     /// Widths of the cells of global and local crops.
     global: u32,
@@ -62,11 +62,11 @@ pub(super) struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    pub(super) fn new(recipe: &'a Recipe, columns: u32, images: &[Shown]) -> Self {
+    pub(super) fn new(recipe: &'a Recipe, columns: u32, images: &[Sample]) -> Self {
         let global = recipe.first_global.size;
         let zoom = (VISIBLE / global).max(1);
         let height = (global * zoom).max(ORIGINAL);
-        // 3 : 2 is the shape of most photographs; what is wider is scaled to this width
+        // Most photographs are 3 : 2. Wider images are scaled to the same width.
         let widest = images.iter().map(|image| scaled(image, (3 * height / 2, height)).0).max();
         Self {
             recipe,
@@ -78,8 +78,8 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// The sheet: a title, a row for each image.
-    pub(super) fn draw(&self, title: &str, images: &[Shown], batch: &Batch) -> RgbImage {
+    /// Draws the sheet.
+    pub(super) fn draw(&self, title: &str, images: &[Sample], batch: &Batch) -> RgbImage {
         let heights: Vec<_> = images.iter().map(|image| self.row_height(image)).collect();
         let width = self.width();
         let text = |text: &str| wrap(text.split(' '), width - 2 * GAP);
@@ -102,9 +102,9 @@ impl<'a> Sheet<'a> {
         canvas.into_image()
     }
 
-    /// Bytes of the sheet without its title. Counted in `f64`: so many images and columns may be asked
-    /// for that whole numbers overflow.
-    pub(super) fn bytes(&self, images: &[Shown]) -> f64 {
+    /// Size of the sheet in bytes, without its title. Computed in `f64`, because large values of
+    /// `--images` and `--columns` would overflow integers.
+    pub(super) fn bytes(&self, images: &[Sample]) -> f64 {
         let rows = images.iter().map(|image| f64::from(self.row_height(image) + GAP));
         3.0 * f64::from(self.width()) * rows.sum::<f64>()
     }
@@ -118,15 +118,15 @@ impl<'a> Sheet<'a> {
         GAP + self.original.0 + GAP
     }
 
-    fn row_height(&self, image: &Shown) -> u32 {
+    fn row_height(&self, image: &Sample) -> u32 {
         let globals = self.cell_height(image, 0..GLOBAL_CROPS);
         let rows = self.recipe.locals.count.div_ceil(self.columns);
         let original = self.original.1 + CAPTION + 2 * LINE;
-        globals.max(self.above(image, rows).saturating_sub(GAP)).max(original)
+        globals.max(self.height_of_rows(image, rows).saturating_sub(GAP)).max(original)
     }
 
     /// Height of the first `rows` rows of local crops.
-    fn above(&self, image: &Shown, rows: u32) -> u32 {
+    fn height_of_rows(&self, image: &Sample, rows: u32) -> u32 {
         let columns = self.columns as usize;
         let row = |row: u32| {
             let first = GLOBAL_CROPS + row as usize * columns;
@@ -135,8 +135,8 @@ impl<'a> Sheet<'a> {
         (0..rows).map(row).sum()
     }
 
-    /// Height of the highest of some crops, with its text.
-    fn cell_height(&self, image: &Shown, crops: Range<usize>) -> u32 {
+    /// Largest height of some crops with their text.
+    fn cell_height(&self, image: &Sample, crops: Range<usize>) -> u32 {
         let height = |crop: usize| {
             let lines = self.lines(image, crop).len() as u32;
             image.crops[crop].size * self.zoom + 2 * FRAME + CAPTION + lines * LINE
@@ -144,37 +144,37 @@ impl<'a> Sheet<'a> {
         crops.map(height).max().unwrap_or(0)
     }
 
-    fn lines(&self, image: &Shown, crop: usize) -> Vec<String> {
+    fn lines(&self, image: &Sample, crop: usize) -> Vec<String> {
         let width = if crop < GLOBAL_CROPS { self.global } else { self.local };
         wrap(image.crops[crop].words().iter().map(String::as_str), width)
     }
 
-    /// Left upper corner of a crop's cell.
-    fn place(&self, image: &Shown, crop: usize, y: u32) -> (u32, u32) {
+    /// Top left corner of a crop's cell.
+    fn place(&self, image: &Sample, crop: usize, y: u32) -> (u32, u32) {
         let globals = |count: usize| self.first_global() + count as u32 * (self.global + GAP);
         let Some(local) = crop.checked_sub(GLOBAL_CROPS) else { return (globals(crop), y) };
         let (row, column) = (local as u32 / self.columns, local as u32 % self.columns);
-        (globals(GLOBAL_CROPS) + column * (self.local + GAP), y + self.above(image, row))
+        (globals(GLOBAL_CROPS) + column * (self.local + GAP), y + self.height_of_rows(image, row))
     }
 
-    /// The image with the boxes of its crops, its name and size.
-    fn draw_original(&self, canvas: &mut Canvas, image: &Shown, y: u32) {
+    /// Draws the original image with the boxes of its crops, its name and its size.
+    fn draw_original(&self, canvas: &mut Canvas, image: &Sample, y: u32) {
         let (width, height) = scaled(image, self.original);
         let whole = Rect::whole(&image.image);
         canvas.paste(&crop_resize(&image.image, whole, width, height), (GAP, y), 1);
-        let pixels = |length: u32, shown: u32, all: u32| {
-            (f64::from(length) * f64::from(shown) / f64::from(all)).round() as u32
+        let scale = |length: u32, scaled: u32, original: u32| {
+            (f64::from(length) * f64::from(scaled) / f64::from(original)).round() as u32
         };
-        // the first ones, which are the large ones, on top of the others
-        for (crop, drawn) in image.crops.iter().enumerate().rev() {
-            let Drawn { left, top, .. } = *drawn;
-            let across = |length| pixels(length, width, image.width);
-            let down = |length| pixels(length, height, image.height);
+        // Backwards, so that the boxes of the global crops, the first ones, lie on top.
+        for (crop, record) in image.crops.iter().enumerate().rev() {
+            let CropRecord { left, top, .. } = *record;
+            let across = |length| scale(length, width, image.width);
+            let down = |length| scale(length, height, image.height);
             let area = Area {
                 x: GAP + across(left),
                 y: y + down(top),
-                width: across(left + drawn.width) - across(left),
-                height: down(top + drawn.height) - down(top),
+                width: across(left + record.width) - across(left),
+                height: down(top + record.height) - down(top),
             };
             canvas.frame(area, FRAME, color(crop));
         }
@@ -187,7 +187,7 @@ impl<'a> Sheet<'a> {
     fn draw_crop(
         &self,
         canvas: &mut Canvas,
-        image: &Shown,
+        image: &Sample,
         crop: usize,
         pixels: &Image8,
         (x, y): (u32, u32),
@@ -200,7 +200,7 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// A crop as bytes again.
+    /// A crop of the batch as an image, with the normalization of its values undone.
     fn pixels(&self, batch: &Batch, image: usize, crop: usize) -> Image8 {
         let values = match crop.checked_sub(GLOBAL_CROPS) {
             None => batch.globals.crop(crop, image),
@@ -212,7 +212,7 @@ impl<'a> Sheet<'a> {
         let channels = values.len() / plane;
         let byte = |pixel: usize, channel: usize| {
             let value = values[channel * plane + pixel] * std[channel] + mean[channel];
-            (255.0 * value).round() as u8 // `as` clips
+            (255.0 * value).round() as u8 // `as` clamps to 0..=255
         };
         let pixels = (0..plane).flat_map(|pixel| (0..channels).map(move |c| (pixel, c)));
         let pixels = pixels.map(|(pixel, channel)| byte(pixel, channel)).collect();
@@ -225,8 +225,8 @@ fn color(crop: usize) -> [u8; 3] {
     COLORS[crop % COLORS.len()]
 }
 
-/// Width and height of an image that is scaled into a box, at least one pixel each.
-fn scaled(image: &Shown, (width, height): (u32, u32)) -> (u32, u32) {
+/// Width and height of an image scaled to fit into a box, at least one pixel each.
+fn scaled(image: &Sample, (width, height): (u32, u32)) -> (u32, u32) {
     let across = f64::from(width) / f64::from(image.width);
     let scale = across.min(f64::from(height) / f64::from(image.height));
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);

@@ -1,27 +1,28 @@
-// Without this the page has the same numbers and images: the table as it is, the images below.
+// Sorts and searches the table of prototypes, and shows the images of the selected one beside it. Without
+// scripts the page shows the table as written and all images below it.
 (() => {
   const list = document.getElementById("list"), gallery = document.getElementById("gallery");
   const body = list.querySelector("tbody"), rows = [...body.rows];
-  const shown = document.createElement("div");
-  shown.id = "shown";
-  gallery.after(shown);
+  const selected = document.createElement("div");
+  selected.id = "selected";
+  gallery.after(selected);
   gallery.hidden = true;
 
-  const show = (row) => {
+  const select = (row) => {
     const images = document.getElementById("p" + row.dataset.p);
     const title = document.createElement("h3");
     title.textContent = images.querySelector("summary").textContent;
-    shown.replaceChildren(title, images.querySelector(".strip").cloneNode(true));
-    rows.forEach((other) => other.classList.toggle("shown", other === row));
+    selected.replaceChildren(title, images.querySelector(".strip").cloneNode(true));
+    rows.forEach((other) => other.classList.toggle("selected", other === row));
   };
   for (const row of rows) {
     if (!row.dataset.p) continue;
     row.tabIndex = 0;
-    row.onclick = () => show(row);
-    row.onkeydown = (event) => { if (event.key === "Enter") show(row); };
+    row.onclick = () => select(row);
+    row.onkeydown = (event) => { if (event.key === "Enter") select(row); };
   }
   const first = rows.find((row) => row.dataset.p);
-  if (first) show(first);
+  if (first) select(first);
 
   const search = document.createElement("input");
   search.type = "search";

@@ -1,0 +1,134 @@
+//! The checkpoint and the images that `analyze` reads.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum, ValueHint};
+use dino::eval::features::Trained;
+use dino::eval::images::{Selection, Viewer};
+use dino::memory::{self, Evaluated};
+use engine::Params;
+use serde::Serialize;
+
+use crate::commands::viewing::{Viewing, show_images};
+use crate::console::Console;
+
+/// Which network of which checkpoint to analyze, and on which images.
+#[derive(Debug, Args)]
+pub(super) struct Subject {
+    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) checkpoint: PathBuf,
+    /// Images to analyze, with or without labels, for example `photos:test`
+    ///
+    /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`; `:train` or `:test`
+    /// behind the name picks a part. Take images that the run was not trained on.
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub(super) data: String,
+    /// Network to analyze
+    ///
+    /// Evaluations use the teacher, which is the average of the student over recent steps.
+    #[arg(long, value_name = "NETWORK", default_value = "teacher")]
+    network: NetworkRole,
+    /// Analyze at most N images, the first ones of a fixed random order
+    ///
+    /// Counts of prototypes in use and entropies grow with N until there are many images per prototype.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    max_images: u64,
+    #[command(flatten)]
+    viewing: Viewing,
+}
+
+/// The networks that a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NetworkRole {
+    Teacher,
+    Student,
+}
+
+impl NetworkRole {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Student => "student",
+        }
+    }
+}
+
+/// A [`Subject`] whose checkpoint and images are open.
+pub(super) struct Input<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) trained: Trained,
+    pub(super) images: Selection,
+    pub(super) viewer: Viewer,
+}
+
+impl Subject {
+    /// Opens the checkpoint and the images. With `only_labelled`, drops the images without a label if
+    /// others have one.
+    ///
+    /// # Errors
+    /// The checkpoint or the images cannot be read, or there is too little memory.
+    pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
+        let trained = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let dataset = trained.config.data.open(&self.data)?;
+        let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
+        let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
+        let images = match only_labelled && has_labels {
+            true => Selection::labelled(dataset, Some(self.max_images()), 0),
+            false => Selection::new(dataset, Some(self.max_images()), 0),
+        };
+        images.notes().iter().for_each(|text| console.warn(text));
+        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
+        memory::require_evaluation(&trained.config, evaluated, false)?;
+        Ok(Input { subject: self, trained, images, viewer })
+    }
+
+    /// The value of `--max-images`.
+    pub(super) fn max_images(&self) -> usize {
+        usize::try_from(self.max_images).unwrap_or(usize::MAX)
+    }
+}
+
+impl Input<'_> {
+    /// Which network is analyzed.
+    pub(super) fn network(&self) -> NetworkRole {
+        self.subject.network
+    }
+
+    /// The parameters of that network.
+    pub(super) fn params(&self) -> &Params {
+        match self.network() {
+            NetworkRole::Teacher => &self.trained.teacher,
+            NetworkRole::Student => &self.trained.student,
+        }
+    }
+
+    /// The network and the images in one line of text.
+    pub(super) fn describe(&self) -> String {
+        format!(
+            "{} of `{}` at step {}, {} images: {}",
+            self.network().name(),
+            self.subject.checkpoint.display(),
+            self.trained.step,
+            self.images.len(),
+            self.images.dataset().describe()
+        )
+    }
+}
+
+/// A callback that adds the images just processed to the progress display. `activity` stands behind
+/// the count.
+pub(super) fn image_progress<'a>(
+    console: &'a mut Console,
+    activity: &'a str,
+    total: usize,
+) -> impl FnMut(usize) + use<'a> {
+    let mut done = 0;
+    move |count| {
+        done += count;
+        show_images(console, "analysis", (done, total), activity);
+    }
+}

@@ -1,0 +1,126 @@
+//! An image of the sheet, with the parameters of its crops.
+
+use anyhow::{Context, Result};
+use multicrop::augment::CropParameters;
+use multicrop::augment::color_jitter::{Adjustment, Jitter};
+use multicrop::loader::{Batch, LoaderConfig, crop_stream};
+use multicrop::recipe::Recipe;
+use multicrop::{Dataset, Image8};
+use serde::Serialize;
+
+/// An image before it is cropped, with the parameters of its crops. Lengths are in pixels.
+#[derive(Debug, Serialize)]
+pub(super) struct Sample {
+    /// Index in the source.
+    index: usize,
+    pub(super) name: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) crops: Vec<CropRecord>,
+    #[serde(skip)]
+    pub(super) image: Image8,
+}
+
+/// The parameters of a crop: its side, its box in the image, and the augmentations.
+#[derive(Debug, Serialize)]
+pub(super) struct CropRecord {
+    pub(super) size: u32,
+    pub(super) left: u32,
+    pub(super) top: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    flip: bool,
+    jitter: Option<JitterRecord>,
+    gray: bool,
+    /// Standard deviation in pixels.
+    blur: Option<f64>,
+    solarize: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct JitterRecord {
+    /// First letters of the adjustments, in the order in which they are applied.
+    order: String,
+    brightness: f64,
+    contrast: f64,
+    saturation: f64,
+    hue: f64,
+}
+
+/// Reads the images of a batch again, and draws the parameters of their crops again.
+///
+/// # Errors
+/// An image cannot be read.
+pub(super) fn read(
+    dataset: &dyn Dataset,
+    recipe: &Recipe,
+    config: &LoaderConfig,
+    batch: &Batch,
+) -> Result<Vec<Sample>> {
+    let read = |&index: &usize| {
+        let name = dataset.name(index);
+        let image = dataset.load(index, &config.decode).with_context(|| name.clone())?;
+        let (width, height) = (image.width(), image.height());
+        let draw = |crop| {
+            let mut stream = crop_stream(config.seed, batch.epoch, index, crop);
+            recipe.draw((width, height), crop, &mut stream).into()
+        };
+        let crops = (0..recipe.crop_count()).map(draw).collect();
+        Ok(Sample { index, name, width, height, crops, image })
+    };
+    batch.indices.iter().map(read).collect()
+}
+
+impl From<CropParameters> for CropRecord {
+    fn from(parameters: CropParameters) -> Self {
+        let CropParameters { size, source, flip, jitter, grayscale, blur, solarize } = parameters;
+        let (left, top, width, height) = (source.left, source.top, source.width, source.height);
+        let jitter = jitter.map(JitterRecord::from);
+        let solarize = solarize.is_some();
+        Self { size, left, top, width, height, flip, jitter, gray: grayscale, blur, solarize }
+    }
+}
+
+impl From<Jitter> for JitterRecord {
+    fn from(jitter: Jitter) -> Self {
+        let letter = |adjustment| match adjustment {
+            Adjustment::Brightness => 'b',
+            Adjustment::Contrast => 'c',
+            Adjustment::Saturation => 's',
+            Adjustment::Hue => 'h',
+        };
+        let order = jitter.order.into_iter().map(letter).collect();
+        let Jitter { brightness, contrast, saturation, hue, .. } = jitter;
+        Self { order, brightness, contrast, saturation, hue }
+    }
+}
+
+impl CropRecord {
+    /// The text below the crop, word by word.
+    pub(super) fn words(&self) -> Vec<String> {
+        let mut words = vec![format!("{}x{}+{}+{}", self.width, self.height, self.left, self.top)];
+        let mut add = |applies: bool, word: &str| words.extend(applies.then(|| word.to_owned()));
+        add(self.flip, "flip");
+        for letter in self.jitter.iter().flat_map(|jitter| jitter.order.chars()) {
+            add(true, &self.adjustment(letter));
+        }
+        add(self.gray, "gray");
+        if let Some(sigma) = self.blur {
+            add(true, &format!("blur {sigma:.2}"));
+        }
+        add(self.solarize, "solarize");
+        words
+    }
+
+    /// One adjustment of the colors, such as `b1.21` and `h-0.05`.
+    fn adjustment(&self, letter: char) -> String {
+        let Some(jitter) = &self.jitter else { return String::new() };
+        let value = match letter {
+            'b' => jitter.brightness,
+            'c' => jitter.contrast,
+            's' => jitter.saturation,
+            _ => return format!("h{:+.2}", jitter.hue),
+        };
+        format!("{letter}{value:.2}")
+    }
+}

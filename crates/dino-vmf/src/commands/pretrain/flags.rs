@@ -1,0 +1,96 @@
+//! The flags of `dino-vmf pretrain`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+/// Train a vision transformer on images without labels
+///
+/// Settings come from the defaults, then the preset, the `--config` file, each `--set`, and the other flags.
+/// Later ones override earlier ones. `dino-vmf presets NAME` prints a preset with all its keys.
+///
+/// If labelled images are known (`eval.train`, `eval.test`), k-NN evaluates the features of the trained
+/// network, and for comparison raw pixels and the untrained network.
+///
+/// SIGINT, SIGTERM, SIGHUP (a closed terminal), SIGUSR1 and SIGXCPU save the run and end it with exit code
+/// 130; `--resume` continues it. Under `nohup`, SIGHUP is ignored.
+///
+/// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
+#[derive(Debug, Args)]
+pub(crate) struct Pretrain {
+    /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub(super) data: Option<String>,
+    /// Preset to start from, `shapes-tiny` by default; `dino-vmf presets` lists the names
+    #[arg(long, value_name = "NAME")]
+    pub(super) preset: Option<String>,
+    /// Training method: `dino`, `dino-vmf`, `ibot` or `ibot-vmf`; by default the preset's
+    ///
+    /// The iBOT methods also predict masked patches. They give better patch features and cost more time. The
+    /// vMF methods learn a concentration for each prototype.
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<String>,
+    /// Matmul precision: `f32` or `bf16`; by default the preset's
+    ///
+    /// bf16 is faster on CPUs with AMX or AVX512-BF16, and slower on others.
+    #[arg(long, value_name = "PRECISION")]
+    pub(super) precision: Option<String>,
+    /// Passes over the images, by default the preset's; all schedules span this time
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) epochs: Option<f64>,
+    /// Optimizer steps, instead of `--epochs`; all schedules span this time
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) steps: Option<i64>,
+    /// Run folder; by default the first free `runs/<preset>-<n>`
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) out: Option<PathBuf>,
+    /// Number of channels that images are converted to, and of the network's input; 3 by default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) channels: Option<i64>,
+    /// Seed of all random numbers; the same seed gives the same weights, bit by bit
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(super) seed: Option<i64>,
+    /// TOML file with settings, which override those of the preset
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+    /// Set one key, for example `optim.lr=1e-3`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) threads: Option<i64>,
+    /// Threads that read and crop images; 0 starts as many as compute threads
+    ///
+    /// Start more if the progress line reports time spent waiting for images. Results do not depend on it.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) workers: Option<i64>,
+    /// Compute device; this version has only `cpu`
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) device: Option<String>,
+    /// What an alarm does: `warn` prints it and continues, `stop` saves the run and ends with exit code 1
+    ///
+    /// Alarms report collapse (uniform, one-hot, partial, or features that do not depend on the image), a
+    /// teacher that is equal to the student, and exploding norms. Each names the cause and what to try.
+    /// Partial collapse never stops a run: large heads show it although their features are good.
+    #[arg(long, value_name = "ACTION")]
+    pub(super) on_collapse: Option<String>,
+    /// What the backward pass recomputes to save memory: `none`, `light` or `blocks`
+    ///
+    /// `light` recomputes the hidden layers of the MLPs, a tenth of a step's arithmetic. `blocks` saves only
+    /// the inputs of the blocks and recomputes a quarter. Results do not depend on it.
+    #[arg(long, value_name = "WHAT")]
+    pub(super) recompute: Option<String>,
+    /// Continue the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
+    ///
+    /// Uses the run's own settings unless `--preset` or `--config` is given. With `--out`, starts the run if it
+    /// does not exist yet, so that a job queue can repeat the same command.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, value_hint = ValueHint::DirPath)]
+    pub(super) resume: Option<Option<PathBuf>>,
+    /// With `--resume`: continue although the images have changed since the checkpoint
+    ///
+    /// Compares the number, the names and the content of some images with the checkpoint. With this flag a
+    /// difference is a warning and is written to `metrics.jsonl`; without it, an error. All schedules are
+    /// computed again from the new number of images.
+    #[arg(long, requires = "resume")]
+    pub(super) allow_data_change: bool,
+}
