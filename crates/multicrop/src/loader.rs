@@ -35,11 +35,11 @@ mod sample;
 mod stats;
 mod values;
 
+pub use bad::BadImages;
 pub use batch::{BadImage, Batch, CropBuffer};
 pub use stats::LoaderStats;
 pub use values::Values;
 
-use bad::BadImages;
 use faults::Faults;
 use pool::Pool;
 use sample::Maker;
@@ -233,7 +233,7 @@ impl<T: Element> Loader<T> {
         }
         let batch = self.pool.next()?;
         if let Ok(batch) = &batch {
-            self.too_many_bad = self.bad.add(self.pool.dataset.as_ref(), &batch.bad).err();
+            self.too_many_bad = self.bad.add(self.pool.dataset.len(), &batch.bad).err();
         }
         Some(batch)
     }

@@ -3,7 +3,7 @@
 use super::sample::{Made, Task};
 use super::values::Values;
 use crate::augment::normalize::Element;
-use crate::error::Error;
+use crate::error::{Error, SampleError};
 use crate::recipe::{GLOBAL_CROPS, Recipe};
 
 /// Crops of one size of all images of a batch, `[crops, images, channels, size, size]`.
@@ -94,6 +94,13 @@ pub struct BadImage {
     pub kind: String,
     /// The reason in full.
     pub reason: String,
+}
+
+impl BadImage {
+    /// An image that could not be read or decoded.
+    pub fn new(index: usize, name: String, error: &SampleError) -> Self {
+        Self { index, name, kind: error.kind(), reason: error.to_string() }
+    }
 }
 
 /// What one optimizer step sees; of one rank, if there are several.

@@ -79,7 +79,7 @@ impl Maker<'_> {
             if self.config.strict {
                 return Err(Error::BadImage { index, name, source });
             }
-            bad.push(bad_image(index, name, &source));
+            bad.push(BadImage::new(index, name, &source));
             first.get_or_insert(source);
         }
         // a data set has at least one image, so there was a first one
@@ -113,8 +113,4 @@ fn timed<T>(sum: &mut Duration, work: impl FnOnce() -> T) -> T {
     let result = work();
     *sum += start.elapsed();
     result
-}
-
-fn bad_image(index: usize, name: String, error: &SampleError) -> BadImage {
-    BadImage { index, name, kind: error.kind(), reason: error.to_string() }
 }
