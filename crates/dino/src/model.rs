@@ -8,6 +8,7 @@ pub mod drop_path;
 pub mod embedding;
 pub mod head;
 pub mod init;
+mod prototypes;
 pub mod vit;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use block::Recompute;
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::{Head, HeadShape};
+pub use prototypes::Prototypes;
 pub use vit::{Tokens, Vit, VitShape};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.

@@ -5,14 +5,14 @@ mod mixture;
 mod page;
 mod plot;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use dino::eval::features::Trained;
-use dino::eval::images::{Selection, Viewer};
 use dino::memory::{self, Evaluated};
-use engine::Params;
+use dino::open::Opened;
+use dino::probe::{Encoder, Pass, Preprocess, Subset, Views};
 use serde::Serialize;
 
 use super::viewing::{Viewing, show_images};
@@ -72,61 +72,67 @@ impl Which {
 }
 
 /// A network and images, opened.
-struct Opened {
-    trained: Trained,
+struct Loaded {
+    checkpoint: Opened,
     which: Which,
-    images: Selection,
-    viewer: Viewer,
+    images: Subset,
+    preprocess: Preprocess,
 }
 
 impl Subject {
     /// The network, and images with labels or without; of a source with labels `labelled` takes only
     /// those images that have one.
-    fn open(&self, labelled: bool, console: &mut Console) -> Result<Opened> {
-        let trained = self.viewing.read(&self.checkpoint, console, |_| ())?;
-        let dataset = trained.config.data.open(&self.data)?;
-        let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
+    fn open(&self, labelled: bool, console: &mut Console) -> Result<Loaded> {
+        let checkpoint = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let dataset = checkpoint.config.data.open(&self.data)?;
+        let preprocess = Preprocess::new(&checkpoint.config, dataset.as_ref())?;
         let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
         let images = match labelled && has_labels {
-            true => Selection::labelled(dataset, Some(self.most()), 0),
-            false => Selection::new(dataset, Some(self.most()), 0),
+            true => Subset::labelled(dataset, Some(self.most()), 0),
+            false => Subset::new(dataset, Some(self.most()), 0),
         };
         images.notes().iter().for_each(|text| console.warn(text));
-        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
-        memory::require_evaluation(&trained.config, evaluated, false)?;
-        Ok(Opened { trained, which: self.network, images, viewer })
+        let evaluated = Evaluated { images: images.len(), side: preprocess.view.crop as usize };
+        memory::require_evaluation(&checkpoint.config, evaluated, false)?;
+        Ok(Loaded { checkpoint, which: self.network, images, preprocess })
     }
 
     fn most(&self) -> usize {
         usize::try_from(self.max_images).unwrap_or(usize::MAX)
     }
 
-    /// The network and the images in one line.
-    fn describe(&self, opened: &Opened) -> String {
-        let (step, count) = (opened.trained.step, opened.images.len());
-        let (which, data) = (self.network.name(), opened.images.dataset().describe());
+    /// The network and the `count` images that could be read, in one line.
+    fn describe(&self, loaded: &Loaded, count: usize) -> String {
+        let step = loaded.checkpoint.step;
+        let (which, data) = (self.network.name(), loaded.images.dataset().describe());
         format!("{which} of `{}` at step {step}, {count} images: {data}", self.checkpoint.display())
     }
 }
 
-impl Opened {
-    fn params(&self) -> &Params {
-        match self.which {
-            Which::Teacher => &self.trained.teacher,
-            Which::Student => &self.trained.student,
-        }
+impl Loaded {
+    /// The network that `--network` chooses.
+    fn encoder(&self) -> Encoder<'_> {
+        let Self { checkpoint, which, .. } = self;
+        let params = match which {
+            Which::Teacher => &checkpoint.teacher,
+            Which::Student => &checkpoint.student,
+        };
+        Encoder { name: which.name(), network: &checkpoint.network, params }
+    }
+
+    /// A pass over the images.
+    fn pass<'a>(&'a self, views: Views<'a>) -> Pass<'a> {
+        Pass { images: &self.images, preprocess: &self.preprocess, views }
     }
 }
 
-/// Tells the console how many of `total` images are done; `what` is done with them.
-fn counted<'a>(
+/// Shows on the console how many images are done; `what` is done with them.
+fn shown<'a>(
     console: &'a mut Console,
     what: &'a str,
-    total: usize,
-) -> impl FnMut(usize) + use<'a> {
-    let mut done = 0;
-    move |count| {
-        done += count;
+) -> impl FnMut(usize, usize) -> ControlFlow<()> + use<'a> {
+    move |done, total| {
         show_images(console, "analysis", (done, total), what);
+        ControlFlow::Continue(())
     }
 }

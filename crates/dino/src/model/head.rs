@@ -13,9 +13,10 @@ use engine::matmul::{Mat, MatMut, Precision, Product, matmul};
 use engine::ops::gelu;
 use engine::ops::l2_normalize;
 use engine::ops::linear::{self, Linear};
-use engine::{ParamTable, Params, Range, Tensor};
+use engine::{ParamTable, Params, Tensor};
 
 use super::block::linear;
+pub use super::prototypes::Prototypes;
 
 /// Sizes of a head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,48 +33,6 @@ pub struct HeadShape {
     pub patch_prototypes: Option<usize>,
     /// Of the factors of the MLP's products; those with the prototypes are f32.
     pub precision: Precision,
-}
-
-/// Where a set of prototypes lies.
-#[derive(Debug, Clone, Copy)]
-pub struct Prototypes {
-    /// Signed lengths, `[k, 1]`.
-    pub g: Range,
-    /// Directions, not normalized, `[k, r]`.
-    pub v: Range,
-    /// Their number, `k`.
-    pub count: usize,
-}
-
-impl Prototypes {
-    fn new(table: &mut ParamTable, layer: &str, count: usize, r: usize) -> Self {
-        let g = table.add(format!("{layer}.weight_g"), &[count, 1]);
-        let v = table.add(format!("{layer}.weight_v"), &[count, r]);
-        Self { g, v, count }
-    }
-
-    /// Mean directions of the mixture's components, `[rows, r]`, of these rows of the prototypes.
-    ///
-    /// ```text
-    /// μₖ = sign(gₖ) vₖ / ‖vₖ‖        0 where vₖ is
-    /// ```
-    ///
-    /// Norms are summed in f64.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    pub fn directions(&self, params: &Params, rows: impl IntoIterator<Item = usize>) -> Vec<f32> {
-        let (g, v) = (params.get(self.g), params.get(self.v));
-        let r = v.len() / self.count.max(1);
-        let mut directions = Vec::new();
-        for row in rows {
-            let v = &v[row * r..][..r];
-            let norm = v.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-            let scale = f64::from(1f32.copysign(g[row])) / norm.max(f64::MIN_POSITIVE);
-            directions.extend(v.iter().map(|&v| (f64::from(v) * scale) as f32));
-        }
-        directions
-    }
 }
 
 /// Where the parameters of the head lie.
@@ -170,24 +129,5 @@ impl Head {
             }
         }
         logits
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    #[test]
-    fn directions_have_unit_length_and_the_sign_of_their_norm() {
-        let mut table = ParamTable::default();
-        let prototypes = Prototypes::new(&mut table, "last_layer", 4, 2);
-        let mut params = Params::zeros(Arc::new(table));
-        params.get_mut(prototypes.g).copy_from_slice(&[2.0, -0.1, 1.0, 1.0]);
-        params.get_mut(prototypes.v).copy_from_slice(&[3.0, 4.0, 3.0, -4.0, 0.0, 0.0, 0.0, 1e-30]);
-        assert_eq!(prototypes.directions(&params, 0..2), [0.6, 0.8, -0.6, 0.8]);
-        assert_eq!(prototypes.directions(&params, [3, 2]), [0.0, 1.0, 0.0, 0.0]);
-        assert!(prototypes.directions(&params, []).is_empty());
     }
 }

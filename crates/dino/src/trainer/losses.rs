@@ -18,7 +18,7 @@ use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
-use crate::analysis::vectors;
+use crate::matrix::Matrix;
 use crate::model::Vectors;
 use crate::monitor::features::Features;
 use crate::objective::{Center, Networks, Objective, Pairs, Rows, Terms};
@@ -55,7 +55,7 @@ pub(super) struct Sums {
     /// Spread and agreement of the teacher's \[CLS\] vectors.
     pub(super) features: Features,
     /// These vectors, `[crops · images, r]` of one micro-batch after the other.
-    pub(super) teacher_vectors: vectors::Rows,
+    pub(super) teacher_vectors: Matrix,
     /// Mean entropy of the teacher's assignments of patches, masked or not.
     pub(super) patch_teacher_entropy: f64,
     assigned: Vec<u32>,
@@ -115,7 +115,7 @@ impl<'a> Losses<'a> {
         sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
         sums.assigned.extend(&outcome.assigned);
         sums.features.add(&teacher.cls, GLOBAL_CROPS);
-        sums.teacher_vectors.extend(&teacher.cls, teacher.cls.rows());
+        sums.teacher_vectors.push(&teacher.cls, teacher.cls.width());
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
             return Some(Vectors { cls, patches: Tensor::zeros(student.patches.shape()) });

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::analysis::features::Features as Measures;
-use dino::analysis::vectors::Networks;
+use dino::probe::{Encoder, Extracted, Kind, Progress, Source, Views, Wanted};
 use serde::Serialize;
 
 use super::page::{Figure, Page, check_file, write_file};
 use super::plot::{Axis, Plot, short};
-use super::{Opened, Subject, Which, counted};
+use super::{Loaded, Subject, Which, shown};
 use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
@@ -31,6 +31,10 @@ pub(crate) struct Features {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     html: Option<PathBuf>,
 }
+
+/// Features that are measured: of the backbone and of the head.
+const WANTED: [Wanted; 2] =
+    [Wanted { kind: Kind::Cls, unit: false }, Wanted { kind: Kind::Bottleneck, unit: false }];
 
 /// The result with its circumstances.
 #[derive(Debug, Serialize)]
@@ -61,9 +65,9 @@ impl Found {
 impl Features {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open(false, console)?;
-        let found = self.find(&opened, console)?;
-        let subject = self.subject.describe(&opened);
+        let loaded = self.subject.open(false, console)?;
+        let found = self.find(&loaded, console)?;
+        let subject = self.subject.describe(&loaded, found.images);
         show(&subject, &found, console);
         console.event("features", &found);
         if let Some(path) = &self.html {
@@ -72,27 +76,37 @@ impl Features {
         Ok(())
     }
 
-    fn find(&self, opened: &Opened, console: &mut Console) -> Result<Found> {
-        let Opened { trained, images, viewer, which } = opened;
-        let params = [opened.params(), &trained.untrained];
-        let networks = Networks { network: &trained.network, params: &params };
-        let mut progress = counted(console, "two networks", 2 * images.len());
-        let views = networks.see(images, viewer, &mut progress)?;
-        let recipe = trained.config.data.recipe();
-        let drawn = (&recipe, trained.config.seed);
-        let crops = networks.see_crops(images, viewer, drawn, &mut progress)?;
-        drop(progress);
+    fn find(&self, loaded: &Loaded, console: &mut Console) -> Result<Found> {
+        let Loaded { checkpoint, images, which, .. } = loaded;
+        let params = &checkpoint.draw_untrained();
+        let untrained = Encoder { name: "untrained", network: &checkpoint.network, params };
+        let (recipe, seed) = (&checkpoint.config.data.recipe(), checkpoint.config.seed);
+        let mut report = shown(console, "two networks");
+        let progress = &mut Progress::new(2 * images.len(), &mut report);
+        let mut extract = |views| -> Result<Extracted> {
+            let sources = [&loaded.encoder() as &dyn Source, &untrained];
+            let extracted = loaded.pass(views).extract(&sources, &WANTED, progress)?;
+            extracted.passed.require_finite()?;
+            Ok(extracted)
+        };
+        let squares = extract(Views::Square)?;
+        let crops = extract(Views::GlobalCrops { recipe, seed })?;
+        drop(report);
         console.end_progress();
-        let backbone = |i: usize| Measures::of(&views[i].features, &crops[i].features);
-        let bottleneck = |i: usize| Measures::of(&views[i].bottleneck, &crops[i].bottleneck);
+        squares.passed.left_out.iter().for_each(|text| console.warn(text));
+        let measures = |source: usize, kind: usize| {
+            let [squares, crops] = [&squares, &crops].map(|from| &from.features[source][kind].rows);
+            Measures::of(squares, crops)
+        };
+        let pair = |kind| Pair { trained: measures(0, kind), untrained: measures(1, kind) };
         Ok(Found {
             checkpoint: self.subject.checkpoint.display().to_string(),
-            step: trained.step,
+            step: checkpoint.step,
             network: *which,
             data: images.dataset().describe(),
-            images: images.len(),
-            backbone: Pair { trained: backbone(0), untrained: backbone(1) },
-            bottleneck: Pair { trained: bottleneck(0), untrained: bottleneck(1) },
+            images: squares.passed.indices.len(),
+            backbone: pair(0),
+            bottleneck: pair(1),
         })
     }
 }

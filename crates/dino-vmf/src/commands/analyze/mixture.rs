@@ -14,12 +14,12 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::analysis::assignment::Components;
 use dino::analysis::mixture;
-use dino::model::head::Prototypes;
+use dino::model::Prototypes;
 use dino::objective::Center;
 use serde::Serialize;
 
 use super::page::{check_file, write_file};
-use super::{Opened, Subject, Which};
+use super::{Loaded, Subject, Which};
 use crate::console::Console;
 
 /// Images that are kept for each prototype.
@@ -28,13 +28,13 @@ const NEAREST: usize = 8;
 /// Look into the mixture: prototypes in use, copies, kappa, entropies, agreement with labels
 ///
 /// Every image is assigned to the components of the mixture as the network does it in training, but
-/// seen as in evaluation: whole, without augmentation. Told are the prototypes in use and the unique
-/// ones, the distribution of kappa, entropies of the assignments, and, if the images have labels, how
-/// well components agree with them and whether images of components with a large kappa are easier for
-/// k-NN. `--html` writes a page with plots, a table of all prototypes and their nearest images.
+/// preprocessed as in evaluation: whole, without augmentation. Reports how many prototypes are in use and
+/// how many are unique, the distribution of kappa and the entropies of the assignments. If the images have
+/// labels, it also reports how well components agree with them, and whether k-NN classifies images of
+/// components with a large kappa more easily. `--html` writes a page with plots, a table of all prototypes and their nearest images.
 ///
-/// With `--patches` the same is told of the patches of these images and the prototypes that patches of
-/// iBOT have: each patch is assigned, and has the label of its image. There is no k-NN of patches.
+/// With `--patches`, reports the same for the patches of these images and the prototypes that iBOT has for
+/// patches: each patch is assigned, and has the label of its image. There is no k-NN of patches.
 ///
 /// With `--json` the result is one line, an object with `"event":"mixture"`; `nearest` there are
 /// places of images in the source, `nearest_patches` the numbers of patches in them, row by row, and
@@ -74,13 +74,16 @@ struct Found<'a> {
     network: Which,
     data: String,
     classes: &'a [String],
+    /// Images that could be read.
+    #[serde(skip)]
+    images_read: usize,
     #[serde(flatten)]
-    seen: Seen<'a>,
+    result: Assignment<'a>,
 }
 
-/// What images or patches say about their mixture.
+/// The mixture of images or of patches, and how it was assigned.
 #[derive(Debug, Serialize)]
-struct Seen<'a> {
+struct Assignment<'a> {
     /// What belongs to components.
     assigned: Assigned,
     /// Patches on a side of an image, where they are assigned.
@@ -89,9 +92,9 @@ struct Seen<'a> {
     dimensions: usize,
     temperature: f64,
     centered: bool,
-    /// Who votes in k-NN; nobody without labels, or for patches.
+    /// The images that vote in k-NN; `None` without labels, or for patches.
     voters: Option<&'a str>,
-    /// How many of them vote for an image.
+    /// Number of neighbors that vote for an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     neighbors: Option<usize>,
     #[serde(flatten)]
@@ -127,59 +130,62 @@ impl Assigned {
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.subject.open(true, console)?;
-        let found = self.find(&opened, console)?;
-        let subject = self.subject.describe(&opened);
+        let loaded = self.subject.open(true, console)?;
+        let found = self.find(&loaded, console)?;
+        let subject = self.subject.describe(&loaded, found.images_read);
         text::show(&subject, &found, console);
         console.event("mixture", &found);
         if let Some(path) = &self.html {
             let shown = self.html_prototypes as usize;
-            let gallery = gallery::Gallery::new(&found, &opened, shown)?;
+            let gallery = gallery::Gallery::new(&found, &loaded, shown)?;
             write_file(path, &html::page(&subject, &found, &gallery), console)?;
         }
         Ok(())
     }
 
-    fn find<'a>(&'a self, opened: &'a Opened, console: &mut Console) -> Result<Found<'a>> {
-        let seen = match self.patches {
-            true => self.of_patches(opened, console)?,
-            false => self.of_images(opened, console)?,
+    fn find<'a>(&'a self, loaded: &'a Loaded, console: &mut Console) -> Result<Found<'a>> {
+        let (images_read, assigned) = match self.patches {
+            true => self.of_patches(loaded, console)?,
+            false => self.of_images(loaded, console)?,
         };
-        let Opened { trained, images, which, .. } = opened;
+        let Loaded { checkpoint, images, which, .. } = loaded;
         Ok(Found {
             checkpoint: self.subject.checkpoint.display().to_string(),
-            step: trained.step,
+            step: checkpoint.step,
             network: *which,
             data: images.dataset().describe(),
             classes: images.dataset().classes(),
-            seen,
+            images_read,
+            result: assigned,
         })
     }
 
-    /// The components that a network has at its own temperature, or at that of the flag: of its
-    /// prototypes, with the teacher's center, if there is one and the flags leave it.
+    /// The components of these prototypes, at the temperature of `--temperature` or else the network's own.
+    /// For the teacher, the center is applied unless `--no-center` is given.
     fn components(
         &self,
-        opened: &Opened,
+        loaded: &Loaded,
         prototypes: Prototypes,
         (teacher_temp, center): (f64, Option<&Center>),
     ) -> Assigning {
-        let Opened { trained, which, .. } = opened;
+        let Loaded { checkpoint, which, .. } = loaded;
         let (own, center) = match which {
             Which::Teacher => (teacher_temp, center.filter(|_| !self.no_center)),
-            Which::Student => (trained.config.objective.student_temp, None),
+            Which::Student => (checkpoint.config.objective.student_temp, None),
         };
         let temperature = self.temperature.unwrap_or(own);
-        let (objective, params) = (&trained.objective, opened.params());
+        let params = loaded.encoder().params;
+        let (g, v) = (params.get(prototypes.g), params.get(prototypes.v));
+        let objective = &checkpoint.objective;
         Assigning {
-            components: Components::new(objective, prototypes, params, temperature, center),
+            components: Components::new(objective, g, v, temperature, center),
             temperature,
             centered: center.is_some(),
         }
     }
 }
 
-/// A mixture with what it is made of.
+/// A mixture, ready to assign.
 struct Assigning {
     components: Components,
     temperature: f64,

@@ -8,7 +8,7 @@ use super::super::page::{Page, escape};
 use super::super::plot::short;
 use super::gallery::Gallery;
 use super::html::percent;
-use super::{Found, Seen};
+use super::{Assignment, Found};
 
 /// Sorts and searches the table and shows a prototype's images beside it.
 const SCRIPT: &str = include_str!("browser.js");
@@ -17,7 +17,7 @@ const ROWS: usize = 10_000;
 
 /// The table of prototypes; below it, or with a script beside it, the nearest images.
 pub(super) fn browser(found: &Found<'_>, gallery: &Gallery, page: &mut Page) {
-    let Seen { mixture, assigned, .. } = &found.seen;
+    let Assignment { mixture, assigned, .. } = &found.result;
     let (components, things) = (&mixture.components, assigned.many());
     let rows = table(found, gallery.components);
     let more = match mixture.prototypes - mixture.prototypes.min(ROWS) {
@@ -57,8 +57,8 @@ fn class<'a>(component: &Component, classes: &'a [String]) -> Option<&'a str> {
 
 /// Rows of the prototypes in use, the largest mass first, then of the others as far as there is room.
 fn table(found: &Found<'_>, shown: usize) -> String {
-    let Seen { mixture, assigned, .. } = &found.seen;
-    let more = match (&mixture.labels, &mixture.ease) {
+    let Assignment { mixture, assigned, .. } = &found.result;
+    let more = match (&mixture.labels, &mixture.accuracy_by_kappa) {
         (Some(_), Some(_)) => vec!["label", "purity", "k-NN"],
         (Some(_), None) => vec!["label", "purity"],
         (None, _) => Vec::new(),

@@ -15,7 +15,7 @@ use multicrop::image::Rect;
 use multicrop::resize::crop_resize;
 use rayon::prelude::*;
 
-use super::super::Opened;
+use super::super::Loaded;
 use super::super::page::escape;
 use super::Found;
 
@@ -43,16 +43,16 @@ struct Caption {
 
 impl Gallery {
     /// Reads the images of at most `most` components.
-    pub(super) fn new(found: &Found<'_>, opened: &Opened, most: usize) -> Result<Self> {
-        let components = &found.seen.mixture.components;
+    pub(super) fn new(found: &Found<'_>, loaded: &Loaded, most: usize) -> Result<Self> {
+        let components = &found.result.mixture.components;
         let components = &components[..most.min(components.len())];
         let mut wanted: Vec<u32> = components.iter().flat_map(|c| &c.nearest).copied().collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let dataset = opened.images.dataset();
+        let dataset = loaded.images.dataset();
         let encoded = wanted.par_iter().map(|&index| {
-            let image = opened.images.load(index as usize, &opened.viewer.decode)?;
-            encode(&opened.viewer.view.view(&image))
+            let image = loaded.images.load(index as usize, &loaded.preprocess.decode)?;
+            encode(&loaded.preprocess.view.view(&image))
         });
         let encoded = encoded.collect::<Result<Vec<_>>>()?;
         let (mut style, mut captions) = (String::new(), BTreeMap::new());
@@ -66,7 +66,7 @@ impl Gallery {
             let name = dataset.name(index as usize);
             captions.insert(index, Caption { class: class.unwrap_or_default(), name });
         }
-        let patch_grid = found.seen.patch_grid;
+        let patch_grid = found.result.patch_grid;
         Ok(Self { components: components.len(), style, captions, patch_grid })
     }
 

@@ -7,13 +7,13 @@ use super::super::plot::short;
 use super::browser::browser;
 use super::gallery::Gallery;
 use super::plots::figures;
-use super::{Assigned, Found, Seen};
+use super::{Assigned, Assignment, Found};
 
 /// The page.
 pub(super) fn page(subject: &str, found: &Found<'_>, gallery: &Gallery) -> String {
-    let Seen { assigned, temperature, centered, mixture, .. } = &found.seen;
+    let Assignment { assigned, temperature, centered, mixture, .. } = &found.result;
     let center = if *centered { "with the center" } else { "without a center" };
-    let patches = match found.seen.patch_grid {
+    let patches = match found.result.patch_grid {
         Some(side) => format!("; {} patches, {side} x {side} of each image", mixture.images),
         None => String::new(),
     };
@@ -21,7 +21,7 @@ pub(super) fn page(subject: &str, found: &Found<'_>, gallery: &Gallery) -> Strin
     let mut page = Page::new(&format!("A mixture of {} components", mixture.prototypes), &subtitle);
     page.tiles(&tiles(mixture));
     page.heading("How it is used");
-    page.figures(&figures(mixture, *assigned, found.seen.neighbors));
+    page.figures(&figures(mixture, *assigned, found.result.neighbors));
     page.heading("In numbers");
     prototypes(mixture, *assigned, &mut page);
     assignments(mixture, *assigned, &mut page);
@@ -48,9 +48,9 @@ fn tiles(mixture: &Mixture) -> Vec<(&'static str, String, String)> {
         let classes = format!("with {} classes", labels.classes);
         tiles.push(("agreement, NMI", format!("{:.3}", labels.nmi), classes));
     }
-    if let Some(ease) = &mixture.ease {
+    if let Some(knn) = &mixture.accuracy_by_kappa {
         let images = format!("of {} images", mixture.images);
-        tiles.push(("k-NN right", format!("{:.1} %", ease.accuracy), images));
+        tiles.push(("k-NN right", format!("{:.1} %", knn.accuracy), images));
     }
     tiles
 }

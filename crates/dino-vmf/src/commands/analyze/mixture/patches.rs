@@ -3,44 +3,46 @@
 use anyhow::Result;
 use dino::analysis::assignment::Assigner;
 use dino::analysis::mixture::{Labels, Mixture as Report};
-use dino::analysis::vectors::see_patches;
 use dino::error::Error;
+use dino::probe::{Kind, Progress, Views};
 
-use super::super::{Opened, counted};
-use super::{Assigned, Assigning, Mixture, NEAREST, Seen};
+use super::super::{Loaded, shown};
+use super::{Assigned, Assigning, Assignment, Mixture, NEAREST};
 use crate::console::Console;
 
 impl Mixture {
-    /// Assigns the patches of images, one batch after the other.
+    /// Assigns the patches of images, one batch after the other. Returns how many images could be read,
+    /// too.
     pub(super) fn of_patches<'a>(
         &'a self,
-        opened: &Opened,
+        loaded: &Loaded,
         console: &mut Console,
-    ) -> Result<Seen<'a>> {
-        self.check_patches(opened)?;
-        let Opened { trained, images, viewer, .. } = opened;
-        let teacher = (trained.config.objective.patch_temp, trained.patch_center.as_ref());
+    ) -> Result<(usize, Assignment<'a>)> {
+        self.check_patches(loaded)?;
+        let Loaded { checkpoint, images, preprocess, .. } = loaded;
+        let teacher = (checkpoint.config.objective.patch_temp, checkpoint.patch_center.as_ref());
         let Assigning { components, temperature, centered } =
-            self.components(opened, trained.network.head.patch_prototypes, teacher);
+            self.components(loaded, checkpoint.network.head.patch_prototypes, teacher);
         let mut assigner = Assigner::new(&components, NEAREST);
-        see_patches(
-            (&trained.network, opened.params()),
-            (images, viewer),
-            &mut |patches| assigner.add(patches),
-            &mut counted(console, "assigning patches", images.len()),
+        let passed = loaded.pass(Views::Square).for_each_batch(
+            &[&loaded.encoder()],
+            &[Kind::PatchBottleneck],
+            &mut Progress::new(images.len(), &mut shown(console, "assigning patches")),
+            &mut |chunk| assigner.add(chunk.rows),
         )?;
         console.end_progress();
-        let side = viewer.view.crop as usize / trained.config.model.patch_size;
+        passed.require_finite()?;
+        passed.left_out.iter().for_each(|text| console.warn(text));
+        let side = preprocess.view.crop as usize / checkpoint.config.model.patch_size;
         let of_image = side * side;
-        let labelled = !images.dataset().classes().is_empty();
-        let labels = labelled.then(|| {
-            let labels = images.labels().into_iter();
+        let labels = images.is_labelled().then(|| {
+            let labels = images.labels_of(&passed.indices).into_iter();
             let labels = labels.flat_map(|label| std::iter::repeat_n(label, of_image)).collect();
-            Labels { labels, right: None }
+            Labels { labels, correct: None }
         });
         let mut mixture = Report::new(&components, &assigner.finish(), labels.as_ref());
-        mixture.locate(images.indices(), Some(of_image));
-        Ok(Seen {
+        mixture.locate(&passed.indices, Some(of_image));
+        let result = Assignment {
             assigned: Assigned::Patches,
             patch_grid: Some(side),
             dimensions: components.directions.width,
@@ -49,13 +51,14 @@ impl Mixture {
             voters: None,
             neighbors: None,
             mixture,
-        })
+        };
+        Ok((passed.indices.len(), result))
     }
 
     /// Refuses a run that compared no patches with prototypes.
-    fn check_patches(&self, opened: &Opened) -> Result<(), Error> {
-        let settings = &opened.trained.config.objective;
-        let reason = match (&opened.trained.patch_center, settings.lambda_patch) {
+    fn check_patches(&self, loaded: &Loaded) -> Result<(), Error> {
+        let settings = &loaded.checkpoint.config.objective;
+        let reason = match (&loaded.checkpoint.patch_center, settings.lambda_patch) {
             (None, _) => "its method masks none",
             (Some(_), 0.0) => "its loss gives them no weight (`objective.lambda_patch` is 0)",
             (Some(_), _) => return Ok(()),

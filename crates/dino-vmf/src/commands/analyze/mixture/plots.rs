@@ -1,8 +1,8 @@
 //! The mixture in plots.
 
+use dino::analysis::accuracy_by_kappa::Group;
 use dino::analysis::distribution::Histogram;
-use dino::analysis::ease::Group;
-use dino::analysis::mixture::{Ease, Kappa, Mixture};
+use dino::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
 
 use super::super::page::Figure;
 use super::super::plot::{Axis, Bar, Plot, short};
@@ -17,8 +17,8 @@ pub(super) fn figures(
 ) -> Vec<Figure> {
     let mut figures =
         vec![mass(mixture, assigned), kappa(&mixture.kappa), decided(mixture, assigned)];
-    let ordered = mixture.ease.as_ref().filter(|_| !mixture.kappa.fixed);
-    figures.extend(ordered.zip(neighbors).map(|(found, neighbors)| ease(found, neighbors)));
+    let ordered = mixture.accuracy_by_kappa.as_ref().filter(|_| !mixture.kappa.fixed);
+    figures.extend(ordered.zip(neighbors).map(|(found, neighbors)| accuracy(found, neighbors)));
     figures
 }
 
@@ -117,28 +117,28 @@ fn decided(mixture: &Mixture, assigned: Assigned) -> Figure {
 }
 
 /// k-NN accuracy by κ.
-fn ease(ease: &Ease, neighbors: usize) -> Figure {
+fn accuracy(found: &AccuracyByKappa, neighbors: usize) -> Figure {
     let bar = |(place, group): (usize, &Group)| Bar {
         from: place as f64 + 0.12,
         to: place as f64 + 0.88,
         value: group.accuracy,
         title: format!("{} images, {:.2} % right", group.images, group.accuracy),
     };
-    let bars: Vec<Bar> = ease.groups.iter().enumerate().map(bar).collect();
+    let bars: Vec<Bar> = found.groups.iter().enumerate().map(bar).collect();
     let name = |(place, group): (usize, &Group)| {
         let [low, high] = group.kappa.map(short);
         (place as f64 + 0.5, format!("{low}–{high}"))
     };
-    let names: Vec<_> = ease.groups.iter().enumerate().map(name).collect();
-    let high = bars.iter().map(|bar| bar.value).fold(ease.accuracy, f64::max);
+    let names: Vec<_> = found.groups.iter().enumerate().map(name).collect();
+    let high = bars.iter().map(|bar| bar.value).fold(found.accuracy, f64::max);
     let x =
-        Axis::linear(0.0, ease.groups.len() as f64, "kappa of the image's component, in fifths");
+        Axis::linear(0.0, found.groups.len() as f64, "kappa of the image's component, in fifths");
     let y = Axis::linear(0.0, (1.2 * high).clamp(5.0, 100.0), "k-NN right, %");
     let mut plot = Plot::of_names(x, y, &names);
     plot.bars("one", &bars);
     plot.values(&bars, |bar| format!("{:.1}", bar.value));
-    plot.reference(ease.accuracy, "");
-    let correlation = ease.spearman.map_or("none".to_owned(), |rho| format!("{rho:.3}"));
+    plot.reference(found.accuracy, "");
+    let correlation = found.spearman.map_or("none".to_owned(), |rho| format!("{rho:.3}"));
     Figure {
         title: "Is a large kappa easy?",
         svg: plot.finish("accuracy of k-NN by kappa"),
@@ -146,7 +146,7 @@ fn ease(ease: &Ease, neighbors: usize) -> Figure {
         note: format!(
             "k = {neighbors}; the line is the mean of all images, {:.1} %. Rank correlation: \
              {correlation}.",
-            ease.accuracy
+            found.accuracy
         ),
     }
 }

@@ -1,17 +1,17 @@
 //! The mixture as tables on a terminal.
 
-use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
+use dino::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
 
 use super::super::plot::short;
-use super::{Found, Seen};
+use super::{Assignment, Found};
 use crate::console::Console;
 
 /// Writes all tables.
 pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
-    let Seen { temperature, centered, mixture, .. } = &found.seen;
+    let Assignment { temperature, centered, mixture, .. } = &found.result;
     let center = if *centered { "with the center" } else { "without a center" };
     console.text(subject);
-    if let Some(side) = found.seen.patch_grid {
+    if let Some(side) = found.result.patch_grid {
         console.text(format!("{} patches, {side} x {side} of each image", mixture.images));
     }
     console.text(format!("assignments at temperature {temperature}, {center}"));
@@ -24,10 +24,12 @@ pub(super) fn show(subject: &str, found: &Found<'_>, console: &mut Console) {
             labels.classes, labels.nmi, labels.ari, labels.purity
         ));
     }
-    let Seen { voters, neighbors, .. } = found.seen;
-    if let (Some(ease), Some(voters), Some(neighbors)) = (&mixture.ease, voters, neighbors) {
+    let Assignment { voters, neighbors, .. } = found.result;
+    if let (Some(knn), Some(voters), Some(neighbors)) =
+        (&mixture.accuracy_by_kappa, voters, neighbors)
+    {
         let voters = format!("k = {neighbors}, {voters}");
-        self::ease(ease, &voters, mixture.kappa.fixed, console);
+        accuracy(knn, &voters, mixture.kappa.fixed, console);
     }
 }
 
@@ -69,18 +71,18 @@ fn assignments(mixture: &Mixture, console: &mut Console) {
     ));
 }
 
-fn ease(ease: &Ease, voters: &str, fixed: bool, console: &mut Console) {
-    console.text(format!("k-NN, {voters}: {:.2} % right", ease.accuracy));
+fn accuracy(knn: &AccuracyByKappa, voters: &str, fixed: bool, console: &mut Console) {
+    console.text(format!("k-NN, {voters}: {:.2} % right", knn.accuracy));
     if fixed {
         console.text("kappa is the same for all prototypes, so images cannot be ordered by it");
         return;
     }
     console.text("    kappa of component    images     right");
-    for group in &ease.groups {
+    for group in &knn.groups {
         let kappa = format!("{} to {}", short(group.kappa[0]), short(group.kappa[1]));
         console.text(format!("{kappa:>22}{:10}{:8.2} %", group.images, group.accuracy));
     }
-    if let Some(spearman) = ease.spearman {
+    if let Some(spearman) = knn.spearman {
         console.text(format!("rank correlation of kappa and being right: {spearman:.3}"));
     }
 }
