@@ -4,7 +4,7 @@ mod fixtures;
 
 use std::fs;
 
-use fixtures::{Ended, Tiny, command};
+use fixtures::{Ended, Tiny, command, photos};
 
 fn refused(more: &[&str]) -> Ended {
     let ended = Tiny::new().pretrain(more);
@@ -338,6 +338,52 @@ fn values_of_flags_have_limits() {
     }
     refuse(&["bench", "objective", "--k", "16000000", "--bottleneck", "65536"]);
     refuse(&["bench", "step", "--k", "16000000", "--bottleneck", "65536"]);
+}
+
+/// One image that cannot be read is left out of evaluations and analyses, and counted.
+#[test]
+fn an_evaluation_leaves_out_an_unreadable_image() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 6);
+    fs::write(tiny.path("photos/val/cat/03.png"), b"\x89PNG\r\n\x1a\n cut off").unwrap();
+    fs::write(tiny.path("photos/train/cat/00.png"), b"").unwrap();
+    let of_val =
+        "1 of 12 images of folder `photos/val` cannot be read and are left out, the first is ";
+    let of_train = "1 of 12 images of folder `photos/train` cannot be read and are left out, the first is \
+                    `cat/00.png`: the file is empty";
+    let sets = ["--set", "eval.train=photos:train", "--set", "eval.test=photos:val"];
+    let run = ["--steps", "1", "--out", "run", "--json"];
+    let ended = tiny.pretrain(&[&sets[..], &run].concat()).code(0).says(of_val).says(of_train);
+    assert_eq!(ended.stderr.matches(of_train).count(), 1, "{}", ended.stderr);
+    assert!(ended.last_event()["knn"]["trained"].is_number(), "{}", ended.stdout);
+    let knn =
+        ["eval", "knn", "--checkpoint", "run", "--train", "photos:train", "--test", "photos:val"];
+    let ended = tiny.run(&[&knn[..], &["--json"]].concat()).code(0).says(of_val).says(of_train);
+    assert!(ended.last_event()["top1"].is_number(), "{}", ended.stdout);
+    for what in ["features", "mixture"] {
+        let analyze = ["analyze", what, "--checkpoint", "run", "--data", "photos:val"];
+        let found = tiny.run(&[&analyze[..], &["--json"]].concat()).code(0).says(of_val);
+        assert_eq!(found.last_event()["images"], 11);
+        let table = tiny.run(&analyze).code(0).stdout;
+        assert!(table.contains("at step 1, 11 images: "), "{table}");
+    }
+}
+
+#[test]
+fn an_evaluation_of_too_many_unreadable_images_is_refused() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 12);
+    tiny.pretrain(&["--steps", "1", "--out", "run"]).code(0);
+    for i in 0..11 {
+        fs::write(tiny.path(&format!("photos/val/cat/{i:02}.png")), b"").unwrap();
+    }
+    let knn =
+        ["eval", "knn", "--checkpoint", "run", "--train", "photos:train", "--test", "photos:val"];
+    let analyze = ["analyze", "features", "--checkpoint", "run", "--data", "photos:val"];
+    for arguments in [&knn[..], &analyze] {
+        let message = "error: 11 of 24 images cannot be used (11 empty, first `cat/00.png`)";
+        tiny.run(arguments).code(1).says(message);
+    }
 }
 
 #[test]

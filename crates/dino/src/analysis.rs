@@ -1,19 +1,18 @@
-//! What a network has learned, in numbers: its mixture and its features.
+//! Measures of what a network has learned: its mixture of prototypes, and its features.
 //!
 //! ```text
-//! images ─▶ vectors ─▶ assignment ─▶ mixture (agreement, ease, distribution, unique)
-//!               └────▶ features (spectrum)
+//! images ─▶ features ─▶ assignment ─▶ mixture (agreement, accuracy_by_kappa, distribution, unique)
+//!               └─────▶ features (spectrum)
 //! ```
 //!
-//! Everything here is a pure function of weights and images, equal in every bit for any number of
-//! threads. `docs/analysis.md` says what each number means to a reader.
+//! [`Pass`](crate::probe::Pass) extracts the features. Everything here is a pure function of weights and
+//! images; the number of threads changes no bit. `docs/analysis.md` explains each number.
 
+pub mod accuracy_by_kappa;
 pub mod agreement;
 pub mod assignment;
 pub mod distribution;
-pub mod ease;
 pub mod features;
 pub mod mixture;
 pub mod spectrum;
 pub mod unique;
-pub mod vectors;

@@ -1,10 +1,12 @@
-//! Checkpoints: `checkpoints/step-00001800/{model.safetensors,state.json}`.
+//! A checkpoint is a folder with the tensors and the state of a run:
+//! `checkpoints/step-00001800/{model.safetensors,state.json}`.
 //!
-//! A checkpoint is written under another name, synced to the disk and renamed, so that a folder
-//! `step-…` is whole or damaged later. `state.json` has the checksum of the tensors and its own;
-//! a checkpoint with one wrong bit is refused and the one before it is used. Nothing in it depends
-//! on time, threads or the order of a map: equal runs write equal bytes.
+//! It is written under a temporary name, synced to the disk and renamed. A folder `step-…` was therefore
+//! whole when it appeared. `state.json` holds the checksum of the tensors and its own; a checkpoint with one
+//! wrong bit is refused, and the one before it is used. Nothing in a checkpoint depends on time, threads or
+//! the order of a map: equal runs write equal bytes.
 
+mod contents;
 mod error;
 mod read;
 mod write;
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use contents::{CenterOf, ParamSet};
 pub use error::Error;
 pub use read::{Loaded, Newest, Refused, Tensors, load, load_newest_valid};
 pub(crate) use write::clean;
@@ -34,7 +37,7 @@ const TEMPORARY: &str = ".tmp-";
 const REPLACED: &str = ".old-";
 const FORMAT: u32 = 1;
 
-/// What is saved beside the tensors. The position in the data follows from `step`.
+/// Everything in a checkpoint that is not a tensor. The position in the data follows from `step`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -42,15 +45,15 @@ pub struct State {
     format: u32,
     /// Version of the library that wrote it.
     library: String,
-    /// Optimizer steps done; the next one has this number.
+    /// Optimizer steps done. The next step has this number, because steps count from 0.
     pub step: u64,
     /// Seed of the run.
     pub seed: u64,
     /// [`Config::fingerprint`](crate::config::Config::fingerprint) of the run.
     pub config: String,
-    /// Updates of each parameter so far, which AdamW's bias correction needs.
+    /// Updates of each tensor so far, for AdamW's bias correction.
     pub optimizer_steps: BTreeMap<String, u64>,
-    /// Anything else that is not a tensor.
+    /// Further values by name, such as the settings of the run.
     pub extra: BTreeMap<String, serde_json::Value>,
     /// SHA-256 of `model.safetensors`, in hexadecimal; [`save`] sets it.
     tensors_sha256: String,
@@ -99,10 +102,11 @@ pub fn path_of(run: &Path, step: u64) -> PathBuf {
     run.join(FOLDER).join(format!("{PREFIX}{step:08}"))
 }
 
-/// Steps of all checkpoints of the run in `run`, valid or not, ascending.
+/// Steps of all checkpoints of the run in `run`, whole or damaged, ascending. A run without a folder of
+/// checkpoints has none.
 ///
 /// # Errors
-/// If the folder cannot be listed; that it is missing is no error.
+/// If the folder cannot be listed.
 pub fn steps(run: &Path) -> Result<Vec<u64>, Error> {
     let folder = run.join(FOLDER);
     let list = |source| Error::Read { path: folder.clone(), source };

@@ -9,6 +9,11 @@ use crate::checkpoint;
 use crate::config::Origin;
 use crate::monitor::Alarm;
 
+/// Somebody asked to stop: no result, and nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped on request")]
+pub struct Stopped;
+
 /// The result of whatever can fail in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -269,7 +274,7 @@ pub enum Error {
         /// What of its configuration says so.
         reason: String,
     },
-    /// An image of an evaluation cannot be read: there, none is left out.
+    /// An image that cannot be read, where it is needed: a single bad one of many is left out.
     #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
     EvalImage {
         /// The image.
@@ -293,6 +298,9 @@ pub enum Error {
         /// What was given.
         path: PathBuf,
     },
+    /// An evaluation was stopped by the caller.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// Too many steps in a row gave numbers that are not finite.
     #[error(
         "{reason}, the {count}th step in a row without a finite number; stopped at step {step}"

@@ -9,6 +9,7 @@ pub mod embedding;
 pub mod head;
 pub mod init;
 mod layers;
+mod prototypes;
 pub mod shape;
 pub mod vit;
 
@@ -20,6 +21,7 @@ use engine::{Layout, ParamTable, Params, Tensor};
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::Head;
+pub use prototypes::Prototypes;
 pub use shape::{HeadShape, Recompute, VitShape};
 pub use vit::{Tokens, Vit};
 

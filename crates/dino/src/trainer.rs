@@ -8,5 +8,5 @@ mod run;
 mod saved;
 pub mod step;
 
-pub use events::{Event, KnnRecord, KnnSummary, Started, StepRecord, Summary};
+pub use events::{Event, Headline, ProbeRecord, ProbeSummary, Started, StepRecord, Summary};
 pub use run::{Request, pretrain};

@@ -169,7 +169,7 @@ fn stopping_the_gradient_takes_the_part_of_the_normalizer_from_the_norms() {
 #[test]
 fn each_number_of_debye_terms_has_its_own_loss() {
     let world = World::new();
-    let all = (0..4).map(DebyeTerms::StepVectors).chain([DebyeTerms::Exact]);
+    let all = (0..4).map(DebyeTerms::Terms).chain([DebyeTerms::Exact]);
     let mut losses = Vec::new();
     for debye_terms in all {
         let settings = config::Objective { debye_terms, ..settings() };

@@ -120,7 +120,7 @@ fn refuses_a_checkpoint_with_a_file_missing() {
     fs::rename(path_of(run.path(), 1), path_of(run.path(), 2)).unwrap();
     let error = load_newest_valid(run.path()).unwrap_err().to_string();
     assert!(error.contains("none of the 1 checkpoints"), "{error}");
-    assert!(error.contains("it is that of step 1"), "{error}");
+    assert!(error.contains("it belongs to step 1"), "{error}");
 }
 
 #[test]

@@ -307,7 +307,7 @@ fn run(root: &Path, number: usize, sets: &[&str]) -> Trace {
     let request =
         Request { config, name: "every-key".to_owned(), resume: false, allow_data_change: false };
     let ended = trainer::pretrain(request, &AtomicBool::new(false), &mut |event| match event {
-        Event::Knn(record) => evaluations.push(serde_json::to_string(&record).unwrap()),
+        Event::Scores(record) => evaluations.push(serde_json::to_string(&record).unwrap()),
         Event::Evaluating { done, total, .. } => evaluations.push(format!("{done}/{total}")),
         Event::Checkpoint { step, .. } => saved.push(format!("{step} is saved")),
         _ => {}

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use dino::analysis::accuracy_by_kappa::spearman;
 use dino::analysis::agreement::Contingency;
-use dino::analysis::ease::spearman;
 use dino::analysis::features::Features;
-use dino::analysis::vectors::Rows;
+use dino::matrix::Matrix;
 
 /// Both sides compute in f64, on equal inputs.
 const EXACT: f64 = 1e-12;
@@ -74,8 +74,8 @@ fn golden_features_are_numpys() {
         let width = golden.all("width", case)[0] as usize;
         let (z, other) = (golden.rows("z", case), golden.rows("other", case));
         let pairs = z.chunks(width).zip(other.chunks(width)).flat_map(|(a, b)| [a, b]);
-        let crops = Rows { values: pairs.flatten().copied().collect(), width };
-        let found = Features::of(&Rows { values: z, width }, &crops);
+        let crops = Matrix { values: pairs.flatten().copied().collect(), width };
+        let found = Features::of(&Matrix { values: z, width }, &crops);
         golden.near("std", case, found.std, SINGLE);
         golden.near("uniformity", case, found.uniformity.expect("several images"), SINGLE);
         golden.near("alignment", case, found.alignment, SINGLE);

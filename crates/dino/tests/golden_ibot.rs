@@ -123,7 +123,7 @@ fn check(world: &World<'_>) {
         let mut grads = Params::zeros(world.student.table().clone());
         let networks =
             |prototypes| Networks { prototypes, student: &world.student, teacher: &world.teacher };
-        let mut term = |set, center: &mut Center, temp, rows: Rows<'_>, lambda: f64| {
+        let mut term = |set, center: &mut Center, temp, rows: Compared<'_>, lambda: f64| {
             let terms = objective.step_vectors(&networks(set), center, temp);
             let sums = Sums { grads: &mut grads, center };
             let result = objective.forward_backward(&networks(set), &rows, &terms, lambda, sums);

@@ -3,7 +3,9 @@
 mod fixtures;
 mod golden;
 
-use dino::eval::knn::{Labelled, classify, votes};
+use dino::matrix::Matrix;
+use dino::probe::Features;
+use dino::probe::knn::{Voters, classify};
 use fixtures::fixture;
 use golden::size;
 
@@ -17,18 +19,17 @@ fn golden_votes_predictions_and_accuracies() {
     let settings = &fixture.json["knn"];
     let classes = size(&settings["classes"]);
     let temperature = settings["temperature"].as_f64().expect("a temperature");
-    let labelled = |name: &str| {
-        let (shape, rows) = fixture.f32(&format!("knn/{name}"));
+    let features = |name: &str| {
+        let (shape, values) = fixture.f32(&format!("knn/{name}"));
         let labels = fixture.usize(&format!("knn/{name}_labels")).1;
         let labels = labels.into_iter().map(|label| label as u32).collect();
-        Labelled { rows, width: shape[1], labels }
+        Features { rows: Matrix { values, width: shape[1] }, labels }
     };
-    let (train, test) = (labelled("train"), labelled("test"));
+    let (train, test) = (features("train"), features("test"));
     let ks: Vec<usize> = settings["k"].as_array().expect("a list").iter().map(size).collect();
     let scores = classify(&train, &test, &ks, temperature);
-    for ((k, votes), score) in
-        ks.iter().zip(votes(&train, &test.rows, &ks, temperature, classes)).zip(scores)
-    {
+    let voters = Voters { train: &train, k: &ks, temperature, classes };
+    for ((k, votes), score) in ks.iter().zip(voters.votes(&test.rows.values)).zip(scores) {
         let expected = fixture.f64(&format!("knn/votes_k{k}")).1;
         for (i, (v, e)) in votes.iter().zip(&expected).enumerate() {
             assert!((v - e).abs() <= VOTES * e.abs(), "k = {k}, vote {i}: {v} for {e}");

@@ -7,10 +7,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
 use dino::config::Origin;
 use dino::error::Error;
-use dino::eval::features::{Extractor, KnnData};
-use dino::eval::knn::Score;
 use dino::memory;
-use serde_json::json;
+use dino::probe::{Encoder, Evaluation, Judgment, RawPixels, Score, Scores, knn};
+use serde_json::{Map, Value, json};
 
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
@@ -59,30 +58,28 @@ pub(crate) struct Knn {
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        let trained = self.viewing.read(&self.checkpoint, console, |eval| {
+        let opened = self.viewing.read(&self.checkpoint, console, |eval| {
             (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
             eval.k = k;
         })?;
-        let Some(data) = KnnData::open(&trained.config)? else { return Ok(()) };
-        memory::require_evaluation(&trained.config, data.size(), true)?;
-        let warnings = data.warnings().into_iter().chain(data.notes());
+        let knn = knn::Knn::new(&opened.config.eval);
+        let evaluation = Evaluation::open(&opened.config, vec![Box::new(knn)])?;
+        let Some(evaluation) = evaluation else { return Ok(()) };
+        memory::require_evaluation(&opened.config, evaluation.size(), true)?;
+        let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
         warnings.for_each(|text| console.warn(text));
-        let network = &trained.network;
-        let extractors = [
-            ("raw pixels", Extractor::RawPixels),
-            ("untrained", Extractor::Backbone(network, &trained.untrained)),
-            ("trained", Extractor::Backbone(network, &trained.teacher)),
-        ];
-        let mut columns = Vec::new();
-        for (name, extractor) in extractors {
-            let scores = data.evaluate(extractor, &mut |done, total| {
-                show_images(console, "k-NN", (done, total), name);
+        let (network, untrained) = (&opened.network, opened.draw_untrained());
+        let encoder = |name, params| Encoder { name, network, params };
+        let (untrained, trained) =
+            (encoder("untrained", &untrained), encoder("trained", &opened.teacher));
+        let judged =
+            evaluation.judge(&[&RawPixels, &untrained, &trained], &mut |done, total| {
+                show_images(console, "k-NN", (done, total), "trained, untrained, raw pixels");
                 ControlFlow::Continue(())
             })?;
-            columns.extend(scores);
-        }
         console.end_progress();
-        print(trained.step, &columns, console);
+        judged.left_out.iter().for_each(|text| console.warn(text));
+        print(opened.step, &judged.judgments, console);
         Ok(())
     }
 
@@ -97,23 +94,56 @@ impl Knn {
     }
 }
 
-/// Prints a row for each k. `columns` are the scores of raw pixels, of the untrained and of the trained
-/// network.
-fn print(step: u64, columns: &[Vec<Score>], console: &mut Console) {
-    let [raw, untrained, trained] = columns else { return };
-    console.text("k-NN top-1 (top-5), percent");
-    console.text("    k       raw pixels        untrained          trained");
-    for ((raw, untrained), trained) in raw.iter().zip(untrained).zip(trained) {
-        let cells = [raw, untrained, trained].map(|score| {
-            let cell = format!("{:.2} ({:.2})", score.top1, score.top5);
-            format!("{cell:>17}")
-        });
-        console.text(format!("{:5}{}", trained.k, cells.concat()));
-        let accuracies = |score: &Score| json!({ "top1": score.top1, "top5": score.top5 });
-        let record = json!({
-            "k": trained.k, "top1": trained.top1, "top5": trained.top5, "step": step,
-            "raw": accuracies(raw), "untrained": accuracies(untrained),
-        });
-        console.event("knn", &record);
+/// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
+/// network is the last column.
+fn print(step: u64, columns: &[Judgment], console: &mut Console) {
+    let Some((trained, others)) = columns.split_last() else { return };
+    let Some(first) = trained.scores.first() else { return };
+    let [titles, units] = [|score: &Score| score.title, |score: &Score| score.unit]
+        .map(|of| first.values.iter().map(of).collect::<Vec<_>>());
+    let unit = units.first().copied().unwrap_or_default();
+    console.text(format!("{} {}, {unit}", trained.title, with_rest(&titles)));
+    let setting = first.setting.map_or("", |(name, _)| name);
+    let names = columns.iter().map(|column| format!("{:>17}", in_words(&column.source)));
+    console.text(format!("{setting:>5}{}", names.collect::<String>()));
+    for (row, scores) in trained.scores.iter().enumerate() {
+        let cell = |column: &Judgment| {
+            let values = column.scores[row].values.iter();
+            let values: Vec<_> = values.map(|score| format!("{:.2}", score.value)).collect();
+            format!("{:>17}", with_rest(&values))
+        };
+        let setting = scores.setting.map_or(String::new(), |(_, value)| value.to_string());
+        console.text(format!("{setting:>5}{}", columns.iter().map(cell).collect::<String>()));
+        console.event(trained.probe, &record(step, scores, others, row));
     }
+}
+
+/// A row as JSON: the setting, the scores of the trained network, and an object of scores for each other
+/// source.
+fn record(step: u64, scores: &Scores, others: &[Judgment], row: usize) -> Value {
+    let values = |scores: &Scores| -> Map<String, Value> {
+        let values = scores.values.iter();
+        values.map(|score| (score.name.to_owned(), json!(score.value))).collect()
+    };
+    let mut record = values(scores);
+    record.insert("step".to_owned(), json!(step));
+    record.extend(scores.setting.map(|(name, value)| (name.to_owned(), json!(value))));
+    let others = others.iter();
+    record.extend(others.map(|of| (of.source.clone(), json!(values(&of.scores[row])))));
+    Value::Object(record)
+}
+
+/// The first text, then the others in brackets.
+fn with_rest(texts: &[impl AsRef<str>]) -> String {
+    let mut texts = texts.iter().map(AsRef::as_ref);
+    let first = texts.next().unwrap_or_default().to_owned();
+    match texts.collect::<Vec<_>>().join(", ") {
+        rest if rest.is_empty() => first,
+        rest => format!("{first} ({rest})"),
+    }
+}
+
+/// A source in words.
+fn in_words(source: &str) -> &str {
+    if source == "raw" { "raw pixels" } else { source }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use dino::config::Eval;
-use dino::eval::features::Trained;
+use dino::open::{Opened, open};
 
 use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
@@ -36,17 +36,17 @@ impl Viewing {
         checkpoint: &Path,
         console: &mut Console,
         set: impl FnOnce(&mut Eval),
-    ) -> Result<Trained> {
+    ) -> Result<Opened> {
         use_threads(self.threads)?;
-        let mut trained = Trained::read(checkpoint)?;
-        trained.warnings.iter().for_each(|text| console.warn(text));
-        console.note(format!("checkpoint `{}`, step {}", trained.path.display(), trained.step));
-        let eval = &mut trained.config.eval;
+        let mut opened = open(checkpoint)?;
+        opened.warnings.iter().for_each(|text| console.warn(text));
+        console.note(format!("checkpoint `{}`, step {}", opened.path.display(), opened.step));
+        let eval = &mut opened.config.eval;
         eval.resize = self.resize.or(eval.resize);
         eval.crop = self.crop.or(eval.crop);
         set(eval);
-        trained.config.validate()?;
-        Ok(trained)
+        opened.config.validate()?;
+        Ok(opened)
     }
 }
 

@@ -1,15 +1,15 @@
-//! How well a partition of images agrees with their labels.
+//! Measures of how well an assignment of images to components agrees with their labels.
 //!
 //! ```text
-//! n_cl images of component c with label l, n_c and n_l of all labels and components, N in all
+//! n_cl images of component c with label l; n_c of component c, n_l with label l, N in total
 //!
 //! MI  = Σ n_cl/N log(N n_cl / (n_c n_l))
 //! NMI = MI / ((H(component) + H(label)) / 2)
 //! ARI = (Σ C(n_cl) − E) / ((Σ C(n_c) + Σ C(n_l)) / 2 − E),   E = Σ C(n_c) Σ C(n_l) / C(N)
 //! ```
 //!
-//! with `C(n) = n (n − 1) / 2` pairs. NMI is 0 where components say nothing about labels and 1 where
-//! they are the same partition; it grows with the number of components. ARI is 0 for chance.
+//! with `C(n) = n (n − 1) / 2` pairs. NMI is 0 if components say nothing about labels and 1 if both are
+//! the same partition; it grows with the number of components. ARI is 0 on average for random components.
 //!
 //! Source: Vinh, Epps, Bailey, JMLR 11 (2010); Hubert and Arabie, 1985. Equal to scikit-learn's
 //! `normalized_mutual_info_score` (arithmetic mean) and `adjusted_rand_score` within 1e-12
@@ -27,7 +27,7 @@ pub struct Contingency {
 }
 
 impl Contingency {
-    /// Counts pairs.
+    /// Counts the images of each component and label; both slices have one entry for each image.
     pub fn new(components: &[u32], labels: &[u32]) -> Self {
         let mut counts = Self::default();
         for (&component, &label) in components.iter().zip(labels) {
@@ -43,7 +43,7 @@ impl Contingency {
     pub fn nmi(&self) -> f64 {
         let entropies = (entropy(&self.components), entropy(&self.labels));
         if self.components.len() == self.labels.len() && self.labels.len() <= 1 {
-            return 1.0; // two partitions into one part are equal
+            return 1.0; // both partitions have a single part
         }
         let all = self.all as f64;
         let term = |(&(component, label), &count): (&(u32, u32), &u64)| {
@@ -68,8 +68,8 @@ impl Contingency {
         (both - chance) / ((components + labels) / 2.0 - chance)
     }
 
-    /// The most frequent label of each component (the lowest of several), and how many images of
-    /// the component have it.
+    /// The most frequent label of each component, and the number of its images with that label. Of
+    /// equally frequent labels, the lowest.
     pub fn majorities(&self) -> BTreeMap<u32, (u32, u64)> {
         let mut majorities: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
         for (&(component, label), &count) in &self.cells {
@@ -83,8 +83,8 @@ impl Contingency {
 
     /// Share of images that have the most frequent label of their component, in \[0, 1\].
     pub fn purity(&self) -> f64 {
-        let right: u64 = self.majorities().values().map(|(_, count)| count).sum();
-        right as f64 / self.all.max(1) as f64
+        let agreeing: u64 = self.majorities().values().map(|(_, count)| count).sum();
+        agreeing as f64 / self.all.max(1) as f64
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_partitions_agree_whatever_they_are_called() {
+    fn equal_partitions_agree_whatever_their_numbers() {
         let counts = Contingency::new(&[7, 7, 3, 3, 9], &[0, 0, 1, 1, 2]);
         assert!((counts.nmi() - 1.0).abs() < 1e-12);
         assert_eq!((counts.ari(), counts.purity()), (1.0, 1.0));

@@ -1,5 +1,5 @@
-//! Which components of the mixture images belong to, streamed: never more than a block of images
-//! times all components is held.
+//! Assigns images to the components of a mixture, block by block: only one block of images times all
+//! components is in memory.
 //!
 //! ```text
 //! μₖ = sign(gₖ) vₖ / ‖vₖ‖        κₖ = |gₖ| / τ
@@ -8,34 +8,33 @@
 //!
 //! with the normalizer `b` (vmf; else 0) and the center `c` of [`crate::objective`].
 
-use engine::Params;
 use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
-use super::vectors::Rows;
-use crate::model::head::Prototypes;
+use crate::matrix::Matrix;
+use crate::model::Prototypes;
 use crate::objective::{Center, Objective};
 
-/// Images whose scores are held at once: 16 MiB at 65,536 components.
+/// Images in a block: 16 MiB of scores at 65,536 components.
 const ROWS: usize = 64;
-/// Components that one thread walks over at a time.
+/// Components in one task of a thread.
 const COLUMNS: usize = 512;
 
 /// The mixture of a network at one temperature.
 #[derive(Debug, Clone)]
 pub struct Components {
     /// Mean directions μ, `[k, r]`.
-    pub directions: Rows,
+    pub directions: Matrix,
     /// Concentrations κ, `[k]`.
     pub kappas: Vec<f64>,
     offsets: Vec<f32>, // b − c, [k]
 }
 
-/// What a mixture says about images.
+/// The assignments of images to components.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignments {
-    /// The most probable component of each image, the lowest of several.
+    /// The most probable component of each image; the lowest of equally probable ones.
     pub assigned: Vec<u32>,
     /// Entropy of each image's p(k | y), in nats.
     pub entropies: Vec<f64>,
@@ -46,20 +45,20 @@ pub struct Assignments {
 }
 
 impl Components {
-    /// The components of prototypes under an objective, with its center or without any.
+    /// The components of prototypes with signed lengths `g`, `[k]`, and vectors `v`, `[k, r]`, under an
+    /// objective. Without a center, `c` is 0.
     pub fn new(
         objective: &Objective,
-        prototypes: Prototypes,
-        params: &Params,
+        g: &[f32],
+        v: &[f32],
         temperature: f64,
         center: Option<&Center>,
     ) -> Self {
-        let g = params.view(prototypes.g).host();
-        let values = prototypes.directions(params, 0..prototypes.count);
+        let values = Prototypes::directions(g, v, 0..g.len());
         let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {
-            directions: Rows { values, width },
-            kappas: g.iter().map(|g| f64::from(g.abs()) / temperature).collect(),
+            directions: Matrix { values, width },
+            kappas: Prototypes::kappas(g, temperature).collect(),
             offsets: objective.offsets(g, center, temperature),
         }
     }
@@ -69,14 +68,14 @@ impl Components {
         self.kappas.len()
     }
 
-    /// True if there are none.
+    /// True if there is no component.
     pub fn is_empty(&self) -> bool {
         self.kappas.is_empty()
     }
 
     /// Assigns unit vectors `y`, `[images, r]`, and finds the `near` images nearest to each
     /// component.
-    pub fn assign(&self, y: &Rows, near: usize) -> Assignments {
+    pub fn assign(&self, y: &Matrix, near: usize) -> Assignments {
         let mut assigner = Assigner::new(self, near);
         assigner.add(&y.values);
         assigner.finish()
@@ -86,8 +85,8 @@ impl Components {
     /// entropy, which is `log Σ eˢ − Σ p s` with scores relative to the largest.
     fn posterior(&self, row: &mut [f32]) -> (u32, f64) {
         let (mut best, mut top) = (0, f32::NEG_INFINITY);
-        let factors = self.kappas.iter().zip(&self.offsets);
-        for (k, (score, (kappa, offset))) in row.iter_mut().zip(factors).enumerate() {
+        let components = self.kappas.iter().zip(&self.offsets);
+        for (k, (score, (kappa, offset))) in row.iter_mut().zip(components).enumerate() {
             *score = (kappa * f64::from(*score) + f64::from(*offset)) as f32;
             if *score > top {
                 (best, top) = (k as u32, *score);
@@ -106,19 +105,19 @@ impl Components {
     }
 }
 
-/// Assigns vectors as they come, so that not all of them are held at once.
+/// Assigns vectors as they come, so that not all of them are in memory at once.
 #[derive(Debug)]
 pub struct Assigner<'a> {
     components: &'a Components,
     near: usize,
     scores: Buffer,                // [ROWS, k]
-    rows: Vec<(u32, f64)>,         // the component and the entropy of each vector
+    rows: Vec<(u32, f64)>,         // component and entropy of each vector
     mass: Vec<f64>,                // Σ p(k | y), [k]
-    nearest: Vec<Vec<(f32, u32)>>, // cosine and place, the largest first, [k]
+    nearest: Vec<Vec<(f32, u32)>>, // cosine and place, the largest cosine first, [k]
 }
 
 impl<'a> Assigner<'a> {
-    /// Before the first vector; `near` are kept for each component.
+    /// No vector is assigned yet. For each component, the `near` nearest vectors will be kept.
     pub fn new(components: &'a Components, near: usize) -> Self {
         let k = components.len();
         Self {
@@ -141,7 +140,7 @@ impl<'a> Assigner<'a> {
         let Self { components, near, scores, rows, mass, nearest } = self;
         let (first, near) = (rows.len(), *near);
         let scores = &mut scores[..count * k];
-        let Rows { values, width: r } = &components.directions;
+        let Matrix { values, width: r } = &components.directions;
         let (to, directions) = (MatMut::new(scores, count, k), Mat::new(values, k, *r));
         matmul(to, Mat::new(y, count, *r), directions.t(), Product::ALL);
         nearest.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, nearest)| {
@@ -161,7 +160,7 @@ impl<'a> Assigner<'a> {
         });
     }
 
-    /// What all vectors together say.
+    /// The assignments of all vectors.
     pub fn finish(self) -> Assignments {
         let Self { rows, mut mass, nearest, .. } = self;
         mass.iter_mut().for_each(|mass| *mass /= rows.len().max(1) as f64);
@@ -172,7 +171,7 @@ impl<'a> Assigner<'a> {
     }
 }
 
-/// Keeps the `most` largest cosines, the largest first, and of equal ones the earlier image.
+/// Keeps the `most` largest cosines, the largest first; of equal ones, the earlier image.
 fn offer(near: &mut Vec<(f32, u32)>, most: usize, (cosine, image): (f32, u32)) {
     let full = near.len() >= most;
     if full && near.last().is_none_or(|&(worst, _)| cosine <= worst) {
@@ -192,13 +191,13 @@ mod tests {
     fn axes(kappas: &[f64], offsets: &[f32]) -> Components {
         let k = kappas.len();
         let values = (0..k * k).map(|i| if i / k == i % k { 1.0 } else { 0.0 }).collect();
-        let directions = Rows { values, width: k };
+        let directions = Matrix { values, width: k };
         Components { directions, kappas: kappas.to_vec(), offsets: offsets.to_vec() }
     }
 
     #[test]
     fn probabilities_are_those_of_the_formula() {
-        let y = Rows { values: vec![1.0, 0.0, 0.6, 0.8], width: 2 };
+        let y = Matrix { values: vec![1.0, 0.0, 0.6, 0.8], width: 2 };
         let found = axes(&[2.0, 3.0], &[0.5, -0.5]).assign(&y, 1);
         let mut mass = [0.0; 2];
         for (i, (s0, s1)) in [(2.5f64, -0.5f64), (1.7, 1.9)].into_iter().enumerate() {
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_that_come_in_parts_are_assigned_as_all_at_once() {
+    fn vectors_in_several_parts_are_assigned_like_all_at_once() {
         let angle = |i: usize| (i as f32 * 0.7).sin_cos();
         let values: Vec<f32> = (0..150).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
         let components = axes(&[2.0, 3.0], &[0.5, -0.5]);
@@ -222,7 +221,7 @@ mod tests {
         parts.add(&values[..60]);
         parts.add(&[]);
         parts.add(&values[60..]);
-        let (parts, all) = (parts.finish(), components.assign(&Rows { values, width: 2 }, 4));
+        let (parts, all) = (parts.finish(), components.assign(&Matrix { values, width: 2 }, 4));
         assert_eq!((parts.assigned, parts.nearest), (all.assigned, all.nearest));
         let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(&parts.mass, &all.mass) && near(&parts.entropies, &all.entropies));
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn one_component_has_everything() {
-        let found = axes(&[10.0], &[-3.0]).assign(&Rows { values: vec![1.0; 70], width: 1 }, 3);
+        let found = axes(&[10.0], &[-3.0]).assign(&Matrix { values: vec![1.0; 70], width: 1 }, 3);
         assert_eq!((found.mass[0], found.entropies[69], found.assigned[69]), (1.0, 0.0, 0));
         assert_eq!(found.nearest, [[0, 1, 2]]);
     }
@@ -242,7 +241,8 @@ mod tests {
             offer(&mut near, 3, (cosine, image as u32));
         }
         assert_eq!(near, [(0.9, 4), (0.5, 1), (0.5, 3)]);
-        offer(&mut near, 0, (1.0, 7));
-        assert!(near.len() <= 3);
+        let mut none = Vec::new();
+        offer(&mut none, 0, (1.0, 7));
+        assert!(none.is_empty());
     }
 }

@@ -1,33 +1,33 @@
-//! Numbers about many numbers: quantiles, histograms, concentration of mass.
+//! Summaries of many values: quantiles, histograms, concentration of mass.
 
 use serde::Serialize;
 
 /// Bins of a histogram.
 const BINS: usize = 30;
 
-/// Quantiles of values, all 0 if there are none.
+/// Mean and quantiles of values; all 0 if there are no values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Mean.
     pub mean: f64,
     /// Smallest value.
     pub min: f64,
-    /// 5 % are below.
+    /// 5 % of the values are below.
     pub p5: f64,
-    /// A quarter is below.
+    /// A quarter of the values is below.
     pub p25: f64,
-    /// Half are below.
+    /// Half of the values are below.
     pub median: f64,
-    /// Three quarters are below.
+    /// Three quarters of the values are below.
     pub p75: f64,
-    /// 95 % are below.
+    /// 95 % of the values are below.
     pub p95: f64,
     /// Largest value.
     pub max: f64,
 }
 
 impl Summary {
-    /// Quantiles, interpolated between neighbors as numpy does by default.
+    /// Summarizes values. Quantiles are interpolated between neighbors, as numpy does by default.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -65,13 +65,13 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Thirty bins between these ends, one if they are equal; values outside count in the bins at
-    /// the ends.
+    /// Counts values in thirty bins from `low` to `high`, or in one bin if both are equal. Values outside
+    /// count in the first or last bin.
     pub fn between(low: f64, high: f64, values: &[f64]) -> Self {
         let mut counts = vec![0; if low < high { BINS } else { 1 }];
         let last = counts.len() - 1;
         for value in values {
-            let bin = (value - low) / (high - low) * BINS as f64; // NaN, so bin 0, if they are equal
+            let bin = (value - low) / (high - low) * BINS as f64; // NaN if low = high, which is bin 0
             counts[(bin as usize).min(last)] += 1;
         }
         Self { low, high, counts }
@@ -84,7 +84,7 @@ pub fn entropy(probabilities: &[f64]) -> f64 {
     (-terms.sum::<f64>()).max(0.0)
 }
 
-/// Gini coefficient: 0 where all have the same, near 1 where one has everything.
+/// Gini coefficient: 0 if all values are equal, near 1 if one has the whole sum.
 ///
 /// ```text
 /// G = Σᵢ (2i − n − 1) xᵢ / (n Σ x)        x ascending, i from 1
@@ -98,7 +98,7 @@ pub fn gini(values: &[f64]) -> f64 {
     if total > 0.0 { ranked.sum::<f64>() / (n * total) } else { 0.0 }
 }
 
-/// Share of the sum that the largest hundredth of the values has, at least one value.
+/// Share of the sum that belongs to the largest 1 % of the values (at least one value).
 pub fn top_percent_share(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));

@@ -1,4 +1,4 @@
-//! How features lie on the sphere, without any label.
+//! Measures of how features lie on the unit sphere; they need no labels.
 //!
 //! ```text
 //! std        = √d · mean over dimensions of std(x / ‖x‖)      0 collapsed, 1 isotropic
@@ -17,20 +17,19 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::spectrum::Spectrum;
-use super::vectors::Rows;
-use crate::eval::knn::Labelled;
+use crate::matrix::Matrix;
 
 /// Rows whose distances one thread computes at a time.
 const BLOCK: usize = 128;
 
-/// What is said about vectors of one kind of one network.
+/// Measures of the features of one network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Features {
-    /// Their width.
+    /// Width of a feature, `d`.
     pub dimensions: usize,
-    /// Standard deviation times √d.
+    /// Mean standard deviation of the coordinates, times √d.
     pub std: f64,
-    /// Uniformity; nothing for a single image.
+    /// Uniformity; `None` for a single image.
     pub uniformity: Option<f64>,
     /// Alignment.
     pub alignment: f64,
@@ -40,8 +39,9 @@ pub struct Features {
 }
 
 impl Features {
-    /// Of evaluation views, one row for each image, and of crops, two.
-    pub fn of(views: &Rows, crops: &Rows) -> Self {
+    /// Measures features of evaluation views, one row for each image, and of global crops, two rows that
+    /// follow each other for each image.
+    pub fn of(views: &Matrix, crops: &Matrix) -> Self {
         let unit = unit(views);
         Self {
             dimensions: views.width,
@@ -54,21 +54,20 @@ impl Features {
 }
 
 /// Rows of unit length.
-fn unit(rows: &Rows) -> Rows {
-    let mut unit =
-        Labelled { rows: rows.values.clone(), width: rows.width.max(1), labels: Vec::new() };
+fn unit(rows: &Matrix) -> Matrix {
+    let mut unit = rows.clone();
     unit.normalize();
-    Rows { values: unit.rows, width: rows.width }
+    unit
 }
 
-/// Mean standard deviation of unit vectors' coordinates, times √d.
-pub fn std(unit: &Rows) -> f64 {
+/// Mean standard deviation of the coordinates of unit vectors, times √d.
+pub fn std(unit: &Matrix) -> f64 {
     let (n, d) = (unit.len() as f64, unit.width);
     let (mut mean, mut deviation) = (vec![0.0; d], vec![0.0; d]);
-    for row in unit.iter() {
+    for row in unit.rows() {
         mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
     }
-    for row in unit.iter() {
+    for row in unit.rows() {
         for ((deviation, mean), &x) in deviation.iter_mut().zip(&mean).zip(row) {
             *deviation += (f64::from(x) - mean).powi(2);
         }
@@ -78,20 +77,20 @@ pub fn std(unit: &Rows) -> f64 {
 }
 
 /// Uniformity of unit vectors, over all pairs.
-pub fn uniformity(unit: &Rows) -> Option<f64> {
+pub fn uniformity(unit: &Matrix) -> Option<f64> {
     let (n, d) = (unit.len(), unit.width);
     let blocks = (0..n).into_par_iter().step_by(BLOCK).map(|first| {
         let rows = BLOCK.min(n - first);
         let block = Mat::new(&unit.values[first * d..(first + rows) * d], rows, d);
-        let mut products = vec![0.0; rows * BLOCK];
+        let mut cosines = vec![0.0; rows * BLOCK];
         let mut sum = 0.0;
         for start in (first..n).step_by(BLOCK) {
             let count = BLOCK.min(n - start);
             let others = Mat::new(&unit.values[start * d..(start + count) * d], count, d);
-            let to = MatMut::new(&mut products, rows, count);
+            let to = MatMut::new(&mut cosines, rows, count);
             matmul(to, block, others.t(), Product::ONE);
-            for (i, row) in products.chunks_exact(count).take(rows).enumerate() {
-                // of pairs i < j each is counted once
+            for (i, row) in cosines.chunks_exact(count).take(rows).enumerate() {
+                // only pairs i < j, each once
                 let after = (first + i + 1).saturating_sub(start).min(count);
                 let distances = row[after..].iter().map(|&cosine| 2.0 - 2.0 * f64::from(cosine));
                 sum += distances.map(|square| (-2.0 * square.max(0.0)).exp()).sum::<f64>();
@@ -104,8 +103,8 @@ pub fn uniformity(unit: &Rows) -> Option<f64> {
     (n > 1).then(|| (sum / pairs).ln())
 }
 
-/// Mean squared distance of rows 2i and 2i + 1.
-pub fn alignment(unit: &Rows) -> f64 {
+/// Mean squared distance between rows 2i and 2i + 1.
+pub fn alignment(unit: &Matrix) -> f64 {
     let pairs = unit.values.chunks_exact(2 * unit.width.max(1)).map(|pair| {
         let (a, b) = pair.split_at(unit.width);
         let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
@@ -119,8 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opposite_vectors_are_as_far_apart_as_can_be() {
-        let pair = unit(&Rows { values: vec![3.0, 0.0, -2.0, 0.0], width: 2 });
+    fn opposite_vectors_have_the_largest_distance() {
+        let pair = unit(&Matrix { values: vec![3.0, 0.0, -2.0, 0.0], width: 2 });
         assert!((uniformity(&pair).unwrap() + 8.0).abs() < 1e-6);
         assert!((alignment(&pair) - 4.0).abs() < 1e-6);
         assert!((std(&pair) - 0.5 * 2f64.sqrt()).abs() < 1e-6);
@@ -128,11 +127,11 @@ mod tests {
 
     #[test]
     fn collapsed_vectors_are_zero_in_everything() {
-        let same = Rows { values: [0.6, 0.8].repeat(300), width: 2 };
+        let same = Matrix { values: [0.6, 0.8].repeat(300), width: 2 };
         let found = Features::of(&same, &same);
         assert!(found.std < 1e-6 && found.alignment == 0.0, "{found:?}");
         assert!(found.uniformity.unwrap().abs() < 1e-6);
-        let one = Rows { values: vec![0.6, 0.8], width: 2 };
+        let one = Matrix { values: vec![0.6, 0.8], width: 2 };
         assert_eq!(uniformity(&one), None);
         assert_eq!(std(&one), 0.0);
     }
@@ -141,10 +140,10 @@ mod tests {
     fn pairs_of_several_blocks_are_counted_once() {
         let angle = |i: usize| (i as f32 * 0.7).sin_cos();
         let values: Vec<f32> = (0..300).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
-        let rows = Rows { values, width: 2 };
+        let rows = Matrix { values, width: 2 };
         let mut sum = 0.0;
-        for (i, a) in rows.iter().enumerate() {
-            for b in rows.iter().skip(i + 1) {
+        for (i, a) in rows.rows().enumerate() {
+            for b in rows.rows().skip(i + 1) {
                 let square: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
                 sum += f64::from(-2.0 * square).exp();
             }

@@ -1,61 +1,62 @@
-//! The report on a mixture: what its components are, who belongs to them, and what that says about
-//! labels.
+//! `Mixture` is the report on a mixture: its components, the images assigned to them, and how both agree
+//! with labels.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::accuracy_by_kappa::{Group, groups, spearman};
 use super::agreement::Contingency;
 use super::assignment::{Assignments, Components};
 use super::distribution::{Histogram, Summary, entropy, gini, top_percent_share};
-use super::ease::{Group, groups, spearman};
-use super::unique::unique;
+use super::unique::unique_prototypes;
 
 /// Cosines at which two prototypes count as one.
 const COSINES: [f32; 3] = [0.9, 0.95, 0.975];
 
-/// Labels of the images, and what k-NN makes of them.
+/// Labels of the images, and whether k-NN finds them.
 #[derive(Debug, Clone)]
 pub struct Labels {
     /// A label for each image.
     pub labels: Vec<u32>,
-    /// Whether k-NN is right, for each image, if that is asked.
-    pub right: Option<Vec<bool>>,
+    /// For each image, whether k-NN classifies it correctly; `None` if k-NN was not run.
+    pub correct: Option<Vec<bool>>,
 }
 
-/// All there is to say about a mixture on some images, or on patches of images.
+/// The report on a mixture, from images or from patches of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mixture {
-    /// Images that were assigned.
+    /// Images (or patches) that were assigned.
     pub images: usize,
     /// Number of components.
     pub prototypes: usize,
-    /// Components that at least one image is assigned to.
+    /// Number of components with at least one image.
     pub in_use: usize,
-    /// Prototypes that are no copies of others.
-    pub unique: Vec<Unique>,
+    /// Prototypes that are not near-duplicates of others, at several cosines.
+    pub unique: Vec<UniqueCount>,
     /// Entropies of assignments.
     pub entropy: Entropy,
-    /// How the images' probability is shared out.
+    /// How probability is distributed over components.
     pub mass: Mass,
     /// Concentrations.
     pub kappa: Kappa,
     /// Agreement with labels, if there are any.
     pub labels: Option<Agreement>,
-    /// k-NN by κ, if it was asked.
-    pub ease: Option<Ease>,
+    /// Accuracy of k-NN by κ, if k-NN was run.
+    #[serde(rename = "ease")]
+    pub accuracy_by_kappa: Option<AccuracyByKappa>,
     /// The components in use, those with the largest mass first.
     pub components: Vec<Component>,
 }
 
-/// Representatives at one cosine.
+/// Number of unique prototypes at one cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Unique {
-    /// The threshold.
+pub struct UniqueCount {
+    /// Two prototypes with a larger cosine count as one.
     pub cosine: f32,
-    /// Of all prototypes.
+    /// Among all prototypes.
     pub all: usize,
-    /// Of those in use.
+    /// Among those in use.
     pub in_use: usize,
 }
 
@@ -64,28 +65,28 @@ pub struct Unique {
 pub struct Entropy {
     /// Of the mean assignment, `H(E p)`: how evenly components are used; at most `log k`.
     pub marginal: f64,
-    /// Mean over images, `E H(p)`: how undecided a single assignment is.
+    /// Mean over images, `E H(p)`: how uncertain a single assignment is.
     pub conditional: f64,
-    /// Their difference: what a component says about an image.
+    /// Their difference: the information that the component has about the image.
     pub mutual_information: f64,
-    /// `exp(marginal)`: as many equally used components would have the same entropy.
+    /// `exp(marginal)`: the number of equally used components with the same entropy.
     pub perplexity: f64,
     /// `log k`.
     pub largest: f64,
-    /// Images by the entropy of their assignment.
+    /// Histogram of the entropies of single assignments.
     pub histogram: Histogram,
 }
 
-/// How the images' probability is shared out among components.
+/// How the probability of the images is distributed over components.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mass {
     /// The largest share of one component.
     pub largest: f64,
-    /// Share of the largest hundredth of the components.
+    /// Share of the largest 1 % of the components.
     pub top_percent: f64,
     /// Gini coefficient.
     pub gini: f64,
-    /// Share of components that no image is assigned to.
+    /// Share of the components without an image.
     pub unused: f64,
     /// Share of each component.
     pub shares: Vec<f64>,
@@ -94,15 +95,15 @@ pub struct Mass {
 /// Concentrations κ = ‖w‖ / τ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Kappa {
-    /// True if all are equal, as where norms are fixed: then κ orders nothing.
+    /// True if all are equal, as with fixed norms. Images cannot be ordered by κ then.
     pub fixed: bool,
-    /// Of all components.
+    /// All components.
     pub all: Summary,
-    /// Of those in use.
+    /// Components in use.
     pub in_use: Summary,
-    /// All components by κ.
+    /// Histogram of all components.
     pub histogram: Histogram,
-    /// Those in use, in the same bins.
+    /// Histogram of those in use, in the same bins.
     pub histogram_in_use: Histogram,
     /// κ of each component.
     pub values: Vec<f64>,
@@ -111,7 +112,7 @@ pub struct Kappa {
 /// Agreement of components with labels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Agreement {
-    /// Labels that occur.
+    /// Number of labels that occur.
     pub classes: usize,
     /// Normalized mutual information.
     pub nmi: f64,
@@ -121,12 +122,12 @@ pub struct Agreement {
     pub purity: f64,
 }
 
-/// Whether images of concentrated components are easier.
+/// Accuracy of k-NN, and how it depends on the κ of an image's component.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ease {
-    /// Percent that k-NN classifies rightly.
+pub struct AccuracyByKappa {
+    /// Percent of all images that k-NN classifies correctly.
     pub accuracy: f64,
-    /// Rank correlation of κ and being right, over images.
+    /// Rank correlation of κ and correctness, over images.
     pub spearman: Option<f64>,
     /// Fifths of images by κ.
     pub groups: Vec<Group>,
@@ -147,17 +148,17 @@ pub struct Component {
     pub label: Option<u32>,
     /// Share of them that have it.
     pub purity: Option<f64>,
-    /// Percent of them that k-NN classifies rightly.
+    /// Percent of them that k-NN classifies correctly.
     pub accuracy: Option<f64>,
-    /// Places of the images nearest to its direction.
+    /// Places in the source of the images nearest to its direction.
     pub nearest: Vec<u32>,
-    /// Of a mixture of patches: which patch of each of these images, counted from 0, row by row.
+    /// For a mixture of patches: which patch of each of these images, counted from 0, row by row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nearest_patches: Vec<u32>,
 }
 
 impl Mixture {
-    /// The report; `labels` go with the assigned images.
+    /// Makes the report; `labels` has one entry for each assigned image.
     pub fn new(
         components: &Components,
         assignments: &Assignments,
@@ -182,19 +183,20 @@ impl Mixture {
             },
             kappa: Kappa::new(components, &in_use),
             labels: labels.map(|labels| Agreement::new(assignments, labels)),
-            ease: labels.and_then(|labels| {
-                let right = labels.right.as_ref()?;
-                Some(Ease::new(components, assignments, right))
+            accuracy_by_kappa: labels.and_then(|labels| {
+                let correct = labels.correct.as_ref()?;
+                Some(AccuracyByKappa::new(components, assignments, correct))
             }),
             components: table,
         }
     }
 
-    /// Turns numbers of assigned rows into places of images, and of patches in them if `patches` rows
-    /// are one image.
+    /// Replaces the numbers of the nearest rows by places of images in their source: row `i` belongs to
+    /// `images[i]`. With `patches` rows for each image, row `i` is patch `i % patches` of image
+    /// `images[i / patches]`.
     ///
     /// # Panics
-    /// If there are fewer images than rows ask for.
+    /// If `images` is too short.
     pub fn locate(&mut self, images: &[usize], patches: Option<usize>) {
         let of_image = patches.unwrap_or(1);
         for Component { nearest, nearest_patches, .. } in &mut self.components {
@@ -215,14 +217,14 @@ fn table(
 ) -> Vec<Component> {
     let majorities =
         labels.map(|labels| Contingency::new(&assignments.assigned, &labels.labels).majorities());
-    let answers = labels.and_then(|labels| labels.right.as_ref());
-    let mut members: BTreeMap<u32, (usize, usize)> = BTreeMap::new(); // images, of them right
+    let correct = labels.and_then(|labels| labels.correct.as_ref());
+    let mut members: BTreeMap<u32, (usize, usize)> = BTreeMap::new(); // images, correct ones
     for (image, &prototype) in assignments.assigned.iter().enumerate() {
-        let (images, right) = members.entry(prototype).or_default();
+        let (images, hits) = members.entry(prototype).or_default();
         *images += 1;
-        *right += usize::from(answers.is_some_and(|answers| answers[image]));
+        *hits += usize::from(correct.is_some_and(|correct| correct[image]));
     }
-    let component = |(prototype, (images, right)): (u32, (usize, usize))| {
+    let component = |(prototype, (images, hits)): (u32, (usize, usize))| {
         let majority = majorities.as_ref().and_then(|majorities| majorities.get(&prototype));
         Component {
             prototype,
@@ -231,27 +233,27 @@ fn table(
             images,
             label: majority.map(|(label, _)| *label),
             purity: majority.map(|(_, count)| *count as f64 / images as f64),
-            accuracy: answers.map(|_| 100.0 * right as f64 / images as f64),
+            accuracy: correct.map(|_| 100.0 * hits as f64 / images as f64),
             nearest: assignments.nearest[prototype as usize].clone(),
             nearest_patches: Vec::new(),
         }
     };
     let mut table: Vec<Component> = members.into_iter().map(component).collect();
-    table.sort_by(|a, b| b.mass.total_cmp(&a.mass)); // stable: of equal ones the lower number first
+    table.sort_by(|a, b| b.mass.total_cmp(&a.mass)); // stable: of equal masses, the lower number first
     table
 }
 
-fn count_unique(components: &Components, in_use: &[u32]) -> Vec<Unique> {
+fn count_unique(components: &Components, in_use: &[u32]) -> Vec<UniqueCount> {
     let width = components.directions.width;
     let mut in_use = in_use.to_vec();
     in_use.sort_unstable();
     let row =
         |&prototype: &u32| &components.directions.values[prototype as usize * width..][..width];
     let used: Vec<f32> = in_use.iter().flat_map(row).copied().collect();
-    let count = |cosine| Unique {
+    let count = |cosine| UniqueCount {
         cosine,
-        all: unique(&components.directions.values, width, cosine).len(),
-        in_use: unique(&used, width, cosine).len(),
+        all: unique_prototypes(&components.directions.values, width, cosine).len(),
+        in_use: unique_prototypes(&used, width, cosine).len(),
     };
     COSINES.map(count).to_vec()
 }
@@ -277,7 +279,7 @@ impl Kappa {
         let used: Vec<f64> =
             in_use.iter().map(|&prototype| components.kappas[prototype as usize]).collect();
         Self {
-            // norms that are fixed differ by rounding alone, if at all
+            // fixed norms differ by rounding at most
             fixed: all.max - all.min <= 1e-6 * all.max,
             in_use: Summary::of(&used),
             histogram: Histogram::between(all.min, all.max, &components.kappas),
@@ -299,15 +301,15 @@ impl Agreement {
     }
 }
 
-impl Ease {
-    fn new(components: &Components, assignments: &Assignments, answers: &[bool]) -> Self {
+impl AccuracyByKappa {
+    fn new(components: &Components, assignments: &Assignments, correct: &[bool]) -> Self {
         let kappa = |&prototype: &u32| components.kappas[prototype as usize];
         let kappas: Vec<f64> = assignments.assigned.iter().map(kappa).collect();
-        let right: Vec<f64> = answers.iter().map(|&right| f64::from(u8::from(right))).collect();
+        let hits: Vec<f64> = correct.iter().map(|&hit| f64::from(u8::from(hit))).collect();
         Self {
-            accuracy: 100.0 * right.iter().sum::<f64>() / right.len().max(1) as f64,
-            spearman: spearman(&kappas, &right),
-            groups: groups(&kappas, answers),
+            accuracy: 100.0 * hits.iter().sum::<f64>() / hits.len().max(1) as f64,
+            spearman: spearman(&kappas, &hits),
+            groups: groups(&kappas, correct),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How many dimensions vectors fill: singular values and what follows from them.
+//! A `Spectrum` measures how many dimensions vectors fill: singular values and what follows from them.
 //!
 //! ```text
 //! σₖ  singular values of Z, [n, d], not centered        pₖ = σₖ / Σ σ + ε,  ε = 1e-7
@@ -8,37 +8,37 @@
 //! explained = λₖ / Σ λ        participation ratio = (Σ λ)² / Σ λ²        1 to d
 //! ```
 //!
-//! Computed in f64 from the smaller of `ZᵀZ` and `ZZᵀ`: singular values below 1e-8 of the largest
-//! are lost, which moves RankMe by less than 1e-5 (`tests/golden_analysis.rs`, against numpy).
+//! Computed in f64 from the smaller of `ZᵀZ` and `ZZᵀ`. Singular values below 1e-8 of the largest are
+//! lost; that changes RankMe by less than 1e-5 (`tests/golden_analysis.rs`, against numpy).
 //!
 //! Source: Garrido et al., *RankMe*, arXiv:2210.02885, equation 1.
 
 use nalgebra::DMatrix;
 use serde::Serialize;
 
-use super::vectors::Rows;
+use crate::matrix::Matrix;
 
 /// ε of RankMe.
 const EPS: f64 = 1e-7;
 
-/// What a matrix of vectors looks like in its own axes.
+/// Singular values and variances of vectors along their principal axes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Spectrum {
-    /// Effective number of dimensions by the entropy of singular values.
+    /// Effective number of dimensions, from the entropy of singular values.
     pub rankme: f64,
-    /// Effective number of dimensions by variances; nothing if all vectors are equal.
+    /// Effective number of dimensions, from variances; `None` if all vectors are equal.
     pub participation_ratio: Option<f64>,
-    /// Axes that together have 90 % of the variance.
+    /// Number of axes that together hold 90 % of the variance.
     pub axes_of_90_percent: usize,
     /// σ, the largest first, `min(n, d)` of them.
     pub singular_values: Vec<f64>,
-    /// Share of each axis in the variance, the largest first; nothing if all vectors are equal.
+    /// Share of each axis in the variance, the largest first; empty if all vectors are equal.
     pub explained: Vec<f64>,
 }
 
 impl Spectrum {
-    /// The spectrum of rows.
-    pub fn of(rows: &Rows) -> Self {
+    /// The spectrum of vectors, `[n, d]`.
+    pub fn of(rows: &Matrix) -> Self {
         let mut z = matrix(rows);
         let singular_values = singular_values(&z);
         let mean = z.column_mean();
@@ -58,19 +58,20 @@ impl Spectrum {
     }
 }
 
-/// RankMe of rows, `[n, d]`, alone: from 1 to `min(n, d)`, 0 where all of them are 0.
+/// RankMe of vectors, `[n, d]`, without the rest of the spectrum: from 1 to `min(n, d)`, or 0 if all
+/// vectors are 0.
 ///
 /// # Panics
-/// If a number is not finite.
-pub fn rankme(rows: &Rows) -> f64 {
-    assert!(rows.values.iter().all(|x| x.is_finite()), "a spectrum of numbers that are not finite");
+/// If a value is not finite.
+pub fn rankme(rows: &Matrix) -> f64 {
+    assert!(rows.values.iter().all(|x| x.is_finite()), "a spectrum of values that are not finite");
     effective_number(&singular_values(&matrix(rows)))
 }
 
-/// One column for each row of ours: the same numbers in the same order.
-fn matrix(rows: &Rows) -> DMatrix<f64> {
-    let numbers = rows.values.iter().map(|&x| f64::from(x));
-    DMatrix::from_iterator(rows.width, rows.len(), numbers)
+/// `Zᵀ`: nalgebra stores columns, so the values stay in their order.
+fn matrix(rows: &Matrix) -> DMatrix<f64> {
+    let values = rows.values.iter().map(|&x| f64::from(x));
+    DMatrix::from_iterator(rows.width, rows.len(), values)
 }
 
 /// σ of `z`, the largest first.
@@ -78,7 +79,7 @@ fn singular_values(z: &DMatrix<f64>) -> Vec<f64> {
     eigenvalues(z).into_iter().map(f64::sqrt).collect()
 }
 
-/// Eigenvalues of `zᵀz` or, the same ones but for zeros, `zzᵀ`; the largest first.
+/// Eigenvalues of the smaller of `zᵀz` and `zzᵀ`, the largest first. Both have the same, apart from zeros.
 fn eigenvalues(z: &DMatrix<f64>) -> Vec<f64> {
     let gram = if z.nrows() <= z.ncols() { z * z.transpose() } else { z.transpose() * z };
     let mut values: Vec<f64> = gram.symmetric_eigenvalues().iter().map(|x| x.max(0.0)).collect();
@@ -90,13 +91,13 @@ fn eigenvalues(z: &DMatrix<f64>) -> Vec<f64> {
 fn effective_number(singular_values: &[f64]) -> f64 {
     let total: f64 = singular_values.iter().sum();
     if total == 0.0 {
-        return 0.0; // no vector but zero: not a single dimension
+        return 0.0; // all vectors are 0
     }
     let p = singular_values.iter().map(|sigma| sigma / total + EPS);
     (-p.map(|p| p * p.ln()).sum::<f64>()).exp()
 }
 
-/// The fewest of the shares, largest first, that sum up to `wanted`.
+/// How many of the shares, largest first, sum up to `wanted`.
 fn axes_of(wanted: f64, shares: &[f64]) -> usize {
     let mut sum = 0.0;
     let enough = shares.iter().position(|share| {
@@ -113,27 +114,27 @@ mod tests {
     #[test]
     fn orthogonal_vectors_fill_all_dimensions_and_copies_one() {
         let values = vec![1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0];
-        let rows = Rows { values, width: 3 };
+        let rows = Matrix { values, width: 3 };
         let found = Spectrum::of(&rows);
         assert!((found.rankme - 2.0).abs() < 1e-5, "{}", found.rankme);
         assert_eq!(found.rankme, rankme(&rows));
         assert!((found.participation_ratio.unwrap() - 2.0).abs() < 1e-12);
         assert_eq!((found.axes_of_90_percent, found.singular_values.len()), (2, 3));
-        let copies = Spectrum::of(&Rows { values: [0.6, 0.8].repeat(5), width: 2 });
+        let copies = Spectrum::of(&Matrix { values: [0.6, 0.8].repeat(5), width: 2 });
         assert!((copies.rankme - 1.0).abs() < 1e-5, "{}", copies.rankme);
     }
 
     #[test]
     fn a_single_vector_has_one_dimension_and_no_variance() {
-        let found = Spectrum::of(&Rows { values: vec![3.0, 4.0], width: 2 });
+        let found = Spectrum::of(&Matrix { values: vec![3.0, 4.0], width: 2 });
         assert_eq!((found.participation_ratio, found.axes_of_90_percent), (None, 0));
         assert!((found.singular_values[0] - 5.0).abs() < 1e-12 && found.explained.is_empty());
         assert!((found.rankme - 1.0).abs() < 1e-5);
     }
 
     #[test]
-    fn of_zeros_there_is_no_dimension() {
-        let found = Spectrum::of(&Rows { values: vec![0.0; 6], width: 3 });
+    fn vectors_of_zeros_fill_no_dimension() {
+        let found = Spectrum::of(&Matrix { values: vec![0.0; 6], width: 3 });
         assert_eq!((found.rankme, found.participation_ratio), (0.0, None));
     }
 }

@@ -1,51 +1,52 @@
-//! How many prototypes are no copies of others: a greedy cover of the sphere.
+//! Counts prototypes that are not near-duplicates of others, by a greedy cover of the sphere.
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
-/// Directions that are compared with all representatives at a time.
+/// Directions that are compared with all representatives at once.
 const BLOCK: usize = 256;
-/// Representatives that one thread compares them with at a time.
+/// Representatives that one thread compares them with at once.
 const TILE: usize = 512;
 
-/// Numbers of the directions that stand for all: each direction that no earlier representative is
-/// nearer to than `cosine` becomes one itself.
+/// Indices of the directions that represent all others. Going through the directions in order, one
+/// becomes a representative unless an earlier representative has a cosine above `cosine` with it.
 ///
 /// ```text
 /// k is a representative   ⇔   ⟨μⱼ, μₖ⟩ ≤ cosine for all representatives j < k
 /// ```
 ///
-/// Their number is that of unique prototypes, `M`; a cosine distance of 0.025 is `cosine = 0.975`.
+/// Their number is the paper's number of unique prototypes, `M`. Its cosine distance of 0.025 is
+/// `cosine = 0.975`.
 ///
 /// # Shapes
 /// `directions` are unit vectors, `[k, width]`.
 ///
 /// # Cost
-/// Up to k² · width multiplications; memory beside the representatives does not grow with k. Products
-/// are computed in tiles of a fixed size, so the number of threads changes nothing.
+/// Up to k² · width multiplications. Memory, without that of the representatives, does not grow with k.
+/// Tiles have a fixed size, so the number of threads changes no bit.
 ///
 /// # Panics
 /// If `width` is 0 or does not divide the number of values.
 ///
 /// # Source
 /// Govindarajan et al., *On Partial Prototype Collapse in the DINO Family of Self-Supervised
-/// Methods*, arXiv:2410.14060, for the definition by a distance to representatives; the order in
-/// which these are chosen is ours.
-pub fn unique(directions: &[f32], width: usize, cosine: f32) -> Vec<usize> {
+/// Methods*, arXiv:2410.14060, defines the number by a distance to representatives; the order in which
+/// they are chosen is ours.
+pub fn unique_prototypes(directions: &[f32], width: usize, cosine: f32) -> Vec<usize> {
     assert!(directions.len().is_multiple_of(width), "directions of width {width}");
     let (mut chosen, mut vectors) = (Vec::new(), Vec::new());
     for (block, rows) in directions.chunks(BLOCK * width).enumerate() {
         let mut covered = covered(rows, &vectors, width, cosine);
         let count = covered.len();
-        let products = products(rows, rows, width);
+        let cosines = cosines(rows, rows, width);
         for k in 0..count {
             if covered[k] {
                 continue;
             }
             chosen.push(block * BLOCK + k);
             vectors.extend_from_slice(&rows[k * width..][..width]);
-            let near = products[k * count..][..count].iter().map(|&product| product > cosine);
+            let near = cosines[k * count..][..count].iter().map(|&other| other > cosine);
             covered.iter_mut().zip(near).for_each(|(covered, near)| *covered |= near);
         }
     }
@@ -56,9 +57,9 @@ pub fn unique(directions: &[f32], width: usize, cosine: f32) -> Vec<usize> {
 fn covered(block: &[f32], representatives: &[f32], width: usize, cosine: f32) -> Vec<bool> {
     let rows = block.len() / width;
     let tiles = representatives.par_chunks(TILE * width).map(|tile| {
-        let products = products(block, tile, width);
-        let rows = products.chunks_exact(tile.len() / width);
-        rows.map(|row| row.iter().any(|&product| product > cosine)).collect::<Vec<bool>>()
+        let cosines = cosines(block, tile, width);
+        let rows = cosines.chunks_exact(tile.len() / width);
+        rows.map(|row| row.iter().any(|&other| other > cosine)).collect::<Vec<bool>>()
     });
     let mut either = vec![false; rows];
     for covered in tiles.collect::<Vec<_>>() {
@@ -68,12 +69,12 @@ fn covered(block: &[f32], representatives: &[f32], width: usize, cosine: f32) ->
 }
 
 /// `⟨aᵢ, bⱼ⟩`, `[rows of a, rows of b]`.
-fn products(a: &[f32], b: &[f32], width: usize) -> Buffer {
+fn cosines(a: &[f32], b: &[f32], width: usize) -> Buffer {
     let (m, n) = (a.len() / width, b.len() / width);
-    let mut products = Buffer::take(m * n);
+    let mut cosines = Buffer::take(m * n);
     let (a, b) = (Mat::new(a, m, width), Mat::new(b, n, width));
-    matmul(MatMut::new(&mut products, m, n), a, b.t(), Product::ONE);
-    products
+    matmul(MatMut::new(&mut cosines, m, n), a, b.t(), Product::ONE);
+    cosines
 }
 
 #[cfg(test)]
@@ -117,16 +118,16 @@ mod tests {
 
     #[test]
     fn opposite_directions_are_different() {
-        assert_eq!(unique(&[1.0, 0.0, -1.0, 0.0, 0.0, 1.0], 2, 0.975).len(), 3);
+        assert_eq!(unique_prototypes(&[1.0, 0.0, -1.0, 0.0, 0.0, 1.0], 2, 0.975).len(), 3);
     }
 
     #[test]
-    fn tiles_count_as_the_definition_does() {
+    fn tiles_give_the_count_of_the_definition() {
         // Several blocks, several tiles of representatives, groups that overlap.
         let directions = grouped(700, 3, 12, 0.5);
         for cosine in [0.8, 0.9, 0.95, 0.975] {
             let expected = naive(&directions, 12, f64::from(cosine));
-            assert_eq!(unique(&directions, 12, cosine).len(), expected, "{cosine}");
+            assert_eq!(unique_prototypes(&directions, 12, cosine).len(), expected, "{cosine}");
         }
     }
 
@@ -135,7 +136,7 @@ mod tests {
         let directions = grouped(900, 2, 8, 0.4);
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| unique(&directions, 8, 0.95))
+            pool.install(|| unique_prototypes(&directions, 8, 0.95))
         };
         assert_eq!(on(1), on(3));
     }
@@ -148,18 +149,18 @@ mod tests {
     fn a_chain_is_covered_from_its_first_link() {
         // cos 25.8° = 0.9: 20° is covered by 0°, 40° is not, and covers 60°
         let chain = [0.0, 20.0, 40.0, 60.0, 200.0].map(at).concat();
-        assert_eq!(unique(&chain, 2, 0.9), [0, 2, 4]);
-        assert_eq!(unique(&chain, 2, 0.95).len(), 5);
-        assert_eq!(unique(&[], 2, 0.9), [0; 0]);
-        assert_eq!(unique(&[1.0], 1, 0.9), [0]);
+        assert_eq!(unique_prototypes(&chain, 2, 0.9), [0, 2, 4]);
+        assert_eq!(unique_prototypes(&chain, 2, 0.95).len(), 5);
+        assert_eq!(unique_prototypes(&[], 2, 0.9), [0; 0]);
+        assert_eq!(unique_prototypes(&[1.0], 1, 0.9), [0]);
     }
 
     #[test]
     fn copies_are_found_in_other_blocks() {
         let many: Vec<f32> = (0..3 * BLOCK).flat_map(|i| at((i % 5) as f32 * 60.0)).collect();
-        assert_eq!(unique(&many, 2, 0.975), [0, 1, 2, 3, 4]);
+        assert_eq!(unique_prototypes(&many, 2, 0.975), [0, 1, 2, 3, 4]);
         let spread: Vec<f32> = (0..600).flat_map(|i| at(i as f32 * 0.6)).collect();
         // every fourth of the circle's 600 points: cos 1.8° > 0.9993 > cos 2.4°
-        assert_eq!(unique(&spread, 2, 0.9993).len(), 150);
+        assert_eq!(unique_prototypes(&spread, 2, 0.9993).len(), 150);
     }
 }

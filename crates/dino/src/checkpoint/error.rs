@@ -1,9 +1,9 @@
-//! What can be wrong with a checkpoint.
+//! `Error` lists what can go wrong with a checkpoint.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-/// A checkpoint could not be written, or is not what it should be.
+/// A checkpoint could not be written or read, or its content is wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,7 +23,7 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// No room for a checkpoint.
+    /// The disk is full.
     #[error("no space left for checkpoint `{}`, which needs {:.1} MiB", path.display(), *bytes as f64 / 1048576.0)]
     DiskFull {
         /// The checkpoint.
@@ -31,7 +31,7 @@ pub enum Error {
         /// Its size.
         bytes: u64,
     },
-    /// A state that does not serialize.
+    /// The state could not be serialized.
     #[error("cannot write the state of `{}`: {source}", path.display())]
     State {
         /// The checkpoint.
@@ -39,7 +39,7 @@ pub enum Error {
         /// What the serializer says.
         source: serde_json::Error,
     },
-    /// Bytes that are no checkpoint, or not the ones written.
+    /// The bytes are not those of a checkpoint, or not those that were written.
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -47,7 +47,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A tensor with which nothing can be computed.
+    /// A tensor holds NaN or infinity.
     #[error("tensor `{name}` in `{}` has the value {value}", path.display())]
     NotFinite {
         /// The file.
@@ -57,17 +57,17 @@ pub enum Error {
         /// Its first value that is not finite.
         value: f32,
     },
-    /// A checkpoint of a layout that this version does not know.
+    /// The checkpoint has a layout that this version does not know.
     #[error("`{}` has layout {found}, but this version reads {known}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The version of its layout.
         found: u32,
-        /// Ours.
+        /// The newest version that this program reads.
         known: u32,
     },
-    /// A run in which every checkpoint is damaged.
+    /// All checkpoints of a run are damaged.
     #[error("none of the {count} checkpoints in `{}` can be used; the newest: {newest}", path.display())]
     NoneValid {
         /// The folder of checkpoints.
@@ -77,7 +77,7 @@ pub enum Error {
         /// What is wrong with the newest.
         newest: String,
     },
-    /// A tensor that the model needs and the file lacks.
+    /// The file lacks a tensor of the model.
     #[error("tensor `{name}` is missing in `{}`", path.display())]
     Missing {
         /// The file.
@@ -85,7 +85,7 @@ pub enum Error {
         /// The tensor.
         name: String,
     },
-    /// Tensors that the model does not have.
+    /// The file has tensors that the model does not have.
     #[error("`{}` has {count} unknown tensors, the first is `{name}`", path.display())]
     Unknown {
         /// The file.
@@ -95,7 +95,7 @@ pub enum Error {
         /// The first of them in alphabetical order.
         name: String,
     },
-    /// A tensor of another shape.
+    /// A tensor has another shape than in the model.
     #[error("tensor `{name}` is {found:?} in `{}`, but {expected:?} in this model", path.display())]
     Shape {
         /// The file.
@@ -107,7 +107,7 @@ pub enum Error {
         /// Its shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor of another type.
+    /// A tensor has another type than f32.
     #[error("tensor `{name}` is {found} in `{}`, but F32 is needed", path.display())]
     Dtype {
         /// The file.
@@ -120,8 +120,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the content of a checkpoint is at fault, so that an older one has to be used. A file that
-    /// the system does not give out now, or that a newer version wrote, may be whole.
+    /// Whether the checkpoint is damaged, so that an older one must be used. A file that the system cannot
+    /// read now, or that a newer version wrote, may be whole.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Read { source, .. } => matches!(
@@ -136,7 +136,7 @@ impl Error {
         }
     }
 
-    /// What the user can do about it, if we know.
+    /// What the user can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Shape { .. } | Self::Missing { .. } | Self::Unknown { .. } => {
@@ -146,7 +146,7 @@ impl Error {
                 "all earlier checkpoints are whole; make room, then go on with `--resume`"
             }
             Self::Damaged { .. } => "an interrupted copy leaves a short file; copy it again",
-            Self::NoneValid { .. } => "start anew in another folder with `--out`",
+            Self::NoneValid { .. } => "start again in another folder with `--out`",
             Self::Format { .. } => "use the version that wrote it",
             Self::Read { .. } if !self.is_damage() => {
                 "it may be whole: make it readable and try again, or move this checkpoint elsewhere \

@@ -1,4 +1,4 @@
-//! Reading: all or nothing, every failure with its name.
+//! Reads checkpoints, wholly or not at all; each failure has an error of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Error, FOLDER, FORMAT, STATE, State, TENSORS, hex, path_of, steps};
 
-/// Pauses before a file that the system did not give out is read again.
+/// Pauses before a file that the system could not read is read again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// A whole checkpoint.
@@ -20,7 +20,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis
 pub struct Loaded {
     /// Its folder.
     pub path: PathBuf,
-    /// What is not a tensor.
+    /// Everything that is not a tensor.
     pub state: State,
     /// The tensors.
     pub tensors: Tensors,
@@ -31,24 +31,24 @@ pub struct Loaded {
 pub struct Refused {
     /// Its folder.
     pub path: PathBuf,
-    /// Why.
+    /// Why it was not used.
     pub reason: Error,
 }
 
-/// The newest whole checkpoint of a run and the newer ones that are not.
+/// The newest whole checkpoint of a run, and the newer ones that are damaged.
 #[derive(Debug, Default)]
 pub struct Newest {
     /// `None` if the run has no checkpoint at all.
     pub loaded: Option<Loaded>,
-    /// Newer ones, the newest first.
+    /// Newer, damaged checkpoints, the newest first.
     pub refused: Vec<Refused>,
 }
 
-/// Loads the newest whole checkpoint of the run folder `run`. Changes nothing.
+/// Loads the newest whole checkpoint of the run folder `run`. Changes nothing in the folder.
 ///
 /// # Errors
-/// If there are checkpoints, but none is whole. If the system cannot read one, or a newer version of
-/// the program wrote it: such a checkpoint may be whole, so no older one is used in its place.
+/// If all checkpoints are damaged. If the system cannot read one, or a newer version of the program wrote
+/// it: such a checkpoint may be whole, so no older one is used in its place.
 pub fn load_newest_valid(run: &Path) -> Result<Newest, Error> {
     let mut refused = Vec::new();
     for step in steps(run)?.into_iter().rev() {
@@ -56,7 +56,7 @@ pub fn load_newest_valid(run: &Path) -> Result<Newest, Error> {
         match load(&path) {
             Ok(loaded) => return Ok(Newest { loaded: Some(loaded), refused }),
             Err(reason) if !reason.is_damage() => return Err(reason),
-            // A run that still trains removes its old checkpoints.
+            // A run that still trains removes its old checkpoints: this one is gone by now.
             Err(_) if matches!(path.try_exists(), Ok(false)) => {}
             Err(reason) => refused.push(Refused { path, reason }),
         }
@@ -92,7 +92,7 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let named = path.file_name().and_then(|name| name.to_str());
     let step = state.step;
     if path_of(Path::new(""), step).file_name().and_then(|name| name.to_str()) != named {
-        let reason = format!("it is that of step {step}");
+        let reason = format!("it belongs to step {step}");
         return Err(Error::Damaged { path: path.join(STATE), reason });
     }
     let tensors = Tensors::from_bytes(&file, bytes)?;
@@ -100,13 +100,13 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     Ok(Loaded { path: path.to_owned(), state, tensors })
 }
 
-/// All bytes of a file. What the system refuses for a moment is tried again.
+/// All bytes of a file. If the system cannot read it, tries twice more.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |source| Error::Read { path: path.to_owned(), source };
     let read_once = || {
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            // Reading a pipe waits for somebody who writes, reading a device may have no end.
-            let reason = "it is no file, but a folder, a pipe or a device".to_owned();
+            // Reading a pipe could wait forever; reading a device may have no end.
+            let reason = "it is not a file, but a folder, a pipe or a device".to_owned();
             return Err(Error::Damaged { path: path.to_owned(), reason });
         }
         fs::read(path).map_err(unreadable)
@@ -132,7 +132,7 @@ fn read_state(path: &Path) -> Result<State, Error> {
     let state: State = serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
     let expected = state.to_bytes().map_err(|error| damaged(error.to_string()))?;
     if bytes != expected {
-        return Err(damaged("its checksum does not fit its content".to_owned()));
+        return Err(damaged("its checksum does not match its content".to_owned()));
     }
     Ok(state)
 }
@@ -166,7 +166,7 @@ impl Tensors {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        // Checks that the header is sound and that it covers the file exactly.
+        // Checks that the header is valid and that its tensors cover the file exactly.
         SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let data = 8 + header;
@@ -197,7 +197,7 @@ impl Tensors {
     /// The values of `name`, which must have the shape `shape`.
     ///
     /// # Errors
-    /// If it is missing, of another shape, or not of `f32`.
+    /// If it is missing, has another shape or is not `f32`.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let mut values = vec![0.0; shape.iter().product()];
         self.copy_into(name, shape, &mut values)?;
@@ -207,10 +207,10 @@ impl Tensors {
     /// Copies the values of `name`, which must have the shape `shape`, into `values`.
     ///
     /// # Errors
-    /// If it is missing, of another shape, or not of `f32`; `values` is untouched then.
+    /// If it is missing, has another shape or is not `f32`; `values` is unchanged then.
     ///
     /// # Panics
-    /// If `values` has not as many elements as `shape` says.
+    /// If the number of `values` is not that of `shape`.
     pub fn copy_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), Error> {
         let (path, name_owned) = (|| self.path.clone(), || name.to_owned());
         let Some(entry) = self.entries.get(name) else {
@@ -224,20 +224,20 @@ impl Tensors {
             let found = format!("{:?}", entry.dtype);
             return Err(Error::Dtype { path: path(), name: name_owned(), found });
         }
-        let (numbers, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
-        assert_eq!(numbers.len(), values.len(), "values for tensor `{name}` of shape {shape:?}");
-        for (value, bytes) in values.iter_mut().zip(numbers) {
+        let (elements, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
+        assert_eq!(elements.len(), values.len(), "values for tensor `{name}` of shape {shape:?}");
+        for (value, bytes) in values.iter_mut().zip(elements) {
             *value = f32::from_le_bytes(*bytes);
         }
         Ok(())
     }
 
-    /// Refuses a file with a value that is NaN or infinite: nothing can be computed with it.
+    /// Refuses a file with a value that is NaN or infinite.
     fn require_finite(&self) -> Result<(), Error> {
         for (name, entry) in self.entries.iter().filter(|(_, entry)| entry.dtype == Dtype::F32) {
-            let (numbers, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
+            let (elements, _) = self.bytes[entry.bytes.clone()].as_chunks::<4>();
             let bad = |bytes: &&[u8; 4]| !f32::from_le_bytes(**bytes).is_finite();
-            if let Some(bytes) = numbers.iter().find(bad) {
+            if let Some(bytes) = elements.iter().find(bad) {
                 let (path, name) = (self.path.clone(), name.clone());
                 return Err(Error::NotFinite { path, name, value: f32::from_le_bytes(*bytes) });
             }
@@ -245,10 +245,10 @@ impl Tensors {
         Ok(())
     }
 
-    /// Refuses a file with other tensors than `known`.
+    /// Refuses a file with tensors that are not among `known`.
     ///
     /// # Errors
-    /// The number of unknown tensors and the first of them.
+    /// [`Error::Unknown`], with the number of unknown tensors and the first of them.
     pub fn only<'a>(&self, known: impl Iterator<Item = &'a str>) -> Result<(), Error> {
         let known: BTreeSet<_> = known.collect();
         let mut unknown = self.names().filter(|name| !known.contains(name));

@@ -1,4 +1,4 @@
-//! Writing: temporary folder, sync, rename, prune.
+//! Writes checkpoints: into a temporary folder, which is synced and renamed; then removes old ones.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -10,28 +10,28 @@ use sha2::{Digest, Sha256};
 
 use super::{Error, FOLDER, REPLACED, STATE, State, TEMPORARY, TENSORS, hex, path_of, steps};
 
-/// One tensor to be saved: name, shape and values.
+/// One tensor to save.
 #[derive(Debug, Clone)]
 pub struct Tensor<'a> {
     /// Its name, unique in the checkpoint.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its values, row-major; as many as the shape says.
+    /// Its values, row-major.
     pub values: &'a [f32],
 }
 
-/// Which checkpoints stay when a new one is there.
+/// Which checkpoints are kept when a new one is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// This many of the newest.
+    /// Number of the newest checkpoints to keep.
     pub last: usize,
-    /// And those at multiples of this many steps; 0 for none.
+    /// Checkpoints at multiples of this number of steps are also kept; 0 for none.
     pub every_steps: u64,
 }
 
 impl Retention {
-    /// Everything stays.
+    /// Keeps all checkpoints.
     pub const ALL: Self = Self { last: usize::MAX, every_steps: 0 };
 }
 
@@ -45,11 +45,10 @@ impl Default for Retention {
 /// keep. On a full disk, removes them first and tries once more. Returns its folder.
 ///
 /// # Errors
-/// If it cannot be written. What was saved before is untouched then, and the rest of the attempt is
-/// removed.
+/// If it cannot be written. Earlier checkpoints are unchanged then, and the partial one is removed.
 ///
 /// # Panics
-/// If a tensor has not as many values as its shape says, or two have one name.
+/// If the number of a tensor's values is not that of its shape, or two tensors have one name.
 pub fn save(
     run: &Path,
     tensors: &[Tensor<'_>],
@@ -66,13 +65,13 @@ pub fn save(
             replace_folder(&temporary, &target, &aside).map_err(Failure::Io)
         });
         written.map_err(|failure| {
-            // If even this fails, the next save of this step removes it, and reading ignores it.
+            // If this fails too, the next save removes the folder, and reading ignores it.
             drop(fs::remove_dir_all(&temporary));
             failure.into_error(target.clone(), tensors)
         })
     };
     match write() {
-        // The new checkpoint is not among those kept yet, so one fewer of the others is.
+        // The new checkpoint does not count as kept yet, so one fewer of the others stays.
         Err(Error::DiskFull { .. }) if retention.last > 1 && retention != Retention::ALL => {
             prune(run, state.step, Retention { last: retention.last - 1, ..retention })?;
             write()?;
@@ -144,7 +143,9 @@ fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> io::Result<String> {
     Ok(hex(&out.hash.finalize()))
 }
 
-/// The JSON header of a safetensors file, padded so that the data begin at a multiple of 8.
+/// The JSON header of a safetensors file, padded so that the data start at a multiple of 8.
+///
+/// Written by hand: the file is hashed while it is written, which the `safetensors` crate cannot do.
 fn header(sorted: &[&Tensor<'_>]) -> io::Result<Vec<u8>> {
     let mut entries = serde_json::Map::new();
     let mut start = 0;
@@ -163,6 +164,7 @@ fn header(sorted: &[&Tensor<'_>]) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
+/// A file that is hashed while it is written.
 struct Hashing {
     file: BufWriter<File>,
     hash: Sha256,
@@ -175,8 +177,7 @@ impl Hashing {
     }
 }
 
-/// Removes what is not to be kept of the checkpoints up to `step`, and remains of interrupted
-/// saves.
+/// Removes the checkpoints up to `step` that `retention` does not keep, and remains of interrupted saves.
 fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
     let steps: Vec<_> = steps(run)?.into_iter().filter(|other| *other <= step).collect();
     let old = steps.len().saturating_sub(retention.last.max(1));
@@ -189,7 +190,7 @@ fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
     clean(run)
 }
 
-/// Removes what interrupted saves have left.
+/// Removes the remains of interrupted saves.
 pub(crate) fn clean(run: &Path) -> Result<(), Error> {
     let folder = run.join(FOLDER);
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
@@ -197,7 +198,7 @@ pub(crate) fn clean(run: &Path) -> Result<(), Error> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let path = entry.path();
-        // A kill between two renames leaves the older one of a step aside only: take it back.
+        // A kill between two renames leaves the older checkpoint of a step under this name: move it back.
         if let Some(step) = name.strip_prefix(REPLACED) {
             let target = folder.join(step);
             let back = if target.exists() {

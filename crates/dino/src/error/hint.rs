@@ -84,6 +84,7 @@ impl Error {
             | Self::EvalImage { .. }
             | Self::NonFiniteFeatures { .. }
             | Self::NoCheckpoint { .. }
+            | Self::Stopped(_)
             | Self::Recipe(_)
             | Self::Data(_) => None,
             Self::WrongType { .. }

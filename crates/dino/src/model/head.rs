@@ -11,52 +11,11 @@
 
 use engine::ops::linear::{self, Linear};
 use engine::ops::{gelu, l2_normalize, mixture_cross_entropy};
-use engine::{Param, ParamTable, Params, Role, Tensor};
+use engine::{ParamTable, Params, Tensor};
 
 use super::layers::Layers;
+pub use super::prototypes::Prototypes;
 use super::shape::HeadShape;
-
-/// A set of prototypes.
-#[derive(Debug, Clone, Copy)]
-pub struct Prototypes {
-    /// Signed norms, `[k, 1]`.
-    pub g: Param,
-    /// Directions, not normalized, `[k, r]`.
-    pub v: Param,
-    /// Their number, `k`.
-    pub count: usize,
-}
-
-impl Prototypes {
-    fn new(table: &mut ParamTable, layer: &str, count: usize, r: usize) -> Self {
-        let g = table.add(format!("{layer}.weight_g"), &[count, 1], Role::PrototypeNorm);
-        let v = table.add(format!("{layer}.weight_v"), &[count, r], Role::Prototype);
-        Self { g, v, count }
-    }
-
-    /// Mean directions of the mixture's components, `[rows, r]`, of these rows of the prototypes.
-    ///
-    /// ```text
-    /// μₖ = sign(gₖ) vₖ / ‖vₖ‖        0 where vₖ is
-    /// ```
-    ///
-    /// Norms are summed in f64.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    pub fn directions(&self, params: &Params, rows: impl IntoIterator<Item = usize>) -> Vec<f32> {
-        let (g, v) = (params.view(self.g).on_host(), params.view(self.v).on_host());
-        let r = v.len() / self.count.max(1);
-        let mut directions = Vec::new();
-        for row in rows {
-            let v = &v[row * r..][..r];
-            let norm = v.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-            let scale = f64::from(1f32.copysign(g[row])) / norm.max(f64::MIN_POSITIVE);
-            directions.extend(v.iter().map(|&v| (f64::from(v) * scale) as f32));
-        }
-        directions
-    }
-}
 
 /// A projection head.
 #[derive(Debug, Clone)]
@@ -141,27 +100,5 @@ impl Head {
     /// Raw scores `l` of unit vectors `y`, `[rows, k]`: the whole matrix, so for small ones only.
     pub fn logits(&self, params: &Params, prototypes: Prototypes, y: &Tensor) -> Tensor {
         mixture_cross_entropy::scores(y, params.view(prototypes.g), params.view(prototypes.v))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    #[test]
-    fn directions_have_unit_length_and_the_sign_of_their_norm() {
-        let mut table = ParamTable::default();
-        let prototypes = Prototypes::new(&mut table, "last_layer", 4, 2);
-        let mut params = Params::zeros(Arc::new(table));
-        params.view_mut(prototypes.g).host_mut().copy_from_slice(&[2.0, -0.1, 1.0, 1.0]);
-        params
-            .view_mut(prototypes.v)
-            .host_mut()
-            .copy_from_slice(&[3.0, 4.0, 3.0, -4.0, 0.0, 0.0, 0.0, 1e-30]);
-        assert_eq!(prototypes.directions(&params, 0..2), [0.6, 0.8, -0.6, 0.8]);
-        assert_eq!(prototypes.directions(&params, [3, 2]), [0.0, 1.0, 0.0, 0.0]);
-        assert!(prototypes.directions(&params, []).is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! κ         |gₖ| / τₛ of the student's prototypes
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
-//! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique`])
+//! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique_prototypes`])
 //! rankme    dimensions in effect of the teacher's [CLS] vectors of one batch ([`spectrum`])
 //! ```
 //!
@@ -21,8 +21,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::analysis::spectrum;
-use crate::analysis::unique::unique;
-use crate::analysis::vectors::Rows;
+use crate::analysis::unique::unique_prototypes;
+use crate::matrix::Matrix;
+use crate::model::Prototypes;
 use crate::objective::Networks;
 
 /// Prototypes that are compared at most: 4096 of width 256, at three thresholds, take half a second on
@@ -91,7 +92,7 @@ pub struct Sight<'a> {
     /// The two networks, and their prototypes of \[CLS\] tokens.
     pub networks: Networks<'a>,
     /// The teacher's \[CLS\] vectors of a batch, `[rows, r]`.
-    pub vectors: &'a Rows,
+    pub vectors: &'a Matrix,
     /// The student's temperature.
     pub student_temp: f64,
     /// The center, `[k]`.
@@ -104,13 +105,14 @@ impl Diagnostics {
     /// Measures all of it.
     pub fn measure(sight: &Sight<'_>) -> Self {
         let Networks { prototypes, student, teacher } = sight.networks;
-        let kappas = student.view(prototypes.g).host().iter();
-        let kappas = kappas.map(|g| f64::from(g.abs()) / sight.student_temp).collect();
+        let g = student.view(prototypes.g).host();
+        let kappas = Prototypes::kappas(g, sight.student_temp).collect();
         let rows = compared(prototypes.count);
         let count = rows.len();
-        let directions = prototypes.directions(teacher, rows);
+        let (g, v) = (teacher.view(prototypes.g).host(), teacher.view(prototypes.v).host());
+        let directions = Prototypes::directions(g, v, rows);
         let width = directions.len() / count;
-        let unique = |cosine| unique(&directions, width, cosine).len();
+        let unique = |cosine| unique_prototypes(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
             step: sight.step,
@@ -203,7 +205,7 @@ mod tests {
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
         // Two directions, of equal weight.
-        let vectors = Rows { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
+        let vectors = Matrix { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
         let mut sight = Sight {
             step: 7,
             networks,

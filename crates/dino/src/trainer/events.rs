@@ -1,11 +1,12 @@
 //! What a run reports while it goes on. The library prints nothing; whoever calls it decides.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::eval::knn::Score;
 use crate::monitor::{Alarm, Diagnostics};
+use crate::probe::{Score, Scores};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -30,15 +31,15 @@ pub enum Event {
     Diagnostics(Diagnostics),
     /// An evaluation goes on: images done, of all.
     Evaluating {
-        /// `raw pixels`, `untrained` or `trained`.
+        /// `raw`, `untrained` or `trained`.
         what: &'static str,
         /// Images done.
         done: usize,
         /// Of all.
         total: usize,
     },
-    /// An evaluation is done.
-    Knn(KnnRecord),
+    /// A probe has judged features.
+    Scores(ProbeRecord),
     /// A checkpoint was written.
     Checkpoint {
         /// Its folder.
@@ -125,20 +126,50 @@ pub struct StepRecord {
     pub memory_mib: f64,
 }
 
-/// A k-NN evaluation, one line of `metrics.jsonl`.
+/// What one probe says about features, one line of `metrics.jsonl` under the probe's name.
 #[derive(Debug, Clone, Serialize)]
-pub struct KnnRecord {
+pub struct ProbeRecord {
+    /// Name of the probe, such as `knn`.
+    #[serde(skip)]
+    pub probe: &'static str,
+    /// The one number that progress shows.
+    #[serde(skip)]
+    pub headline: Option<Headline>,
     /// Steps done.
     pub step: u64,
     /// `raw`, `untrained` or `trained`.
     pub features: &'static str,
-    /// One entry for each k.
-    pub scores: Vec<Score>,
+    /// One entry for each setting of the probe.
+    pub scores: Vec<Scores>,
 }
 
-/// Top-1 accuracies at k = 20 (or the k nearest to it that was asked for), in percent.
+/// The number of a probe that stands for all its scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Headline {
+    /// Name of the probe, such as `knn`.
+    pub probe: &'static str,
+    /// Its name in sentences, such as `k-NN`.
+    pub title: &'static str,
+    /// Name and value of the setting, such as `k = 20`.
+    pub setting: Option<(&'static str, usize)>,
+    /// The number with its name and unit.
+    pub score: Score,
+}
+
+impl Headline {
+    /// The first of these scores.
+    pub fn of(probe: &'static str, title: &'static str, scores: &Scores) -> Option<Self> {
+        let Scores { setting, values } = scores;
+        values.first().map(|&score| Self { probe, title, setting: *setting, score })
+    }
+}
+
+/// The numbers of a probe at the end of a run, in the unit of its headline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct KnnSummary {
+pub struct ProbeSummary {
+    /// What the numbers are.
+    #[serde(skip)]
+    pub headline: Headline,
     /// Of the pixels of the evaluation crop.
     pub raw: f64,
     /// Of the backbone with its initial weights.
@@ -156,8 +187,9 @@ pub struct Summary {
     pub steps: u64,
     /// Of this process, evaluations left out.
     pub images_per_second: f64,
-    /// Nothing without labelled images, or if the run was interrupted.
-    pub knn: Option<KnnSummary>,
+    /// Each probe by its name; `None` without labelled images, or if the run was interrupted.
+    #[serde(flatten)]
+    pub probes: BTreeMap<&'static str, Option<ProbeSummary>>,
     /// Stopped by a signal, after saving.
     #[serde(skip)]
     pub interrupted: bool,

@@ -18,10 +18,10 @@ use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 
 use super::step::{CropBatch, Step};
-use crate::analysis::vectors;
+use crate::matrix::Matrix;
 use crate::model::Outputs;
 use crate::monitor::features::Features;
-use crate::objective::{Center, Compared, Networks, Objective, Pairs, StepVectors};
+use crate::objective::{self, Center, Compared, Networks, Objective, Pairs, StepVectors};
 use crate::schedule::StepValues;
 
 /// All terms of the loss of one step.
@@ -55,7 +55,7 @@ pub(super) struct Sums {
     /// Spread and agreement of the teacher's \[CLS\] vectors.
     pub(super) features: Features,
     /// These vectors, `[crops · images, r]` of one micro-batch after the other.
-    pub(super) teacher_vectors: vectors::Rows,
+    pub(super) teacher_vectors: Matrix,
     /// Mean entropy of the teacher's assignments of patches, masked or not.
     pub(super) patch_teacher_entropy: f64,
     assigned: Vec<u32>,
@@ -114,7 +114,7 @@ impl<'a> Losses<'a> {
         sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
         sums.assigned.extend(&outcome.assigned);
         sums.features.add(&teacher.cls, GLOBAL_CROPS);
-        sums.teacher_vectors.extend(&teacher.cls, teacher.cls.rows());
+        sums.teacher_vectors.push(teacher.cls.host(), teacher.cls.width());
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
             return Some(Outputs { cls, patches: Tensor::zeros(student.patches.shape()) });
@@ -142,8 +142,8 @@ impl Loss<'_> {
         grads: &mut Params,
     ) -> (Output, Option<Tensor>) {
         let (networks, terms, scale) = (&self.networks, &self.terms, scale * self.lambda);
-        let buffers = (grads, &mut *self.center);
-        objective.forward_backward(networks, rows, terms, scale, buffers)
+        let sums = objective::Sums { grads, center: &mut *self.center };
+        objective.forward_backward(networks, rows, terms, scale, sums)
     }
 }
 

@@ -20,8 +20,8 @@ use super::pace::Pace;
 use super::step::{CropBatch, NonFinite, Report, State, Step};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
-use crate::eval::features::KnnData;
 use crate::metrics::{JsonLines, Metrics};
+use crate::probe::Evaluation;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::{Schedules, StepValues};
 use watch::Watch;
@@ -69,7 +69,8 @@ struct Run<'a> {
     metrics: Metrics,
     quarantine: JsonLines,
     dataset: Arc<dyn Dataset>,
-    knn: Option<KnnData>,
+    evaluation: Option<Evaluation>,
+    warned: BTreeSet<String>, // sentences about evaluations that were reported already
     pace: Pace,
     watch: Watch,
     images: Images,
@@ -97,14 +98,14 @@ impl Run<'_> {
             untrained = self.evaluate_baselines(report)?;
         }
         self.train(report)?;
-        let knn = if self.is_stopped() { None } else { self.summarize(untrained, report)? };
+        let probes = if self.is_stopped() { None } else { self.summarize(untrained, report)? };
         let is_complete = self.state.step >= self.horizon().total_steps;
-        let given_up = self.knn.is_some() && knn.is_none() && self.is_stopped();
+        let given_up = self.evaluation.is_some() && probes.is_none() && self.is_stopped();
         Ok(Summary {
             run: self.folder.path().to_owned(),
             steps: self.state.step,
             images_per_second: self.pace.total(),
-            knn,
+            probes: self.by_probe(probes),
             interrupted: !is_complete || given_up,
         })
     }
@@ -153,7 +154,10 @@ impl Run<'_> {
             .collect();
         let batches: Vec<_> = parts
             .iter()
-            .map(|(globals, locals, masks)| CropBatch { globals, locals, masks, images })
+            .map(|(globals, locals, masks)| {
+                let (globals, locals) = (&globals.data[..], &locals.data[..]);
+                CropBatch { globals, locals, masks, images }
+            })
             .collect();
         self.step.take(&mut self.state, &mut self.grads, &batches, values)
     }
@@ -244,13 +248,13 @@ impl Run<'_> {
         let run = &self.config().run;
         let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
         let evaluates =
-            self.knn.is_some() && due(self.config().eval.every_epochs * steps_per_epoch);
+            self.evaluation.is_some() && due(self.config().eval.every_epochs * steps_per_epoch);
         // An evaluation can fail in ways that no program survives, so the run is saved before it.
         if due(run.checkpoint_every_steps) || due(epochs) || evaluates {
             self.save_on_the_way(report)?;
         }
         if evaluates {
-            self.evaluate("trained", report)?;
+            self.evaluate_trained(report)?;
             self.pace.start();
         }
         Ok(())

@@ -1,24 +1,16 @@
-//! What of a run lies in a checkpoint, and how it comes back.
+//! The state of a run goes into a checkpoint, and comes back from it.
 //!
-//! | tensors | |
-//! | --- | --- |
-//! | `student.*`, `teacher.*` | weights under PyTorch's names, `student.backbone.cls_token` |
-//! | `exp_avg.*`, `exp_avg_sq.*` | the moments of AdamW, under the same names |
-//! | `center` | `[k]` |
-//! | `center_patch` | `[k]`, for methods that mask |
-//!
-//! The position in the data and all schedules follow from the step; the number of updates of each
-//! tensor lies in `state.json`, with the settings and images that the run belongs to.
+//! `checkpoint/contents.rs` lists the tensors. `state.json` has the number of updates of each tensor, and
+//! the settings and images that the run belongs to. The position in the data and all schedules follow from
+//! the step.
 
 use std::path::{Path, PathBuf};
 
 use engine::Params;
 
 use super::step::{State, Step};
-use crate::checkpoint::{self, Loaded, Retention, Tensor};
+use crate::checkpoint::{self, CenterOf, Loaded, ParamSet, Retention, Tensor};
 use crate::error::{Error, Result};
-use crate::eval::features::read_params;
-use crate::objective::Center;
 use crate::run_folder::{Images, sign};
 
 /// Writes a checkpoint of the run in `run` and removes those that are no longer kept.
@@ -45,28 +37,16 @@ pub(super) fn save(
 }
 
 fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
-    let mut tensors = Vec::new();
-    let buffers = [
-        ("student.", &state.student),
-        ("teacher.", &state.teacher),
-        ("exp_avg.", &state.optimizer.first),
-        ("exp_avg_sq.", &state.optimizer.second),
+    let sets = [
+        (ParamSet::Student, &state.student),
+        (ParamSet::Teacher, &state.teacher),
+        (ParamSet::FirstMoment, &state.optimizer.first),
+        (ParamSet::SecondMoment, &state.optimizer.second),
     ];
-    for (prefix, params) in buffers {
-        tensors.extend(params.table().entries().iter().map(|entry| Tensor {
-            name: format!("{prefix}{}", entry.name),
-            shape: entry.shape.clone(),
-            values: params.view(entry.param).host(),
-        }));
-    }
-    let centers = [("center", Some(&state.center)), ("center_patch", state.patch_center.as_ref())];
-    for (name, center) in centers {
-        tensors.extend(center.map(|center| Tensor {
-            name: name.to_owned(),
-            shape: vec![center.values().len()],
-            values: center.values().host(),
-        }));
-    }
+    let mut tensors: Vec<_> = sets.iter().flat_map(|(set, params)| set.tensors(params)).collect();
+    tensors.push(CenterOf::Cls.tensor(state.center.values().host()));
+    let patch_center = state.patch_center.as_ref();
+    tensors.extend(patch_center.map(|center| CenterOf::Patches.tensor(center.values().host())));
     tensors
 }
 
@@ -84,17 +64,18 @@ pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
     let mut state = step.state_from(Params::zeros(step.network.table().clone()));
     state.step = loaded.state.step;
     let tensors = &loaded.tensors;
-    read_params(tensors, "student.", &mut state.student)?;
-    read_params(tensors, "teacher.", &mut state.teacher)?;
-    read_params(tensors, "exp_avg.", &mut state.optimizer.first)?;
-    read_params(tensors, "exp_avg_sq.", &mut state.optimizer.second)?;
-    let read = |name: &str, center: &mut Center| -> Result<()> {
-        center.set_values(&tensors.get(name, &[center.values().len()])?);
-        Ok(())
-    };
-    read("center", &mut state.center)?;
-    if let Some(center) = &mut state.patch_center {
-        read("center_patch", center)?;
+    ParamSet::Student.read(tensors, &mut state.student)?;
+    ParamSet::Teacher.read(tensors, &mut state.teacher)?;
+    ParamSet::FirstMoment.read(tensors, &mut state.optimizer.first)?;
+    ParamSet::SecondMoment.read(tensors, &mut state.optimizer.second)?;
+    let centers = [
+        (CenterOf::Cls, Some(&mut state.center)),
+        (CenterOf::Patches, state.patch_center.as_mut()),
+    ];
+    for (of, center) in centers {
+        if let Some(center) = center {
+            center.set_values(&of.read(tensors, center.values().len())?);
+        }
     }
     let entries = step.network.table().entries().iter();
     for (entry, updates) in entries.zip(&mut state.optimizer.updates) {

@@ -13,8 +13,8 @@ use multicrop::recipe::GLOBAL_CROPS;
 use streams::{Key, Purpose};
 
 use super::losses::{Losses, Sums};
-use crate::analysis::vectors::Rows;
 use crate::config::Config;
+use crate::matrix::Matrix;
 use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
 use crate::objective::{Center, Kappa, Objective};
 use crate::optim::{self, OptimizerState, Update};
@@ -87,7 +87,7 @@ pub struct Report {
     /// the image does not matter. Nothing for a single image. The formula: `monitor/features.rs`.
     pub image_agreement: Option<f64>,
     /// The teacher's \[CLS\] vectors of all global crops, `[crops · images, r]`.
-    pub teacher_vectors: Rows,
+    pub teacher_vectors: Matrix,
     /// Concentrations of the student's prototypes.
     pub kappa: Kappa,
     /// Norms of the gradients before clipping, in the order of the parameter table.

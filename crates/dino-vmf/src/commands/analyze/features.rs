@@ -6,7 +6,7 @@ use anyhow::Result;
 use askama::Template;
 use clap::{Args, ValueHint};
 use dino::analysis::features::Features as Measures;
-use dino::analysis::vectors::Networks;
+use dino::probe::{Encoder, Extracted, Kind, Progress, Source, Views, Wanted};
 use serde::Serialize;
 
 use super::number::short;
@@ -34,6 +34,10 @@ pub(crate) struct Features {
     html: Option<PathBuf>,
 }
 
+/// The features to measure: of the backbone and of the head.
+const WANTED: [Wanted; 2] =
+    [Wanted { kind: Kind::Cls, unit: false }, Wanted { kind: Kind::Bottleneck, unit: false }];
+
 /// The result, with the network and the images that it belongs to.
 #[derive(Debug, Serialize)]
 struct Record {
@@ -41,6 +45,7 @@ struct Record {
     step: u64,
     network: NetworkRole,
     data: String,
+    /// Number of images that could be read.
     images: usize,
     backbone: Comparison,
     bottleneck: Comparison,
@@ -65,7 +70,7 @@ impl Features {
         self.html.as_deref().map_or(Ok(()), check_file)?;
         let input = self.subject.open(false, console)?;
         let record = measure(&input, console)?;
-        let subject = input.describe();
+        let subject = input.describe(record.images);
         print_table(&subject, &record, console);
         console.event("features", &record);
         if let Some(path) = &self.html {
@@ -76,26 +81,36 @@ impl Features {
 }
 
 fn measure(input: &Input<'_>, console: &mut Console) -> Result<Record> {
-    let Input { subject, trained, images, viewer } = input;
-    let params = [input.params(), &trained.untrained];
-    let networks = Networks { network: &trained.network, params: &params };
-    let mut progress = image_progress(console, "two networks", 2 * images.len());
-    let views = networks.see(images, viewer, &mut progress)?;
-    let recipe = trained.config.data.recipe();
-    let drawn = (&recipe, trained.config.seed);
-    let crops = networks.see_crops(images, viewer, drawn, &mut progress)?;
-    drop(progress);
+    let Input { subject, checkpoint, images, .. } = input;
+    let params = &checkpoint.draw_untrained();
+    let untrained = Encoder { name: "untrained", network: &checkpoint.network, params };
+    let (recipe, seed) = (&checkpoint.config.data.recipe(), checkpoint.config.seed);
+    let mut report = image_progress(console, "two networks");
+    let progress = &mut Progress::new(2 * images.len(), &mut report);
+    let mut extract = |views| -> Result<Extracted> {
+        let sources = [&input.encoder() as &dyn Source, &untrained];
+        let extracted = input.pass(views).extract(&sources, &WANTED, progress)?;
+        extracted.passed.require_finite()?;
+        Ok(extracted)
+    };
+    let squares = extract(Views::Square)?;
+    let crops = extract(Views::GlobalCrops { recipe, seed })?;
+    drop(report);
     console.end_progress();
-    let backbone = |i: usize| Measures::of(&views[i].features, &crops[i].features);
-    let bottleneck = |i: usize| Measures::of(&views[i].bottleneck, &crops[i].bottleneck);
+    squares.passed.left_out.iter().for_each(|text| console.warn(text));
+    let measures = |source: usize, kind: usize| {
+        let [squares, crops] = [&squares, &crops].map(|from| &from.features[source][kind].rows);
+        Measures::of(squares, crops)
+    };
+    let compare = |kind| Comparison { trained: measures(0, kind), untrained: measures(1, kind) };
     Ok(Record {
         checkpoint: subject.checkpoint.display().to_string(),
-        step: trained.step,
+        step: checkpoint.step,
         network: input.network(),
         data: images.dataset().describe(),
-        images: images.len(),
-        backbone: Comparison { trained: backbone(0), untrained: backbone(1) },
-        bottleneck: Comparison { trained: bottleneck(0), untrained: bottleneck(1) },
+        images: squares.passed.indices.len(),
+        backbone: compare(0),
+        bottleneck: compare(1),
     })
 }
 

@@ -75,13 +75,13 @@ impl Mixture {
         };
         let record = Record {
             checkpoint: self.subject.checkpoint.display().to_string(),
-            step: input.trained.step,
+            step: input.checkpoint.step,
             network: input.network(),
             data: input.images.dataset().describe(),
             classes: input.images.dataset().classes(),
             analysis,
         };
-        let subject = input.describe();
+        let subject = input.describe(record.analysis.images_read);
         text::print(&subject, &record, console);
         console.event("mixture", &record);
         if let Some(path) = &self.html {

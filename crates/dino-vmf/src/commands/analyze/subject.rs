@@ -1,13 +1,13 @@
 //! The checkpoint and the images that `analyze` reads.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum, ValueHint};
-use dino::eval::features::Trained;
-use dino::eval::images::{Selection, Viewer};
 use dino::memory::{self, Evaluated};
-use engine::Params;
+use dino::open::Opened;
+use dino::probe::{Encoder, Pass, Preprocess, Subset, Views};
 use serde::Serialize;
 
 use crate::commands::viewing::{Viewing, show_images};
@@ -60,9 +60,9 @@ impl NetworkRole {
 /// A [`Subject`] whose checkpoint and images are open.
 pub(super) struct Input<'a> {
     pub(super) subject: &'a Subject,
-    pub(super) trained: Trained,
-    pub(super) images: Selection,
-    pub(super) viewer: Viewer,
+    pub(super) checkpoint: Opened,
+    pub(super) images: Subset,
+    pub(super) preprocess: Preprocess,
 }
 
 impl Subject {
@@ -72,18 +72,18 @@ impl Subject {
     /// # Errors
     /// The checkpoint or the images cannot be read, or there is too little memory.
     pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
-        let trained = self.viewing.read(&self.checkpoint, console, |_| ())?;
-        let dataset = trained.config.data.open(&self.data)?;
-        let viewer = Viewer::new(&trained.config, dataset.as_ref())?;
+        let checkpoint = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let dataset = checkpoint.config.data.open(&self.data)?;
+        let preprocess = Preprocess::new(&checkpoint.config, dataset.as_ref())?;
         let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
         let images = match only_labelled && has_labels {
-            true => Selection::labelled(dataset, Some(self.max_images()), 0),
-            false => Selection::new(dataset, Some(self.max_images()), 0),
+            true => Subset::labelled(dataset, Some(self.max_images()), 0),
+            false => Subset::new(dataset, Some(self.max_images()), 0),
         };
         images.notes().iter().for_each(|text| console.warn(text));
-        let evaluated = Evaluated { images: images.len(), side: viewer.view.crop as usize };
-        memory::require_evaluation(&trained.config, evaluated, false)?;
-        Ok(Input { subject: self, trained, images, viewer })
+        let evaluated = Evaluated { images: images.len(), side: preprocess.view.crop as usize };
+        memory::require_evaluation(&checkpoint.config, evaluated, false)?;
+        Ok(Input { subject: self, checkpoint, images, preprocess })
     }
 
     /// The value of `--max-images`.
@@ -98,37 +98,41 @@ impl Input<'_> {
         self.subject.network
     }
 
-    /// The parameters of that network.
-    pub(super) fn params(&self) -> &Params {
-        match self.network() {
-            NetworkRole::Teacher => &self.trained.teacher,
-            NetworkRole::Student => &self.trained.student,
-        }
+    /// That network with its parameters.
+    pub(super) fn encoder(&self) -> Encoder<'_> {
+        let (role, checkpoint) = (self.network(), &self.checkpoint);
+        let params = match role {
+            NetworkRole::Teacher => &checkpoint.teacher,
+            NetworkRole::Student => &checkpoint.student,
+        };
+        Encoder { name: role.name(), network: &checkpoint.network, params }
     }
 
-    /// The network and the images in one line of text.
-    pub(super) fn describe(&self) -> String {
+    /// A pass over the images.
+    pub(super) fn pass<'a>(&'a self, views: Views<'a>) -> Pass<'a> {
+        Pass { images: &self.images, preprocess: &self.preprocess, views }
+    }
+
+    /// The network and the images in one line of text. `images_read` is the number of images that could
+    /// be read.
+    pub(super) fn describe(&self, images_read: usize) -> String {
         format!(
-            "{} of `{}` at step {}, {} images: {}",
+            "{} of `{}` at step {}, {images_read} images: {}",
             self.network().name(),
             self.subject.checkpoint.display(),
-            self.trained.step,
-            self.images.len(),
+            self.checkpoint.step,
             self.images.dataset().describe()
         )
     }
 }
 
-/// A callback that adds the images just processed to the progress display. `activity` stands behind
-/// the count.
+/// A callback that shows how many of all images are processed. `activity` stands behind the count.
 pub(super) fn image_progress<'a>(
     console: &'a mut Console,
     activity: &'a str,
-    total: usize,
-) -> impl FnMut(usize) + use<'a> {
-    let mut done = 0;
-    move |count| {
-        done += count;
+) -> impl FnMut(usize, usize) -> ControlFlow<()> + use<'a> {
+    move |done, total| {
         show_images(console, "analysis", (done, total), activity);
+        ControlFlow::Continue(())
     }
 }

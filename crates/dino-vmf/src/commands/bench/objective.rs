@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dino::config::{Config, Flag};
 use dino::model::{Head, HeadShape};
-use dino::objective::{Networks, Objective as Compare, Pairs, Rows};
+use dino::objective::{Compared, Networks, Objective as Compare, Pairs, Sums};
 use engine::matmul::Precision;
 use engine::{ParamTable, Params, Tensor, pool};
 use multicrop::recipe::GLOBAL_CROPS;
@@ -126,7 +126,7 @@ impl Objective {
         let (student_y, teacher_y) =
             (self.vectors(student_crops, 0), self.vectors(GLOBAL_CROPS, 1));
         let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops };
-        let rows = Rows { student: &student_y, teacher: &teacher_y, pairs };
+        let compared = Compared { student: &student_y, teacher: &teacher_y, pairs };
         let networks =
             Networks { prototypes: head.prototypes, student: &student, teacher: &teacher };
         let before = pool::usage().in_use;
@@ -134,9 +134,9 @@ impl Objective {
         let (mut ms, mut loss) = (Vec::new(), 0.0);
         for i in 0..self.conditions.warmup + self.steps {
             let start = Instant::now();
-            let terms = objective.terms(&networks, &center, 0.04);
-            let buffers = (&mut grads, &mut center);
-            loss = objective.forward_backward(&networks, &rows, &terms, 1.0, buffers).0.loss;
+            let vectors = objective.step_vectors(&networks, &center, 0.04);
+            let sums = Sums { grads: &mut grads, center: &mut center };
+            loss = objective.forward_backward(&networks, &compared, &vectors, 1.0, sums).0.loss;
             center.update(0.04);
             if i >= self.conditions.warmup {
                 ms.push(1e3 * start.elapsed().as_secs_f64());

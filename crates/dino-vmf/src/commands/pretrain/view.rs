@@ -1,8 +1,7 @@
 //! A [`View`] shows the events of a run as lines of JSON, progress and notes.
 
-use dino::eval::knn;
 use dino::monitor::Alarm;
-use dino::trainer::{Event, KnnRecord, Started, StepRecord, Summary};
+use dino::trainer::{Event, Headline, ProbeRecord, Started, StepRecord, Summary};
 use serde_json::json;
 
 use crate::commands::viewing::show_images;
@@ -56,7 +55,7 @@ impl<'a> View<'a> {
             Event::Evaluating { what, done, total } => {
                 show_images(self.console, "k-NN", (*done, *total), in_words(what));
             }
-            Event::Knn(record) => self.show_knn(record),
+            Event::Scores(record) => self.show_scores(record),
             Event::Checkpoint { path, step } => {
                 self.console.event(
                     "checkpoint",
@@ -122,14 +121,18 @@ impl<'a> View<'a> {
         }
     }
 
-    fn show_knn(&mut self, record: &KnnRecord) {
+    fn show_scores(&mut self, record: &ProbeRecord) {
         self.console.end_progress();
-        self.console.event("knn", record);
-        if let Some(score) = knn::headline(&record.scores) {
+        self.console.event(record.probe, record);
+        if let Some(Headline { title, setting, score, .. }) = record.headline {
             let (features, step) = (in_words(record.features), record.step);
+            let setting = setting.map(|(name, value)| format!(" ({name} = {value})"));
             self.console.note(format!(
-                "k-NN of {features} at step {step}: {:.2} % top-1 (k = {})",
-                score.top1, score.k
+                "{title} of {features} at step {step}: {:.2} {} {}{}",
+                score.value,
+                sign(score.unit),
+                score.title,
+                setting.unwrap_or_default()
             ));
         }
     }
@@ -145,12 +148,13 @@ impl<'a> View<'a> {
                 summary.steps
             ));
         }
-        if let Some(knn) = &summary.knn {
-            console.text("k-NN top-1, percent");
-            for (name, top1) in
-                [("raw", knn.raw), ("untrained", knn.untrained), ("trained", knn.trained)]
+        for found in summary.probes.values().flatten() {
+            let Headline { title, score, .. } = found.headline;
+            console.text(format!("{title} {}, {}", score.title, score.unit));
+            for (name, value) in
+                [("raw", found.raw), ("untrained", found.untrained), ("trained", found.trained)]
             {
-                console.text(format!("  {:<18}{top1:6.2}", in_words(name)));
+                console.text(format!("  {:<18}{value:6.2}", in_words(name)));
             }
         }
         console.text(format!("run folder: {run}"));
@@ -166,6 +170,11 @@ fn in_words(features: &str) -> &str {
         "trained" => "trained network",
         other => other,
     }
+}
+
+/// A unit as it is written behind a number.
+fn sign(unit: &str) -> &str {
+    if unit == "percent" { "%" } else { unit }
 }
 
 /// The warning for a run that will take `seconds`, if it is too long.

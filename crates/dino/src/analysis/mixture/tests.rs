@@ -1,9 +1,7 @@
 use super::*;
-use crate::analysis::vectors::Rows;
 use crate::config;
-use crate::model::{HeadShape, Network, VitShape};
+use crate::matrix::Matrix;
 use crate::objective::Objective;
-use engine::Params;
 
 /// A head whose prototypes have these norms and lie at these angles.
 fn components(norms: &[f32], degrees: &[f32]) -> Components {
@@ -11,45 +9,14 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
         prototype_norm: config::PrototypeNorm::Vmf,
         ..config::Objective::default()
     };
-    let vit = VitShape {
-        recompute: crate::model::Recompute::None,
-        channels: 3,
-        embed_dim: 4,
-        depth: 1,
-        heads: 1,
-        mlp_hidden: 4,
-        patch_size: 4,
-        image_size: 8,
-        position_offset: 0.0,
-        layer_scale: None,
-        masked: false,
-        precision: engine::matmul::Precision::F32,
-    };
-    let head = HeadShape {
-        embed_dim: 4,
-        hidden_dim: 4,
-        bottleneck_dim: 2,
-        prototypes: norms.len(),
-        patch_prototypes: None,
-        precision: engine::matmul::Precision::F32,
-    };
-    let network = Network::new(&vit, &head);
-    let prototypes = network.head.prototypes;
-    let mut params = Params::zeros(network.table().clone());
-    params.view_mut(prototypes.g).host_mut().copy_from_slice(norms);
-    let (mut v, scale) = (params.view_mut(prototypes.v), 3.0);
-    for (v, degrees) in v.host_mut().chunks_exact_mut(2).zip(degrees) {
-        v.copy_from_slice(&[
-            scale * degrees.to_radians().cos(),
-            scale * degrees.to_radians().sin(),
-        ]);
-    }
-    Components::new(&Objective::new(&settings, 2), prototypes, &params, 0.1, None)
+    let angles = degrees.iter().map(|degrees| degrees.to_radians());
+    let v: Vec<f32> = angles.flat_map(|angle| [3.0 * angle.cos(), 3.0 * angle.sin()]).collect();
+    Components::new(&Objective::new(&settings, 2), norms, &v, 0.1, None)
 }
 
-fn rows(degrees: &[f32]) -> Rows {
+fn rows(degrees: &[f32]) -> Matrix {
     let row = |degrees: &f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
-    Rows { values: degrees.iter().flat_map(row).collect(), width: 2 }
+    Matrix { values: degrees.iter().flat_map(row).collect(), width: 2 }
 }
 
 #[test]
@@ -59,7 +26,7 @@ fn components_are_counted_and_listed_by_mass() {
     let assignments = components.assign(&rows(&[0.0, -3.0, 91.0, 80.0, 100.0]), 2);
     assert_eq!(assignments.assigned, [0, 0, 1, 1, 1]);
     let labels =
-        Labels { labels: vec![0, 0, 1, 1, 0], right: Some(vec![true, true, true, true, false]) };
+        Labels { labels: vec![0, 0, 1, 1, 0], correct: Some(vec![true, true, true, true, false]) };
     let found = Mixture::new(&components, &assignments, Some(&labels));
     assert_eq!((found.images, found.prototypes, found.in_use), (5, 4, 2));
     assert_eq!(found.unique.iter().map(|unique| unique.all).collect::<Vec<_>>(), [3, 3, 3]);
@@ -71,8 +38,8 @@ fn components_are_counted_and_listed_by_mass() {
     assert!((found.kappa.all.max - 20.0).abs() < 1e-5 && !found.kappa.fixed);
     assert!((found.mass.shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
     assert!(found.mass.unused > 0.0 && found.mass.unused < 0.5);
-    let ease = found.ease.unwrap();
-    assert_eq!((ease.accuracy, ease.groups.len(), ease.spearman), (80.0, 1, None));
+    let knn = found.accuracy_by_kappa.unwrap();
+    assert_eq!((knn.accuracy, knn.groups.len(), knn.spearman), (80.0, 1, None));
     assert_eq!(found.labels.unwrap().purity, 0.8);
 }
 
@@ -84,7 +51,7 @@ fn information_is_the_difference_of_entropies() {
     let Entropy { marginal, conditional, mutual_information, perplexity, .. } = found.entropy;
     assert!((marginal - 3f64.ln()).abs() < 1e-6 && conditional < 1e-6);
     assert!((mutual_information - marginal).abs() < 1e-6 && (perplexity - 3.0).abs() < 1e-5);
-    assert!(found.kappa.fixed && found.labels.is_none() && found.ease.is_none());
+    assert!(found.kappa.fixed && found.labels.is_none() && found.accuracy_by_kappa.is_none());
     assert_eq!(found.kappa.histogram.counts, [3]);
 }
 
@@ -92,7 +59,7 @@ fn information_is_the_difference_of_entropies() {
 fn one_image_and_one_component_are_enough() {
     let components = components(&[1.0], &[10.0]);
     let assignments = components.assign(&rows(&[0.0]), 8);
-    let labels = Labels { labels: vec![4], right: Some(vec![false]) };
+    let labels = Labels { labels: vec![4], correct: Some(vec![false]) };
     let found = Mixture::new(&components, &assignments, Some(&labels));
     assert_eq!((found.in_use, found.entropy.marginal, found.mass.gini), (1, 0.0, 0.0));
     assert_eq!((found.mass.largest, found.mass.top_percent), (1.0, 1.0));
@@ -103,9 +70,9 @@ fn one_image_and_one_component_are_enough() {
 fn rows_of_patches_are_found_in_their_images() {
     let components = components(&[1.0, 1.0], &[0.0, 90.0]);
     let assignments = components.assign(&rows(&[0.0, 90.0, 80.0, 10.0, 2.0, 89.0]), 2);
-    let labels = Labels { labels: vec![1, 1, 1, 0, 0, 0], right: None };
+    let labels = Labels { labels: vec![1, 1, 1, 0, 0, 0], correct: None };
     let mut found = Mixture::new(&components, &assignments, Some(&labels));
-    assert!(found.ease.is_none() && found.labels.is_some());
+    assert!(found.accuracy_by_kappa.is_none() && found.labels.is_some());
     let of = |found: &Mixture, prototype| {
         let mut components = found.components.iter();
         components.find(|component| component.prototype == prototype).unwrap().clone()

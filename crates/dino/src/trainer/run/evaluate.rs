@@ -1,82 +1,135 @@
-//! k-NN during training. An evaluation that fails is a warning: training goes on.
+//! Evaluations during training. One that fails is a warning: training goes on.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::json;
+use serde_json::{Map, json};
 
-use super::super::events::{Event, KnnRecord, KnnSummary};
+use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
 use super::Run;
-use crate::error::Result;
-use crate::eval::features::Extractor;
-use crate::eval::knn::{self, Score};
+use crate::error::{Error, Result};
 use crate::model::init;
+use crate::probe::{self, Encoder, Judged, Judgment, RawPixels, Source};
+
+/// Whose features are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    RawPixels,
+    Untrained,
+    Trained,
+}
+
+impl Subject {
+    /// The name in `metrics.jsonl`, events and reports.
+    fn name(self) -> &'static str {
+        match self {
+            Self::RawPixels => "raw",
+            Self::Untrained => "untrained",
+            Self::Trained => "trained",
+        }
+    }
+}
+
+/// What training must beat: one number of each probe for raw pixels and for the untrained network.
+pub(super) struct Baselines {
+    raw: Vec<Headline>,
+    untrained: Vec<Headline>,
+}
 
 impl Run<'_> {
-    /// Raw pixels and the untrained backbone: what training has to beat.
+    /// Judges raw pixels and the untrained backbone.
+    ///
+    /// # Errors
+    /// If a result cannot be written down.
     pub(super) fn evaluate_baselines(
         &mut self,
         report: &mut dyn FnMut(Event),
-    ) -> Result<Option<(f64, f64)>> {
-        let raw = self.evaluate("raw", report)?;
-        let untrained = self.evaluate("untrained", report)?;
-        Ok(raw.zip(untrained))
+    ) -> Result<Option<Baselines>> {
+        let raw = self.evaluate(Subject::RawPixels, report)?;
+        let untrained = self.evaluate(Subject::Untrained, report)?;
+        Ok(raw.zip(untrained).map(|(raw, untrained)| Baselines { raw, untrained }))
     }
 
-    /// Top-1 of these features, reported and written down; nothing without labelled images, if the
-    /// evaluation fails, or if the run is stopped meanwhile.
+    /// Judges the teacher.
     ///
     /// # Errors
     /// If the result cannot be written down.
-    pub(super) fn evaluate(
+    pub(super) fn evaluate_trained(
         &mut self,
-        features: &'static str,
         report: &mut dyn FnMut(Event),
-    ) -> Result<Option<f64>> {
-        let step = self.state.step;
-        let scores = match self.scores(features, report) {
-            Ok(Some(scores)) => scores,
+    ) -> Result<Option<Vec<Headline>>> {
+        self.evaluate(Subject::Trained, report)
+    }
+
+    /// One number of each probe, reported and written down. `None` without labelled images, if the
+    /// evaluation fails, or if the run is stopped meanwhile.
+    fn evaluate(
+        &mut self,
+        subject: Subject,
+        report: &mut dyn FnMut(Event),
+    ) -> Result<Option<Vec<Headline>>> {
+        let (step, features) = (self.state.step, subject.name());
+        let judged = match self.judge(subject, report) {
+            Ok(Some(judged)) => judged,
             Ok(None) => return Ok(None),
             Err(reason) => {
                 let failed = json!({ "features": features, "reason": reason });
                 self.metrics.write(step, &json!({ "evaluation_failed": failed }))?;
-                let text = format!("k-NN of {features} features failed at step {step}: {reason}");
+                let titles = self.evaluation.iter().flat_map(|data| data.titles());
+                let titles = titles.collect::<Vec<_>>().join(", ");
+                let text =
+                    format!("{titles} of {features} features failed at step {step}: {reason}");
                 report(Event::Warning(text));
                 return Ok(None);
             }
         };
-        let top1 = knn::headline(&scores).map(|score| score.top1);
-        let record = KnnRecord { step, features, scores };
-        self.metrics.write(step, &json!({ "knn": record }))?;
-        report(Event::Knn(record));
-        Ok(top1)
+        for text in judged.left_out {
+            // Every evaluation leaves out the same images; one warning for each run is enough.
+            if self.warned.insert(text.clone()) {
+                report(Event::Warning(text));
+            }
+        }
+        let mut headlines = Vec::new();
+        for Judgment { probe, title, scores, headline, .. } in judged.judgments {
+            let headline = headline.and_then(|scores| Headline::of(probe, title, &scores));
+            headlines.extend(headline);
+            let record = ProbeRecord { probe, headline, step, features, scores };
+            self.metrics.write(step, &Map::from_iter([(probe.to_owned(), json!(record))]))?;
+            report(Event::Scores(record));
+        }
+        Ok(Some(headlines))
     }
 
-    /// The scores of these features; why there are none, in words, if that is nobody's wish.
-    fn scores(
+    /// What the probes say about these features. `Err` is a reason in words; `Ok(None)` means that
+    /// somebody asked to stop or that there are no labelled images.
+    fn judge(
         &self,
-        features: &'static str,
+        subject: Subject,
         report: &mut dyn FnMut(Event),
-    ) -> Result<Option<Vec<Score>>, String> {
-        let Some(data) = &self.knn else { return Ok(None) };
-        let network = &self.step.network;
+    ) -> Result<Option<Judged>, String> {
+        let Some(data) = &self.evaluation else { return Ok(None) };
+        let (network, config) = (&self.step.network, &self.step.config);
         let drawn;
-        let extractor = match features {
-            "raw" => Extractor::RawPixels,
-            "untrained" => {
-                drawn = init::draw(network, self.step.config.seed, self.step.config.model.init_std);
-                Extractor::Backbone(network, &drawn)
+        let params = match subject {
+            Subject::RawPixels | Subject::Trained => &self.state.teacher,
+            Subject::Untrained => {
+                drawn = init::draw(network, config.seed, config.model.init_std);
+                &drawn
             }
-            _ => Extractor::Backbone(network, &self.state.teacher),
         };
+        let encoder = Encoder { name: subject.name(), network, params };
+        let source: &dyn Source = if subject == Subject::RawPixels { &RawPixels } else { &encoder };
         let mut progress = |done, total| {
-            report(Event::Evaluating { what: features, done, total });
+            report(Event::Evaluating { what: subject.name(), done, total });
             if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         // An evaluation changes nothing of the run, so a panic in it leaves the run whole.
-        let evaluate = AssertUnwindSafe(|| data.evaluate(extractor, &mut progress));
-        match catch_unwind(evaluate) {
-            Ok(scores) => scores.map_err(|error| error.to_string()),
+        let judge = AssertUnwindSafe(|| data.judge(&[source], &mut progress));
+        match catch_unwind(judge) {
+            Ok(Ok(judged)) => Ok(Some(judged)),
+            Ok(Err(Error::Stopped(_))) => Ok(None),
+            Ok(Err(error)) => Err(error.to_string()),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -85,18 +138,41 @@ impl Run<'_> {
         }
     }
 
+    /// One number of each probe for the trained network, beside the baselines.
+    ///
+    /// # Errors
+    /// If a result cannot be written down.
     pub(super) fn summarize(
         &mut self,
-        baselines: Option<(f64, f64)>,
+        baselines: Option<Baselines>,
         report: &mut dyn FnMut(Event),
-    ) -> Result<Option<KnnSummary>> {
+    ) -> Result<Option<Vec<ProbeSummary>>> {
         // A resumed run has not measured them in this process; they come out the same.
         let baselines = match baselines {
             Some(baselines) => Some(baselines),
             None => self.evaluate_baselines(report)?,
         };
-        let trained = self.evaluate("trained", report)?;
-        let summary = |((raw, untrained), trained)| KnnSummary { raw, untrained, trained };
-        Ok(baselines.zip(trained).map(summary))
+        let trained = self.evaluate(Subject::Trained, report)?;
+        let Some((Baselines { raw, untrained }, trained)) = baselines.zip(trained) else {
+            return Ok(None);
+        };
+        let of = |headlines: &[Headline], probe| {
+            headlines.iter().find(|other| other.probe == probe).map(|other| other.score.value)
+        };
+        let summary = |headline: Headline| {
+            let (raw, untrained) = (of(&raw, headline.probe)?, of(&untrained, headline.probe)?);
+            Some(ProbeSummary { headline, raw, untrained, trained: headline.score.value })
+        };
+        Ok(Some(trained.into_iter().filter_map(summary).collect()))
+    }
+
+    /// The summaries by the names of their probes; `None` for probes without one.
+    pub(super) fn by_probe(
+        &self,
+        summaries: Option<Vec<ProbeSummary>>,
+    ) -> BTreeMap<&'static str, Option<ProbeSummary>> {
+        let names = probe::all(&self.config().eval).into_iter().map(|probe| (probe.name(), None));
+        let summaries = summaries.into_iter().flatten();
+        names.chain(summaries.map(|found| (found.headline.probe, Some(found)))).collect()
     }
 }

@@ -18,9 +18,9 @@ use super::watch::Watch;
 use super::{Request, Run};
 use crate::config::{Config, Horizon};
 use crate::error::{Error, Result};
-use crate::eval::features::KnnData;
 use crate::memory;
 use crate::metrics::{JsonLines, Metrics};
+use crate::probe::{self, Evaluation};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 use crate::schedule::Schedules;
 
@@ -49,13 +49,13 @@ impl<'a> Run<'a> {
         config.data.recipe().validate()?;
         let images = Images::of(dataset.as_ref());
         let opened = Opened { config, horizon, dataset, images };
-        let knn = open_evaluation(&opened.config, resume, report)?;
-        let evaluated = knn.as_ref().map(KnnData::size);
+        let evaluation = open_evaluation(&opened.config, resume, report)?;
+        let evaluated = evaluation.as_ref().map(Evaluation::size);
         memory::require(&opened.config, rayon::current_num_threads(), evaluated)?;
         let resumed = opened.folder(&name, resume, allow_data_change)?;
         resumed.warnings.iter().for_each(|text| report(Event::Warning(text.clone())));
         let data_change = resumed.data_change.clone();
-        let mut run = opened.set_up(resumed, knn, stop)?;
+        let mut run = opened.set_up(resumed, evaluation, stop)?;
         report(Event::Started(run.started()));
         if let Some(difference) = data_change {
             run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
@@ -125,7 +125,7 @@ impl Opened {
     fn set_up<'a>(
         self,
         resumed: Resumed,
-        knn: Option<KnnData>,
+        evaluation: Option<Evaluation>,
         stop: &'a AtomicBool,
     ) -> Result<Run<'a>> {
         let Resumed { mut folder, loaded, .. } = resumed;
@@ -153,7 +153,8 @@ impl Opened {
             step,
             state,
             folder,
-            knn,
+            evaluation,
+            warned: BTreeSet::new(),
         })
     }
 }
@@ -167,8 +168,8 @@ fn open_evaluation(
     config: &Config,
     resume: bool,
     report: &mut dyn FnMut(Event),
-) -> Result<Option<KnnData>> {
-    let data = match KnnData::open(config) {
+) -> Result<Option<Evaluation>> {
+    let data = match Evaluation::open(config, probe::all(&config.eval)) {
         Err(error) if resume => {
             let text = format!("the run goes on without k-NN: {error}");
             report(Event::Warning(text));
@@ -176,7 +177,7 @@ fn open_evaluation(
         }
         data => data?,
     };
-    let sentences = |data: &KnnData| [data.warnings(), data.left_out()].concat();
+    let sentences = |data: &Evaluation| [data.warnings(), data.without_label()].concat();
     for text in data.iter().flat_map(sentences) {
         report(Event::Warning(text));
     }

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::super::events::{Event, StepRecord};
 use super::super::step::{State, Step};
 use super::Run;
-use crate::analysis::vectors::Rows;
 use crate::config::OnCollapse;
 use crate::error::{Error, Result};
+use crate::matrix::Matrix;
 use crate::model::init;
 use crate::monitor::diagnostics::{Sight, norm};
 use crate::monitor::{Alarm, Diagnostics, Limits, Monitor, Reading};
@@ -38,7 +38,7 @@ impl Run<'_> {
     pub(super) fn watch(
         &mut self,
         record: &StepRecord,
-        vectors: &Rows,
+        vectors: &Matrix,
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
         let mut alarms = self.watch.monitor.step(&reading(record));
@@ -66,7 +66,7 @@ impl Run<'_> {
         Err(Error::Alarm { alarm: Box::new(alarm), path })
     }
 
-    fn diagnose(&mut self, vectors: &Rows) -> Diagnostics {
+    fn diagnose(&mut self, vectors: &Matrix) -> Diagnostics {
         let (state, step) = (&self.state, &self.step);
         let prototypes = step.network.head.prototypes;
         let found = Diagnostics::measure(&Sight {

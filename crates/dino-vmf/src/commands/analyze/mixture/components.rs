@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use dino::analysis::assignment::Components;
-use dino::model::head::Prototypes;
+use dino::model::Prototypes;
 use dino::objective::Center;
 
 use crate::commands::analyze::subject::{Input, NetworkRole};
@@ -46,17 +46,17 @@ impl AssignmentFlags {
         input: &Input<'_>,
         set: PrototypeSet<'_>,
     ) -> TemperedComponents {
-        let trained = &input.trained;
         let (own_temperature, center) = match input.network() {
             NetworkRole::Teacher => {
                 (set.teacher_temperature, set.teacher_center.filter(|_| !self.no_center))
             }
-            NetworkRole::Student => (trained.config.objective.student_temp, None),
+            NetworkRole::Student => (input.checkpoint.config.objective.student_temp, None),
         };
         let temperature = self.temperature.unwrap_or(own_temperature);
-        let (objective, params) = (&trained.objective, input.params());
+        let (objective, params) = (&input.checkpoint.objective, input.encoder().params);
+        let (g, v) = (params.view(set.prototypes.g).host(), params.view(set.prototypes.v).host());
         TemperedComponents {
-            components: Components::new(objective, set.prototypes, params, temperature, center),
+            components: Components::new(objective, g, v, temperature, center),
             temperature,
             centered: center.is_some(),
         }

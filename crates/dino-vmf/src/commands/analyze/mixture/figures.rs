@@ -1,8 +1,8 @@
 //! The plots of the page.
 
+use dino::analysis::accuracy_by_kappa::Group;
 use dino::analysis::distribution::Histogram;
-use dino::analysis::ease::Group;
-use dino::analysis::mixture::{Ease, Kappa, Mixture};
+use dino::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
 
 use super::record::{Analysis, Unit};
 use crate::commands::analyze::number::{percent, short};
@@ -14,8 +14,8 @@ pub(super) fn figures(analysis: &Analysis<'_>) -> Vec<Figure> {
     let Analysis { mixture, assigned, neighbors, .. } = analysis;
     let mut figures =
         vec![mass(mixture, *assigned), kappa(&mixture.kappa), certainty(mixture, *assigned)];
-    let ease = mixture.ease.as_ref().filter(|_| !mixture.kappa.fixed);
-    figures.extend(ease.zip(*neighbors).map(|(ease, neighbors)| accuracy(ease, neighbors)));
+    let knn = mixture.accuracy_by_kappa.as_ref().filter(|_| !mixture.kappa.fixed);
+    figures.extend(knn.zip(*neighbors).map(|(knn, neighbors)| accuracy(knn, neighbors)));
     figures
 }
 
@@ -127,28 +127,28 @@ fn bars(histogram: &Histogram, axis: &Axis, unit: &str) -> Vec<Bar> {
 }
 
 /// k-NN accuracy of images in fifths by the kappa of their component.
-fn accuracy(ease: &Ease, neighbors: usize) -> Figure {
+fn accuracy(knn: &AccuracyByKappa, neighbors: usize) -> Figure {
     let bar = |(place, group): (usize, &Group)| Bar {
         from: place as f64 + 0.12,
         to: place as f64 + 0.88,
         value: group.accuracy,
         title: format!("{} images, accuracy {:.2} %", group.images, group.accuracy),
     };
-    let bars: Vec<Bar> = ease.groups.iter().enumerate().map(bar).collect();
+    let bars: Vec<Bar> = knn.groups.iter().enumerate().map(bar).collect();
     let name = |(place, group): (usize, &Group)| {
         let [low, high] = group.kappa.map(short);
         (place as f64 + 0.5, format!("{low}–{high}"))
     };
-    let names = ease.groups.iter().enumerate().map(name).collect();
-    let high = bars.iter().map(|bar| bar.value).fold(ease.accuracy, f64::max);
+    let names = knn.groups.iter().enumerate().map(name).collect();
+    let high = bars.iter().map(|bar| bar.value).fold(knn.accuracy, f64::max);
     let label = "kappa of the image's component, in fifths";
-    let x = Axis::linear(0.0, ease.groups.len() as f64, label);
+    let x = Axis::linear(0.0, knn.groups.len() as f64, label);
     let y = Axis::linear(0.0, (1.2 * high).clamp(5.0, 100.0), "k-NN accuracy, %");
     let mut plot = Plot::with_names("k-NN accuracy by kappa", x, y, names);
     plot.bars("one", &bars);
     plot.bar_texts(&bars, |bar| format!("{:.1}", bar.value));
-    plot.reference(ease.accuracy, "");
-    let correlation = ease.spearman.map_or("undefined".to_owned(), |rho| format!("{rho:.3}"));
+    plot.reference(knn.accuracy, "");
+    let correlation = knn.spearman.map_or("undefined".to_owned(), |rho| format!("{rho:.3}"));
     Figure {
         title: "Is a large kappa easy?",
         plot,
@@ -156,7 +156,7 @@ fn accuracy(ease: &Ease, neighbors: usize) -> Figure {
         note: format!(
             "k = {neighbors}. The line is the accuracy on all images, {:.1} %. Rank correlation of kappa \
              and a correct prediction: {correlation}.",
-            ease.accuracy
+            knn.accuracy
         ),
     }
 }

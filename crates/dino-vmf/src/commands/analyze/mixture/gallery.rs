@@ -82,8 +82,8 @@ impl Gallery {
         let dataset = input.images.dataset();
         let images = indices.into_par_iter().map(|index| {
             let place = index as usize;
-            let image = input.images.load(place, &input.viewer.decode)?;
-            let jpeg = STANDARD.encode(encode(&input.viewer.view.view(&image))?);
+            let image = input.images.load(place, &input.preprocess.decode)?;
+            let jpeg = STANDARD.encode(encode(&input.preprocess.view.view(&image))?);
             let label = dataset.label(place).map(|label| label as usize);
             let class = label.and_then(|label| record.classes.get(label)).cloned();
             let class = class.unwrap_or_default();

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use dino::analysis::mixture::{Labels, Mixture};
-use dino::analysis::vectors::{Networks, Rows, Vectors};
 use dino::error::Error;
-use dino::eval::features::open_labelled;
-use dino::eval::images::Selection;
-use dino::eval::knn::{self, Labelled};
+use dino::matrix::Matrix;
+use dino::probe::{
+    Extracted, Features, Kind, Pass, Progress, Subset, Views, Wanted, knn, open_labelled,
+};
 
 use super::components::{AssignmentFlags, PrototypeSet, TemperedComponents};
 use super::record::{Analysis, NEAREST, Unit};
@@ -16,34 +16,47 @@ use crate::console::Console;
 /// Settings of k-NN, the defaults of `eval knn`.
 const NEIGHBORS: usize = 20;
 const VOTE_TEMPERATURE: f64 = 0.07;
+/// The vectors that are assigned, and the features that k-NN compares.
+const WANTED: [Wanted; 2] =
+    [Wanted { kind: Kind::Bottleneck, unit: false }, Wanted { kind: Kind::Cls, unit: true }];
+
+/// Vectors of the images that could be read.
+struct Vectors {
+    bottleneck: Matrix,
+    features: Features,
+    /// Indices of these images in the source.
+    indices: Vec<usize>,
+}
 
 /// Assigns the images. k-NN votes come from the source `train`, or else from the other images.
 ///
 /// # Errors
-/// An image cannot be read, or `train` has other classes than the images.
+/// Too many images cannot be read, a feature is not finite, or `train` has other classes than the images.
 pub(super) fn analyze<'a>(
     input: &Input<'_>,
     flags: &AssignmentFlags,
     train: Option<&'a str>,
     console: &mut Console,
 ) -> Result<Analysis<'a>> {
-    let Input { trained, images, .. } = input;
+    let checkpoint = &input.checkpoint;
     let (vectors, voters) = extract(input, train, console)?;
+    let Vectors { bottleneck, features, indices } = vectors;
     let set = PrototypeSet {
-        prototypes: trained.network.head.prototypes,
-        teacher_temperature: trained.config.objective.teacher_temp,
-        teacher_center: Some(&trained.center),
+        prototypes: checkpoint.network.head.prototypes,
+        teacher_temperature: checkpoint.config.objective.teacher_temp,
+        teacher_center: Some(&checkpoint.center),
     };
     let TemperedComponents { components, temperature, centered } = flags.components(input, set);
-    let assignments = components.assign(&vectors.bottleneck, NEAREST);
-    let labelled = !images.dataset().classes().is_empty();
-    let others = images.len().saturating_sub(1);
+    let assignments = components.assign(&bottleneck, NEAREST);
+    let labelled = input.images.is_labelled();
+    let others = indices.len().saturating_sub(1);
     let count = voters.as_ref().map_or(others, |voters| voters.labels.len());
-    let labels = labelled.then(|| labels(bank(vectors.features, images), voters));
+    let labels = labelled.then(|| labels(features, voters));
     let mut mixture = Mixture::new(&components, &assignments, labels.as_ref());
-    mixture.locate(images.indices(), None);
+    mixture.locate(&indices, None);
     Ok(Analysis {
         assigned: Unit::Images,
+        images_read: indices.len(),
         patch_grid: None,
         dimensions: components.directions.width,
         temperature,
@@ -59,53 +72,52 @@ fn extract(
     input: &Input<'_>,
     train: Option<&str>,
     console: &mut Console,
-) -> Result<(Vectors, Option<Labelled>)> {
-    let Input { trained, images, viewer, .. } = input;
+) -> Result<(Vectors, Option<Features>)> {
     let voters = train.map(|train| open_voters(input, train, console)).transpose()?;
-    let total = images.len() + voters.as_ref().map_or(0, Selection::len);
-    let networks = Networks { network: &trained.network, params: &[input.params()] };
-    let mut progress = image_progress(console, "assigning", total);
-    let mut extract = |images: &Selection| -> Result<Vectors> {
-        let vectors = networks.see(images, viewer, &mut progress)?;
-        Ok(vectors.into_iter().next().unwrap_or_default())
+    let total = input.images.len() + voters.as_ref().map_or(0, Subset::len);
+    let mut report = image_progress(console, "assigning");
+    let progress = &mut Progress::new(total, &mut report);
+    let mut left_out = Vec::new();
+    let mut extract = |images| -> Result<Vectors> {
+        let pass = Pass { images, ..input.pass(Views::Square) };
+        let Extracted { features, passed } =
+            pass.extract(&[&input.encoder()], &WANTED, progress)?;
+        passed.require_finite()?;
+        left_out.extend(passed.left_out);
+        let mut features = features.into_iter().flatten();
+        let mut next = || features.next().unwrap_or_default();
+        Ok(Vectors { bottleneck: next().rows, features: next(), indices: passed.indices })
     };
-    let vectors = extract(images)?;
+    let vectors = extract(&input.images)?;
     let voters = match &voters {
-        Some(voters) => Some(bank(extract(voters)?.features, voters)),
+        Some(voters) => Some(extract(voters)?.features),
         None => None,
     };
-    drop(progress);
+    drop(report);
     console.end_progress();
+    left_out.iter().for_each(|text| console.warn(text));
     Ok((vectors, voters))
 }
 
 /// Opens the images of `--train`.
-fn open_voters(input: &Input<'_>, train: &str, console: &mut Console) -> Result<Selection> {
-    let Input { subject, trained, images, .. } = input;
-    if images.dataset().classes().is_empty() {
+fn open_voters(input: &Input<'_>, train: &str, console: &mut Console) -> Result<Subset> {
+    let Input { subject, checkpoint, images, .. } = input;
+    if !images.is_labelled() {
         return Err(Error::NoLabels { data: subject.data.clone() }.into());
     }
-    let dataset = open_labelled(&trained.config.data, train)?;
+    let dataset = open_labelled(&checkpoint.config.data, train)?;
     multicrop::same_classes(dataset.as_ref(), images.dataset())?;
-    let voters = Selection::labelled(dataset, Some(subject.max_images()), 1);
+    let voters = Subset::labelled(dataset, Some(subject.max_images()), 1);
     voters.notes().iter().for_each(|text| console.warn(text));
     Ok(voters)
 }
 
-/// Normalized features with labels, for k-NN.
-fn bank(features: Rows, images: &Selection) -> Labelled {
-    let Rows { values, width } = features;
-    let mut bank = Labelled { rows: values, width, labels: images.labels() };
-    bank.normalize();
-    bank
-}
-
 /// Labels of the images, and whether k-NN predicts each correctly: from the voters, or from the other
 /// images.
-fn labels(images: Labelled, voters: Option<Labelled>) -> Labels {
-    let right = match voters {
-        Some(voters) => knn::right(&voters, &images, NEIGHBORS, VOTE_TEMPERATURE),
+fn labels(images: Features, voters: Option<Features>) -> Labels {
+    let correct = match voters {
+        Some(voters) => knn::correct(&voters, &images, NEIGHBORS, VOTE_TEMPERATURE),
         None => knn::leave_one_out(&images, NEIGHBORS, VOTE_TEMPERATURE),
     };
-    Labels { labels: images.labels, right: Some(right) }
+    Labels { labels: images.labels, correct: Some(correct) }
 }

@@ -71,9 +71,9 @@ fn tiles(mixture: &Mixture) -> Vec<Tile> {
         let classes = format!("with {} classes", labels.classes);
         tile("agreement, NMI", format!("{:.3}", labels.nmi), classes);
     }
-    if let Some(ease) = &mixture.ease {
+    if let Some(knn) = &mixture.accuracy_by_kappa {
         let images = format!("of {} images", mixture.images);
-        tile("k-NN accuracy", format!("{:.1} %", ease.accuracy), images);
+        tile("k-NN accuracy", format!("{:.1} %", knn.accuracy), images);
     }
     tiles
 }

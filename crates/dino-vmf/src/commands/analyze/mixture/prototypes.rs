@@ -43,7 +43,7 @@ pub(super) struct Strip<'a> {
 impl PrototypeTable {
     pub(super) fn new(record: &Record<'_>, with_images: usize) -> Self {
         let mixture = &record.analysis.mixture;
-        let label_columns: &[_] = match (&mixture.labels, &mixture.ease) {
+        let label_columns: &[_] = match (&mixture.labels, &mixture.accuracy_by_kappa) {
             (Some(_), Some(_)) => &["label", "purity", "k-NN"],
             (Some(_), None) => &["label", "purity"],
             (None, _) => &[],

@@ -24,6 +24,9 @@ pub(super) struct Record<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct Analysis<'a> {
     pub(super) assigned: Unit,
+    /// Number of images that could be read.
+    #[serde(skip)]
+    pub(super) images_read: usize,
     /// Patches per side of an image. Only with [`Unit::Patches`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) patch_grid: Option<usize>,

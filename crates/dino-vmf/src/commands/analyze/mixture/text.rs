@@ -1,6 +1,6 @@
 //! The result as tables on a terminal.
 
-use dino::analysis::mixture::{Ease, Entropy, Kappa, Mass, Mixture};
+use dino::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
 
 use super::record::{Analysis, Record};
 use crate::commands::analyze::number::short;
@@ -25,9 +25,11 @@ pub(super) fn print(subject: &str, record: &Record<'_>, console: &mut Console) {
         ));
     }
     let Analysis { voters, neighbors, .. } = analysis;
-    if let (Some(ease), Some(voters), Some(neighbors)) = (&mixture.ease, voters, neighbors) {
-        console.text(format!("k-NN, k = {neighbors}, {voters}: accuracy {:.2} %", ease.accuracy));
-        print_accuracy_by_kappa(ease, mixture.kappa.fixed, console);
+    if let (Some(knn), Some(voters), Some(neighbors)) =
+        (&mixture.accuracy_by_kappa, voters, neighbors)
+    {
+        console.text(format!("k-NN, k = {neighbors}, {voters}: accuracy {:.2} %", knn.accuracy));
+        print_accuracy_by_kappa(knn, mixture.kappa.fixed, console);
     }
 }
 
@@ -69,17 +71,17 @@ fn print_assignments(mixture: &Mixture, console: &mut Console) {
     ));
 }
 
-fn print_accuracy_by_kappa(ease: &Ease, fixed: bool, console: &mut Console) {
+fn print_accuracy_by_kappa(knn: &AccuracyByKappa, fixed: bool, console: &mut Console) {
     if fixed {
         console.text("kappa is the same for all prototypes, so images cannot be ordered by it");
         return;
     }
     console.text("    kappa of component    images  accuracy");
-    for group in &ease.groups {
+    for group in &knn.groups {
         let kappa = format!("{} to {}", short(group.kappa[0]), short(group.kappa[1]));
         console.text(format!("{kappa:>22}{:10}{:8.2} %", group.images, group.accuracy));
     }
-    if let Some(spearman) = ease.spearman {
+    if let Some(spearman) = knn.spearman {
         console.text(format!("rank correlation of kappa and correct predictions: {spearman:.3}"));
     }
 }

@@ -1,11 +1,11 @@
-//! Whether images of concentrated components are easier: k-NN accuracy by κ.
+//! Accuracy of k-NN by concentration: are images of components with a large κ easier to classify?
 //!
-//! Source: Govindarajan et al., *DINO as a von Mises-Fisher mixture model*, arXiv:2405.10939, whose
-//! finding is that precision follows downstream ease.
+//! Source: Govindarajan et al., *DINO as a von Mises-Fisher mixture model*, arXiv:2405.10939. The paper
+//! finds that a component's κ grows with how easy its images are for downstream tasks.
 
 use serde::Serialize;
 
-/// Groups of images by κ.
+/// Number of groups of images.
 const GROUPS: usize = 5;
 
 /// Images whose components have similar κ.
@@ -15,15 +15,18 @@ pub struct Group {
     pub kappa: [f64; 2],
     /// Their number.
     pub images: usize,
-    /// Percent of them that k-NN classifies rightly.
+    /// Percent of them that k-NN classifies correctly.
     pub accuracy: f64,
 }
 
-/// Fifths of images by the κ of their component, from low to high. Images of equal κ, so all of one
-/// component, stay together: fifths may differ in size, and some may be missing.
+/// Splits images into fifths by the κ of their component, from low to high, and measures each.
 ///
-/// An image belongs to the fifth in which the mean rank of the images of its κ lies.
-pub fn groups(kappas: &[f64], right: &[bool]) -> Vec<Group> {
+/// Images of equal κ stay together, and so do all images of a component. Fifths may therefore differ in
+/// size, and some may be missing: an image belongs to the fifth that holds the mean rank of all images
+/// with its κ.
+///
+/// `kappas` and `correct` have one entry for each image.
+pub fn groups(kappas: &[f64], correct: &[bool]) -> Vec<Group> {
     let ranks = ranks(kappas);
     let fifth = |rank: f64| (GROUPS as f64 * (rank - 0.5) / kappas.len() as f64) as usize;
     let group = |wanted: usize| {
@@ -31,7 +34,7 @@ pub fn groups(kappas: &[f64], right: &[bool]) -> Vec<Group> {
         let members: Vec<usize> = members.collect();
         let low = members.iter().map(|&i| kappas[i]).fold(f64::INFINITY, f64::min);
         let high = members.iter().map(|&i| kappas[i]).fold(f64::NEG_INFINITY, f64::max);
-        let hits = members.iter().filter(|&&i| right[i]).count();
+        let hits = members.iter().filter(|&&i| correct[i]).count();
         let accuracy = 100.0 * hits as f64 / members.len().max(1) as f64;
         let images = members.len();
         (images > 0).then_some(Group { kappa: [low, high], images, accuracy })
@@ -39,7 +42,7 @@ pub fn groups(kappas: &[f64], right: &[bool]) -> Vec<Group> {
     (0..GROUPS).filter_map(group).collect()
 }
 
-/// Spearman's rank correlation, in \[−1, 1\]; nothing where one of the two is constant.
+/// Spearman's rank correlation, in \[−1, 1\]; `None` if `x` or `y` is constant.
 ///
 /// ```text
 /// ρ = cov(rank x, rank y) / √(var rank x · var rank y)        equal values share their mean rank
@@ -56,7 +59,7 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     (scale > 0.0).then(|| moment(&x, &y) / scale)
 }
 
-/// Ranks from 1; equal values have the mean of theirs.
+/// Ranks from 1; equal values share the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -82,8 +85,8 @@ mod tests {
     #[test]
     fn fifths_keep_components_together() {
         let kappas: Vec<f64> = (0..10).map(f64::from).collect();
-        let right: Vec<bool> = (0..10).map(|i| i >= 5).collect();
-        let found = groups(&kappas, &right);
+        let correct: Vec<bool> = (0..10).map(|i| i >= 5).collect();
+        let found = groups(&kappas, &correct);
         let accuracies: Vec<f64> = found.iter().map(|group| group.accuracy).collect();
         assert_eq!(accuracies, [0.0, 0.0, 50.0, 100.0, 100.0]);
         assert_eq!((found[4].kappa, found[4].images), ([8.0, 9.0], 2));

@@ -1,0 +1,103 @@
+//! What a probe is, what it gets and what it returns.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::progress::Progress;
+use super::source::Wanted;
+use crate::config::Warning;
+use crate::error::Stopped;
+use crate::matrix::Matrix;
+
+/// Features of images, with labels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Features {
+    /// The features, one row for each image (or one for each view or patch of it).
+    pub rows: Matrix,
+    /// The class of each image; empty if the images were not chosen by their labels.
+    pub labels: Vec<u32>,
+}
+
+/// A judge of frozen features.
+pub trait Probe: Send + Sync {
+    /// Key of its scores in `metrics.jsonl` and with `--json`, such as `knn`.
+    fn name(&self) -> &'static str;
+
+    /// Its name in messages and tables, such as `k-NN`.
+    fn title(&self) -> &'static str;
+
+    /// The features that it judges.
+    fn wants(&self) -> Wanted;
+
+    /// Settings that do not fit `train` labelled training images, one sentence each.
+    fn warnings(&self, _train: usize) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// Scores of features of test images, by those of training images.
+    ///
+    /// # Errors
+    /// If `progress` wants to stop.
+    fn score(
+        &self,
+        train: &Features,
+        test: &Features,
+        progress: &mut Progress<'_>,
+    ) -> Result<Vec<Scores>, Stopped>;
+
+    /// The scores that a summary shows, of those that [`score`](Self::score) returned. Their first value
+    /// is the one number.
+    fn headline<'a>(&self, scores: &'a [Scores]) -> Option<&'a Scores> {
+        scores.first()
+    }
+}
+
+/// What a probe measured with one of its settings, such as `k = 20`.
+///
+/// As JSON it is one flat object: `{"k":20,"top1":61.5,"top5":92.0}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Name and value of the setting; none for a probe without settings.
+    pub setting: Option<(&'static str, usize)>,
+    /// The scores, the most important first.
+    pub values: Vec<Score>,
+}
+
+/// One number that a probe reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Its key in JSON, such as `top1`.
+    pub name: &'static str,
+    /// Its name in tables, such as `top-1`.
+    pub title: &'static str,
+    /// The number, in `unit`.
+    pub value: f64,
+    /// Its unit, such as `percent`.
+    pub unit: &'static str,
+}
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((name, value)) = self.setting {
+            map.serialize_entry(name, &value)?;
+        }
+        for Score { name, value, .. } in &self.values {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_one_flat_object() {
+        let top1 = Score { name: "top1", title: "top-1", value: 61.5, unit: "percent" };
+        let mut scores = Scores { setting: Some(("k", 20)), values: vec![top1] };
+        assert_eq!(serde_json::to_string(&scores).unwrap(), r#"{"k":20,"top1":61.5}"#);
+        scores.setting = None;
+        assert_eq!(serde_json::to_string(&scores).unwrap(), r#"{"top1":61.5}"#);
+    }
+}

@@ -1,0 +1,126 @@
+//! A `Source` turns batches of images into features: a network, or the pixels themselves.
+
+use std::cell::OnceCell;
+
+use engine::{Params, Tensor};
+use engine::ops::patch_embed::Images;
+
+use crate::model::{Crops, Network, Patches, Tokens};
+
+/// Which vectors of a network are features. With `d` the width of the backbone and `r` that of the head's
+/// bottleneck, each is a row:
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The \[CLS\] token after the final norm, `[d]`.
+    Cls,
+    /// The \[CLS\] tokens of the last `n` blocks, each after the final norm, the earliest first, `[n d]`.
+    LastCls(usize),
+    /// The head's unit vector of the \[CLS\] token, `[r]`.
+    Bottleneck,
+    /// The head's unit vector of each patch, none masked: as many rows as an image has patches, each `[r]`.
+    PatchBottleneck,
+}
+
+/// The features that a probe judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which vectors.
+    pub kind: Kind,
+    /// Whether rows are scaled to unit length.
+    pub unit: bool,
+}
+
+/// Something that turns images into features.
+pub trait Source {
+    /// Its name in reports, such as `raw`, `untrained` or `trained`.
+    fn name(&self) -> &str;
+
+    /// Values in a row of features of this kind, of images of this shape.
+    fn width(&self, kind: Kind, images: &Images) -> usize;
+
+    /// Calls `emit(i, rows)` for each `kinds[i]`: the features of all images, in order, row-major.
+    fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32]));
+}
+
+/// The normalized pixels, `[channels, height, width]`, whatever kind is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct RawPixels;
+
+/// A network with its weights.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoder<'a> {
+    /// Its name in reports.
+    pub name: &'a str,
+    /// The network.
+    pub network: &'a Network,
+    /// The weights.
+    pub params: &'a Params,
+}
+
+impl Source for RawPixels {
+    fn name(&self) -> &str {
+        "raw"
+    }
+
+    fn width(&self, _: Kind, images: &Images) -> usize {
+        images.channels * images.height * images.width
+    }
+
+    fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32])) {
+        (0..kinds.len()).for_each(|i| emit(i, crops.pixels));
+    }
+}
+
+impl Source for Encoder<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn width(&self, kind: Kind, _: &Images) -> usize {
+        match kind {
+            Kind::Cls => self.network.backbone.shape().embed_dim,
+            Kind::LastCls(n) => {
+                let shape = self.network.backbone.shape();
+                n.min(shape.depth) * shape.embed_dim
+            }
+            Kind::Bottleneck | Kind::PatchBottleneck => self.network.head.shape().bottleneck_dim,
+        }
+    }
+
+    fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32])) {
+        let Self { network, params, .. } = *self;
+        let crops = [*crops];
+        let shared = OnceCell::new(); // [CLS] tokens: several kinds need them
+        let cls = || shared.get_or_init(|| network.backbone.infer(params, &crops, Tokens::Cls));
+        for (i, kind) in kinds.iter().enumerate() {
+            match kind {
+                Kind::Cls => emit(i, cls().on_host().host()),
+                Kind::Bottleneck => {
+                    emit(i, network.head.infer(params, cls()).on_host().host());
+                }
+                Kind::LastCls(n) => emit(i, &self.last_cls(&crops, *n)),
+                Kind::PatchBottleneck => {
+                    let outputs = network.infer(params, &crops, Patches::All);
+                    emit(i, outputs.patches.on_host().host());
+                }
+            }
+        }
+    }
+}
+
+impl Encoder<'_> {
+    /// The \[CLS\] tokens of the last `n` blocks side by side, `[images, n d]`.
+    fn last_cls(&self, crops: &[Crops<'_>; 1], n: usize) -> Vec<f32> {
+        let layers = self.network.backbone.last_layers(self.params, crops, n);
+        let layers: Vec<_> = layers.into_iter().map(Tensor::into_host).collect();
+        let images = crops[0].images.count;
+        let mut rows = Vec::with_capacity(images * self.width(Kind::LastCls(n), &crops[0].images));
+        for image in 0..images {
+            for layer in &layers {
+                let of_image = layer.len() / images.max(1);
+                rows.extend_from_slice(&layer.host()[image * of_image..][..layer.width()]);
+            }
+        }
+        rows
+    }
+}

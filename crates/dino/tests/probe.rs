@@ -1,0 +1,252 @@
+//! A probe of a few lines, and images that cannot be read.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dino::config::{Arch, Config};
+use dino::error::{Error, Stopped};
+use dino::model::{Network, init};
+use dino::probe::{
+    Encoder, Evaluation, Extracted, Features, Kind, Pass, Preprocess, Probe, Progress, RawPixels,
+    Score, Scores, Source, Subset, Views, Wanted, knn,
+};
+use multicrop::dataset::{Dataset, Sample};
+use multicrop::error::SampleError;
+use multicrop::image::Image8;
+
+/// Each image gets the class whose mean feature is nearest: a whole probe.
+struct NearestClassMean;
+
+impl Probe for NearestClassMean {
+    fn name(&self) -> &'static str {
+        "class_mean"
+    }
+
+    fn title(&self) -> &'static str {
+        "nearest class mean"
+    }
+
+    fn wants(&self) -> Wanted {
+        Wanted { kind: Kind::LastCls(2), unit: false }
+    }
+
+    fn score(
+        &self,
+        train: &Features,
+        test: &Features,
+        _: &mut Progress<'_>,
+    ) -> Result<Vec<Scores>, Stopped> {
+        let means = means(train);
+        let distance =
+            |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum() };
+        let nearest = |row: &[f32]| {
+            let distances = means.iter().map(|mean| distance(row, mean)).enumerate();
+            distances.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(class, _)| class as u32)
+        };
+        let hits = test.rows.rows().zip(&test.labels);
+        let hits = hits.filter(|(row, label)| nearest(row) == Some(**label)).count();
+        let value = 100.0 * hits as f64 / test.labels.len() as f64;
+        let score = Score { name: "accuracy", title: "accuracy", value, unit: "percent" };
+        Ok(vec![Scores { setting: None, values: vec![score] }])
+    }
+}
+
+fn means(features: &Features) -> Vec<Vec<f32>> {
+    let classes = features.labels.iter().max().map_or(0, |&label| label as usize + 1);
+    let mean = |class: usize| {
+        let rows = features.rows.rows().zip(&features.labels);
+        let rows: Vec<_> = rows.filter(|(_, label)| **label as usize == class).collect();
+        let mut mean = vec![0.0; features.rows.width];
+        for (row, _) in &rows {
+            mean.iter_mut().zip(*row).for_each(|(mean, x)| *mean += x / rows.len() as f32);
+        }
+        mean
+    };
+    (0..classes).map(mean).collect()
+}
+
+/// A small network on the built-in images.
+fn config() -> Config {
+    let mut config = Config::default();
+    let model = &mut config.model;
+    model.arch = Arch::Custom;
+    (model.embed_dim, model.depth, model.heads) = (16, 3, 2);
+    (model.patch_size, model.image_size) = (8, 32);
+    (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (16, 8, 32);
+    let eval = &mut config.eval;
+    (eval.train, eval.test) = (Some("shapes:train".to_owned()), Some("shapes:test".to_owned()));
+    (eval.max_train, eval.max_test, eval.batch_size) = (Some(120), Some(50), 32);
+    eval.k = vec![5, 20];
+    config
+}
+
+fn network(config: &Config) -> (Network, engine::Params) {
+    let (vit, head) = config.shapes();
+    let network = Network::new(&vit, &head);
+    let params = init::draw(&network, 1, 0.02);
+    (network, params)
+}
+
+fn go_on(_: usize, _: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn a_new_probe_is_one_type_beside_k_nn() {
+    let config = config();
+    let (network, params) = network(&config);
+    let encoder = Encoder { name: "untrained", network: &network, params: &params };
+    let probes: Vec<Box<dyn Probe>> =
+        vec![Box::new(knn::Knn::new(&config.eval)), Box::new(NearestClassMean)];
+    let evaluation = Evaluation::open(&config, probes).unwrap().unwrap();
+    let mut most = (0, 0);
+    let mut report = |done, total| {
+        most = (done, total);
+        ControlFlow::Continue(())
+    };
+    let judged = evaluation.judge(&[&RawPixels, &encoder], &mut report).unwrap();
+    assert_eq!(most, (170, 170));
+    assert!(judged.left_out.is_empty());
+    let found: Vec<_> = judged.judgments.iter().map(|of| (of.probe, of.source.as_str())).collect();
+    let expected =
+        [("knn", "raw"), ("class_mean", "raw"), ("knn", "untrained"), ("class_mean", "untrained")];
+    assert_eq!(found, expected);
+    for judgment in &judged.judgments {
+        let headline = judgment.headline.as_ref().unwrap();
+        let value = headline.values[0].value;
+        assert!((0.0..=100.0).contains(&value), "{judgment:?}");
+        let is_knn = judgment.probe == "knn";
+        assert_eq!(headline.setting, is_knn.then_some(("k", 20)));
+        let json = serde_json::to_value(headline).unwrap();
+        assert_eq!(json[if is_knn { "top1" } else { "accuracy" }], value);
+    }
+    let raw = judged.judgments[1].headline.as_ref().unwrap().values[0].value;
+    assert!(raw > 20.0, "pixels tell some of ten shapes: {raw} %");
+}
+
+#[test]
+fn one_pass_for_all_sources_gives_the_bits_of_a_pass_for_each() {
+    let config = config();
+    let (network, params) = network(&config);
+    let encoder = Encoder { name: "untrained", network: &network, params: &params };
+    let probes = || -> Vec<Box<dyn Probe>> { vec![Box::new(knn::Knn::new(&config.eval))] };
+    let evaluation = Evaluation::open(&config, probes()).unwrap().unwrap();
+    let judge = |sources: &[&dyn Source]| evaluation.judge(sources, &mut go_on).unwrap().judgments;
+    let both = judge(&[&RawPixels, &encoder]);
+    assert_eq!(both, [judge(&[&RawPixels]), judge(&[&encoder])].concat());
+}
+
+#[test]
+fn an_evaluation_can_be_stopped() {
+    let config = config();
+    let probes: Vec<Box<dyn Probe>> = vec![Box::new(NearestClassMean)];
+    let evaluation = Evaluation::open(&config, probes).unwrap().unwrap();
+    let stop = &mut |done, _| if done >= 64 { ControlFlow::Break(()) } else { go_on(0, 0) };
+    assert!(matches!(evaluation.judge(&[&RawPixels], stop), Err(Error::Stopped(_))));
+}
+
+/// Gray images, every `every`th of which cannot be read.
+struct Broken {
+    len: usize,
+    every: usize,
+}
+
+impl Broken {
+    fn is_bad(&self, index: usize) -> bool {
+        index.is_multiple_of(self.every)
+    }
+}
+
+impl Dataset for Broken {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
+        match self.is_bad(index) {
+            true => Err(SampleError::Empty),
+            false => Ok(Sample::Pixels(Image8::filled(32, 32, &[index as u8, 90, 7]))),
+        }
+    }
+
+    fn label(&self, index: usize) -> Option<u32> {
+        Some(index as u32 % 2)
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{index}.png")
+    }
+
+    fn describe(&self) -> String {
+        "some images".to_owned()
+    }
+}
+
+/// Features of the readable images of a source.
+fn extract(config: &Config, dataset: Broken, kinds: &[Kind]) -> Result<Extracted, Error> {
+    let (network, params) = network(config);
+    let encoder = Encoder { name: "untrained", network: &network, params: &params };
+    let dataset = Arc::new(dataset);
+    let preprocess = Preprocess::new(config, dataset.as_ref())?;
+    let images = &Subset::labelled(dataset, None, 0);
+    let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
+    let wanted: Vec<_> = kinds.iter().map(|&kind| Wanted { kind, unit: false }).collect();
+    pass.extract(&[&encoder], &wanted, &mut Progress::new(images.len(), &mut go_on))
+}
+
+#[test]
+fn unreadable_images_are_left_out_and_counted() {
+    let config = config();
+    let kinds = [Kind::Cls, Kind::Bottleneck, Kind::PatchBottleneck, Kind::LastCls(2)];
+    let found = extract(&config, Broken { len: 80, every: 10 }, &kinds).unwrap();
+    let whole = extract(&config, Broken { len: 80, every: 1000 }, &kinds).unwrap();
+    let kept: Vec<usize> = (0..80).filter(|index| index % 10 != 0).collect();
+    assert_eq!(found.passed.indices, kept);
+    let text = found.passed.left_out.unwrap();
+    let expected = "8 of 80 images of some images cannot be read and are left out, the first is \
+                    `0.png`: the file is empty";
+    assert_eq!(text, expected);
+    let of_image = [1, 1, 16, 1];
+    for ((found, whole), rows) in found.features[0].iter().zip(&whole.features[0]).zip(of_image) {
+        assert_eq!(found.rows.len(), rows * kept.len());
+        let expected: Vec<u32> = kept.iter().map(|&index| index as u32 % 2).collect();
+        assert_eq!(found.labels, expected);
+        // Image 0 is the only one that the whole set lacks.
+        let row = |from: &Features, image: usize| {
+            from.rows.rows().skip(image * rows).take(rows).flatten().copied().collect::<Vec<_>>()
+        };
+        for (place, &index) in kept.iter().enumerate() {
+            assert_eq!(row(found, place), row(whole, index - 1), "image {index}");
+        }
+    }
+}
+
+#[test]
+fn too_many_unreadable_images_are_an_error() {
+    let config = config();
+    let refused = |dataset| extract(&config, dataset, &[Kind::Cls]).unwrap_err().to_string();
+    let text = refused(Broken { len: 110, every: 10 });
+    assert!(
+        text.starts_with("11 of 110 images cannot be used (11 empty, first `0.png`)"),
+        "{text}"
+    );
+    // 1 % of many images
+    let many = extract(&config, Broken { len: 2000, every: 100 }, &[Kind::Cls]).unwrap();
+    assert_eq!(many.passed.indices.len(), 1980);
+    // not one image is left
+    let text = refused(Broken { len: 3, every: 1 });
+    assert_eq!(text, "image `0.png` of some images cannot be evaluated: the file is empty");
+}
+
+#[test]
+fn a_strict_run_leaves_out_no_image() {
+    let mut config = config();
+    config.data.strict = true;
+    config.eval.crop = Some(32);
+    let error = extract(&config, Broken { len: 80, every: 40 }, &[Kind::Cls]).unwrap_err();
+    assert!(matches!(error, Error::EvalImage { .. }), "{error}");
+}
