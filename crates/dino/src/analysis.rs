@@ -14,6 +14,6 @@ pub mod distribution;
 pub mod ease;
 pub mod features;
 pub mod mixture;
-pub mod spectrum;
-pub mod unique;
 pub mod vectors;
+
+pub use crate::geometry::{spectrum, unique};

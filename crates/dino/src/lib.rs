@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod eval;
+pub mod geometry;
 pub mod masking;
 pub mod memory;
 pub mod metrics;

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use engine::Params;
 use engine::ops::patch_embed::Images;
-use engine::{Params, Tensor};
 use multicrop::image::Image8;
 use multicrop::loader::crop_stream;
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
@@ -12,37 +12,7 @@ use crate::error::{Error, Result};
 use crate::eval::images::{Selection, Viewer};
 use crate::model::{Crops, Network, Patches, Tokens};
 
-/// A matrix with a row for each image or crop.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rows {
-    /// Row-major numbers, `[rows, width]`.
-    pub values: Vec<f32>,
-    /// Numbers in a row.
-    pub width: usize,
-}
-
-impl Rows {
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.values.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// True if there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// Adds the first `count` rows of a tensor.
-    pub(crate) fn extend(&mut self, tensor: &Tensor, count: usize) {
-        self.width = tensor.width();
-        self.values.extend_from_slice(&tensor[..count * tensor.width()]);
-    }
-
-    /// The rows in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        self.values.chunks_exact(self.width.max(1))
-    }
-}
+pub use crate::geometry::Rows;
 
 /// What one network makes of images.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -16,7 +16,7 @@
 use nalgebra::DMatrix;
 use serde::Serialize;
 
-use super::vectors::Rows;
+use super::Rows;
 
 /// ε of RankMe.
 const EPS: f64 = 1e-7;
