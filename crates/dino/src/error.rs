@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint;
 use crate::config::Origin;
-use crate::monitor::Alarm;
+use crate::monitor::alarm::Alarm;
 
 /// The result of whatever can fail in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{JsonLines, Metrics, replace};
+use crate::metrics::{JsonLines, MetricsWriter, replace};
 
 pub(crate) use belongs::{check_settings, sign};
 pub use images::Images;
@@ -96,7 +96,7 @@ impl RunFolder {
             fs::metadata(self.path.join(name)).map_or(true, |metadata| metadata.len() == 0)
         };
         let has_checkpoints = self.path.join(crate::checkpoint::FOLDER).exists();
-        if !has_checkpoints && is_empty(Metrics::FILE) && is_empty(QUARANTINE) {
+        if !has_checkpoints && is_empty(MetricsWriter::FILE) && is_empty(QUARANTINE) {
             self.made.remove();
         }
     }
@@ -114,7 +114,7 @@ impl RunFolder {
     /// The run in `runs` that was written to last, of any preset.
     pub fn latest_of_all() -> Option<PathBuf> {
         let runs = fs::read_dir(RUNS).ok()?.flatten().map(|entry| entry.path());
-        let time = |run: &PathBuf| fs::metadata(run.join(Metrics::FILE))?.modified();
+        let time = |run: &PathBuf| fs::metadata(run.join(MetricsWriter::FILE))?.modified();
         let times =
             runs.filter(|run| Self::is_run(run)).filter_map(|run| Some((time(&run).ok()?, run)));
         times.max().map(|(_, run)| run)
@@ -139,9 +139,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn metrics(&mut self, step: u64) -> Result<Metrics> {
-        self.made.file_unless_there(&self.path.join(Metrics::FILE));
-        let metrics = Metrics::open(&self.path, step)?;
+    pub fn metrics(&mut self, step: u64) -> Result<MetricsWriter> {
+        self.made.file_unless_there(&self.path.join(MetricsWriter::FILE));
+        let metrics = MetricsWriter::open(&self.path, step)?;
         self.made.file(metrics.events_path());
         Ok(metrics)
     }

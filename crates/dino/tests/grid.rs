@@ -2,8 +2,9 @@
 //! gradient is that of its loss.
 
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
+use dino::metrics::{Metric, Metrics};
 use dino::schedule::{Schedules, StepValues};
-use dino::trainer::step::{CropBatch, Report, State, Step};
+use dino::trainer::step::{CropBatch, State, Step};
 use engine::{Params, Range};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -70,13 +71,13 @@ impl World {
         Self { step: Step::new(config), globals, locals, masks, name }
     }
 
-    /// One step; its report and its gradients.
-    fn take(&self, state: &mut State, values: &StepValues) -> (Report, Params) {
+    /// One step; its metrics and its gradients.
+    fn take(&self, state: &mut State, values: &StepValues) -> (Metrics, Params) {
         let Self { step, globals, locals, masks, name } = self;
         let mut grads = Params::zeros(step.network.table().clone());
         let batch = [CropBatch { globals, locals, masks, images: IMAGES }];
         let report = step.take(state, &mut grads, &batch, values);
-        (report.unwrap_or_else(|error| panic!("{name}: {error}")), grads)
+        (report.unwrap_or_else(|error| panic!("{name}: {error}")).metrics, grads)
     }
 
     /// The loss is as steep along the gradient of these parameters as the gradient is long, by a
@@ -91,7 +92,7 @@ impl World {
             for (weight, &slope) in moved.student.get_mut(range).iter_mut().zip(gradient) {
                 *weight += (sign * STRIDE * f64::from(slope) / norm) as f32;
             }
-            self.take(&mut moved, &still).0.loss
+            self.take(&mut moved, &still).0.value(Metric::Loss)
         };
         let slope = (loss(1.0) - loss(-1.0)) / (2.0 * STRIDE);
         let close = (slope - norm).abs() <= 0.01 * norm + 5e-4;
@@ -108,9 +109,10 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
     let schedules = Schedules::new(&step.config, horizon);
     for index in 0..3 {
-        let (report, _) = world.take(&mut state, &schedules.at(index));
-        assert!(report.loss.is_finite() && report.loss > 0.0, "{name}: {}", report.loss);
-        assert_eq!(report.patch_loss.is_some(), method.masks(), "{name}");
+        let (metrics, _) = world.take(&mut state, &schedules.at(index));
+        let loss = metrics.value(Metric::Loss);
+        assert!(loss.is_finite() && loss > 0.0, "{name}: {loss}");
+        assert_eq!(metrics.get(Metric::PatchLoss).is_some(), method.masks(), "{name}");
     }
     let moved = |range| before.get(range) != state.student.get(range);
     let prototypes = step.network.head.prototypes;

@@ -14,6 +14,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use dino::config::{Config, Flag, MaskShape, Masking, Origin};
 use dino::error::Error;
+use dino::metrics::Metric;
 use dino::schedule::StepValues;
 use dino::trainer::step::{CropBatch, Step as TrainingStep};
 use engine::Params;
@@ -276,7 +277,7 @@ impl Step {
             let batch = [CropBatch { globals, locals, masks, images }];
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
-            losses.push(report.loss);
+            losses.push(report.metrics.value(Metric::Loss));
             if i >= self.conditions.warmup {
                 times.push((elapsed, report.times));
             }

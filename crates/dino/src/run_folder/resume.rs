@@ -12,7 +12,7 @@ use super::{CONFIG, LOCK, Mark, RunFolder};
 use crate::checkpoint::{self, Loaded, Newest, Refused};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{Metrics, cut_back, last_step, replace};
+use crate::metrics::{MetricsWriter, cut_back, last_step, replace};
 
 /// How a run is to go on.
 pub struct Wanted<'a> {
@@ -139,7 +139,7 @@ impl RunFolder {
 
     /// Whether a run without a checkpoint may start at step 1 again: if it never had one.
     fn start_over(&self, wanted: &Wanted<'_>) -> Result<Option<String>> {
-        let shown = last_step(&self.path.join(Metrics::FILE))?;
+        let shown = last_step(&self.path.join(MetricsWriter::FILE))?;
         let had_one = match self.mark() {
             Mark::HasCheckpoint => true,
             Mark::NoCheckpoint => false,
@@ -169,7 +169,7 @@ impl RunFolder {
             set_aside(&refused.path)?;
         }
         let step = loaded.map_or(0, |loaded| loaded.state.step);
-        cut_back(&self.path.join(Metrics::FILE), step)?;
+        cut_back(&self.path.join(MetricsWriter::FILE), step)?;
         let moved = saved.data.source != wanted.config.data.source;
         // The fingerprint of an older version covers the sources too, so its `config.toml` must stay.
         let signed = loaded.is_none_or(|loaded| !loaded.state.extra.is_empty());

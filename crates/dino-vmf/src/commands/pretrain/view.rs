@@ -1,6 +1,7 @@
-//! The events of a run as lines of JSON, progress and notes.
+//! A `View` shows the events of a run: JSON lines, a progress line and notes.
 
 use dino::eval::knn;
+use dino::metrics::Metric;
 use dino::monitor::Alarm;
 use dino::trainer::{Event, KnnRecord, Started, StepRecord, Summary};
 use serde_json::json;
@@ -8,34 +9,27 @@ use serde_json::json;
 use crate::commands::viewing::show_images;
 use crate::console::{Console, Progress};
 
-/// Share of the time from which on waiting for images is worth a word.
+/// Share of the time spent waiting for images above which the progress line says so.
 const SLOW_DATA: f64 = 0.05;
 
-/// Steps after which the pace is known well enough to say how long a run takes.
+/// Steps after which the speed predicts how long a run takes.
 const PACE_IS_KNOWN: u64 = 3;
-/// Seconds from which on that is worth a warning: a week.
+/// Seconds of a run above which a warning says so: a week.
 const LONG: f64 = 7.0 * 86_400.0;
 
-/// What a run looks like from outside.
+/// What is shown of a run.
 pub(super) struct View<'a> {
     console: &'a mut Console,
     batch_size: usize,
     total_steps: u64,
     first_step: bool,
-    seen_steps: u64,
-    alarms: Vec<&'static str>, // that are on
+    steps: u64,                // shown so far
+    alarms: Vec<&'static str>, // raised now
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
-        Self {
-            console,
-            batch_size,
-            total_steps: 0,
-            first_step: true,
-            seen_steps: 0,
-            alarms: Vec::new(),
-        }
+        Self { console, batch_size, total_steps: 0, first_step: true, steps: 0, alarms: Vec::new() }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -86,22 +80,23 @@ impl<'a> View<'a> {
         let left = self.total_steps.saturating_sub(record.step);
         let always = self.first_step || left == 0;
         self.first_step = false;
-        let rate = record.images_per_second;
+        let value = |metric| record.metrics.value(metric);
+        let rate = value(Metric::ImagesPerSecond);
         let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
-        self.seen_steps += 1;
-        if self.seen_steps == PACE_IS_KNOWN {
+        self.steps += 1;
+        if self.steps == PACE_IS_KNOWN {
             too_long(seconds).into_iter().for_each(|warning| self.console.warn(warning));
         }
-        let wait = match record.data_wait_share {
+        let wait = match value(Metric::DataWaitShare) {
             share if share < SLOW_DATA => String::new(),
             share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
         };
         let alarms = self.alarms.iter().map(|name| format!("  {name}!")).collect::<String>();
         let text = format!(
             "{alarms}  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
-            record.epoch + 1,
-            record.loss,
-            record.teacher_entropy,
+            value(Metric::Epoch) + 1.0,
+            value(Metric::Loss),
+            value(Metric::TeacherEntropy),
             duration(seconds),
         );
         let (done, total) = (record.step, self.total_steps);
@@ -166,7 +161,7 @@ fn in_words(features: &str) -> &str {
     }
 }
 
-/// What to say of a run that will take so many seconds.
+/// A warning if a run takes longer than a week.
 fn too_long(seconds: f64) -> Option<String> {
     (seconds >= LONG).then(|| {
         format!(
@@ -193,10 +188,10 @@ mod tests {
     use super::{duration, too_long};
 
     #[test]
-    fn a_run_of_weeks_is_told_and_one_of_days_is_not() {
+    fn a_run_of_weeks_is_a_warning_and_one_of_days_is_not() {
         assert_eq!(too_long(6.9 * 86_400.0), None);
-        let told = too_long(23.4 * 86_400.0).unwrap();
-        assert!(told.starts_with("at this pace the run takes 23 days"), "{told}");
+        let warning = too_long(23.4 * 86_400.0).unwrap();
+        assert!(warning.starts_with("at this pace the run takes 23 days"), "{warning}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::config::{Config, Horizon};
 use crate::error::{Error, Result};
 use crate::eval::features::KnnData;
 use crate::memory;
-use crate::metrics::{JsonLines, Metrics};
+use crate::metrics::{JsonLines, MetricsWriter};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 use crate::schedule::Schedules;
 
@@ -158,7 +158,7 @@ impl Opened {
     }
 }
 
-fn open_files(folder: &mut RunFolder, step: u64) -> Result<(Metrics, JsonLines)> {
+fn open_files(folder: &mut RunFolder, step: u64) -> Result<(MetricsWriter, JsonLines)> {
     Ok((folder.metrics(step)?, folder.quarantine()?))
 }
 
