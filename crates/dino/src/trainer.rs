@@ -3,7 +3,6 @@
 pub mod events;
 mod losses;
 mod pace;
-mod recipe;
 mod run;
 mod saved;
 pub mod step;

@@ -3,6 +3,8 @@
 mod evaluate;
 mod leave;
 mod open;
+mod sources;
+mod threads;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -22,8 +24,9 @@ use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::eval::features::KnnData;
 use crate::metrics::{JsonLines, Metrics};
+use crate::plan::Plan;
 use crate::run_folder::{Images, RunFolder};
-use crate::schedule::{Schedules, StepValues};
+use crate::schedule::StepValues;
 use watch::Watch;
 
 /// Steps in a row without a finite number after which a run stops.
@@ -64,7 +67,7 @@ struct Run<'a> {
     step: Step,
     state: State,
     grads: Params,
-    schedules: Schedules,
+    plan: Plan,
     folder: RunFolder,
     metrics: Metrics,
     quarantine: JsonLines,
@@ -80,11 +83,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn config(&self) -> &Config {
-        &self.step.config
+        &self.plan.config
     }
 
     fn horizon(&self) -> Horizon {
-        self.schedules.horizon
+        self.plan.horizon()
     }
 
     fn is_stopped(&self) -> bool {
@@ -121,7 +124,7 @@ impl Run<'_> {
             let Some(batch) = loader.next() else { break };
             let batch = batch?;
             self.note_bad_images(&batch, report)?;
-            let values = self.schedules.at(self.state.step);
+            let values = self.plan.schedules.at(self.state.step);
             match self.take(&batch, &values) {
                 Ok(result) => {
                     self.skipped = 0;
@@ -140,14 +143,14 @@ impl Run<'_> {
         let images = batch.globals.images / count;
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
-            let masks = &self.config().draw_masks(batch.epoch, &batch.indices)[..];
+            let masks = &self.plan.draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
             return self.step.take(&mut self.state, &mut self.grads, &whole, values);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
                 let range = i * images..(i + 1) * images;
-                let masks = self.config().draw_masks(batch.epoch, &batch.indices[range.clone()]);
+                let masks = self.plan.draw_masks(batch.epoch, &batch.indices[range.clone()]);
                 (batch.globals.part(range.clone()), batch.locals.part(range), masks)
             })
             .collect();
