@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::env;
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -182,11 +183,20 @@ pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
             said = cause;
         }
     }
-    let ours = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
-    if let Some(hint) = ours.and_then(dino::error::Error::hint) {
+    let (hint, is_usage) = error.chain().find_map(judge).unwrap_or_default();
+    if let Some(hint) = hint {
         write_stderr(&format!("{} {}", painted("hint:", "36"), printable(&hint)));
     }
-    if ours.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
+    if is_usage { 2 } else { 1 }
+}
+
+/// The hint of an error of ours, and whether the command line or the configuration is at fault.
+fn judge(cause: &(dyn Error + 'static)) -> Option<(Option<String>, bool)> {
+    if let Some(error) = cause.downcast_ref::<dino::config::Error>() {
+        return Some((error.hint(), error.is_usage()));
+    }
+    let error = cause.downcast_ref::<dino::error::Error>()?;
+    Some((error.hint(), error.is_usage()))
 }
 
 /// What is said instead of a panic's message. Panics of image decoders are caught and counted as bad

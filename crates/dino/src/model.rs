@@ -172,33 +172,3 @@ fn concat(a: &Tensor, b: &Tensor) -> Tensor {
     both[a.len()..].copy_from_slice(b);
     both
 }
-
-impl crate::config::Config {
-    /// Sizes of backbone and head.
-    pub fn shapes(&self) -> (VitShape, HeadShape) {
-        let model = &self.model;
-        let vit = VitShape {
-            channels: self.data.channels,
-            embed_dim: model.embed_dim,
-            depth: model.depth,
-            heads: model.heads,
-            mlp_hidden: model.mlp_dim(),
-            patch_size: model.patch_size,
-            image_size: model.image_size,
-            position_offset: model.position_offset.value(),
-            layer_scale: model.layer_scale,
-            masked: self.objective.method.masks(),
-            precision: model.precision.of_products(),
-            recompute: self.run.recompute.into(),
-        };
-        let head = HeadShape {
-            embed_dim: model.embed_dim,
-            hidden_dim: model.head_hidden_dim,
-            bottleneck_dim: model.bottleneck_dim,
-            prototypes: model.prototypes,
-            patch_prototypes: model.patch_prototypes.filter(|_| self.objective.method.masks()),
-            precision: model.precision.of_products(),
-        };
-        (vit, head)
-    }
-}

@@ -4,7 +4,6 @@ mod batch;
 pub mod events;
 mod losses;
 mod pace;
-mod recipe;
 mod report;
 mod run;
 mod saved;

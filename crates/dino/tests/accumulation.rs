@@ -14,15 +14,15 @@ fn config() -> Config {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (24, 3, 2);
-    (model.patch_size, model.image_size, model.drop_path) = (4, 16, 0.3);
+    (model.embed_dim, model.depth, model.heads) = (Some(24), Some(3), Some(2));
+    (model.patch_size, model.drop_path) = (4, 0.3);
     (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (32, 16, 48);
     model.init_std = 0.1;
     let data = &mut config.data;
     (data.global_size, data.local_size, data.local_crops) = (16, 8, 3);
-    config.objective.prototype_norm = PrototypeNorm::Vmf;
-    config.objective.centering = Centering::ProbA;
-    config.objective.debye_terms = DebyeTerms::Exact;
+    config.objective.prototype_norm = Some(PrototypeNorm::Vmf);
+    config.objective.centering = Some(Centering::ProbA);
+    config.objective.debye_terms = Some(DebyeTerms::Exact);
     config.optim.clip_grad = 0.0;
     config
 }

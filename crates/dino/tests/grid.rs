@@ -2,6 +2,7 @@
 //! gradient is that of its loss.
 
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
+use dino::masking::Masks;
 use dino::metrics::{Metric, Metrics};
 use dino::schedule::{Schedules, StepValues};
 use dino::trainer::step::{CropBatch, State, Step};
@@ -26,14 +27,14 @@ fn config(method: Method, norm: PrototypeNorm, centering: Centering) -> Config {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (16, 2, 2);
-    (model.patch_size, model.image_size, model.init_std) = (4, SIDE, 0.1);
+    (model.embed_dim, model.depth, model.heads) = (Some(16), Some(2), Some(2));
+    (model.patch_size, model.init_std) = (4, 0.1);
     (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (24, 16, 40);
     let data = &mut config.data;
     (data.global_size, data.local_size, data.local_crops) = (SIDE, 8, 1);
     config.objective.method = method;
-    config.objective.prototype_norm = norm;
-    config.objective.centering = centering;
+    config.objective.prototype_norm = Some(norm);
+    config.objective.centering = Some(centering);
     config.objective.lambda_koleo = 0.1;
     config.optim.clip_grad = 0.0; // gradients as they are
     config.optim.freeze_last_layer_epochs = 0.0;
@@ -59,11 +60,8 @@ impl World {
     fn new(method: Method, norm: PrototypeNorm, centering: Centering) -> Self {
         let config = config(method, norm, centering);
         config.validate().expect("a configuration that can be trained");
-        let grid = SIDE / config.model.patch_size;
-        let masks = match method.masks() {
-            true => config.masking.draw((0, 0), &[0, 1, 2, 3], 2, (grid, grid)),
-            false => Vec::new(),
-        };
+        let masks = Masks::of(&config);
+        let masks = masks.map_or_else(Vec::new, |masks| masks.draw(0, &[0, 1, 2, 3]));
         assert_eq!(masks.contains(&true), method.masks());
         let (globals, locals) =
             (noise(2 * IMAGES * 3 * SIDE * SIDE, 0), noise(IMAGES * 3 * 8 * 8, 1));

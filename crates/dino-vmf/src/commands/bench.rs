@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use dino::config::{Config, Flag, MaskShape, Masking, Origin};
-use dino::error::Error;
+use dino::config::{self, Config, Flag, MaskShape, Masking, Origin};
+use dino::masking::Masks;
 use dino::metrics::Metric;
 use dino::schedule::StepValues;
 use dino::trainer::step::{CropBatch, Step as TrainingStep};
@@ -251,13 +251,13 @@ impl Step {
     }
 
     /// Refuses what this version cannot do.
-    fn refuse(&self, flag: &str, found: &str, known: &[&str]) -> Result<(), Error> {
+    fn refuse(&self, flag: &str, found: &str, known: &[&str]) -> Result<(), config::Error> {
         if known.contains(&found) {
             return Ok(());
         }
         let needed = format!("be `{}`: this version has nothing else yet", known.join("` or `"));
         let (key, origin) = (flag.to_owned(), Origin::Default);
-        Err(Error::BadValue { key, origin, found: found.to_owned(), needed })
+        Err(config::Error::BadValue { key, origin, found: found.to_owned(), needed })
     }
 
     fn measure(&self, config: Config, console: &mut Console) -> Result<Speed> {
@@ -338,6 +338,6 @@ fn random_crops(config: &Config, batch: u64) -> Batch {
     Batch {
         globals: draw(2, data.global_size, 0),
         locals: draw(data.local_crops, data.local_size, 1),
-        masks: config.draw_masks(batch, &indices),
+        masks: Masks::of(config).map_or_else(Vec::new, |masks| masks.draw(batch, &indices)),
     }
 }

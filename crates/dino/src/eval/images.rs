@@ -37,12 +37,12 @@ impl Viewer {
             Some(crop) => crop,
             None => native_crop(dataset, &decode, config.model.patch_size)?,
         };
-        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
+        let single = |values: Vec<f64>| values.iter().map(|value| *value as f32).collect();
         let view = EvalView {
             resize: config.eval.resize.map(|size| size as u32),
             crop: crop as u32,
-            mean: single(&config.data.mean),
-            std: single(&config.data.std),
+            mean: single(config.data.mean()),
+            std: single(config.data.std()),
         };
         Ok(Self { view, decode, batch_size: config.eval.batch_size })
     }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::{Network, init};
 use crate::objective::{Center, Objective};
+use crate::plan;
 use crate::run_folder::{RunFolder, check_settings, not_used, unknown_keys};
 
 /// A trained network read from a checkpoint of a run.
@@ -56,7 +57,7 @@ impl Trained {
         warnings.extend(check_settings(&loaded, &config_path, &config)?);
         // Sources are named by whoever evaluates, not by the run.
         config.run.working_dir = None;
-        let (vit, head) = config.shapes();
+        let (vit, head) = plan::shapes(&config);
         let network = Network::new(&vit, &head);
         let read = |prefix| {
             let mut params = Params::zeros(network.table().clone());

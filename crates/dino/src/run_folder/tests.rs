@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::checkpoint::{self, Retention, State, Tensor, save};
+use crate::plan::{Facts, Plan};
 
 fn config(sets: &[&str]) -> Config {
     let sets: Vec<_> = sets.iter().map(|text| (*text).to_owned()).collect();
@@ -24,11 +25,10 @@ fn resume(run: &Path, config: &Config) -> Result<Resumed> {
 
 fn resume_with(run: &Path, config: &Config, source: &str) -> Result<Resumed> {
     let dataset = multicrop::open(source).unwrap();
-    let mut config = config.clone();
-    let (horizon, _) = config.fit(dataset.len()).unwrap();
+    let plan = &Plan::new(config, &Facts::of_images(dataset.len())).unwrap();
     let images = &Images::of(dataset.as_ref());
-    let (config, dataset) = (&config, dataset.as_ref());
-    let wanted = Wanted { config, horizon, dataset, images, allow_data_change: false };
+    let dataset = dataset.as_ref();
+    let wanted = Wanted { plan, dataset, images, allow_data_change: false };
     RunFolder::resume(run, &wanted)
 }
 

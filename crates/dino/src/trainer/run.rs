@@ -4,6 +4,8 @@
 mod evaluate;
 mod leave;
 mod open;
+mod sources;
+mod threads;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -23,8 +25,9 @@ use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::eval::features::KnnData;
 use crate::metrics::{JsonLines, Metric, MetricsWriter};
+use crate::plan::Plan;
 use crate::run_folder::{Images, RunFolder};
-use crate::schedule::{Schedules, StepValues};
+use crate::schedule::StepValues;
 use watch::Watch;
 
 /// Skipped steps in a row after which a run ends with an error.
@@ -65,7 +68,7 @@ struct Run<'a> {
     step: Step,
     state: State,
     grads: Params,
-    schedules: Schedules,
+    plan: Plan,
     folder: RunFolder,
     metrics: MetricsWriter,
     quarantine: JsonLines,
@@ -81,11 +84,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn config(&self) -> &Config {
-        &self.step.config
+        &self.plan.config
     }
 
     fn horizon(&self) -> Horizon {
-        self.schedules.horizon
+        self.plan.horizon()
     }
 
     fn is_stopped(&self) -> bool {
@@ -122,7 +125,7 @@ impl Run<'_> {
             let Some(batch) = loader.next() else { break };
             let batch = batch?;
             self.note_bad_images(&batch, report)?;
-            let values = self.schedules.at(self.state.step);
+            let values = self.plan.schedules.at(self.state.step);
             match self.take(&batch, &values) {
                 Ok(result) => {
                     self.skipped = 0;
@@ -141,14 +144,14 @@ impl Run<'_> {
         let images = batch.globals.images / count;
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
-            let masks = &self.config().draw_masks(batch.epoch, &batch.indices)[..];
+            let masks = &self.plan.draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
             return self.step.take(&mut self.state, &mut self.grads, &whole, values);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
                 let range = i * images..(i + 1) * images;
-                let masks = self.config().draw_masks(batch.epoch, &batch.indices[range.clone()]);
+                let masks = self.plan.draw_masks(batch.epoch, &batch.indices[range.clone()]);
                 (batch.globals.part(range.clone()), batch.locals.part(range), masks)
             })
             .collect();

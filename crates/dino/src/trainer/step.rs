@@ -18,6 +18,7 @@ use crate::metrics::Metric;
 use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
 use crate::objective::{Center, Objective};
 use crate::optim::{self, OptimizerState};
+use crate::plan;
 use crate::schedule::StepValues;
 
 pub use super::batch::CropBatch;
@@ -76,7 +77,7 @@ impl State {
 impl Step {
     /// The step of a configuration.
     pub fn new(config: Config) -> Self {
-        let (vit, head) = config.shapes();
+        let (vit, head) = plan::shapes(&config);
         let network = Network::new(&vit, &head);
         let objective = Objective::new(&config.objective, head.bottleneck_dim);
         Self { network, objective, config }

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
-use dino::config::{Config, Flag, Origin};
-use dino::error::Error;
+use dino::config::{self, Config, Flag, Origin};
 use image::ImageFormat;
 use multicrop::augment::CropParameters;
 use multicrop::augment::color_jitter::{Adjustment, Jitter};
@@ -106,7 +105,6 @@ impl Preview {
         let config = self.settings()?;
         let format = self.format()?;
         let recipe = config.data.recipe();
-        recipe.validate()?;
         let dataset = config.data.open(&self.source)?;
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
@@ -152,7 +150,7 @@ impl Preview {
     }
 
     /// The format that the name of the sheet asks for; PNG without an extension.
-    fn format(&self) -> Result<ImageFormat, Error> {
+    fn format(&self) -> Result<ImageFormat, config::Error> {
         const KNOWN: [(&str, ImageFormat); 7] = [
             ("png", ImageFormat::Png),
             ("jpg", ImageFormat::Jpeg),
@@ -165,7 +163,7 @@ impl Preview {
         let Some(extension) = self.out.extension() else { return Ok(ImageFormat::Png) };
         let extension = extension.to_string_lossy().to_lowercase();
         let found = KNOWN.iter().find(|(name, _)| *name == extension);
-        found.map(|(_, format)| *format).ok_or_else(|| Error::BadValue {
+        found.map(|(_, format)| *format).ok_or_else(|| config::Error::BadValue {
             key: "--out".to_owned(),
             origin: Origin::Default,
             found: format!("`{}`", self.out.display()),
