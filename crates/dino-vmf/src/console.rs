@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::env;
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -203,11 +204,21 @@ pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
             printed = cause;
         }
     }
-    let known = error.chain().find_map(|cause| cause.downcast_ref::<dino::error::Error>());
-    if let Some(hint) = known.and_then(dino::error::Error::hint) {
+    let (hint, is_usage) = error.chain().find_map(known).unwrap_or_default();
+    if let Some(hint) = hint {
         write_stderr(&format!("{} {}", painted("hint:", "36"), printable(&hint)));
     }
-    if known.is_some_and(dino::error::Error::is_usage) { 2 } else { 1 }
+    if is_usage { 2 } else { 1 }
+}
+
+/// The hint of an error of this project, and whether it is a mistake in the command line or in the
+/// settings. None for other errors.
+fn known(cause: &(dyn Error + 'static)) -> Option<(Option<String>, bool)> {
+    if let Some(error) = cause.downcast_ref::<dino::config::Error>() {
+        return Some((error.hint(), error.is_usage()));
+    }
+    let error = cause.downcast_ref::<dino::error::Error>()?;
+    Some((error.hint(), error.is_usage()))
 }
 
 /// Panic hook that asks the user to report the bug. It ignores panics of image decoders: these are

@@ -347,10 +347,10 @@ fn an_evaluation_leaves_out_an_unreadable_image() {
     photos(&tiny.path("photos"), 6);
     fs::write(tiny.path("photos/val/cat/03.png"), b"\x89PNG\r\n\x1a\n cut off").unwrap();
     fs::write(tiny.path("photos/train/cat/00.png"), b"").unwrap();
-    let of_val =
-        "1 of 12 images of folder `photos/val` cannot be read and are left out, the first is ";
-    let of_train = "1 of 12 images of folder `photos/train` cannot be read and are left out, the first is \
-                    `cat/00.png`: the file is empty";
+    let of_val = "1 of 12 images of folder `photos/val` (val part) cannot be read and are left out, the \
+                  first is `photos/val/cat/03.png`: ";
+    let of_train = "1 of 12 images of folder `photos/train` (train part) cannot be read and are left out, \
+                    the first is `photos/train/cat/00.png`: the file is empty";
     let sets = ["--set", "eval.train=photos:train", "--set", "eval.test=photos:val"];
     let run = ["--steps", "1", "--out", "run", "--json"];
     let ended = tiny.pretrain(&[&sets[..], &run].concat()).code(0).says(of_val).says(of_train);
@@ -381,7 +381,8 @@ fn an_evaluation_of_too_many_unreadable_images_is_refused() {
         ["eval", "knn", "--checkpoint", "run", "--train", "photos:train", "--test", "photos:val"];
     let analyze = ["analyze", "features", "--checkpoint", "run", "--data", "photos:val"];
     for arguments in [&knn[..], &analyze] {
-        let message = "error: 11 of 24 images cannot be used (11 empty, first `cat/00.png`)";
+        let message =
+            "error: 11 of 24 images cannot be used (11 empty, first `photos/val/cat/00.png`)";
         tiny.run(arguments).code(1).says(message);
     }
 }

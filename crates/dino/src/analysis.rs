@@ -14,5 +14,4 @@ pub mod assignment;
 pub mod distribution;
 pub mod features;
 pub mod mixture;
-pub mod spectrum;
-pub mod unique;
+pub use crate::geometry::{spectrum, unique};

@@ -1,67 +1,74 @@
-//! The settings of a run: sections, the layers they are merged from, and what is refused.
+//! A [`Config`] holds all settings of a run, as somebody wrote them.
 //!
-//! Default < preset < `--config` file < `--set key=value` < flag. The doc comment of each field in
-//! `config/*.rs` is its reference.
+//! Default < preset < `--config` file < `--set key=value` < flag ([`Config::resolve`]). Keys that follow
+//! from others are `None` until somebody sets them; methods such as [`Model::sizes`] give their values. A
+//! [`Plan`](crate::plan::Plan) is a configuration with the data set taken into account, which is what
+//! a run is made of.
+//!
+//! The doc comments of the fields in `config/*.rs` are the reference of the keys: [`keys`] holds them at
+//! run time, and `docs/configuration.md` is made from them.
 
 mod check;
 mod data;
+mod error;
 mod eval;
 mod identity;
-mod idle;
+pub mod keys;
 mod layers;
 mod locate;
 mod masking;
 mod model;
 mod objective;
 mod optim;
+mod origin;
+mod recipe;
+mod resolve;
 mod run;
-
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, io_error};
-use crate::preset;
-
 pub use data::Data;
+pub use error::{Error, Result};
 pub use eval::Eval;
 pub use identity::Difference;
-pub(crate) use identity::{compare, earlier_fingerprint};
-pub use layers::{Flag, Origin};
+pub(crate) use identity::earlier_fingerprint;
 pub use masking::{MaskShape, Masking};
-pub use model::{Arch, Model, PositionOffset, Precision};
+pub use model::{Arch, Model, PositionOffset, Precision, Sizes};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
-pub(crate) use optim::to_steps;
 pub use optim::{Horizon, Optim};
+pub(crate) use optim::{to_steps, total_steps};
+pub use origin::{Flag, Origin};
 pub use run::{OnCollapse, Recompute, Run};
 
-pub(crate) use layers::nearest;
-use layers::{Layers, Origins};
+use check::Check;
+use identity::Settings;
+use origin::Origins;
 
-/// Something worth telling that stops nothing; the library prints nothing itself.
+/// A sentence that somebody should read and that stops nothing. The library prints nothing itself.
 pub type Warning = String;
 
-/// All settings of a run.
+/// All settings of a run. A file has the keys of each section under its name in brackets, such as
+/// `[optim]`; `seed` stands above all sections.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Seed of every random number: weights, order of images, crops, drop path.
+    /// Seed of every random number: weights, order of images, crops, masks, drop path. The same seed and
+    /// settings give the same bits for any number of threads. Change it to see how much results vary.
     pub seed: u64,
-    /// The network: backbone and head.
+    /// Backbone and head.
     pub model: Model,
     /// Images and how they are cropped.
     pub data: Data,
     /// Prototypes, temperatures, centering.
     pub objective: Objective,
-    /// Which patches are hidden from the student, where the method does that.
+    /// Which patches are hidden from the student.
     pub masking: Masking,
-    /// Length of the run, optimizer and teacher's momentum.
+    /// Length of the run, optimizer and the teacher's momentum.
     pub optim: Optim,
     /// k-NN during training.
     pub eval: Eval,
-    /// What does not change results: threads, folders, checkpoints.
+    /// Threads, folders, checkpoints.
     pub run: Run,
     /// Who wrote which key.
     #[serde(skip)]
@@ -69,121 +76,129 @@ pub struct Config {
 }
 
 impl Config {
-    /// Merges all layers, fills in what depends on other keys, and checks the result.
-    ///
-    /// # Errors
-    /// An unknown preset or key, text that is no TOML, a value of the wrong type or with which
-    /// nothing can be trained; each names the key and who wrote it.
-    pub fn resolve(
-        preset: Option<&str>,
-        file: Option<&Path>,
-        sets: &[String],
-        flags: &[Flag],
-    ) -> Result<Self> {
-        let mut layers = Layers::default();
-        if let Some(name) = preset {
-            let preset = preset::find(name)?;
-            layers.add_text(preset.toml, Path::new(preset.name), |_| {
-                Origin::Preset(preset.name.to_owned())
-            })?;
-            layers.keep_preset_horizon();
-        }
-        if let Some(path) = file {
-            let text = read_text(path)?;
-            let origin = |line| Origin::File { path: path.to_owned(), line };
-            layers.add_text(&text, path, origin)?;
-        }
-        layers.add_sets(sets)?;
-        layers.add_flags(flags)?;
-        Self::from_layers(layers)
-    }
-
-    /// Reads the `config.toml` of a run folder, of which no key counts as written by hand. Keys that this
-    /// version does not know are left out; see [`Config::unknown_keys`].
-    ///
-    /// # Errors
-    /// As [`Config::resolve`].
-    pub fn load(path: &Path) -> Result<Self> {
-        Self::load_with(path, &[], &[])
-    }
-
-    /// As [`Config::load`], with `sets` and `flags` on top.
-    ///
-    /// # Errors
-    /// As [`Config::resolve`].
-    pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
-        let text = read_text(path)?;
-        let mut layers = Layers::default();
-        layers.add_run_text(&text, path)?;
-        layers.add_sets(sets)?;
-        layers.add_flags(flags)?;
-        Self::from_layers(layers)
-    }
-
-    fn from_layers(layers: Layers) -> Result<Self> {
-        let (table, origins) = layers.finish();
-        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
-            // Every key was checked alone, so this is a mistake of ours or of a derived key.
-            Error::WrongType {
-                key: "configuration".to_owned(),
-                origin: Origin::Default,
-                found: error.message().to_owned(),
-                expected: "valid".to_owned(),
-            }
-        })?;
-        config.origins = origins;
-        config.validate()?;
-        Ok(config)
-    }
-
     /// Who wrote `key` (with its section, such as `optim.lr`).
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.of(key)
     }
 
-    /// Every key with its section, such as `optim.lr`.
-    pub fn keys() -> Vec<String> {
-        layers::known_keys()
+    /// Whether a `--set` gave `key` a value, or turned it off by `none`.
+    pub(crate) fn is_set(&self, key: &str) -> bool {
+        self.origins.turned_off.contains(key) || self.origin(key) == Origin::Set
     }
 
-    /// Keys of a run's `config.toml` that this version does not know, with where they stand.
+    /// Whether the settings are those of an existing run, read from its `config.toml`.
+    pub(crate) fn is_of_run(&self) -> bool {
+        self.origins.of_run
+    }
+
+    /// `optim.epochs` and `optim.steps` of the preset alone.
+    pub(crate) fn preset_length(&self) -> (Option<f64>, Option<u64>) {
+        self.origins.preset_length.unwrap_or_default()
+    }
+
+    /// Keys of a run's `config.toml` that this version does not know, each with its place.
     pub fn unknown_keys(&self) -> &[String] {
         &self.origins.unknown
+    }
+
+    /// Side of the image that the position table is made for: as set, else that of global crops.
+    pub fn image_size(&self) -> usize {
+        self.model.image_size.unwrap_or(self.data.global_size)
+    }
+
+    /// The same settings with a value for every key that follows from others.
+    pub fn completed(&self) -> Self {
+        let mut config = self.clone();
+        let Sizes { embed_dim, depth, heads } = self.model.sizes();
+        config.model.embed_dim = Some(embed_dim);
+        config.model.depth = Some(depth);
+        config.model.heads = Some(heads);
+        config.model.image_size = Some(self.image_size());
+        config.data.mean = Some(self.data.mean());
+        config.data.std = Some(self.data.std());
+        config.objective.prototype_norm = Some(self.objective.prototype_norm());
+        config.objective.centering = Some(self.objective.centering());
+        config.objective.debye_terms = Some(self.objective.debye_terms());
+        config.optim.epochs = self.optim.epochs();
+        config
     }
 
     /// The configuration as TOML, every key written out (options that are off are left out).
     pub fn to_toml(&self) -> String {
         // Numbers, strings, lists of numbers and tables always serialize.
-        toml::to_string(&self.to_table()).unwrap_or_default()
+        toml::to_string(&self.completed().to_table()).unwrap_or_default()
     }
 
     fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).unwrap_or_default()
     }
+
+    /// All keys and values that may not change while a run lasts.
+    pub fn settings(&self) -> Settings {
+        identity::settings(self.completed().to_table())
+    }
+
+    /// Whether `other` describes the same run: all keys that change results are equal.
+    ///
+    /// # Errors
+    /// The first key that differs, in alphabetical order.
+    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
+        compare(&self.settings(), &other.settings())
+    }
+
+    /// SHA-256, in hexadecimal, of all that identifies a run; see [`Config::same_run`].
+    pub fn fingerprint(&self) -> String {
+        identity::hash(self.settings())
+    }
+
+    /// Refuses settings with which nothing can be trained. [`Config::resolve`] has called it; call it
+    /// after a change.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for the first key, in the order of the sections.
+    pub fn validate(&self) -> Result<()> {
+        let check = Check(&self.origins);
+        let patch_size = self.model.patch_size;
+        check.at_most("seed", self.seed, i64::MAX as u64)?;
+        self.model.check(&check)?;
+        self.data.check(&check, patch_size)?;
+        check.multiple("model.image_size", self.image_size(), patch_size)?;
+        self.objective.check(&check)?;
+        self.check_prototypes(&check)?;
+        self.masking.check_values(&check)?;
+        if self.objective.method.masks() {
+            self.masking.check(&check, self.data.global_size, patch_size)?;
+        }
+        self.optim.check(&check)?;
+        self.eval.check(&check, patch_size)?;
+        self.run.check(&check)
+    }
+
+    /// Checks what the objective needs of the batch and of the prototypes.
+    fn check_prototypes(&self, check: &Check<'_>) -> Result<()> {
+        let sinkhorn = self.objective.centering() == Centering::Sinkhorn;
+        let (parts, prototypes) = (self.optim.accumulate, self.model.prototypes);
+        let needed = "be 1 with `objective.centering` = `sinkhorn`, which balances a whole batch";
+        check.require(!sinkhorn || parts == 1, "optim.accumulate", parts, needed)?;
+        let enough = prototypes >= 2;
+        let needed =
+            "be 2 or more where `objective.centering` = `sinkhorn` shares a batch among them";
+        check.require(!sinkhorn || enough, "model.prototypes", prototypes, needed)?;
+        let koleo = self.objective.lambda_koleo != 0.0;
+        let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
+        check.require(!koleo || enough, "model.prototypes", prototypes, needed)
+    }
 }
 
-/// Most bytes of a configuration: a hundred times what one with every key has.
-const MAX_TEXT: u64 = 1 << 20;
-
-/// The text of a configuration file. A pipe or device is read only where the shell made it, for
-/// `--config /dev/stdin` or `--config <(command)`: any other may have nobody who writes, or no end.
-fn read_text(path: &Path) -> Result<String> {
-    let refuse =
-        |reason: &str| Error::NoConfig { path: path.to_owned(), reason: reason.to_owned() };
-    let kind = fs::metadata(path).map_err(io_error("read", path))?;
-    let of_shell = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
-    if kind.is_dir() {
-        return Err(refuse("it is a folder"));
-    }
-    if !kind.is_file() && !of_shell.iter().any(|prefix| path.starts_with(prefix)) {
-        return Err(refuse("it is a pipe or a device, not a file"));
-    }
-    let (mut bytes, file) = (Vec::new(), File::open(path).map_err(io_error("read", path))?);
-    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;
-    if bytes.len() as u64 > MAX_TEXT {
-        return Err(refuse("it is longer than 1 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| refuse("it is no text in UTF-8"))
+/// Compares settings; see [`Config::same_run`].
+///
+/// # Errors
+/// The first key that differs, in alphabetical order.
+pub(crate) fn compare(ours: &Settings, theirs: &Settings) -> Result<(), Difference> {
+    let mut defaults = Config::default().settings();
+    // A run has either epochs or steps: that one is missing does not mean its default.
+    defaults.remove("optim.epochs");
+    identity::compare(ours, theirs, &defaults)
 }
 
 #[cfg(test)]

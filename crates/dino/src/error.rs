@@ -1,4 +1,4 @@
-//! What can go wrong, in one sentence each, and what to type then.
+//! What can go wrong, in one sentence each, and what to type then ([`Error::hint`]).
 
 mod hint;
 
@@ -6,113 +6,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint;
-use crate::config::Origin;
-use crate::monitor::Alarm;
+use crate::config;
+use crate::monitor::alarm::Alarm;
 
 /// Somebody asked to stop: no result, and nothing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped on request")]
 pub struct Stopped;
 
-/// The result of whatever can fail in this crate.
+/// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything this crate can report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A key that no section has.
-    #[error("unknown key `{key}`{origin}")]
-    UnknownKey {
-        /// The key with its section, as written.
-        key: String,
-        /// Who wrote it.
-        origin: Origin,
-        /// The known key most like it, if one is close.
-        nearest: Option<String>,
-    },
-    /// A value of another type, or a name that is not among the choices.
-    #[error("`{key}` is {found}{origin}, but must be {expected}")]
-    WrongType {
-        /// The key with its section.
-        key: String,
-        /// Who wrote it.
-        origin: Origin,
-        /// The value as TOML.
-        found: String,
-        /// What would do.
-        expected: String,
-    },
-    /// A value of the right type with which nothing can be trained.
-    #[error("`{key}` is {found}{origin}, but must {needed}")]
-    BadValue {
-        /// The key with its section.
-        key: String,
-        /// Who wrote it.
-        origin: Origin,
-        /// The value.
-        found: String,
-        /// What it must do, such as `lie in [0, 1]`.
-        needed: String,
-    },
-    /// Text that is no TOML.
-    #[error("`{}`, line {line} is no TOML: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What the parser says.
-        message: String,
-    },
-    /// Something that cannot be read as a configuration.
-    #[error("`{}` is no configuration: {reason}", path.display())]
-    NoConfig {
-        /// What was given.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A `--set` without an equals sign or without a key.
-    #[error("`--set {text}` is no `key=value`")]
-    SetSyntax {
-        /// The argument as given.
-        text: String,
-    },
-    /// Two keys of which only one can hold.
-    #[error("`{first}` and `{second}` are both given{origin}, but only one of them can hold")]
-    Exclusive {
-        /// One key.
-        first: &'static str,
-        /// The other key.
-        second: &'static str,
-        /// Who wrote the latter.
-        origin: Origin,
-    },
-    /// A preset that does not exist.
-    #[error("there is no preset `{name}`")]
-    UnknownPreset {
-        /// The name as given.
-        name: String,
-        /// The preset whose name is most like it, if one is close.
-        nearest: Option<String>,
-    },
-    /// A warm-up, written by hand, that the run is too short for.
-    #[error(
-        "`{key}` is {epochs}{origin}, which is {warmup_steps} steps, but the run has {total_steps}"
-    )]
-    WarmupTooLong {
-        /// The key with its section.
-        key: String,
-        /// Who wrote it.
-        origin: Origin,
-        /// Its value.
-        epochs: f64,
-        /// The same in steps.
-        warmup_steps: u64,
-        /// All steps of the run.
-        total_steps: u64,
-    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
     /// Fewer images than one step needs.
     #[error("`{data}` has {images} images, but one step needs {batch_size}")]
     TooFewImages {
@@ -123,7 +34,7 @@ pub enum Error {
         /// `optim.batch_size`.
         batch_size: usize,
     },
-    /// A run that does not fit into the machine's memory.
+    /// A run that needs more memory than the machine has free.
     #[error(
         "{what} needs about {needs} of memory{}, but this machine has {has} free",
         parts.as_ref().map(|parts| format!(" ({parts})")).unwrap_or_default()
@@ -133,9 +44,9 @@ pub enum Error {
         what: String,
         /// How much is needed, such as `41 GiB`.
         needs: String,
-        /// What it is needed for, if that is known.
+        /// The parts of it, if they are known.
         parts: Option<String>,
-        /// How much there is.
+        /// How much is free.
         has: String,
         /// Settings that fit, if there are any.
         advice: Option<String>,
@@ -150,7 +61,7 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// A run folder that holds a run already.
+    /// A run folder that already holds a run.
     #[error("run folder `{}` is used already", path.display())]
     RunUsed {
         /// The folder.
@@ -195,7 +106,7 @@ pub enum Error {
         /// The first difference.
         what: String,
     },
-    /// A run that would go on with other images.
+    /// A run that would be resumed on other images.
     #[error("run `{}` was trained on other images than those of {data}: {difference}", path.display())]
     OtherImages {
         /// The run folder.
@@ -213,7 +124,7 @@ pub enum Error {
         /// The last step in `metrics.jsonl`.
         step: u64,
     },
-    /// There is no run that `--resume` could mean.
+    /// No run that `--resume` could go on with.
     #[error("there is no run to resume: no folder `runs/{preset}-<n>` holds one")]
     NoRunToResume {
         /// The preset.
@@ -221,7 +132,7 @@ pub enum Error {
         /// The newest run of another preset.
         other: Option<PathBuf>,
     },
-    /// The run folder was taken away from a run.
+    /// The run folder was moved or removed during the run.
     #[error(
         "run folder `{}` was moved or removed while the run wrote to it; step {step} is saved in a new \
          folder, as `{}`", path.display(), saved.display()
@@ -234,7 +145,7 @@ pub enum Error {
         /// The checkpoint of that step.
         saved: PathBuf,
     },
-    /// Weights with which nothing can be computed.
+    /// Weights that are not finite.
     #[error("`{name}` has the value {value} after step {step}, so this step is not saved")]
     NotFinite {
         /// The tensor, as a checkpoint names it.
@@ -244,7 +155,7 @@ pub enum Error {
         /// Steps done.
         step: u64,
     },
-    /// A run that ended before its last step, with what is on disk.
+    /// A run that ended early, and what is on disk.
     #[error("{error}")]
     Left {
         /// Why.
@@ -255,7 +166,7 @@ pub enum Error {
         step: u64,
         /// The step of the newest checkpoint on disk.
         saved: Option<u64>,
-        /// Why the last step could not be saved, where that is another reason.
+        /// Why the last step could not be saved, if for another reason.
         unsaved: Option<String>,
     },
     /// Images that were to be evaluated have no labels.
@@ -266,15 +177,15 @@ pub enum Error {
         /// The source.
         data: String,
     },
-    /// A run whose patches met no prototypes.
+    /// A run without a mixture of patches.
     #[error("`{}` has no mixture of patches, because {reason}", path.display())]
     NoPatches {
         /// The checkpoint, as given.
         path: PathBuf,
-        /// What of its configuration says so.
+        /// The setting that decides it.
         reason: String,
     },
-    /// An image that cannot be read, where it is needed: a single bad one of many is left out.
+    /// An image cannot be read and the evaluation needs it: with `data.strict`, or if no image is left.
     #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
     EvalImage {
         /// The image.
@@ -284,15 +195,15 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A network gives numbers with which nothing can be computed.
+    /// A network whose features are not finite.
     #[error("the network's features are not finite for {bad} of {all} images")]
     NonFiniteFeatures {
-        /// Images with a number that is not finite.
+        /// Images with such a feature.
         bad: usize,
         /// All images.
         all: usize,
     },
-    /// There is no checkpoint where one was looked for.
+    /// There is no checkpoint at the path given.
     #[error("`{}` holds no checkpoint: expected a run folder, a folder `step-…`, or its `model.safetensors`", path.display())]
     NoCheckpoint {
         /// What was given.
@@ -301,16 +212,16 @@ pub enum Error {
     /// An evaluation was stopped by the caller.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// Too many steps in a row gave numbers that are not finite.
+    /// Too many steps in a row with a loss or gradient that is not finite.
     #[error(
         "{reason}, the {count}th step in a row without a finite number; stopped at step {step}"
     )]
     Diverged {
-        /// The last number.
+        /// The value of the last one.
         reason: String,
         /// Skipped steps in a row.
         count: u32,
-        /// Where the run stands.
+        /// The step at which the run stopped.
         step: u64,
     },
     /// An alarm, where `run.on_collapse` is `stop`.
@@ -324,9 +235,6 @@ pub enum Error {
         /// The checkpoint of that step.
         path: PathBuf,
     },
-    /// A recipe that no crop can be made with.
-    #[error("data section: {0}")]
-    Recipe(#[from] multicrop::recipe::InvalidRecipe),
     /// The source of images.
     #[error(transparent)]
     Data(#[from] multicrop::error::Error),

@@ -1,4 +1,4 @@
-//! Masks of iBOT: which patches of a global crop are hidden from the student.
+//! [`Masks`] draws which patches of a global crop iBOT hides from the student.
 //!
 //! ```text
 //! ratio    one of `ratios`, each moved by a uniform number in ± its spread
@@ -22,56 +22,65 @@ use crate::config::{Config, MaskShape, Masking};
 
 /// Smallest height / width of a block; the largest is its inverse.
 const ASPECT: f64 = 0.3;
-/// Tries for a block before a mask is given up as it is.
+/// Tries for a block before a mask is left as it is.
 const TRIES: usize = 10;
 
-impl Config {
-    /// Masks of the global crops of these images, `[crops, images, patches]`; none for methods that
-    /// do not mask.
-    pub fn draw_masks(&self, epoch: u64, images: &[usize]) -> Vec<bool> {
-        if !self.objective.method.masks() {
-            return Vec::new();
-        }
-        let side = self.data.global_size / self.model.patch_size;
-        self.masking.draw((self.seed, epoch), images, GLOBAL_CROPS, (side, side))
-    }
+/// Draws the masks of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Masks {
+    /// Shape, ratios and the first epoch with masks.
+    pub settings: Masking,
+    /// The run's seed.
+    pub seed: u64,
+    /// Height and width of a crop, in patches.
+    pub grid: (usize, usize),
+    /// Crops of an image that are masked, from the first one on.
+    pub crops: usize,
 }
 
-impl Masking {
-    /// The masks of the first `crops` crops of these images, `[crops, images, h · w]`.
-    pub fn draw(
-        &self,
-        (seed, epoch): (u64, u64),
-        images: &[usize],
-        crops: usize,
-        grid: (usize, usize),
-    ) -> Vec<bool> {
-        let mut masks = Vec::with_capacity(crops * images.len() * grid.0 * grid.1);
-        for crop in 0..crops {
+impl Masks {
+    /// Those of the global crops; `None` for methods that do not mask.
+    pub fn of(config: &Config) -> Option<Self> {
+        let side = config.data.global_size / config.model.patch_size;
+        config.objective.method.masks().then(|| Self {
+            settings: config.masking.clone(),
+            seed: config.seed,
+            grid: (side, side),
+            crops: GLOBAL_CROPS,
+        })
+    }
+
+    /// The masks of these images, `[crops, images, h · w]`; `true` hides a patch.
+    pub fn draw(&self, epoch: u64, images: &[usize]) -> Vec<bool> {
+        let patches = self.grid.0 * self.grid.1;
+        let mut masks = Vec::with_capacity(self.crops * images.len() * patches);
+        for crop in 0..self.crops {
             for &image in images {
-                let key = Key::new(seed, Purpose::Mask).time(epoch);
+                let key = Key::new(self.seed, Purpose::Mask).time(epoch);
                 let mut rng = key.index(image as u64).part(crop as u32).open();
-                masks.extend(self.draw_one(epoch, grid, &mut rng));
+                masks.extend(self.draw_one(epoch, &mut rng));
             }
         }
         masks
     }
 
     /// The mask of one crop, `[h · w]`.
-    fn draw_one(&self, epoch: u64, (h, w): (usize, usize), rng: &mut impl Rng) -> Vec<bool> {
-        if epoch < self.start_epoch {
+    fn draw_one(&self, epoch: u64, rng: &mut impl Rng) -> Vec<bool> {
+        let (h, w) = self.grid;
+        if epoch < self.settings.start_epoch {
             return vec![false; h * w];
         }
         let ratio = self.draw_ratio(rng);
-        match self.shape {
+        match self.settings.shape {
             MaskShape::Block => blocks((h, w), ratio, rng),
             MaskShape::Random => scattered(h * w, ratio, rng),
         }
     }
 
     fn draw_ratio(&self, rng: &mut impl Rng) -> f64 {
-        let chosen = rng.random_range(0..self.ratios.len());
-        let (ratio, spread) = (self.ratios[chosen], self.spreads[chosen]);
+        let Masking { ratios, spreads, .. } = &self.settings;
+        let chosen = rng.random_range(0..ratios.len());
+        let (ratio, spread) = (ratios[chosen], spreads[chosen]);
         if spread > 0.0 { rng.random_range(ratio - spread..=ratio + spread) } else { ratio }
     }
 }
@@ -91,7 +100,7 @@ fn blocks((h, w): (usize, usize), ratio: f64, rng: &mut impl Rng) -> Vec<bool> {
     mask
 }
 
-/// Tries to mask one more block of at most `missing` patches; says how many were new.
+/// Tries to mask one more block of at most `missing` patches; returns how many were new.
 fn add_block(
     mask: &mut [bool],
     (h, w): (usize, usize),

@@ -1,14 +1,14 @@
-//! How much memory a run needs, estimated from its settings before anything is allocated.
+//! An [`Estimate`] is the memory that a run needs, computed from its settings before anything is allocated.
 //!
 //! | part | bytes |
 //! | --- | --- |
 //! | weights | 4 for each parameter of student, teacher, gradient and both moments of AdamW |
-//! | activations | what the student keeps of a micro-batch for the backward pass, and what a step works on beside it |
-//! | images | the crops of the batch in use and of those that are made ahead |
+//! | activations | tensors of a micro-batch that the student saves for the backward pass, and temporary ones |
+//! | images | crops of the current batch and of batches made ahead |
 //! | evaluation | features, or raw pixels, of all images of k-NN |
 //!
-//! `tests/memory.rs` compares activations with what a step takes. Decoding large photographs needs
-//! more, for each worker one image at a time; that is not known before they are read.
+//! `tests/memory.rs` compares activations with what a step allocates. The estimate leaves out decoding:
+//! every worker holds one image at a time, whose size is not known before it is read.
 
 mod activations;
 mod machine;
@@ -17,46 +17,47 @@ use std::fmt;
 
 use multicrop::loader::LoaderConfig;
 
-use crate::config::{Centering, Config, Recompute};
+use crate::config::{Centering, Config, Recompute, Sizes};
 use crate::error::{Error, Result};
 use crate::model::Network;
+use crate::plan::shapes;
 
 pub use machine::{OVERRIDE, available};
 
 /// The program itself, its threads' stacks, tables of names.
 const PROGRAM: f64 = 40.0 * MIB;
-/// Memory of tensors comes in size classes and is kept for reuse: so much more than is asked for.
+/// The pool rounds sizes up and keeps memory for reuse: memory taken by memory asked for.
 const POOL: f64 = 1.08;
 const F32: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;
 
-/// Bytes that a run needs at most, by what they are for.
+/// Peak memory of a run in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// Both networks, gradients, moments.
     pub weights: f64,
-    /// What a step keeps and works on.
+    /// Saved and temporary tensors of a step.
     pub activations: f64,
     /// Crops of all batches in memory.
     pub images: f64,
     /// Features of the images of k-NN, and the forward pass that makes them.
     pub evaluation: f64,
-    /// All of it at the moment when most is needed, with the program itself.
+    /// The peak of all of it together, with the program itself.
     pub total: f64,
 }
 
-/// The images that k-NN looks at.
+/// The images of k-NN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evaluated {
     /// Images of both sets.
     pub images: usize,
-    /// Side of what the network sees of them, in pixels.
+    /// Side of the network's input, in pixels.
     pub side: usize,
 }
 
 impl Estimate {
-    /// What training with these settings and so many threads needs.
+    /// Memory of training with these settings on `threads` threads.
     pub fn of_training(config: &Config, threads: usize, evaluated: Option<Evaluated>) -> Self {
         let parameters = parameters(config);
         let weights = POOL * 5.0 * F32 * parameters;
@@ -68,7 +69,7 @@ impl Estimate {
         let forward = evaluated.map_or(0.0, |evaluated| {
             POOL * (activations::of_evaluation(config, evaluated.side) + F32 * parameters)
         });
-        // Going on from a checkpoint holds the file, of four buffers, beside the weights.
+        // Resuming holds the checkpoint, four buffers, beside the weights.
         let restoring = 4.0 * F32 * parameters;
         let loading =
             if config.eval.every_epochs > 0 { images + features } else { images.max(features) };
@@ -82,7 +83,7 @@ impl Estimate {
         }
     }
 
-    /// What `bench step` needs, with `batches` batches of crops in memory.
+    /// Memory of `bench step` with `batches` batches of crops.
     pub fn of_steps(config: &Config, threads: usize, batches: usize) -> Self {
         let whole = Self::of_training(config, threads, None);
         let images = batches as f64 * batch(config);
@@ -107,7 +108,7 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// An amount of memory for people: two digits, MiB or GiB.
+/// An amount of memory as text: two digits, MiB or GiB.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bytes(pub f64);
 
@@ -139,8 +140,8 @@ pub fn require_steps(config: &Config, threads: usize, batches: usize) -> Result<
     check(config, available as f64, &|config| Estimate::of_steps(config, threads, batches))
 }
 
-/// Refuses an evaluation that needs more memory than the machine has; `pixels` says whether raw pixels
-/// are features, too.
+/// Refuses an evaluation that needs more memory than the machine has; with `pixels`, raw pixels are
+/// evaluated too.
 ///
 /// # Errors
 /// [`Error::TooLittleMemory`].
@@ -150,7 +151,7 @@ pub fn require_evaluation(config: &Config, evaluated: Evaluated, pixels: bool) -
     let forward = POOL * activations::of_evaluation(config, evaluated.side);
     let Evaluated { images, side } = evaluated;
     let what = format!("looking at {images} images of {side} x {side} pixels");
-    // The checkpoint's file, both networks and the one before training.
+    // The checkpoint, both networks, and the untrained one.
     let weights = (4.0 + 3.0 * POOL) * F32 * parameters(config);
     let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
     require_bytes(what, weights + features + forward, advice)
@@ -170,7 +171,7 @@ pub fn require_crops(config: &Config, batch_size: usize, batches: usize) -> Resu
     require_bytes(what, batches as f64 * batch(config), "try fewer images, or smaller crops")
 }
 
-/// Refuses what needs so many bytes if the machine has less.
+/// Refuses what needs more bytes than the machine has free.
 ///
 /// # Errors
 /// [`Error::TooLittleMemory`].
@@ -203,17 +204,18 @@ fn check(config: &Config, available: f64, estimate: &dyn Fn(&Config) -> Estimate
 /// The network and the batch in a few words.
 fn describe(config: &Config) -> String {
     let (model, optim) = (&config.model, &config.optim);
+    let Sizes { embed_dim, depth, .. } = model.sizes();
     let parts = match optim.accumulate {
         1 => String::new(),
         parts => format!(" in {parts} parts"),
     };
     format!(
-        "a network of {} blocks of width {} with {} prototypes and batches of {}{parts}",
-        model.depth, model.embed_dim, model.prototypes, optim.batch_size
+        "a network of {depth} blocks of width {embed_dim} with {} prototypes and batches of {}{parts}",
+        model.prototypes, optim.batch_size
     )
 }
 
-/// Settings that fit: first those that compute the same, then a smaller batch.
+/// Settings that fit: first those with the same result, then a smaller batch.
 fn advise(
     config: &Config,
     available: f64,
@@ -244,16 +246,16 @@ fn advise(
     None
 }
 
-/// Numbers of parts that a batch can be cut into, the smallest first.
+/// Values of `optim.accumulate` that a batch allows, the smallest first.
 fn parts(config: &Config, batch_size: usize) -> impl Iterator<Item = usize> + use<> {
-    // Sinkhorn balances a whole batch, which then cannot be cut.
-    let whole = config.objective.centering == Centering::Sinkhorn;
+    // Sinkhorn needs the whole batch.
+    let whole = config.objective.centering() == Centering::Sinkhorn;
     let least = if whole { 1 } else { config.optim.accumulate.min(batch_size) };
     let most = if whole { 1 } else { batch_size };
     (least..=most).filter(move |parts| batch_size.is_multiple_of(*parts))
 }
 
-/// The `--set`s that make one configuration the other.
+/// The flags that turn one configuration into the other.
 fn differences(from: &Config, to: &Config) -> Vec<String> {
     let mut sets = Vec::new();
     if from.optim.batch_size != to.optim.batch_size {
@@ -270,7 +272,7 @@ fn differences(from: &Config, to: &Config) -> Vec<String> {
 }
 
 fn parameters(config: &Config) -> f64 {
-    let (vit, head) = config.shapes();
+    let (vit, head) = shapes(config);
     Network::new(&vit, &head).table().len() as f64
 }
 
@@ -282,8 +284,8 @@ fn batch(config: &Config) -> f64 {
     F32 * data.channels as f64 * one * config.optim.batch_size as f64
 }
 
-/// Bytes of all crops in memory: the batch in use, those that are made ahead, and the parts of the
-/// one in use.
+/// Bytes of all crops in memory: the current batch, batches made ahead, and copies of the parts of the
+/// current one.
 fn images(config: &Config, threads: usize) -> f64 {
     let workers = if config.run.workers == 0 { threads } else { config.run.workers };
     let ahead = LoaderConfig::default().prefetch + workers.div_ceil(config.optim.batch_size.max(1));
@@ -291,14 +293,14 @@ fn images(config: &Config, threads: usize) -> f64 {
     (1 + ahead + copy) as f64 * batch(config)
 }
 
-/// Bytes of the features of all images, and of one batch of these: the network's, or wider ones.
+/// Bytes of the features of all images, at least as wide as the network's, and of one batch of images.
 fn features(config: &Config, evaluated: Evaluated, width: f64) -> f64 {
     let pixels = pixels_of(config, evaluated.side);
-    let width = width.max(config.model.embed_dim as f64);
+    let width = width.max(config.model.sizes().embed_dim as f64);
     F32 * (width * evaluated.images as f64 + pixels * config.eval.batch_size as f64)
 }
 
-/// Values of what the network sees of an image.
+/// Values of an image as the network gets it.
 fn pixels_of(config: &Config, side: usize) -> f64 {
     config.data.channels as f64 * (side as f64).powi(2)
 }

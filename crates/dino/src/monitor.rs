@@ -1,8 +1,8 @@
-//! Watches a run: names what goes wrong, while it goes wrong.
+//! A [`Monitor`] reads the metrics of each step and raises an alarm while training goes wrong.
 //!
 //! | alarm | condition | for |
 //! | --- | --- | --- |
-//! | `feature-collapse` | agreement of an image's crops below 0.03, or spread below 0.01 (`monitor/features.rs`) | 20 steps |
+//! | `feature-collapse` | agreement of an image's crops below 0.03, or spread below 0.01 (`monitor/feature_spread.rs`) | 20 steps |
 //! | `uniform-collapse` | entropy and cross-entropy of \[CLS\] within 1 % of ln K, after the plateau | 50 steps |
 //! | `one-hot-collapse` | fewer than 1.5 prototypes assigned (e^entropy), teacher's entropy below 0.1 ln K | 50 steps |
 //! | `partial-collapse` | less than half of the prototypes unique at a cosine of 0.975 | 2 diagnoses |
@@ -11,21 +11,29 @@
 //! | `exploding-gradients` | norm above 10 and above 100 times its running median | 10 steps |
 //! | `exploding-weights` | norm of all weights above 10 times its start | 2 diagnoses |
 //!
-//! Conditions on collapses look at running means over about 20 steps, that on the agreement over 100;
-//! none is judged before step 40 of a process. The reasons for the numbers stand beside the constants.
-//! An alarm is reported when it starts and when it ends, and it ends when its condition has not held
-//! for as long as it takes to start it. All but `partial-collapse` end a run that shall stop on them
-//! ([`Kind::ends_run`]).
+//! Collapses are judged by running means over about 20 steps, the agreement by one over 100 steps, and none
+//! before step 40 of a process. The constants below give the reason for each threshold. An alarm is raised
+//! when its condition has held for the time in the table, and cleared when it has not held for as long.
+//! With `run.on_collapse = "stop"`, every alarm but `partial-collapse` ends the run ([`Kind::ends_run`]).
 //!
-//! A pure function of what it was fed: it reads no clock and writes nothing. It is not part of a
-//! checkpoint: a run that goes on is watched anew, and what still is wrong is named again.
+//! The monitor is a pure function of its input: it reads no clock and writes nothing. It is not part of a
+//! checkpoint, so a resumed run raises an alarm again if its condition still holds.
+//!
+//! | module | |
+//! | --- | --- |
+//! | `alarm` | names, causes and remedies of the alarms |
+//! | `observations`, `feature_spread` | what a step keeps for measures of the whole batch |
+//! | `diagnostics` | expensive measures, made every `run.diagnose_every_steps` |
+//! | `history` | running means, medians and switches |
 
-mod alarm;
+pub mod alarm;
 pub mod diagnostics;
-pub(crate) mod features;
+mod feature_spread;
 mod history;
+pub mod observations;
 
 use crate::config::Config;
+use crate::metrics::{Metric, Metrics};
 use crate::schedule::Schedules;
 
 pub use alarm::{Alarm, Kind};
@@ -33,84 +41,61 @@ pub use diagnostics::Diagnostics;
 
 use history::{Mean, Median, Switch};
 
-/// Steps that a running mean is over.
+/// Steps in a running mean.
 const WINDOW: u64 = 20;
-/// The same for the agreement, which scatters: by 0.1 from batch to batch of 64 images, by 0.3 of 8.
+/// Steps in the running mean of the agreement, which is noisy: it varies by 0.1 between batches of 64 images,
+/// by 0.3 between batches of 8.
 const AGREEMENT_WINDOW: u64 = 100;
-/// Steps of a process before running means are judged: as soon as they mean something.
+/// Steps of a process before running means are judged. Earlier they hold too few values.
 const START: u64 = 40;
 
-/// Agreement of the crops of an image below which the image does not matter. A healthy run has more
-/// than 0.1 from the first step on, because a random network sees colors and shapes too, and 0.9
-/// later. Where the image does not matter, only scatter around 0 remains
-/// (docs/log/2026-11-26-health-signals.md).
+/// Agreement of an image's crops below which the features do not depend on the image. Healthy runs have more
+/// than 0.1 from the first step on, because even a random network responds to colors and shapes, and 0.9
+/// later (docs/log/2026-11-26-health-signals.md). Features that do not depend on the image have 0, plus
+/// noise.
 const AGREEMENT: f64 = 0.03;
-/// Spread of unit vectors below which the network is dead. Random networks have 0.7, healthy runs
-/// more than 0.15 even where they rest at ln K.
+/// Spread of unit vectors below which the network is dead. Random networks have 0.7. Healthy runs have more
+/// than 0.15, even on the plateau at ln K.
 const SPREAD: f64 = 0.01;
 const FEATURE_PATIENCE: u32 = 20;
 
-/// Part of ln K by which entropy and cross-entropy may miss it. On the plateau of a healthy run the
-/// entropy is 0.96 ln K.
+/// Relative distance from ln K below which entropy and cross-entropy count as uniform. On the plateau of a
+/// healthy run the entropy is 0.96 ln K.
 const UNIFORM: f64 = 0.01;
-/// Steps after the learning rate's warm-up in which a run may rest at ln K: healthy runs leave that
-/// plateau after some hundred steps. A short run has half of its steps.
+/// Steps after the learning rate's warm-up in which a run may stay at ln K: healthy runs leave this plateau
+/// after some hundred steps. At most half of the run's steps.
 const PLATEAU: u64 = 500;
 const ASSIGNMENT_PATIENCE: u32 = 50;
 
-/// Prototypes in use, as e^entropy of the assignments: all but a few rows have the same one.
+/// Prototypes in use, e^entropy of the assignments. Below this, all but a few crops have the same one.
 const ONE_HOT: f64 = 1.5;
-/// Part of ln K: a teacher that prefers one prototype by a hair is not one-hot, but uniform.
+/// Share of ln K. A teacher with a higher entropy that slightly prefers one prototype is uniform, not one-hot.
 const SHARP: f64 = 0.1;
 
-/// Part of the prototypes that must be unique. By the paper's definition any copy is a partial
-/// collapse; from half of them on, most of the objective's work is wasted.
+/// Share of the prototypes that must be unique. By the paper's definition a single near-duplicate is already
+/// a partial collapse. If half are near-duplicates, half of the objective's work is wasted.
 const UNIQUE: f64 = 0.5;
-/// Relative distance of teacher and student: some units of rounding of f32. Healthy runs have 1e-2.
+/// Relative distance of teacher and student that f32 rounding alone explains. Healthy runs have 1e-2.
 const ALIASED: f64 = 1e-6;
-/// Momentum below which the teacher is less than a step behind: a student that moves by Δ in each step
-/// is m / (1 − m) Δ ahead.
+/// Momentum below which the teacher is less than one step behind: a student that moves by Δ in each step is
+/// m / (1 − m) Δ ahead.
 const MOMENTUM: f64 = 0.5;
 const ALIASED_PATIENCE: u32 = 20;
-/// Growth of the largest κ: in healthy runs it is a few percent in thousands of steps.
+/// Growth of the largest κ. In healthy runs it is a few percent in thousands of steps.
 const KAPPA_GROWTH: f64 = 10.0;
-/// Growth of the norm of all weights: in healthy runs it is a few percent in thousands of steps.
+/// Growth of the norm of all weights. In healthy runs it is a few percent in thousands of steps.
 const WEIGHT_GROWTH: f64 = 10.0;
-/// A norm of gradients above this multiple of its median, and above the second number, is more than a
-/// hard batch.
+/// A gradient norm above this multiple of its median and above the second value is more than a hard batch.
 const GRADIENT_GROWTH: (f64, f64) = (100.0, 10.0);
 const GRADIENT_PATIENCE: u32 = 10;
 const DIAGNOSES: u32 = 2;
 
-/// What one step tells the monitor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// Steps done.
-    pub step: u64,
-    /// Mean entropy of the teacher's assignments of \[CLS\], nats.
-    pub teacher_entropy: f64,
-    /// Mean divergence of the student's from them, nats.
-    pub kl: f64,
-    /// Entropy of the histogram of preferred prototypes, nats.
-    pub assignment_entropy: f64,
-    /// Spread of the teacher's vectors.
-    pub feature_std: f64,
-    /// Agreement of the crops of an image, if it can be told.
-    pub image_agreement: Option<f64>,
-    /// Largest concentration.
-    pub kappa_max: f64,
-    /// Norm of the whole gradient before clipping.
-    pub grad_norm: f64,
-    /// The teacher's momentum.
-    pub momentum: f64,
-}
-
-/// What stays the same during a run.
+/// The values of a run with which its metrics are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// ln K, nats.
     pub log_prototypes: f64,
-    /// Steps until which a run may rest at ln K.
+    /// Steps until which a run may stay at ln K.
     pub plateau_until: u64,
     /// κ of all prototypes at the start.
     pub kappa: f64,
@@ -119,7 +104,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those of a run whose weights start with this norm.
+    /// The limits of a run whose initial weights have this norm.
     pub fn new(config: &Config, schedules: &Schedules, weight_norm: f64) -> Self {
         let plateau = PLATEAU.min(schedules.horizon.total_steps / 2);
         Self {
@@ -131,11 +116,11 @@ impl Limits {
     }
 }
 
-/// Watches a run.
+/// Running means and switches over the steps of a process.
 #[derive(Debug, Clone)]
 pub struct Monitor {
     limits: Limits,
-    seen: u64,
+    steps: u64,                    // of this process
     teacher_distance: Option<f64>, // at the last diagnosis
     teacher_entropy: Mean,
     kl: Mean,
@@ -151,7 +136,7 @@ impl Monitor {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            seen: 0,
+            steps: 0,
             teacher_distance: None,
             teacher_entropy: Mean::over(WINDOW),
             kl: Mean::over(WINDOW),
@@ -163,43 +148,46 @@ impl Monitor {
         }
     }
 
-    /// The alarms that are on.
+    /// The alarms that are raised.
     pub fn active(&self) -> Vec<Kind> {
         Kind::ALL.into_iter().filter(|kind| self.switches[*kind as usize].is_on()).collect()
     }
 
-    /// Takes in a step; the alarms that start or end with it.
-    pub fn step(&mut self, reading: &Reading) -> Vec<Alarm> {
-        self.seen += 1;
-        self.teacher_entropy.add(reading.teacher_entropy);
-        self.kl.add(reading.kl);
-        self.assignment_entropy.add(reading.assignment_entropy);
-        self.feature_std.add(reading.feature_std);
-        self.image_agreement.add(reading.image_agreement.unwrap_or(1.0));
+    /// Reads the metrics of a step, `step` steps into the run. Returns the alarms that are raised or cleared.
+    /// A metric without a value raises no alarm.
+    pub fn step(&mut self, step: u64, metrics: &Metrics) -> Vec<Alarm> {
+        self.steps += 1;
+        self.teacher_entropy.add(metrics.get(Metric::TeacherEntropy));
+        self.kl.add(metrics.get(Metric::Kl));
+        self.assignment_entropy.add(metrics.get(Metric::AssignmentEntropy));
+        self.feature_std.add(metrics.get(Metric::FeatureStd));
+        self.image_agreement.add(metrics.get(Metric::ImageAgreement).or(Some(1.0)));
         let mut alarms = Vec::new();
-        if self.seen >= START {
-            alarms.extend(self.judge_features(reading.step));
-            alarms.extend(self.judge_uniform(reading.step));
-            alarms.extend(self.judge_one_hot(reading.step));
+        if self.steps >= START {
+            alarms.extend(self.judge_features(step));
+            alarms.extend(self.judge_uniform(step));
+            alarms.extend(self.judge_one_hot(step));
         }
-        alarms.extend(self.judge_teacher(reading));
-        alarms.extend(self.judge_kappa(reading));
-        alarms.extend(self.judge_gradient(reading));
+        alarms.extend(self.judge_teacher(step, metrics.value(Metric::Momentum)));
+        alarms.extend(self.judge_kappa(step, metrics.value(Metric::KappaMax)));
+        alarms.extend(self.judge_gradient(step, metrics.value(Metric::GradNorm)));
         alarms
     }
 
-    /// Takes in a diagnosis; the alarms that start or end with it.
+    /// Reads a diagnosis. Returns the alarms that are raised or cleared.
     pub fn diagnose(&mut self, found: &Diagnostics) -> Vec<Alarm> {
         self.teacher_distance = Some(found.teacher_distance);
         let mut alarms = Vec::new();
         let (step, all) = (found.step, found.prototypes_compared);
         let unique = found.unique.at_0_975;
-        let text = || format!("{unique} of {all} prototypes differ by a cosine distance of 0.025");
+        let text =
+            || format!("{unique} of {all} prototypes are unique at a cosine distance of 0.025");
         let holds = (unique as f64) < UNIQUE * all as f64;
         alarms.extend(self.judge(step, Kind::Partial, DIAGNOSES, holds, text));
 
         let (norm, start) = (found.weight_norm, self.limits.weight_norm);
-        let text = || format!("the weights' norm is {norm:.3}, {start:.3} at the start");
+        let text =
+            || format!("the norm of the weights is {norm:.3}, and was {start:.3} at the start");
         let holds = norm > WEIGHT_GROWTH * start;
         alarms.extend(self.judge(step, Kind::Weights, DIAGNOSES, holds, text));
         alarms
@@ -209,8 +197,8 @@ impl Monitor {
         let (std, agreement) = (self.feature_std.get(), self.image_agreement.get());
         let found = || {
             format!(
-                "the teacher's vectors have a spread of {std:.1e}, and crops of one image agree by \
-             {agreement:.3} more than others"
+                "the agreement of crops of one image is {agreement:.3} (collapsed below {AGREEMENT}), \
+                 and the spread of the teacher's vectors is {std:.1e} (collapsed below {SPREAD})"
             )
         };
         let holds = agreement < AGREEMENT || std < SPREAD;
@@ -222,7 +210,8 @@ impl Monitor {
         let loss = entropy + self.kl.get();
         let found = || {
             format!(
-                "the teacher's entropy is {entropy:.3} and the loss {loss:.3}, of ln K = {log_k:.3} nats"
+                "the teacher's entropy is {entropy:.3} nats and the cross-entropy {loss:.3} nats; ln K = \
+                 {log_k:.3} nats is uniform"
             )
         };
         let near = |nats: f64| (nats - log_k).abs() <= UNIFORM * log_k;
@@ -234,46 +223,46 @@ impl Monitor {
         let (entropy, in_use) = (self.teacher_entropy.get(), self.assignment_entropy.get().exp());
         let found = || {
             format!(
-                "{in_use:.2} prototypes are in use, and the teacher's entropy is {entropy:.3} nats"
+                "{in_use:.2} prototypes are in use (e^entropy of the assignments), and the teacher's \
+                 entropy is {entropy:.3} nats"
             )
         };
         let holds = in_use < ONE_HOT && entropy < SHARP * self.limits.log_prototypes;
         self.judge(step, Kind::OneHot, ASSIGNMENT_PATIENCE, holds, found)
     }
 
-    fn judge_teacher(&mut self, reading: &Reading) -> Option<Alarm> {
-        let (momentum, distance) = (reading.momentum, self.teacher_distance);
+    fn judge_teacher(&mut self, step: u64, momentum: f64) -> Option<Alarm> {
+        let distance = self.teacher_distance;
         let found = || match distance {
             Some(distance) => format!(
-                "the teacher's momentum is {momentum:.3}, and it is {distance:.1e} of the weights' norm \
-                 from the student"
+                "the teacher's momentum is {momentum:.3}, and its distance from the student is \
+                 {distance:.1e} of the norm of the weights"
             ),
             None => format!("the teacher's momentum is {momentum:.3}"),
         };
-        let equal = distance.is_some_and(|distance| distance <= ALIASED) && self.seen >= START;
+        let equal = distance.is_some_and(|distance| distance <= ALIASED) && self.steps >= START;
         let holds = momentum < MOMENTUM || equal;
-        self.judge(reading.step, Kind::Aliased, ALIASED_PATIENCE, holds, found)
+        self.judge(step, Kind::Aliased, ALIASED_PATIENCE, holds, found)
     }
 
-    fn judge_kappa(&mut self, reading: &Reading) -> Option<Alarm> {
-        let (kappa, start) = (reading.kappa_max, self.limits.kappa);
-        let found = || format!("the largest κ is {kappa:.1}, {start:.1} at the start");
-        self.judge(reading.step, Kind::Norms, 1, kappa > KAPPA_GROWTH * start, found)
+    fn judge_kappa(&mut self, step: u64, kappa: f64) -> Option<Alarm> {
+        let start = self.limits.kappa;
+        let found = || format!("the largest κ is {kappa:.1}, and was {start:.1} at the start");
+        self.judge(step, Kind::Norms, 1, kappa > KAPPA_GROWTH * start, found)
     }
 
-    fn judge_gradient(&mut self, reading: &Reading) -> Option<Alarm> {
-        let norm = reading.grad_norm;
+    fn judge_gradient(&mut self, step: u64, norm: f64) -> Option<Alarm> {
         let median = self.gradients.get();
         let (growth, least) = GRADIENT_GROWTH;
         let holds = median.is_some_and(|median| norm > growth * median) && norm > least;
         if !holds {
-            // What is far above the median does not become it.
+            // Outliers are left out, so that a long explosion does not become the median.
             self.gradients.add(norm);
         }
         let median = median.unwrap_or(norm);
         let found =
-            || format!("the gradient's norm is {norm:.3}, {median:.3} in the median before");
-        self.judge(reading.step, Kind::Gradients, GRADIENT_PATIENCE, holds, found)
+            || format!("the norm of the gradient is {norm:.3}, and its median was {median:.3}");
+        self.judge(step, Kind::Gradients, GRADIENT_PATIENCE, holds, found)
     }
 
     fn judge(
@@ -285,7 +274,7 @@ impl Monitor {
         found: impl FnOnce() -> String,
     ) -> Option<Alarm> {
         let switch = &mut self.switches[kind as usize];
-        let changes = switch.note(holds, patience);
+        let changes = switch.update(holds, patience);
         changes.then(|| Alarm::new(step, kind, holds, found()))
     }
 }

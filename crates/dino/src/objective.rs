@@ -85,19 +85,19 @@ pub struct Kappa {
 impl Objective {
     /// The objective that a configuration describes, for a bottleneck of this width.
     pub fn new(settings: &config::Objective, bottleneck_dim: usize) -> Self {
-        let terms = match settings.debye_terms {
+        let terms = match settings.debye_terms() {
             config::DebyeTerms::Terms(count) => vmf::DebyeTerms::from_count(count.into()),
             config::DebyeTerms::Exact => None,
         };
         let terms = terms.unwrap_or(vmf::DebyeTerms::Exact);
-        let vmf = settings.prototype_norm == PrototypeNorm::Vmf;
+        let vmf = settings.prototype_norm() == PrototypeNorm::Vmf;
         Self {
             normalizer: vmf.then(|| Normalizer::new(bottleneck_dim, terms)),
-            centering: settings.centering,
+            centering: settings.centering(),
             sinkhorn_iterations: settings.sinkhorn_iterations,
             student_temp: settings.student_temp,
             gradient_through_normalizer: settings.gradient_through_normalizer,
-            learns_norms: settings.prototype_norm != PrototypeNorm::L2,
+            learns_norms: settings.prototype_norm() != PrototypeNorm::L2,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::{Network, init};
 use crate::objective::{Center, Objective};
+use crate::plan;
 use crate::run_folder::{RunFolder, check_settings, not_used, unknown_keys};
 
 /// A trained network.
@@ -93,7 +94,7 @@ impl Opened {
         warnings.extend(check_settings(&loaded, &config_path, &config)?);
         // The caller names sources, relative to the caller's folder, not to the run's.
         config.run.working_dir = None;
-        let (vit, head) = config.shapes();
+        let (vit, head) = plan::shapes(&config);
         let network = Network::new(&vit, &head);
         let read = |set: ParamSet| -> Result<Params> {
             let mut params = Params::zeros(network.table().clone());

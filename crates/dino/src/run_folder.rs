@@ -1,4 +1,4 @@
-//! The folder of a run: configuration, metrics, checkpoints, and a lock.
+//! A [`RunFolder`] holds a run: configuration, metrics, checkpoints, and a lock.
 
 mod belongs;
 mod images;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{JsonLines, Metrics, replace};
+use crate::metrics::{JsonLines, MetricsWriter, replace};
 
 pub(crate) use belongs::{check_settings, sign};
 pub use images::Images;
@@ -26,12 +26,12 @@ const RUNS: &str = "runs";
 const NO_CHECKPOINT: &str = "no checkpoint yet\n";
 const HAS_CHECKPOINT: &str = "has a checkpoint\n";
 
-/// A run folder that this process alone writes to, as long as the value lives.
+/// A run folder that is locked for this process as long as the value lives.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     lock: File,
-    /// What this process made for a new run.
+    /// Files and folders that this process created for a new run.
     made: Made,
 }
 
@@ -47,11 +47,11 @@ enum Mark {
 }
 
 impl RunFolder {
-    /// Makes a folder for a new run, `out` or the first free `runs/<preset>-<n>`, and writes
+    /// Creates a folder for a new run, `out` or the first free `runs/<preset>-<n>`, and writes
     /// `config.toml` into it.
     ///
     /// # Errors
-    /// If the folder is in use or cannot be written. What was made is removed again then.
+    /// If the folder is in use or cannot be written. What was created is removed again.
     pub fn create(out: Option<&Path>, preset: &str, config: &Config) -> Result<Self> {
         let mut made = Made::default();
         let path = match out {
@@ -80,23 +80,23 @@ impl RunFolder {
     fn write_config(&mut self, config: &Config) -> Result<()> {
         require_empty(&self.path)?;
         self.made.file_unless_there(&self.config_path());
-        let mut config = config.clone();
-        if config.run.working_dir.is_none() {
-            config.start_here();
-        }
-        replace(&self.config_path(), config.to_toml().as_bytes())?;
+        let text = match &config.run.working_dir {
+            None => config.located().to_toml(),
+            Some(_) => config.to_toml(),
+        };
+        replace(&self.config_path(), text.as_bytes())?;
         self.set_mark(NO_CHECKPOINT);
         Ok(())
     }
 
-    /// Removes what this process made for a new run, if there is nothing in it that somebody could want:
-    /// a run that was refused leaves no trace.
+    /// Removes what this process created for a new run, unless it holds results: a run that was refused
+    /// leaves no trace.
     pub fn discard(&mut self) {
         let is_empty = |name: &str| {
             fs::metadata(self.path.join(name)).map_or(true, |metadata| metadata.len() == 0)
         };
         let has_checkpoints = self.path.join(crate::checkpoint::FOLDER).exists();
-        if !has_checkpoints && is_empty(Metrics::FILE) && is_empty(QUARANTINE) {
+        if !has_checkpoints && is_empty(MetricsWriter::FILE) && is_empty(QUARANTINE) {
             self.made.remove();
         }
     }
@@ -111,10 +111,10 @@ impl RunFolder {
         numbers.max().map(|number| Path::new(RUNS).join(format!("{preset}-{number}")))
     }
 
-    /// The run in `runs` that was written to last, of any preset.
+    /// The most recently written run in `runs`, of any preset.
     pub fn latest_of_all() -> Option<PathBuf> {
         let runs = fs::read_dir(RUNS).ok()?.flatten().map(|entry| entry.path());
-        let time = |run: &PathBuf| fs::metadata(run.join(Metrics::FILE))?.modified();
+        let time = |run: &PathBuf| fs::metadata(run.join(MetricsWriter::FILE))?.modified();
         let times =
             runs.filter(|run| Self::is_run(run)).filter_map(|run| Some((time(&run).ok()?, run)));
         times.max().map(|(_, run)| run)
@@ -139,9 +139,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn metrics(&mut self, step: u64) -> Result<Metrics> {
-        self.made.file_unless_there(&self.path.join(Metrics::FILE));
-        let metrics = Metrics::open(&self.path, step)?;
+    pub fn metrics(&mut self, step: u64) -> Result<MetricsWriter> {
+        self.made.file_unless_there(&self.path.join(MetricsWriter::FILE));
+        let metrics = MetricsWriter::open(&self.path, step)?;
         self.made.file(metrics.events_path());
         Ok(metrics)
     }
@@ -175,8 +175,7 @@ impl RunFolder {
         self.path.join(LOCK).exists()
     }
 
-    /// A new folder for a run whose folder is gone: where it was, or beside it if something else is there
-    /// now.
+    /// Creates a new folder for a run whose folder is gone: at the old place, or beside it if that is taken.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -190,7 +189,8 @@ impl RunFolder {
         Self::create(free.as_deref(), "", config)
     }
 
-    /// Notes that the run has a checkpoint, so that it never starts again at step 1 without a word.
+    /// Notes that the run has a checkpoint. Without the note, a run that lost its checkpoints would start
+    /// again at step 1.
     pub(crate) fn note_checkpoint(&mut self) {
         self.set_mark(HAS_CHECKPOINT);
     }
@@ -234,7 +234,7 @@ impl RunFolder {
     }
 }
 
-/// Refuses a folder with a run or anything else in it; that it is missing is no error.
+/// Refuses a folder with a run or anything else in it; a missing folder is fine.
 fn require_empty(path: &Path) -> Result<()> {
     if RunFolder::is_run(path) {
         return Err(Error::RunUsed { path: path.to_owned() });

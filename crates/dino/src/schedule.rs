@@ -1,4 +1,4 @@
-//! Step → learning rate, weight decay, momentum, temperature: pure functions of the step.
+//! [`Schedules`] give learning rate, weight decay, momentum and temperatures as pure functions of the step.
 
 use std::f64::consts::PI;
 
@@ -27,7 +27,7 @@ pub struct WarmupCosine {
     pub start: f64,
     /// Value at the end of the warm-up.
     pub peak: f64,
-    /// Value that the cosine tends to.
+    /// Value that the cosine approaches.
     pub end: f64,
     /// Steps of the warm-up, `W`.
     pub warmup_steps: u64,
@@ -106,13 +106,13 @@ pub struct Schedules {
     pub teacher_temp: EpochRamp,
     /// The teacher's temperature for masked patches; it starts to rise with the first masks.
     pub patch_temp: EpochRamp,
-    /// Steps in which the prototypes stand still.
+    /// Steps at the start in which the prototypes stay fixed.
     pub frozen_steps: u64,
     /// Length of the run.
     pub horizon: Horizon,
 }
 
-/// What the schedules say about one step.
+/// The values of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepValues {
     /// Learning rate.
@@ -127,20 +127,20 @@ pub struct StepValues {
     pub patch_temp: f64,
     /// The epoch, from 0.
     pub epoch: u64,
-    /// Whether the prototypes stand still.
+    /// Whether the prototypes stay fixed.
     pub freeze_last_layer: bool,
 }
 
 impl Schedules {
-    /// Schedules of a run of length `horizon`, to be had from [`Config::fit`].
+    /// Schedules of a run of length `horizon`, for example that of a [`Plan`](crate::plan::Plan).
     pub fn new(config: &Config, horizon: Horizon) -> Self {
         let (optim, objective) = (&config.optim, &config.objective);
         let Horizon { total_steps, steps_per_epoch } = horizon;
         let cosine =
             |peak, end| WarmupCosine { start: 0.0, peak, end, warmup_steps: 0, total_steps };
         let warmup_steps = to_steps(optim.warmup_epochs, steps_per_epoch).min(total_steps);
-        // A part of an epoch counts as one: temperatures change between epochs only. The small
-        // number keeps 3.0000000000000004 from becoming 4.
+        // A part of an epoch counts as a whole one, because temperatures change between epochs only.
+        // Without the 1e-9, 3.0000000000000004 would become 4.
         let temp_epochs = (objective.teacher_temp_warmup_epochs - 1e-9).ceil().max(0.0) as u64;
         let ramp = |start, end, delay_epochs| EpochRamp {
             start,

@@ -1,9 +1,10 @@
-//! Training: one step, the loop around it, what it reports and what it saves.
+//! The `trainer` takes optimizer steps, runs the loop around them, reports events and saves the run.
 
+mod batch;
 pub mod events;
 mod losses;
 mod pace;
-mod recipe;
+mod report;
 mod run;
 mod saved;
 pub mod step;

@@ -134,8 +134,8 @@ impl World {
 
 fn settings() -> config::Objective {
     config::Objective {
-        prototype_norm: PrototypeNorm::Vmf,
-        centering: Centering::ProbA,
+        prototype_norm: Some(PrototypeNorm::Vmf),
+        centering: Some(Centering::ProbA),
         ..config::Objective::default()
     }
 }
@@ -172,7 +172,7 @@ fn each_number_of_debye_terms_has_its_own_loss() {
     let all = (0..4).map(DebyeTerms::Terms).chain([DebyeTerms::Exact]);
     let mut losses = Vec::new();
     for debye_terms in all {
-        let settings = config::Objective { debye_terms, ..settings() };
+        let settings = config::Objective { debye_terms: Some(debye_terms), ..settings() };
         let terms = match debye_terms {
             DebyeTerms::Terms(count) => vmf::DebyeTerms::from_count(count.into()),
             DebyeTerms::Exact => None,
@@ -236,7 +236,7 @@ fn decay_of_norms_takes_its_part_of_them_and_of_nothing_else() {
 #[test]
 fn defaults_are_those_of_the_references() {
     let objective = config::Objective::default();
-    assert_eq!(objective.debye_terms, DebyeTerms::Terms(0));
+    assert_eq!(objective.debye_terms(), DebyeTerms::Terms(0));
     assert!(objective.gradient_through_normalizer && config::Optim::default().decay_norms);
     for method in [config::Method::DinoVmf, config::Method::IbotVmf] {
         let expected = (PrototypeNorm::Vmf, Centering::ProbA, DebyeTerms::Terms(0));

@@ -1,6 +1,7 @@
-//! Gradients of a batch taken in parts are those of the whole batch.
+//! Gradients and metrics of a batch taken in parts are those of the whole batch.
 
 use dino::config::{Arch, Centering, Config, DebyeTerms, Horizon, PrototypeNorm};
+use dino::metrics::{Metric, Metrics};
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Step};
 use engine::Params;
@@ -13,15 +14,15 @@ fn config() -> Config {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (24, 3, 2);
-    (model.patch_size, model.image_size, model.drop_path) = (4, 16, 0.3);
+    (model.embed_dim, model.depth, model.heads) = (Some(24), Some(3), Some(2));
+    (model.patch_size, model.drop_path) = (4, 0.3);
     (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (32, 16, 48);
     model.init_std = 0.1;
     let data = &mut config.data;
     (data.global_size, data.local_size, data.local_crops) = (16, 8, 3);
-    config.objective.prototype_norm = PrototypeNorm::Vmf;
-    config.objective.centering = Centering::ProbA;
-    config.objective.debye_terms = DebyeTerms::Exact;
+    config.objective.prototype_norm = Some(PrototypeNorm::Vmf);
+    config.objective.centering = Some(Centering::ProbA);
+    config.objective.debye_terms = Some(DebyeTerms::Exact);
     config.optim.clip_grad = 0.0;
     config
 }
@@ -38,8 +39,8 @@ fn part(all: &[f32], crops: usize, range: std::ops::Range<usize>) -> Vec<f32> {
     (0..crops).flat_map(crop).copied().collect()
 }
 
-/// Gradients and state after one step in `parts` micro-batches.
-fn step_in(parts: usize) -> (Params, State) {
+/// Gradients, state and metrics after one step in `parts` micro-batches.
+fn step_in(parts: usize) -> (Params, State, Metrics) {
     let step = Step::new(config());
     let mut state = step.initial_state();
     let mut grads = Params::zeros(step.network.table().clone());
@@ -56,8 +57,8 @@ fn step_in(parts: usize) -> (Params, State) {
         .collect();
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
     let values = Schedules::new(&step.config, horizon).at(3);
-    step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
-    (grads, state)
+    let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
+    (grads, state, report.metrics)
 }
 
 /// Relative to each tensor's largest entry. The aim is 1e-6, 8 units in the last place of f32; what
@@ -68,9 +69,9 @@ const TOLERANCE: f32 = 4e-6;
 /// With drop path, whose decisions belong to the whole batch, and a center that is moved once.
 #[test]
 fn accumulated_gradients_equal_the_unaccumulated_ones() {
-    let (whole, whole_state) = step_in(1);
+    let (whole, whole_state, whole_metrics) = step_in(1);
     for parts in [2, 4, 8] {
-        let (grads, state) = step_in(parts);
+        let (grads, state, metrics) = step_in(parts);
         for entry in whole.table().entries() {
             let (a, b) = (grads.view(entry.param).host(), whole.view(entry.param).host());
             let scale = b.iter().fold(0.0f32, |scale, x| scale.max(x.abs()));
@@ -85,6 +86,12 @@ fn accumulated_gradients_equal_the_unaccumulated_ones() {
         }
         for (a, b) in state.center.values().host().iter().zip(whole_state.center.values().host()) {
             assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "center: {a} for {b}");
+        }
+        for &metric in Metric::ALL {
+            let (a, b) = (metrics.get(metric), whole_metrics.get(metric));
+            assert_eq!(a.is_some(), b.is_some(), "{parts} parts, {metric:?}");
+            let near = a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
+            assert!(near, "{parts} parts, {metric:?}: {a:?} for {b:?}");
         }
     }
 }

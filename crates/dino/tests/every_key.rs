@@ -10,9 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use dino::config::Config;
+use dino::config::{Config, keys};
 use dino::memory::{Estimate, Evaluated};
-use dino::schedule::Schedules;
+use dino::plan::{Facts, Plan, idle_keys};
 use dino::trainer::{self, Event, Request};
 use serde_json::Value;
 
@@ -29,12 +29,10 @@ enum Changes {
     Checkpoints,
     /// How the run ends.
     End,
-    /// How images are decoded, which shows with photographs only.
-    Decoding,
     /// No result, or nothing in this crate: the test `1` in the file `0` looks at it.
     Elsewhere(&'static str, &'static str),
 }
-use Changes::{Checkpoints, Decoding, Elsewhere, End, Evaluation, Metrics, Weights};
+use Changes::{Checkpoints, Elsewhere, End, Evaluation, Metrics, Weights};
 
 /// Key, another value, settings with which it matters, and what it changes then.
 type Line = (&'static str, &'static str, &'static [&'static str], Changes);
@@ -42,6 +40,7 @@ type Line = (&'static str, &'static str, &'static [&'static str], Changes);
 const IBOT: &[&str] = &["objective.method=ibot"];
 const VMF: &[&str] = &["objective.prototype_norm=vmf"];
 const WIDE_VMF: &[&str] = &["objective.prototype_norm=vmf", "model.bottleneck_dim=32"];
+const PHOTOS: &[&str] = &["data.source=photos"];
 const SINKHORN: &[&str] = &["objective.centering=sinkhorn"];
 const CHOICE: Changes =
     Elsewhere("dino-vmf/tests/person/main.rs", "keys_choose_the_image_and_its_label");
@@ -89,9 +88,9 @@ const TABLE: &[Line] = &[
     ("data.channels", "1", &[], Weights),
     ("data.mean", "[0.1, 0.2, 0.3]", &[], Weights),
     ("data.std", "[0.5, 0.5, 0.5]", &[], Weights),
-    ("data.orientation", "false", &[], Decoding),
-    ("data.reduced_for", "64", &[], Decoding),
-    ("data.max_pixels", "1000000", &[], Decoding),
+    ("data.orientation", "false", PHOTOS, Weights),
+    ("data.reduced_for", "8", PHOTOS, Weights),
+    ("data.max_pixels", "1000", &["data.strict=true"], End),
     ("data.image_column", "photo", &[], CHOICE),
     ("data.label_column", "kind", &[], CHOICE),
     ("data.image_extension", "png", &[], CHOICE),
@@ -186,6 +185,11 @@ const TABLE: &[Line] = &[
     ),
 ];
 
+/// Every key with its section.
+fn paths() -> Vec<String> {
+    keys::all().map(|key| key.path()).collect()
+}
+
 /// A run of nine steps, in three epochs, with an evaluation.
 const BASE: &str = r#"
 [model]
@@ -232,7 +236,6 @@ struct Trace {
     evaluations: Vec<String>,
     checkpoints: Vec<String>,
     end: String,
-    decoding: String,
 }
 
 impl Trace {
@@ -243,7 +246,6 @@ impl Trace {
             Evaluation => self.evaluations != other.evaluations,
             Checkpoints => self.checkpoints != other.checkpoints,
             End => self.end != other.end,
-            Decoding => self.decoding != other.decoding,
             Elsewhere(..) => true,
         }
     }
@@ -266,7 +268,16 @@ fn bitmap(side: u32, index: u8) -> Vec<u8> {
     file
 }
 
-/// Labelled images: `images/train`, `images/test`, `other`, and `damaged`.
+/// A JPEG of 21 x 18 pixels whose EXIF tag turns it by 90 degrees.
+fn photograph() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../jpeg/tests/golden/golden-5.jpg");
+    let file = fs::read(path).unwrap();
+    let segment = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\
+        \x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    [&file[..2], segment, &file[2..]].concat()
+}
+
+/// Labelled images: `images/train`, `images/test`, `other`, `damaged`, and `photos`.
 fn write_images(root: &Path) {
     let write = |folder: &str, count: u8, first: u8| {
         for i in 0..count {
@@ -279,10 +290,14 @@ fn write_images(root: &Path) {
     write("images/test", 9, 60);
     write("other", 24, 80);
     write("damaged", 26, 0);
+    fs::create_dir_all(root.join("photos")).unwrap();
+    for i in 0..24 {
+        fs::write(root.join(format!("photos/{i:02}.jpg")), photograph()).unwrap();
+    }
     fs::write(root.join("damaged/a/00.bmp"), b"BM no picture").unwrap();
 }
 
-fn config(root: &Path, sets: &[&str]) -> dino::error::Result<Config> {
+fn config(root: &Path, sets: &[&str]) -> Result<Config, dino::config::Error> {
     let file = root.join("base.toml");
     let sets: Vec<_> = sets.iter().map(|set| located(root, set)).collect();
     Config::resolve(None, Some(&file), &sets, &[])
@@ -302,7 +317,6 @@ fn run(root: &Path, number: usize, sets: &[&str]) -> Trace {
     let mut config = config(root, sets).unwrap_or_else(|error| panic!("{sets:?}: {error}"));
     let out = root.join(format!("run-{number}"));
     config.run.out = Some(out.display().to_string());
-    let decoding = format!("{:?}", config.data.decode_options());
     let (mut evaluations, mut saved) = (Vec::new(), Vec::new());
     let request =
         Request { config, name: "every-key".to_owned(), resume: false, allow_data_change: false };
@@ -325,7 +339,6 @@ fn run(root: &Path, number: usize, sets: &[&str]) -> Trace {
         evaluations,
         checkpoints: saved,
         end,
-        decoding,
     }
 }
 
@@ -349,7 +362,7 @@ fn changed<'a>(set: &'a str, with: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn another_value_of_any_key_changes_what_it_should_or_is_told_to_be_idle() {
+fn another_value_of_any_key_changes_what_it_should_or_is_reported_as_idle() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write_images(root);
@@ -363,7 +376,7 @@ fn another_value_of_any_key_changes_what_it_should_or_is_told_to_be_idle() {
     let table: BTreeMap<_, _> = TABLE.iter().map(|line| (line.0, line)).collect();
     let mut baselines: BTreeMap<&[&str], Trace> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for (number, key) in Config::keys().into_iter().enumerate() {
+    for (number, key) in paths().into_iter().enumerate() {
         let Some(&&(_, value, with, what)) = table.get(key.as_str()) else {
             wrong.push(format!("`{key}` is not in the table"));
             continue;
@@ -387,9 +400,10 @@ fn another_value_of_any_key_changes_what_it_should_or_is_told_to_be_idle() {
         if !after.differs(before, what) {
             wrong.push(format!("`{key}` changes nothing of {what:?}"));
         }
-        // What is strict about images shows where there are bad ones.
-        if !with.is_empty() && what != End {
-            let alone = config(root, &[set.as_str()]).map(|config| config.idle_keys());
+        // Some keys matter for some images only.
+        let needs_settings = with.iter().any(|set| !set.starts_with("data.source="));
+        if needs_settings {
+            let alone = config(root, &[set.as_str()]).map(|config| idle_keys(&config));
             let told = alone.as_ref().is_ok_and(|idle| !idle.is_empty());
             let matters = || {
                 let plain = run(root, 3000 + number, &[]);
@@ -438,30 +452,30 @@ const EXTREMES: [&str; 30] = [
 ];
 
 /// What a command does with settings before it takes memory.
-fn prepare(mut config: Config) {
+fn prepare(config: &Config) {
     for images in [1, 10_000, usize::MAX] {
         let evaluated = Some(Evaluated { images: images.min(1 << 40), side: 224 });
-        let estimate = Estimate::of_training(&config, 2, evaluated);
+        let estimate = Estimate::of_training(config, 2, evaluated);
         assert!(estimate.total.is_finite() && estimate.total > 0.0, "{estimate:?}");
-        if let Ok((horizon, _)) = config.fit(images) {
-            let schedules = Schedules::new(&config, horizon);
-            for step in [0, 1, horizon.total_steps / 2, horizon.total_steps, u64::MAX] {
-                let values = schedules.at(step);
+        if let Ok(plan) = Plan::new(config, &Facts::of_images(images)) {
+            let last = plan.horizon().total_steps;
+            for step in [0, 1, last / 2, last, u64::MAX] {
+                let values = plan.schedules.at(step);
                 assert!(values.lr.is_finite() && values.teacher_temp > 0.0, "{values:?}");
             }
+            plan.recipe.validate().expect("a checked configuration is a valid recipe");
         }
     }
-    config.data.recipe().validate().expect("a checked configuration is a valid recipe");
 }
 
 #[test]
 fn no_extreme_value_of_any_key_panics_or_passes_unseen() {
     let mut wrong = Vec::new();
-    for key in Config::keys() {
+    for key in paths() {
         for value in EXTREMES {
             let set = format!("{key}={value}");
             match Config::resolve(Some("shapes-ibot"), None, std::slice::from_ref(&set), &[]) {
-                Ok(config) => prepare(config),
+                Ok(config) => prepare(&config),
                 Err(error) if !error.is_usage() => wrong.push(format!("{set}: {error}")),
                 Err(_) => {}
             }
@@ -484,7 +498,7 @@ fn every_number_has_limits() {
             |value| value.is_integer() || value.is_float(),
         )
     };
-    let keys = Config::keys();
+    let keys = paths();
     let mut count = 0;
     for key in keys.iter().filter(numbers) {
         for value in ["1e18", "1e308", "inf", "-inf", "nan", "-1", "1000000000000000000"] {

@@ -5,6 +5,7 @@ mod fixtures;
 mod golden;
 
 use dino::config::{MaskShape, Masking, Objective as Settings, PrototypeNorm};
+use dino::masking::Masks;
 use dino::model::head::Prototypes;
 use dino::model::{Head, HeadShape};
 use dino::objective::{Center, Compared, Networks, Objective, Pairs, Sums};
@@ -20,9 +21,9 @@ const GRADIENTS: f64 = 1e-4;
 fn settings(case: &serde_json::Value) -> Settings {
     let vmf = case["vmf"].as_bool().expect("a flag");
     Settings {
-        prototype_norm: if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free },
-        centering: golden::centering(&case["centering"]),
-        debye_terms: golden::debye_terms(&case["terms"]),
+        prototype_norm: Some(if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free }),
+        centering: Some(golden::centering(&case["centering"])),
+        debye_terms: Some(golden::debye_terms(&case["terms"])),
         student_temp: number(&case["tau_s"]),
         ..Settings::default()
     }
@@ -195,7 +196,7 @@ fn golden_frequencies_of_masks() {
             start_epoch: 0,
         };
         let images: Vec<usize> = (0..SAMPLES).collect();
-        let masks = masking.draw((3, 0), &images, 1, grid);
+        let masks = Masks { settings: masking, seed: 3, grid, crops: 1 }.draw(0, &images);
         let spread = 1.0 / SAMPLES as f64 + 1.0 / number(&case["samples"]);
         let near = |what: &str, found: f64, f: f64| {
             let allowed = 5.0 * (f * (1.0 - f) * spread).sqrt();

@@ -39,9 +39,9 @@ fn settings(case: &str, fixture: &Fixture) -> Settings {
     let vmf = case.starts_with("vmf");
     let number = |key: &str| fixture.json["settings"][key].as_f64().expect("a number");
     Settings {
-        prototype_norm: if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free },
-        centering,
-        debye_terms,
+        prototype_norm: Some(if vmf { PrototypeNorm::Vmf } else { PrototypeNorm::Free }),
+        centering: Some(centering),
+        debye_terms: Some(debye_terms),
         student_temp: number("tau_s"),
         ..Settings::default()
     }

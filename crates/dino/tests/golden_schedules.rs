@@ -1,6 +1,7 @@
 //! Schedules against numpy's, from the golden fixture `schedules`.
 
-use dino::config::{Config, Horizon};
+use dino::config::Config;
+use dino::plan::{Facts, Plan};
 use dino::schedule::Schedules;
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ fn assert_close(name: &str, found: impl Iterator<Item = f64>, expected: &[f64]) 
     }
 }
 
-fn configuration(plan: &Value) -> (Config, Horizon) {
+fn plan(plan: &Value) -> Plan {
     let number = |key: &str| plan[key].as_f64().expect("a number");
     let mut config = Config::default();
     config.optim.epochs = Some(number("epochs"));
@@ -39,17 +40,17 @@ fn configuration(plan: &Value) -> (Config, Horizon) {
     config.objective.patch_temp = number("patch_temp_last");
     config.masking.start_epoch = number("patch_temp_delay") as u64;
     let images = config.optim.batch_size * number("per_epoch") as usize;
-    let (horizon, warnings) = config.fit(images).expect("enough images");
-    assert!(warnings.is_empty());
-    (config, horizon)
+    let plan = Plan::new(&config, &Facts::of_images(images)).expect("enough images");
+    assert!(plan.warnings.is_empty());
+    plan
 }
 
 #[goldens::test(schedules)]
 fn golden_schedules_are_numpys() {
     let fixture = fixtures::fixture("schedules");
     for (name, plan) in fixture.json["plans"].as_object().unwrap() {
-        let (config, horizon) = configuration(plan);
-        let schedules = Schedules::new(&config, horizon);
+        let Plan { schedules, .. } = self::plan(plan);
+        let horizon = schedules.horizon;
         let steps = 0..horizon.total_steps;
         let epochs = plan["epochs"].as_u64().unwrap();
         let per_step = |value: fn(&Schedules, u64) -> f64| {

@@ -6,6 +6,7 @@ mod golden;
 use std::ops::Range;
 
 use dino::config::{Arch, Config, Method, Precision, PrototypeNorm};
+use dino::metrics::Metric;
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Step};
 use engine::Params;
@@ -32,11 +33,11 @@ fn config(common: &Fixture, run: &Fixture) -> Config {
     let (plan, method) = (&run.json["plan"], &run.json["method"]);
     let mut config = Config::default();
     config.model.arch = Arch::Custom;
-    config.model.embed_dim = size(&arch["dim"]);
-    config.model.depth = size(&arch["depth"]);
-    config.model.heads = size(&arch["heads"]);
+    config.model.embed_dim = Some(size(&arch["dim"]));
+    config.model.depth = Some(size(&arch["depth"]));
+    config.model.heads = Some(size(&arch["heads"]));
     config.model.patch_size = size(&arch["patch"]);
-    config.model.image_size = size(&arch["img_size"]);
+    config.model.image_size = Some(size(&arch["img_size"]));
     config.model.drop_path = 0.0;
     config.model.head_hidden_dim = size(&head["hidden"]);
     config.model.bottleneck_dim = size(&head["bottleneck"]);
@@ -52,13 +53,14 @@ fn config(common: &Fixture, run: &Fixture) -> Config {
     config.data.local_crops = locals[1];
     let frozen = run.json["norm_last_layer"].as_bool().expect("a flag");
     let vmf = method["vmf"].as_bool().expect("a flag");
-    config.objective.prototype_norm = match (frozen, vmf) {
+    let norm = match (frozen, vmf) {
         (true, _) => PrototypeNorm::L2,
         (false, true) => PrototypeNorm::Vmf,
         (false, false) => PrototypeNorm::Free,
     };
-    config.objective.centering = golden::centering(&method["centering"]);
-    config.objective.debye_terms = golden::debye_terms(&method["terms"]);
+    config.objective.prototype_norm = Some(norm);
+    config.objective.centering = Some(golden::centering(&method["centering"]));
+    config.objective.debye_terms = Some(golden::debye_terms(&method["terms"]));
     config.objective.student_temp = number(&method["tau_s"]);
     config.objective.center_momentum = number(&method["momentum"]);
     config.objective.patch_center_momentum = number(&method["momentum_patch"]);
@@ -184,17 +186,16 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
             .collect();
         let values = schedules.at(index as u64);
         let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
-        let loss = run.f64("f64/loss").1[index];
+        let (loss, expected) = (report.metrics.value(Metric::Loss), run.f64("f64/loss").1[index]);
         let allowed = match precision {
             Precision::F32 => LOSS,
             Precision::Bf16 => LOSS_BF16[index.min(1)],
         };
         assert!(
-            (report.loss - loss).abs() <= allowed * loss,
-            "step {index}: {} for {loss}",
-            report.loss
+            (loss - expected).abs() <= allowed * expected,
+            "step {index}: {loss} for {expected}"
         );
-        patch_losses.extend(report.patch_loss);
+        patch_losses.extend(report.metrics.get(Metric::PatchLoss));
         if precision == Precision::F32 {
             check_norms(&run, index, &step, &report.grad_norms);
         }

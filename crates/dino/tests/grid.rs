@@ -2,8 +2,10 @@
 //! gradient is that of its loss.
 
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
+use dino::masking::Masks;
+use dino::metrics::{Metric, Metrics};
 use dino::schedule::{Schedules, StepValues};
-use dino::trainer::step::{CropBatch, Report, State, Step};
+use dino::trainer::step::{CropBatch, State, Step};
 use engine::{Param, Params};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -25,14 +27,14 @@ fn config(method: Method, norm: PrototypeNorm, centering: Centering) -> Config {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (16, 2, 2);
-    (model.patch_size, model.image_size, model.init_std) = (4, SIDE, 0.1);
+    (model.embed_dim, model.depth, model.heads) = (Some(16), Some(2), Some(2));
+    (model.patch_size, model.init_std) = (4, 0.1);
     (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (24, 16, 40);
     let data = &mut config.data;
     (data.global_size, data.local_size, data.local_crops) = (SIDE, 8, 1);
     config.objective.method = method;
-    config.objective.prototype_norm = norm;
-    config.objective.centering = centering;
+    config.objective.prototype_norm = Some(norm);
+    config.objective.centering = Some(centering);
     config.objective.lambda_koleo = 0.1;
     config.optim.clip_grad = 0.0; // gradients as they are
     config.optim.freeze_last_layer_epochs = 0.0;
@@ -58,11 +60,8 @@ impl World {
     fn new(method: Method, norm: PrototypeNorm, centering: Centering) -> Self {
         let config = config(method, norm, centering);
         config.validate().expect("a configuration that can be trained");
-        let grid = SIDE / config.model.patch_size;
-        let masks = match method.masks() {
-            true => config.masking.draw((0, 0), &[0, 1, 2, 3], 2, (grid, grid)),
-            false => Vec::new(),
-        };
+        let masks = Masks::of(&config);
+        let masks = masks.map_or_else(Vec::new, |masks| masks.draw(0, &[0, 1, 2, 3]));
         assert_eq!(masks.contains(&true), method.masks());
         let (globals, locals) =
             (noise(2 * IMAGES * 3 * SIDE * SIDE, 0), noise(IMAGES * 3 * 8 * 8, 1));
@@ -70,13 +69,13 @@ impl World {
         Self { step: Step::new(config), globals, locals, masks, name }
     }
 
-    /// One step; its report and its gradients.
-    fn take(&self, state: &mut State, values: &StepValues) -> (Report, Params) {
+    /// One step; its metrics and its gradients.
+    fn take(&self, state: &mut State, values: &StepValues) -> (Metrics, Params) {
         let Self { step, globals, locals, masks, name } = self;
         let mut grads = Params::zeros(step.network.table().clone());
         let batch = [CropBatch { globals, locals, masks, images: IMAGES }];
         let report = step.take(state, &mut grads, &batch, values);
-        (report.unwrap_or_else(|error| panic!("{name}: {error}")), grads)
+        (report.unwrap_or_else(|error| panic!("{name}: {error}")).metrics, grads)
     }
 
     /// The loss is as steep along the gradient of these parameters as the gradient is long, by a
@@ -93,7 +92,7 @@ impl World {
             {
                 *weight += (sign * STRIDE * f64::from(slope) / norm) as f32;
             }
-            self.take(&mut moved, &still).0.loss
+            self.take(&mut moved, &still).0.value(Metric::Loss)
         };
         let slope = (loss(1.0) - loss(-1.0)) / (2.0 * STRIDE);
         let close = (slope - norm).abs() <= 0.01 * norm + 5e-4;
@@ -110,9 +109,10 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
     let schedules = Schedules::new(&step.config, horizon);
     for index in 0..3 {
-        let (report, _) = world.take(&mut state, &schedules.at(index));
-        assert!(report.loss.is_finite() && report.loss > 0.0, "{name}: {}", report.loss);
-        assert_eq!(report.patch_loss.is_some(), method.masks(), "{name}");
+        let (metrics, _) = world.take(&mut state, &schedules.at(index));
+        let loss = metrics.value(Metric::Loss);
+        assert!(loss.is_finite() && loss > 0.0, "{name}: {loss}");
+        assert_eq!(metrics.get(Metric::PatchLoss).is_some(), method.masks(), "{name}");
     }
     let moved = |range| before.view(range).host() != state.student.view(range).host();
     let prototypes = step.network.head.prototypes;

@@ -1,6 +1,7 @@
 //! The estimate of a step's memory against what a step takes.
 
 use dino::config::{Config, Horizon};
+use dino::masking::Masks;
 use dino::memory::Estimate;
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, Step};
@@ -26,7 +27,7 @@ fn compare(sets: &[&str]) -> (f64, f64) {
     };
     let (globals, locals) = (noise(2, data.global_size), noise(data.local_crops, data.local_size));
     let indices: Vec<_> = (0..images).collect();
-    let masks = config.draw_masks(0, &indices);
+    let masks = Masks::of(&config).map_or_else(Vec::new, |masks| masks.draw(0, &indices));
     let step = Step::new(config);
     let mut state = step.initial_state();
     let mut grads = Params::zeros(step.network.table().clone());

@@ -15,8 +15,8 @@ fn config(recompute: Recompute) -> Config {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (64, 6, 2);
-    (model.patch_size, model.image_size, model.drop_path) = (4, 32, 0.3);
+    (model.embed_dim, model.depth, model.heads) = (Some(64), Some(6), Some(2));
+    (model.patch_size, model.image_size, model.drop_path) = (4, Some(32), 0.3);
     (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (32, 16, 48);
     model.layer_scale = Some(0.1);
     let data = &mut config.data;

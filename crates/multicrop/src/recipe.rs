@@ -55,13 +55,13 @@ pub struct Recipe {
 
 /// The error for an invalid field of a recipe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("`{key}` is {found}, but {needed}")]
+#[error("`{key}` is {found}, but must {needed}")]
 pub struct InvalidRecipe {
     /// Path of the field, such as `locals.scale`.
     pub key: String,
     /// Its value.
     pub found: String,
-    /// The requirement that it violates.
+    /// What it must do, such as `lie in [0, 1]`.
     pub needed: &'static str,
 }
 
@@ -109,7 +109,8 @@ impl Recipe {
     /// parameters of a crop do not depend on the number of channels.
     pub fn with_channels(self, channels: usize) -> Self {
         let (mean, std) = normalize::default_for(channels);
-        Self { mean, std, ..self }
+        let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        Self { mean: single(mean), std: single(std), ..self }
     }
 
     /// Number of channels of images and crops.
@@ -222,7 +223,7 @@ impl Recipe {
         }
     }
 
-    /// Checks all fields.
+    /// Checks all fields. The limits are far beyond any sensible recipe; they keep the arithmetic finite.
     ///
     /// # Errors
     /// Names the first invalid field, its value and the requirement that it violates.
@@ -234,20 +235,20 @@ impl Recipe {
         ];
         kinds.iter().try_for_each(|(name, kind)| kind.validate(name))?;
         for (name, kind) in &kinds[..GLOBAL_CROPS] {
-            check(kind.count == 1, &format!("{name}.count"), kind.count, "must be 1")?;
+            check(kind.count == 1, &format!("{name}.count"), kind.count, "be 1")?;
         }
         let (first, second) = (self.first_global.size, self.second_global.size);
-        let needed = "both global crops must have the same size";
+        let needed = "be the size of the first global crop";
         check(first == second, "second_global.size", second, needed)?;
         check_probability("flip", self.flip)?;
         check_probability("grayscale", self.grayscale)?;
         let threshold = self.solarize_threshold;
-        check(threshold <= 256, "solarize_threshold", threshold, "must be at most 256")?;
-        self.validate_colors()
+        check(threshold <= 256, "solarize_threshold", threshold, "be at most 256")?;
+        self.validate_jitter()?;
+        self.validate_channels()
     }
 
-    /// The part of [`validate`](Self::validate) about colors and channels.
-    fn validate_colors(&self) -> Result<(), InvalidRecipe> {
+    fn validate_jitter(&self) -> Result<(), InvalidRecipe> {
         let jitter = &self.color_jitter;
         check_probability("color_jitter.probability", jitter.probability)?;
         let strengths = [
@@ -256,19 +257,25 @@ impl Recipe {
             ("saturation", jitter.saturation),
         ];
         for (name, strength) in strengths {
-            let valid = strength >= 0.0 && strength.is_finite();
-            check(valid, &format!("color_jitter.{name}"), strength, "must be 0 or more")?;
+            let key = format!("color_jitter.{name}");
+            check(strength >= 0.0, &key, strength, "be 0 or more")?;
+            check(strength <= 100.0, &key, strength, "be at most 100")?;
         }
         let valid = (0.0..=0.5).contains(&jitter.hue);
-        check(valid, "color_jitter.hue", jitter.hue, "must lie in [0, 0.5]")?;
-        let needed = "there must be one for each channel, as in `mean`";
-        check(!self.mean.is_empty(), "mean", "[]", "there must be one for each channel")?;
-        check(self.mean.len() == self.std.len(), "std", format!("{:?}", self.std), needed)?;
-        for (&mean, &std) in self.mean.iter().zip(&self.std) {
-            check(mean.is_finite(), "mean", mean, "must be finite")?;
-            check(std > 0.0 && std.is_finite(), "std", std, "must be above 0")?;
-        }
-        Ok(())
+        check(valid, "color_jitter.hue", jitter.hue, "lie in [0, 0.5]")
+    }
+
+    fn validate_channels(&self) -> Result<(), InvalidRecipe> {
+        let list = |values: &[f32]| format!("{values:?}");
+        let (mean, std) = (list(&self.mean), list(&self.std));
+        check(!self.mean.is_empty(), "mean", &mean, "have a value for each channel")?;
+        let needed = "have as many values as `mean`, one for each channel";
+        check(self.mean.len() == self.std.len(), "std", &std, needed)?;
+        let valid = self.mean.iter().all(|mean| (-1e6..=1e6).contains(mean));
+        check(valid, "mean", &mean, "hold numbers in [-1000000, 1000000]")?;
+        check(self.std.iter().all(|std| *std > 0.0), "std", &std, "be above 0")?;
+        let valid = self.std.iter().all(|std| (1e-6..=1e6).contains(std));
+        check(valid, "std", &std, "hold numbers in [0.000001, 1000000]")
     }
 }
 
@@ -276,18 +283,14 @@ impl CropRecipe {
     /// Checks the fields; `name` is the field of [`Recipe`] that holds this kind, for messages.
     fn validate(&self, name: &str) -> Result<(), InvalidRecipe> {
         let key = |field: &str| format!("{name}.{field}");
-        check((1..=8192).contains(&self.size), &key("size"), self.size, "must lie in [1, 8192]")?;
-        let (low, high) = self.scale;
-        let needed = "must be an increasing range within (0, 1]";
-        check(low > 0.0 && low <= high && high <= 1.0, &key("scale"), range(self.scale), needed)?;
-        let (low, high) = self.aspect;
-        let valid = low > 0.0 && low <= high && high.is_finite();
-        let needed = "must be an increasing range above 0";
-        check(valid, &key("aspect"), range(self.aspect), needed)?;
-        let (low, high) = self.blur_sigma;
-        let needed = "must be an increasing range within [0, 1000] pixels";
-        let valid = low >= 0.0 && low <= high && high <= 1000.0;
-        check(valid, &key("blur_sigma"), range(self.blur_sigma), needed)?;
+        check((1..=8192).contains(&self.size), &key("size"), self.size, "lie in [1, 8192]")?;
+        check(self.count <= 1000, &key("count"), self.count, "be at most 1000")?;
+        let needed = "be at most 1, the whole image";
+        check(self.scale.1 <= 1.0, &key("scale"), range(self.scale), needed)?;
+        check_range(&key("scale"), self.scale, (1e-6, 1.0), "lie within [0.000001, 1]")?;
+        check_range(&key("aspect"), self.aspect, (1e-3, 1e3), "lie within [0.001, 1000]")?;
+        let needed = "lie within [0.000001, 1000]";
+        check_range(&key("blur_sigma"), self.blur_sigma, (1e-6, 1e3), needed)?;
         check_probability(&key("blur"), self.blur)?;
         check_probability(&key("solarize"), self.solarize)
     }
@@ -298,8 +301,20 @@ fn range((low, high): (f64, f64)) -> String {
     format!("[{low}, {high}]")
 }
 
+/// `0 < low <= high`, both within the limits that `needed` names.
+fn check_range(
+    key: &str,
+    found: (f64, f64),
+    (least, most): (f64, f64),
+    needed: &'static str,
+) -> Result<(), InvalidRecipe> {
+    let (low, high) = found;
+    check(low > 0.0 && low <= high, key, range(found), "rise from a number above 0")?;
+    check(low >= least && high <= most, key, range(found), needed)
+}
+
 fn check_probability(key: &str, found: f64) -> Result<(), InvalidRecipe> {
-    check((0.0..=1.0).contains(&found), key, found, "must lie in [0, 1]")
+    check((0.0..=1.0).contains(&found), key, found, "lie in [0, 1]")
 }
 
 /// Returns an error for `key` unless `valid`.

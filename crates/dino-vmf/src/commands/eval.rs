@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
-use dino::config::Origin;
-use dino::error::Error;
+use dino::config::{self, Origin};
 use dino::memory;
 use dino::probe::{Encoder, Evaluation, Judgment, RawPixels, Score, Scores, knn};
 use serde_json::{Map, Value, json};
@@ -83,13 +82,15 @@ impl Knn {
         Ok(())
     }
 
-    fn neighbors(&self) -> Result<Vec<usize>, Error> {
+    fn neighbors(&self) -> Result<Vec<usize>, config::Error> {
         let count = |&k: &i64| usize::try_from(k).ok().filter(|k| *k > 0);
-        self.k.iter().map(count).collect::<Option<Vec<_>>>().ok_or_else(|| Error::BadValue {
-            key: "eval.k".to_owned(),
-            origin: Origin::Flag("--k".to_owned()),
-            found: format!("{:?}", self.k),
-            needed: "list numbers from 1 on".to_owned(),
+        self.k.iter().map(count).collect::<Option<Vec<_>>>().ok_or_else(|| {
+            config::Error::BadValue {
+                key: "eval.k".to_owned(),
+                origin: Origin::Flag("--k".to_owned()),
+                found: format!("{:?}", self.k),
+                needed: "list numbers from 1 on".to_owned(),
+            }
         })
     }
 }

@@ -1,16 +1,18 @@
-//! Refuses configurations with which nothing can be trained, one sentence each.
+//! Checks of single values; each failure is one sentence with the key and who wrote it.
 
 use std::fmt::Display;
 
-use super::{Centering, Config};
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
+use super::origin::Origins;
 
 /// Most epochs and steps: far more than any run has, and few enough that no product overflows.
 pub(super) const MAX_EPOCHS: f64 = 1e9;
 pub(super) const MAX_STEPS: u64 = 1_000_000_000_000;
+/// Longest side of a crop or an image, in pixels.
+pub(super) const MAX_SIDE: usize = 8192;
 
 /// Checks keys of one configuration, and knows who wrote them.
-pub(super) struct Check<'a>(pub(super) &'a Config);
+pub(super) struct Check<'a>(pub(super) &'a Origins);
 
 impl Check<'_> {
     /// `holds`, or an error that says what `key` must do.
@@ -24,7 +26,7 @@ impl Check<'_> {
         if holds {
             return Ok(());
         }
-        let (key, origin) = (key.to_owned(), self.0.origin(key));
+        let (key, origin) = (key.to_owned(), self.0.of(key));
         Err(Error::BadValue { key, origin, found: found.to_string(), needed: needed.into() })
     }
 
@@ -39,7 +41,7 @@ impl Check<'_> {
         self.require(value <= most, key, value, format!("be at most {most}"))
     }
 
-    /// `value` lies above 0, and between `least` and `most`.
+    /// `value` is above 0, and between `least` and `most`.
     pub(super) fn positive(&self, key: &str, value: f64, [least, most]: [f64; 2]) -> Result<()> {
         self.require(value > 0.0, key, value, "be above 0")?;
         let needed = format!("lie in [{least}, {most}]");
@@ -62,48 +64,11 @@ impl Check<'_> {
         self.require((0.0..1.0).contains(&value), key, value, "lie in [0, 1)")
     }
 
-    /// `0 < low <= high`, both between `least` and `most`.
-    pub(super) fn range(
-        &self,
-        key: &str,
-        [low, high]: [f64; 2],
-        [least, most]: [f64; 2],
-    ) -> Result<()> {
-        let found = format!("[{low}, {high}]");
-        self.require(low > 0.0 && low <= high, key, &found, "rise from a number above 0")?;
-        let needed = format!("lie within [{least}, {most}]");
-        self.require(low >= least && high <= most, key, &found, needed)
-    }
-}
-
-impl Config {
-    /// Refuses what cannot be trained. [`Config::resolve`] has called it; call it after a change.
-    ///
-    /// # Errors
-    /// [`Error::BadValue`] for the first key, in the order of the sections.
-    pub fn validate(&self) -> Result<()> {
-        let check = Check(self);
-        check.at_most("seed", self.seed, i64::MAX as u64)?;
-        self.model.check(&check)?;
-        self.data.check(&check, self.model.patch_size)?;
-        self.model.check_image_size(&check)?;
-        self.objective.check(&check)?;
-        let whole = self.objective.centering != Centering::Sinkhorn || self.optim.accumulate == 1;
-        let needed = "be 1 with `objective.centering` = `sinkhorn`, which balances a whole batch";
-        check.require(whole, "optim.accumulate", self.optim.accumulate, needed)?;
-        let enough = self.objective.centering != Centering::Sinkhorn || self.model.prototypes >= 2;
-        let needed =
-            "be 2 or more where `objective.centering` = `sinkhorn` shares a batch among them";
-        check.require(enough, "model.prototypes", self.model.prototypes, needed)?;
-        let enough = self.objective.lambda_koleo == 0.0 || self.model.prototypes >= 2;
-        let needed = "be 2 or more where `objective.lambda_koleo` asks for distances between them";
-        check.require(enough, "model.prototypes", self.model.prototypes, needed)?;
-        self.masking.check_values(&check)?;
-        if self.objective.method.masks() {
-            self.masking.check(&check, &self.model, &self.data)?;
-        }
-        self.optim.check(&check)?;
-        self.eval.check(&check, self.model.patch_size)?;
-        self.run.check(&check)
+    /// `size` is a positive multiple of the patch size, and at most [`MAX_SIDE`].
+    pub(super) fn multiple(&self, key: &str, size: usize, patch_size: usize) -> Result<()> {
+        let holds = size > 0 && size.is_multiple_of(patch_size);
+        let needed = format!("be a multiple of `model.patch_size`, which is {patch_size}");
+        self.require(holds, key, size, needed)?;
+        self.count(key, size, MAX_SIDE)
     }
 }

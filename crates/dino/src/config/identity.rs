@@ -1,4 +1,4 @@
-//! What makes a run this run, and what may change while it lasts.
+//! Identity of a run: which settings make it this run, and which may change while it lasts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 use toml::Table;
 
-use super::{Config, layers};
+use super::text::flatten;
 
 /// Keys that earlier versions left out of a fingerprint.
 const LEFT_OUT_BEFORE: [&str; 6] = [
@@ -18,42 +18,29 @@ const LEFT_OUT_BEFORE: [&str; 6] = [
     "run.recompute",
 ];
 
-/// Whether `key` may differ when a run goes on: it does not change the weights that training ends with.
+/// Keys and values that may not change while a run lasts.
+pub type Settings = BTreeMap<String, String>;
+
+/// Whether `key` may differ when a run is resumed: it does not change the weights that training ends with.
 ///
-/// These are all keys of `[run]` but `run.device`, all of `[eval]`, and `data.source`, whose images are
-/// compared by themselves.
+/// These are all keys of `[run]` but `run.device`, all of `[eval]`, and `data.source`: the images
+/// themselves are compared instead.
 fn may_change(key: &str) -> bool {
     let run = key.starts_with("run.") && key != "run.device";
     run || key.starts_with("eval.") || key == "data.source"
 }
 
-impl Config {
-    /// Whether `other` describes the same run: all keys that change results are equal.
-    ///
-    /// # Errors
-    /// The first key that differs, in alphabetical order.
-    pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
-        compare(&self.settings(), &other.settings())
-    }
-
-    /// All keys and values that may not change while a run lasts.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        let pairs = layers::flatten(self.to_table()).into_iter();
-        let fixed = pairs.filter(|(key, _)| !may_change(key));
-        fixed.map(|(key, value)| (key, value.to_string())).collect()
-    }
-
-    /// SHA-256, in hexadecimal, of all that makes a run this run; see [`Config::same_run`].
-    pub fn fingerprint(&self) -> String {
-        hash(self.settings())
-    }
+/// The settings of a complete configuration that may not change while a run lasts.
+pub(super) fn settings(table: Table) -> Settings {
+    let fixed = flatten(table).into_iter().filter(|(key, _)| !may_change(key));
+    fixed.map(|(key, value)| (key, value.to_string())).collect()
 }
 
 /// The fingerprint that earlier versions gave to the text of a `config.toml`: of every key in it but a
-/// few. Nothing if the text is no TOML.
+/// few. `None` if the text is not TOML.
 pub(crate) fn earlier_fingerprint(text: &str) -> Option<String> {
     let table: Table = toml::from_str(text).ok()?;
-    let mut pairs: Vec<_> = layers::flatten(table)
+    let mut pairs: Vec<_> = flatten(table)
         .into_iter()
         .filter(|(key, _)| !LEFT_OUT_BEFORE.contains(&key.as_str()))
         .map(|(key, value)| (key, value.to_string()))
@@ -62,7 +49,8 @@ pub(crate) fn earlier_fingerprint(text: &str) -> Option<String> {
     Some(hash(pairs))
 }
 
-fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String {
+/// SHA-256, in hexadecimal, of `key = value` lines.
+pub(super) fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String {
     let mut hash = Sha256::new();
     for (key, value) in pairs {
         hash.update(format!("{key} = {value}\n"));
@@ -79,12 +67,12 @@ fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String {
 ///
 /// # Errors
 /// The first key that differs, in alphabetical order.
-pub(crate) fn compare(
-    ours: &BTreeMap<String, String>,
-    theirs: &BTreeMap<String, String>,
+pub(super) fn compare(
+    ours: &Settings,
+    theirs: &Settings,
+    defaults: &Settings,
 ) -> Result<(), Difference> {
-    let defaults = Config::default().settings();
-    let value = |settings: &BTreeMap<String, String>, key: &str| {
+    let value = |settings: &Settings, key: &str| {
         let found = settings.get(key).or_else(|| defaults.get(key));
         found.map_or_else(|| "none".to_owned(), Clone::clone)
     };

@@ -1,4 +1,4 @@
-//! Relative sources of a run that goes on from another folder than the one it was started in.
+//! Relative sources of a run that is resumed from another working directory.
 
 use std::env;
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::{Config, Origin};
 impl Config {
     /// `source`, the value of `key`, as it can be opened from the working directory.
     ///
-    /// A relative path that a run's own `config.toml` names starts from the folder in which the run was
-    /// started, as long as it leads to something there. Everything else stays as it is.
+    /// A relative path in a run's own `config.toml` starts from the folder in which the run was started,
+    /// as long as it leads to something there. Everything else stays as it is.
     pub fn locate(&self, key: &str, source: &str) -> String {
         let own = matches!(self.origin(key), Origin::Run { .. });
         let Some(start) = self.run.working_dir.as_deref().filter(|_| own) else {
@@ -23,22 +23,16 @@ impl Config {
         if leads_somewhere(&there) { there } else { source.to_owned() }
     }
 
-    /// The same settings, but with sources that can be opened from the working directory, which becomes
-    /// the folder that they start from.
+    /// The same settings with the working directory as the folder that relative sources start from.
     pub(crate) fn located(&self) -> Self {
         let mut config = self.clone();
         config.data.source = self.locate("data.source", &self.data.source);
         let eval = &mut config.eval;
         eval.train = self.eval.train.as_ref().map(|train| self.locate("eval.train", train));
         eval.test = self.eval.test.as_ref().map(|test| self.locate("eval.test", test));
-        config.start_here();
-        config
-    }
-
-    /// Writes down that relative sources start from the working directory.
-    pub(crate) fn start_here(&mut self) {
         let here = env::current_dir().ok();
-        self.run.working_dir = here.map(|here| here.to_string_lossy().into_owned());
+        config.run.working_dir = here.map(|here| here.to_string_lossy().into_owned());
+        config
     }
 }
 
@@ -46,7 +40,7 @@ fn is_built_in(source: &str) -> bool {
     matches!(source, "shapes" | "shapes:train" | "shapes:test")
 }
 
-/// Whether a source, with a part (`photos:train`) or a pattern (`shards-{0..9}.tar`), is there.
+/// Whether a source, with a part (`photos:train`) or a pattern (`shards-{0..9}.tar`), exists.
 fn leads_somewhere(source: &str) -> bool {
     let whole = source.strip_suffix(":train").or(source.strip_suffix(":test")).unwrap_or(source);
     let exists = |path: &Path| path.try_exists().unwrap_or(true);

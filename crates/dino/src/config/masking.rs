@@ -1,25 +1,28 @@
-//! Which patches iBOT hides from the student.
+//! `[masking]`: which patches iBOT hides from the student.
 
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, MAX_EPOCHS};
-use super::{Data, Model};
-use crate::error::Result;
+use super::error::Result;
 
 /// Most ratios to choose from.
 const MAX_RATIOS: usize = 1000;
 
-/// Section `[masking]`, used by the methods that mask. Only global crops are masked.
+/// Which patches of the global crops are hidden from the student. Used by the methods that mask, `ibot`
+/// and `ibot-vmf`; the defaults leave half of the crops whole and hide 10 to 50 % of the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Masking {
-    /// `block`, rectangles, or `random`, single patches.
+    /// `block` hides rectangles, `random` single patches. Rectangles are harder to fill in from their
+    /// neighbors; they need global crops of at least 3 by 3 patches.
     pub shape: MaskShape,
-    /// Parts of the patches to mask; one of them is chosen for each crop.
+    /// Fractions of the patches to hide. One of them is chosen for each crop, all with the same
+    /// probability; 0 leaves a crop whole.
     pub ratios: Vec<f64>,
-    /// How far each ratio is varied up and down, one for each of them.
+    /// How far each ratio varies up and down, one value for each of `masking.ratios`; at most the ratio.
     pub spreads: Vec<f64>,
-    /// Epochs before the first mask is drawn; the warm-up of `objective.patch_temp` starts with it.
+    /// Epochs before the first mask. The warm-up of `objective.patch_temp` starts with it. Start later if
+    /// a small network learns to fill in patches before it learns about images.
     pub start_epoch: u64,
 }
 
@@ -47,7 +50,7 @@ impl Default for Masking {
 }
 
 impl Masking {
-    /// Values of each key alone, which hold for any method: these keys are written down by all.
+    /// Checks each key alone. It holds for any method: a configuration always has these keys.
     pub(super) fn check_values(&self, check: &Check<'_>) -> Result<()> {
         let (ratios, spreads) = (format!("{:?}", self.ratios), format!("{:?}", self.spreads));
         check.require(!self.ratios.is_empty(), "masking.ratios", &ratios, "name a ratio")?;
@@ -59,8 +62,13 @@ impl Masking {
         check.at_most("masking.start_epoch", self.start_epoch, MAX_EPOCHS as u64)
     }
 
-    /// What holds where patches are masked.
-    pub(super) fn check(&self, check: &Check<'_>, model: &Model, data: &Data) -> Result<()> {
+    /// Checks what a method that masks needs, for global crops of `global_size` pixels.
+    pub(super) fn check(
+        &self,
+        check: &Check<'_>,
+        global_size: usize,
+        patch_size: usize,
+    ) -> Result<()> {
         let spreads = format!("{:?}", self.spreads);
         let needed = format!("have one number for each of the {} ratios", self.ratios.len());
         let equal = self.ratios.len() == self.spreads.len();
@@ -70,13 +78,12 @@ impl Masking {
             let needed = format!("keep the ratio {ratio} within 0 and 1, so be at most {ratio}");
             check.require(valid, "masking.spreads", &spreads, needed)?;
         }
-        let side = data.global_size / model.patch_size.max(1);
+        let side = global_size / patch_size.max(1);
         let fits = self.shape == MaskShape::Random || side >= 3;
         let needed = format!(
-            "be 3 or more patches of {} pixels wide for masks of blocks, unless `masking.shape` is \
-             `random`",
-            model.patch_size
+            "be 3 or more patches of {patch_size} pixels wide for masks of blocks, unless \
+             `masking.shape` is `random`"
         );
-        check.require(fits, "data.global_size", data.global_size, needed)
+        check.require(fits, "data.global_size", global_size, needed)
     }
 }

@@ -1,67 +1,82 @@
-//! The network: backbone and head.
+//! `[model]`: backbone and head.
 
 use serde::{Deserialize, Serialize};
 
-use super::Warning;
-use super::check::Check;
-use crate::error::Result;
+use super::check::{Check, MAX_SIDE};
+use super::error::Result;
 
-/// Largest sizes: more than anybody trains, and small enough that no product of them overflows. What
-/// fits into memory is another question (`memory.rs`).
+/// Largest sizes: more than anybody trains, and small enough that no product of them overflows. Whether
+/// they fit into memory is another question (`memory.rs`).
 const MAX_WIDTH: usize = 1 << 16;
 const MAX_DEPTH: usize = 1000;
 const MAX_PROTOTYPES: usize = 1 << 24;
-/// Longest side of a crop or an image, in pixels.
-pub(super) const MAX_SIDE: usize = 8192;
 
-/// Section `[model]`.
+/// The network: a vision transformer (the backbone) and a head that ends in prototypes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// `vit_tiny`, `vit_small`, `vit_base`, `vit_large`, or `custom` with the next three keys.
+    /// Size of the backbone: `vit_tiny`, `vit_small`, `vit_base`, `vit_large`, or `custom`, which takes
+    /// the next three keys. Start with `vit_small` for photographs of 224 pixels and with `custom` and a
+    /// few narrow blocks for small images or a CPU.
     pub arch: Arch,
-    /// Width of the tokens; follows from `arch` unless that is `custom`.
-    pub embed_dim: usize,
-    /// Number of blocks; follows from `arch` unless that is `custom`.
-    pub depth: usize,
-    /// Attention heads of a block; follows from `arch` unless that is `custom`.
-    pub heads: usize,
-    /// Side of a patch in pixels.
+    /// Width of the tokens. Follows from `model.arch` unless that is `custom`; `model.heads` must
+    /// divide it.
+    pub embed_dim: Option<usize>,
+    /// Number of blocks. Follows from `model.arch` unless that is `custom`.
+    pub depth: Option<usize>,
+    /// Attention heads of a block. Follows from `model.arch` unless that is `custom`; 64 values for each
+    /// head (`embed_dim / heads`) are usual.
+    pub heads: Option<usize>,
+    /// Side of the square patches, in pixels. Smaller patches give better features and cost more time
+    /// and memory: half the side is four times as many tokens. All crop sizes must be multiples of it.
+    /// 16 suits 224 pixels, 4 or 8 suit images of 32 to 64.
     pub patch_size: usize,
-    /// Width of the MLP of a block as a multiple of `embed_dim`.
+    /// Width of the hidden layer of a block's MLP, as a multiple of the width of the tokens.
     pub mlp_ratio: f64,
-    /// Drop-path rate of the last block of the student; rises from 0 in the first block.
+    /// Drop-path rate of the student's last block; it rises linearly from 0 in the first block. The rate
+    /// is the probability that a residual branch is left out for a crop. 0.1 regularizes large models
+    /// and saves time; take 0 for small networks and short runs.
     pub drop_path: f64,
-    /// Standard deviation of the initial weights of linear layers, \[CLS\] and positions. The
-    /// reference's 0.02 suits widths of several hundred; narrow networks start faster with more.
+    /// Standard deviation of the initial weights of linear layers, \[CLS\] token and positions. The
+    /// reference's 0.02 suits widths of several hundred. Narrow networks rest at the start with it; there
+    /// take about 1/√width.
     pub init_std: f64,
-    /// Initial value of layer scale; without it, blocks have none.
+    /// Initial factor of layer scale, which multiplies the output of every residual branch; `none` builds
+    /// blocks without it, as DINO and iBOT do. Deep networks train more steadily with about 1e-5 to 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_scale: Option<f64>,
-    /// Side, in pixels, of the image the position table is made for; by default that of global crops.
-    pub image_size: usize,
-    /// How positions are resampled for other sizes: `reference` (DINO's, which adds 0.1 to the
-    /// number of patches), or `exact`.
+    /// Side of the image whose patches the position table is made for, in pixels. Positions are resampled
+    /// for crops of other sizes. Follows from `data.global_size`; set it only to compare with a network
+    /// that was made for another size.
+    pub image_size: Option<usize>,
+    /// How positions are resampled for crops of other sizes: `reference` adds 0.1 to the number of
+    /// patches before it computes the scale, as DINO does; `exact` does not. Keep `reference` for results
+    /// that are compared with DINO's or iBOT's.
     pub position_offset: PositionOffset,
-    /// Width of the two hidden layers of the head.
+    /// Width of the two hidden layers of the head. It costs time for every crop and nothing afterwards,
+    /// because features are taken before the head.
     pub head_hidden_dim: usize,
-    /// Width of the normalized vector at the end of the head.
+    /// Width of the normalized vector at the end of the head, which is compared with the prototypes. At
+    /// least 2; 256 is usual, and small data sets do with 64.
     pub bottleneck_dim: usize,
-    /// Number of prototypes, K.
+    /// Number of prototypes, K. Large and varied data sets want many (65536 for ImageNet), small ones do
+    /// with a few hundred; prototypes that nobody uses only cost time. The loss of a run that has learned
+    /// nothing is ln K.
     pub prototypes: usize,
-    /// Number of prototypes for patches alone (iBOT without a shared head); none: the same ones.
+    /// Number of prototypes that only patches are compared with (iBOT without a shared head); `none`
+    /// takes those of the \[CLS\] tokens, as iBOT recommends. Used by the methods that mask.
     pub patch_prototypes: Option<usize>,
-    /// What the factors of products in linear layers, and in attention of 256 tokens or more, are rounded to:
-    /// `f32`, or `bf16`, which is faster on processors with AMX or AVX512-BF16. Weights, sums, norms, softmax
-    /// and the objective are f32 in any case.
+    /// What the operands of matmuls in linear layers, and in attention of 256 tokens or more, are rounded
+    /// to: `f32`, or `bf16`. Weights, sums, norms, softmax and the objective stay f32. bf16 saves memory
+    /// and is faster on CPUs with AMX or AVX512-BF16, and slower elsewhere.
     pub precision: Precision,
 }
 
-/// What the factors of products in linear layers and attention are rounded to.
+/// What operands of matmuls in linear layers and attention are rounded to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 24 bits, which is no rounding.
+    /// 24 bits: not rounded.
     #[default]
     F32,
     /// 8 bits.
@@ -69,7 +84,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As the engine spells it.
+    /// The engine's name for it.
     pub fn of_products(self) -> engine::matmul::Precision {
         match self {
             Self::F32 => engine::matmul::Precision::F32,
@@ -77,11 +92,11 @@ impl Precision {
         }
     }
 
-    /// What there is to say where this precision does not pay on this machine.
-    pub fn warning(self) -> Option<Warning> {
+    /// A warning where this precision does not pay on this CPU.
+    pub fn warning(self) -> Option<String> {
         (!engine::matmul::is_native(self.of_products())).then(|| {
             "`model.precision` is bf16, which is slower than f32 on this processor: it has neither AMX \
-             nor AVX512-BF16, so products round to bf16 and then multiply f32"
+             nor AVX512-BF16, so every matmul rounds to bf16 and then multiplies f32"
                 .to_owned()
         })
     }
@@ -104,14 +119,29 @@ pub enum Arch {
     Custom,
 }
 
+/// Width, blocks and heads of a vision transformer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Width of the tokens.
+    pub embed_dim: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads of a block.
+    pub heads: usize,
+}
+
+impl Sizes {
+    const SMALL: Self = Self { embed_dim: 384, depth: 12, heads: 6 };
+}
+
 impl Arch {
-    /// `embed_dim`, `depth`, `heads`; `None` for [`Arch::Custom`].
-    pub fn sizes(self) -> Option<(usize, usize, usize)> {
+    /// The sizes that the name stands for; `None` for [`Arch::Custom`].
+    pub fn sizes(self) -> Option<Sizes> {
         match self {
-            Self::VitTiny => Some((192, 12, 3)),
-            Self::VitSmall => Some((384, 12, 6)),
-            Self::VitBase => Some((768, 12, 12)),
-            Self::VitLarge => Some((1024, 24, 16)),
+            Self::VitTiny => Some(Sizes { embed_dim: 192, depth: 12, heads: 3 }),
+            Self::VitSmall => Some(Sizes::SMALL),
+            Self::VitBase => Some(Sizes { embed_dim: 768, depth: 12, heads: 12 }),
+            Self::VitLarge => Some(Sizes { embed_dim: 1024, depth: 24, heads: 16 }),
             Self::Custom => None,
         }
     }
@@ -129,7 +159,7 @@ pub enum PositionOffset {
 }
 
 impl PositionOffset {
-    /// The number itself.
+    /// The value that is added.
     pub fn value(self) -> f64 {
         match self {
             Self::Reference => 0.1,
@@ -142,15 +172,15 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             arch: Arch::VitSmall,
-            embed_dim: 384,
-            depth: 12,
-            heads: 6,
+            embed_dim: None,
+            depth: None,
+            heads: None,
             patch_size: 16,
             mlp_ratio: 4.0,
             drop_path: 0.1,
             init_std: 0.02,
             layer_scale: None,
-            image_size: 224,
+            image_size: None,
             position_offset: PositionOffset::Reference,
             head_hidden_dim: 2048,
             bottleneck_dim: 256,
@@ -162,20 +192,31 @@ impl Default for Model {
 }
 
 impl Model {
+    /// Width, blocks and heads: as given, else those of `arch`, and those of `vit_small` for what a
+    /// `custom` one leaves open.
+    pub fn sizes(&self) -> Sizes {
+        let arch = self.arch.sizes().unwrap_or(Sizes::SMALL);
+        Sizes {
+            embed_dim: self.embed_dim.unwrap_or(arch.embed_dim),
+            depth: self.depth.unwrap_or(arch.depth),
+            heads: self.heads.unwrap_or(arch.heads),
+        }
+    }
+
     /// Width of the MLP of a block.
     pub fn mlp_dim(&self) -> usize {
-        (self.embed_dim as f64 * self.mlp_ratio) as usize
+        (self.sizes().embed_dim as f64 * self.mlp_ratio) as usize
     }
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
-        check.count("model.embed_dim", self.embed_dim, MAX_WIDTH)?;
-        check.count("model.depth", self.depth, MAX_DEPTH)?;
-        check.count("model.heads", self.heads, MAX_WIDTH)?;
+        let Sizes { embed_dim, depth, heads } = self.sizes();
+        check.count("model.embed_dim", embed_dim, MAX_WIDTH)?;
+        check.count("model.depth", depth, MAX_DEPTH)?;
+        check.count("model.heads", heads, MAX_WIDTH)?;
         check.count("model.patch_size", self.patch_size, MAX_SIDE)?;
         self.check_arch(check)?;
-        let divides = self.embed_dim.is_multiple_of(self.heads);
-        let needed = format!("divide `model.embed_dim`, which is {}", self.embed_dim);
-        check.require(divides, "model.heads", self.heads, needed)?;
+        let needed = format!("divide `model.embed_dim`, which is {embed_dim}");
+        check.require(embed_dim.is_multiple_of(heads), "model.heads", heads, needed)?;
         check.positive("model.mlp_ratio", self.mlp_ratio, [1e-3, 64.0])?;
         let needed = "leave the MLP at least one wide";
         check.require(self.mlp_dim() >= 1, "model.mlp_ratio", self.mlp_ratio, needed)?;
@@ -194,17 +235,14 @@ impl Model {
         check.count("model.prototypes", self.prototypes, MAX_PROTOTYPES)
     }
 
-    /// After the crops, which decide this size unless it is given.
-    pub(super) fn check_image_size(&self, check: &Check<'_>) -> Result<()> {
-        check_multiple(check, "model.image_size", self.image_size, self.patch_size)
-    }
-
+    /// Sizes that were given must be those of a named architecture.
     fn check_arch(&self, check: &Check<'_>) -> Result<()> {
-        let Some((embed_dim, depth, heads)) = self.arch.sizes() else { return Ok(()) };
+        let Some(named) = self.arch.sizes() else { return Ok(()) };
+        let found = self.sizes();
         let keys = [
-            ("model.embed_dim", self.embed_dim, embed_dim),
-            ("model.depth", self.depth, depth),
-            ("model.heads", self.heads, heads),
+            ("model.embed_dim", found.embed_dim, named.embed_dim),
+            ("model.depth", found.depth, named.depth),
+            ("model.heads", found.heads, named.heads),
         ];
         for (key, found, fixed) in keys {
             let needed = format!("be {fixed} unless `model.arch` is \"custom\"");
@@ -212,17 +250,4 @@ impl Model {
         }
         Ok(())
     }
-}
-
-/// `size` is a multiple of the patch, and not 0.
-pub(super) fn check_multiple(
-    check: &Check<'_>,
-    key: &str,
-    size: usize,
-    patch_size: usize,
-) -> Result<()> {
-    let holds = size > 0 && size.is_multiple_of(patch_size);
-    let needed = format!("be a multiple of `model.patch_size`, which is {patch_size}");
-    check.require(holds, key, size, needed)?;
-    check.count(key, size, MAX_SIDE)
 }

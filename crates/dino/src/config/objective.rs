@@ -1,4 +1,4 @@
-//! Prototypes, temperatures, centering.
+//! `[objective]`: prototypes, temperatures, centering.
 
 use std::fmt;
 
@@ -6,54 +6,71 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::{Check, MAX_EPOCHS};
-use crate::error::Result;
+use super::error::Result;
 
 /// Temperatures with which scores of cosines stay within single precision.
 const TEMPERATURES: [f64; 2] = [1e-3, 1e6];
 /// Largest weight of a term of the loss.
 const MAX_LAMBDA: f64 = 1e6;
 
-/// Section `[objective]`.
+/// What is learned: the student's assignment of a crop to the prototypes must match the teacher's
+/// assignment of another crop of the same image. Temperatures divide the scores; lower is sharper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
-    /// `dino`, `dino-vmf`, `ibot` or `ibot-vmf`; decides the defaults of the next three keys.
+    /// `dino`, `dino-vmf`, `ibot` or `ibot-vmf`. The two of iBOT also predict masked patches, for
+    /// features of patches and at more time for each step. The two of vMF treat the prototypes as a von
+    /// Mises-Fisher mixture. The method decides the defaults of the next three keys.
     pub method: Method,
-    /// What becomes of the prototypes' norms: `l2` (fixed to 1), `free` (learned), or `vmf`
-    /// (learned, with the normalizer of the von Mises-Fisher density in the logits).
-    pub prototype_norm: PrototypeNorm,
-    /// What the teacher's center is: `logit` (mean of the logits), `prob-a` (running mean of the
-    /// logarithm of mean probabilities), `prob-b` (logarithm of their running mean), or `sinkhorn`
-    /// (of each batch, so that all prototypes get the same share of it).
-    pub centering: Centering,
-    /// Correction terms of the normalizer's expansion, 0 to 3, or `"exact"`.
-    pub debye_terms: DebyeTerms,
-    /// Temperature of the student.
+    /// What the norms of the prototypes are: `l2` fixes them to 1, `free` learns them, `vmf` learns them
+    /// as concentrations, with the normalizer of the von Mises-Fisher density in the logits. Follows from
+    /// `objective.method`: `l2` for `dino` and `ibot`, `vmf` for the others. `free` can give better
+    /// features than `l2` but is unstable for large models.
+    pub prototype_norm: Option<PrototypeNorm>,
+    /// How the teacher is kept from preferring few prototypes: `logit` subtracts the running mean of the
+    /// logits, `prob-a` the running mean of the logarithm of mean probabilities, `prob-b` the logarithm of
+    /// their running mean; `sinkhorn` balances each batch on its own, so that all prototypes get the same
+    /// share of it. Follows from `objective.method`: `logit` for `dino` and `ibot`, `prob-a` for the
+    /// others. `sinkhorn` needs `optim.accumulate = 1`.
+    pub centering: Option<Centering>,
+    /// Accuracy of the normalizer of `vmf`: the number of correction terms of its expansion, 0 to 3, or
+    /// `"exact"`. 0, the default of every method, is what the paper uses; more terms cost little. Below a
+    /// `model.bottleneck_dim` of 16 the normalizer is always exact.
+    pub debye_terms: Option<DebyeTerms>,
+    /// Temperature of the student. Keep it at 0.1 and change the teacher's.
     pub student_temp: f64,
-    /// Temperature of the teacher in the first epoch.
+    /// Temperature of the teacher in the first epoch. 0.04 works in most cases; try less if the loss does
+    /// not fall.
     pub teacher_temp_start: f64,
-    /// Temperature of the teacher after its warm-up.
+    /// Temperature of the teacher after its warm-up. Lower values sharpen targets. Start with 0.04 and
+    /// raise it to at most 0.07 once the loss falls; above that, training is unstable on most data.
     pub teacher_temp: f64,
-    /// Epochs in which the teacher's temperature goes from `teacher_temp_start` to `teacher_temp`.
+    /// Epochs in which the teacher's temperature rises from `objective.teacher_temp_start` to
+    /// `objective.teacher_temp`; it changes between epochs only. 0 has no warm-up.
     pub teacher_temp_warmup_epochs: f64,
-    /// Momentum of the center: center ← m · center + (1 − m) · mean of the batch.
+    /// Momentum m of the center: center ← m · center + (1 − m) · mean of the batch. Lower values follow
+    /// the batch faster and suit short runs: 0.9 for long ones, 0.5 for a few thousand steps.
     pub center_momentum: f64,
-    /// Iterations of `sinkhorn`.
+    /// Iterations of `sinkhorn`. 3 balance a batch well enough.
     pub sinkhorn_iterations: usize,
-    /// Temperature of the teacher for masked patches up to `masking.start_epoch` (iBOT).
+    /// Temperature of the teacher for masked patches, up to `masking.start_epoch` and in the first epoch
+    /// after it.
     pub patch_temp_start: f64,
-    /// Temperature of the teacher for masked patches after as long a warm-up, which starts with
-    /// `masking.start_epoch`.
+    /// Temperature of the teacher for masked patches after its warm-up, which takes
+    /// `objective.teacher_temp_warmup_epochs` epochs from `masking.start_epoch` on.
     pub patch_temp: f64,
-    /// Momentum of the center of patches.
+    /// Momentum of the center of patches, as `objective.center_momentum`.
     pub patch_center_momentum: f64,
     /// Weight of the loss of \[CLS\] tokens.
     pub lambda_cls: f64,
-    /// Weight of the loss of masked patches.
+    /// Weight of the loss of masked patches. Lower it if a small network learns to predict patches and
+    /// nothing about images.
     pub lambda_patch: f64,
-    /// Weight of KoLeo-proto, which spreads the prototypes of \[CLS\] tokens; 0: none.
+    /// Weight of KoLeo-proto, which pushes the prototypes of \[CLS\] tokens apart; 0 leaves it out. Try it
+    /// if an alarm reports that many prototypes are near-duplicates.
     pub lambda_koleo: f64,
-    /// Whether the normalizer of the student passes its gradient to the prototypes' norms.
+    /// Whether the student's normalizer passes its gradient to the norms of the prototypes. `true` is the
+    /// method; `false` is for experiments.
     pub gradient_through_normalizer: bool,
 }
 
@@ -66,14 +83,14 @@ pub enum Method {
     Dino,
     /// DINO-vMF: a von Mises-Fisher mixture, center of probabilities.
     DinoVmf,
-    /// iBOT: DINO, and masked patches that predict what the teacher sees there.
+    /// iBOT: DINO, and masked patches that predict the teacher's assignment of the same patch.
     Ibot,
     /// iBOT-vMF: iBOT with both terms of a von Mises-Fisher mixture.
     IbotVmf,
 }
 
 impl Method {
-    /// Prototype norm, centering and Debye terms unless given.
+    /// Prototype norm, centering and Debye terms, unless they are set.
     pub fn defaults(self) -> (PrototypeNorm, Centering, DebyeTerms) {
         match self {
             Self::Dino | Self::Ibot => (PrototypeNorm::L2, Centering::Logit, DebyeTerms::Terms(0)),
@@ -89,7 +106,7 @@ impl Method {
     }
 }
 
-/// What becomes of the prototypes' norms.
+/// What the norms of the prototypes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrototypeNorm {
@@ -163,12 +180,11 @@ impl<'de> Deserialize<'de> for DebyeTerms {
 
 impl Default for Objective {
     fn default() -> Self {
-        let (prototype_norm, centering, debye_terms) = Method::Dino.defaults();
         Self {
             method: Method::Dino,
-            prototype_norm,
-            centering,
-            debye_terms,
+            prototype_norm: None,
+            centering: None,
+            debye_terms: None,
             student_temp: 0.1,
             teacher_temp_start: 0.04,
             teacher_temp: 0.04,
@@ -187,6 +203,21 @@ impl Default for Objective {
 }
 
 impl Objective {
+    /// What the norms of the prototypes are: as set, else as the method has it.
+    pub fn prototype_norm(&self) -> PrototypeNorm {
+        self.prototype_norm.unwrap_or(self.method.defaults().0)
+    }
+
+    /// The centering: as set, else that of the method.
+    pub fn centering(&self) -> Centering {
+        self.centering.unwrap_or(self.method.defaults().1)
+    }
+
+    /// The accuracy of the normalizer: as set, else that of the method.
+    pub fn debye_terms(&self) -> DebyeTerms {
+        self.debye_terms.unwrap_or(self.method.defaults().2)
+    }
+
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let temperatures = [
             ("objective.student_temp", self.student_temp),

@@ -1,51 +1,65 @@
-//! Length of the run, optimizer and the teacher's momentum.
+//! `[optim]`: length of the run, optimizer and the teacher's momentum.
 
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, MAX_EPOCHS, MAX_STEPS};
-use super::{Config, Warning};
-use crate::error::{Error, Result};
+use super::error::Result;
 
 /// Most images of a batch.
 const MAX_BATCH: usize = 1 << 20;
 
-/// Section `[optim]`: AdamW, its schedules, and how long all of it lasts.
+/// AdamW, its schedules, and the length of the run. Schedules are cosines over the whole run, so the
+/// length changes every step: choose it first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Optim {
-    /// Passes over the images; sets the horizon of all schedules. Not with `steps`.
+    /// Length of the run in passes over the images; excludes `optim.steps`. 100 unless one of the two is
+    /// set. More is better for a long time: DINO trains ViT-S for 100 to 800 epochs of ImageNet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
-    /// Optimizer steps; sets the horizon of all schedules. Not with `epochs`.
+    /// Length of the run in optimizer steps; excludes `optim.epochs`. For trials and for runs that must be
+    /// equally long on different data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Images in one optimizer step.
+    /// Images of one optimizer step, in all parts of `optim.accumulate` together. `optim.lr` scales with it.
+    /// 64 suits small networks on a CPU, 256 to 1024 large ones; with a small batch take a higher
+    /// `optim.teacher_momentum`.
     pub batch_size: usize,
-    /// Parts a batch is cut into, one after the other, to save memory; the gradient is the same.
+    /// Parts that a batch is cut into and that are computed one after the other; it must divide
+    /// `optim.batch_size`. The gradient is that of the whole batch and the learning rate stays. Only a part
+    /// is in memory at a time, so raise it if a run does not fit.
     pub accumulate: usize,
-    /// Highest learning rate for each 256 images of a batch.
+    /// Highest learning rate, at the end of the warm-up, for 256 images: the rate itself is
+    /// `lr · batch_size / 256`, whatever `optim.accumulate` is. 5e-4 suits ViTs of usual width; small
+    /// networks and short runs want several times as much. Lower it if the loss turns not finite.
     pub lr: f64,
-    /// Learning rate at the end, whatever the batch.
+    /// Learning rate at the end of the run. It does not scale with the batch.
     pub min_lr: f64,
-    /// Epochs in which the learning rate rises from 0.
+    /// Epochs in which the learning rate rises linearly from 0. 10 suits 100 epochs and more. If it comes
+    /// from a preset or a default, it shrinks with a shorter run.
     pub warmup_epochs: f64,
-    /// Weight decay at the start.
+    /// Weight decay at the start of the run. ViTs learn better if it is small at first.
     pub weight_decay: f64,
-    /// Weight decay at the end.
+    /// Weight decay at the end of the run, reached by a cosine. Ten times the start is usual.
     pub weight_decay_end: f64,
-    /// Whether learned norms of prototypes decay; the official grouping decays them.
+    /// Whether learned norms of prototypes decay, as in the reference. Without effect if
+    /// `objective.prototype_norm` is `l2`.
     pub decay_norms: bool,
-    /// Largest norm of each tensor's gradient; 0 does not clip.
+    /// Largest norm of the gradient of a tensor; a longer gradient is shortened to it. Every tensor is
+    /// clipped on its own. 0 clips nothing. 3 seldom acts; 0.3 to 1 helps large or unstable models.
     pub clip_grad: f64,
-    /// Epochs in which the prototypes stand still.
+    /// Epochs at the start in which the prototypes stay fixed. One epoch helps most runs; try more if the
+    /// loss does not fall.
     pub freeze_last_layer_epochs: f64,
-    /// The teacher's momentum at the start: teacher ← m · teacher + (1 − m) · student.
+    /// Momentum m of the teacher at the start: teacher ← m · teacher + (1 − m) · student. It rises by a
+    /// cosine. Higher values suit small batches: 0.996 for 1024 images, 0.9995 for 256, but short runs
+    /// need a teacher that moves, for example 0.98.
     pub teacher_momentum: f64,
-    /// The teacher's momentum at the end.
+    /// Momentum of the teacher at the end of the run. 1 lets it come to rest.
     pub teacher_momentum_end: f64,
-    /// Decay rates of AdamW's two running means.
+    /// Decay rates of AdamW's running means of the gradient and of its square.
     pub betas: [f64; 2],
-    /// Added to the root of AdamW's second mean.
+    /// Added to the root of AdamW's second running mean; keeps steps finite where gradients are 0.
     pub eps: f64,
 }
 
@@ -72,13 +86,34 @@ impl Default for Optim {
     }
 }
 
+/// How long a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizon {
+    /// Optimizer steps of the whole run.
+    pub total_steps: u64,
+    /// Steps of one epoch: images divided by the batch size, rounded down.
+    pub steps_per_epoch: u64,
+}
+
 impl Optim {
-    /// `epochs` if neither `epochs` nor `steps` is given.
+    /// `epochs` if neither `epochs` nor `steps` is set.
     pub const DEFAULT_EPOCHS: f64 = 100.0;
+
+    /// Passes over the images: as set, else the default; `None` if `steps` is set.
+    pub fn epochs(&self) -> Option<f64> {
+        self.epochs.or_else(|| self.steps.is_none().then_some(Self::DEFAULT_EPOCHS))
+    }
 
     /// The highest learning rate itself: `lr · batch_size / 256`.
     pub fn peak_lr(&self) -> f64 {
         self.lr * self.batch_size as f64 / 256.0
+    }
+
+    /// The length of a run over `images` images; `None` if there are fewer than one batch.
+    pub fn horizon(&self, images: usize) -> Option<Horizon> {
+        let steps_per_epoch = (images / self.batch_size.max(1)) as u64;
+        let total_steps = total_steps(self.epochs, self.steps, steps_per_epoch);
+        (steps_per_epoch > 0).then_some(Horizon { total_steps, steps_per_epoch })
     }
 
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
@@ -109,14 +144,10 @@ impl Optim {
         }
         check.positive("optim.eps", self.eps, [1e-30, 1.0])
     }
-
-    /// All steps, where an epoch has `steps_per_epoch`.
-    fn total_steps(&self, steps_per_epoch: u64) -> u64 {
-        horizon(self.epochs, self.steps, steps_per_epoch)
-    }
 }
 
-fn horizon(epochs: Option<f64>, steps: Option<u64>, steps_per_epoch: u64) -> u64 {
+/// All steps of a run of `steps`, else of `epochs`, else of the default number of epochs.
+pub(crate) fn total_steps(epochs: Option<f64>, steps: Option<u64>, steps_per_epoch: u64) -> u64 {
     let epochs = epochs.unwrap_or(Optim::DEFAULT_EPOCHS);
     steps.unwrap_or_else(|| to_steps(epochs, steps_per_epoch).max(1))
 }
@@ -124,101 +155,4 @@ fn horizon(epochs: Option<f64>, steps: Option<u64>, steps_per_epoch: u64) -> u64
 /// Epochs as steps, rounded to the nearest.
 pub(crate) fn to_steps(epochs: f64, steps_per_epoch: u64) -> u64 {
     (epochs * steps_per_epoch as f64).round() as u64
-}
-
-/// How long a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Horizon {
-    /// Optimizer steps of the whole run.
-    pub total_steps: u64,
-    /// Steps of one epoch: images divided by the batch size, rounded down.
-    pub steps_per_epoch: u64,
-}
-
-/// Durations that must not outlast the run, and whether one written by hand is an error then.
-const WARMUPS: [(&str, bool); 3] = [
-    ("optim.warmup_epochs", true),
-    ("objective.teacher_temp_warmup_epochs", true),
-    ("optim.freeze_last_layer_epochs", false),
-];
-
-impl Config {
-    /// The length of the run over `images` images. Warm-ups of a preset (or of the defaults) that
-    /// are longer than the run are shortened in `self`, each with a warning, to the part of the run
-    /// that they were of the preset's own; so is the time before the first mask.
-    ///
-    /// # Errors
-    /// Fewer images than `optim.batch_size`; a warm-up longer than the run that was written by hand,
-    /// or first masks behind its end.
-    pub fn fit(&mut self, images: usize) -> Result<(Horizon, Vec<Warning>)> {
-        let batch_size = self.optim.batch_size;
-        let steps_per_epoch = (images / batch_size.max(1)) as u64;
-        if steps_per_epoch == 0 {
-            let data = self.data.source.clone();
-            return Err(Error::TooFewImages { data, images, batch_size });
-        }
-        let total_steps = self.optim.total_steps(steps_per_epoch);
-        let horizon = Horizon { total_steps, steps_per_epoch };
-        let mut warnings = Vec::new();
-        for (key, strict) in WARMUPS {
-            warnings.extend(self.fit_warmup(key, strict, horizon)?);
-        }
-        warnings.extend(self.fit_mask_start(horizon)?);
-        Ok((horizon, warnings))
-    }
-
-    /// Without it a run that ends before its first mask would be iBOT in name only.
-    fn fit_mask_start(&mut self, run: Horizon) -> Result<Option<Warning>> {
-        let (key, epoch) = ("masking.start_epoch", self.masking.start_epoch);
-        let Horizon { total_steps, steps_per_epoch } = run;
-        let first_step = epoch.saturating_mul(steps_per_epoch);
-        if !self.objective.method.masks() || first_step < total_steps {
-            return Ok(None);
-        }
-        let origin = self.origin(key);
-        if origin.by_hand() {
-            let (key, epochs) = (key.to_owned(), epoch as f64);
-            let warmup_steps = first_step;
-            return Err(Error::WarmupTooLong { key, origin, epochs, warmup_steps, total_steps });
-        }
-        let part = first_step as f64 / self.preset_steps(steps_per_epoch) as f64;
-        let fitted = (part.min(1.0) * total_steps as f64) as u64 / steps_per_epoch;
-        self.masking.start_epoch = fitted;
-        Ok(Some(format!(
-            "`{key}` moved from {epoch} to {fitted}, because the run has only {total_steps} steps"
-        )))
-    }
-
-    /// Steps that the preset's own run has.
-    fn preset_steps(&self, steps_per_epoch: u64) -> u64 {
-        let (epochs, steps) = self.origins.preset_horizon.unwrap_or((None, None));
-        horizon(epochs, steps, steps_per_epoch)
-    }
-
-    fn fit_warmup(&mut self, key: &str, strict: bool, run: Horizon) -> Result<Option<Warning>> {
-        let Horizon { total_steps, steps_per_epoch } = run;
-        let origin = self.origin(key);
-        let own_steps = self.preset_steps(steps_per_epoch);
-        let field = match key {
-            "optim.warmup_epochs" => &mut self.optim.warmup_epochs,
-            "optim.freeze_last_layer_epochs" => &mut self.optim.freeze_last_layer_epochs,
-            _ => &mut self.objective.teacher_temp_warmup_epochs,
-        };
-        let epochs = *field;
-        let warmup_steps = to_steps(epochs, steps_per_epoch);
-        if warmup_steps <= total_steps || (origin.by_hand() && !strict) {
-            return Ok(None);
-        }
-        if origin.by_hand() {
-            let key = key.to_owned();
-            return Err(Error::WarmupTooLong { key, origin, epochs, warmup_steps, total_steps });
-        }
-        let part = (warmup_steps as f64 / own_steps as f64).min(1.0);
-        let fitted_steps = (part * total_steps as f64).round();
-        *field = fitted_steps / steps_per_epoch as f64;
-        Ok(Some(format!(
-            "`{key}` shortened from {warmup_steps} to {fitted_steps} steps, because the run has only \
-             {total_steps}"
-        )))
-    }
 }

@@ -1,47 +1,52 @@
-//! What does not change results: threads, folders, checkpoints.
+//! `[run]`: settings that do not change the result, such as threads, folders and checkpoints.
 
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, MAX_EPOCHS, MAX_STEPS};
-use crate::error::Result;
+use super::error::Result;
 
 /// Most threads of one kind; a system refuses more sooner or later, each with memory of its own.
 const MAX_THREADS: u64 = 1024;
 
-/// Section `[run]`.
+/// How the program runs: threads, folders, checkpoints, reports. Nothing here but `device` changes the
+/// result, so all of it may change when a run is resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
-    /// Threads that compute; 0 uses all cores.
+    /// Threads that compute. 0 uses all cores; set it where cores are shared. Results do not depend on it.
     pub threads: usize,
-    /// Threads that read and crop images; 0 lets the program choose.
+    /// Threads that read and crop images. 0 takes as many as compute. If `data_wait_share` in
+    /// `metrics.jsonl` is above a few percent, set more, or `data.reduced_for`.
     pub workers: usize,
-    /// `cpu`.
+    /// Where to compute: `cpu`, the only device of this version.
     pub device: String,
-    /// The run folder; by default the first free `runs/<preset>-<n>`.
+    /// The run folder; `none` takes the first free `runs/<preset>-<n>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<String>,
-    /// The folder that relative paths in `data.source`, `eval.train` and `eval.test` start from. It is
-    /// written when a run starts, so that the run can go on from another folder.
+    /// The folder that relative paths in `data.source`, `eval.train` and `eval.test` start from. The
+    /// program writes it when a run starts, so that the run can be resumed from another folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// Epochs between checkpoints, 0 for none between. There is always one at the end.
+    /// Epochs between checkpoints; 0 saves none between. The end of a run is always saved. Set it so that
+    /// you can afford to lose the time between two.
     pub checkpoint_every_epochs: f64,
-    /// Steps between checkpoints, in addition; 0 for none.
+    /// Steps between checkpoints, in addition; 0 saves none.
     pub checkpoint_every_steps: u64,
-    /// Keep, beside the last two checkpoints, one for each this many epochs; 0 keeps none.
+    /// Keep one checkpoint for each this many epochs, besides the last two; 0 keeps only these two.
     pub keep_every_epochs: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every_steps: u64,
-    /// Steps between measurements of all weights and prototypes (norms, copies, distance of teacher
-    /// and student), which some alarms need; 0 for none.
+    /// Steps between measurements of all weights and prototypes (norms, near-duplicates, distance of
+    /// teacher and student), which some alarms need; 0 measures nothing. A measurement costs about as much
+    /// as a small part of a step.
     pub diagnose_every_steps: u64,
-    /// What an alarm does (collapse, exploding norms, a teacher that is the student): `warn` names it
-    /// and goes on, `stop` saves the run and ends it with exit code 1. Partial collapse of the
-    /// prototypes only warns.
+    /// What an alarm does (collapse, exploding norms, a teacher equal to the student): `warn` reports it
+    /// and goes on, `stop` saves the run and ends it with exit code 1, which suits unattended jobs. Partial
+    /// collapse of the prototypes only warns.
     pub on_collapse: OnCollapse,
-    /// What the backward pass computes again to need less memory: `none`, `light` (the MLPs' hidden
-    /// layers) or `blocks` (everything between the inputs of two blocks).
+    /// What the backward pass computes again instead of keeping it: `none`, `light` (hidden layers of the
+    /// MLPs, a tenth of a step's arithmetic) or `blocks` (everything between the inputs of two blocks, a
+    /// quarter). Use it, after `optim.accumulate`, if a run does not fit into memory.
     pub recompute: Recompute,
 }
 
@@ -49,9 +54,9 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCollapse {
-    /// It is reported.
+    /// Reports it.
     Warn,
-    /// The run is saved and ends, unless the prototypes have collapsed in part only.
+    /// Saves the run and ends it, unless the prototypes have collapsed only in part.
     Stop,
 }
 
@@ -59,9 +64,9 @@ pub enum OnCollapse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recompute {
-    /// Only what is cheaper to compute than to keep.
+    /// Only what is cheaper to compute than to keep, such as outputs of norms and GELU.
     None,
-    /// Also the hidden layers of the MLPs.
+    /// The hidden layers of the MLPs as well.
     Light,
     /// Everything between the inputs of two blocks.
     Blocks,
@@ -89,7 +94,9 @@ impl Default for Run {
 impl Run {
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);
-        check.require(!self.device.is_empty(), "run.device", device, "name a device")?;
+        check.require(!self.device.is_empty(), "run.device", &device, "name a device")?;
+        let needed = "be \"cpu\": this version computes on nothing else yet";
+        check.require(self.device == "cpu", "run.device", &device, needed)?;
         check.at_most("run.threads", self.threads as u64, MAX_THREADS)?;
         check.at_most("run.workers", self.workers as u64, MAX_THREADS)?;
         let epochs = self.checkpoint_every_epochs;

@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use super::*;
@@ -21,13 +22,13 @@ fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn the_method_decides_what_is_not_given() {
     let dino = set(&[]).unwrap().objective;
-    assert_eq!((dino.prototype_norm, dino.centering), (PrototypeNorm::L2, Centering::Logit));
+    assert_eq!((dino.prototype_norm(), dino.centering()), (PrototypeNorm::L2, Centering::Logit));
     let vmf = set(&["objective.method=dino-vmf"]).unwrap().objective;
-    assert_eq!((vmf.prototype_norm, vmf.centering), (PrototypeNorm::Vmf, Centering::ProbA));
+    assert_eq!((vmf.prototype_norm(), vmf.centering()), (PrototypeNorm::Vmf, Centering::ProbA));
     let mixed = set(&["objective.method=dino-vmf", "objective.centering=prob-b"]).unwrap();
-    assert_eq!(mixed.objective.centering, Centering::ProbB);
+    assert_eq!(mixed.objective.centering(), Centering::ProbB);
     let exact = set(&["objective.debye_terms=exact"]).unwrap();
-    assert_eq!(exact.objective.debye_terms, DebyeTerms::Exact);
+    assert_eq!(exact.objective.debye_terms(), DebyeTerms::Exact);
 }
 
 #[test]
@@ -38,8 +39,8 @@ fn a_new_method_takes_back_the_norm_of_the_preset() {
         value: toml::Value::String(method.to_owned()),
     };
     let config = Config::resolve(Some("dino-vmf-vit-s16"), None, &[], &[flag("dino")]).unwrap();
-    assert_eq!(config.objective.prototype_norm, PrototypeNorm::L2);
-    assert_eq!(config.objective.centering, Centering::Logit);
+    assert_eq!(config.objective.prototype_norm(), PrototypeNorm::L2);
+    assert_eq!(config.objective.centering(), Centering::Logit);
 }
 
 #[test]
@@ -48,11 +49,11 @@ fn a_new_method_leaves_what_the_command_line_sets() {
     let norm = "objective.prototype_norm=free".to_owned();
     let config =
         Config::resolve(Some("shapes-tiny"), None, std::slice::from_ref(&norm), &[flag]).unwrap();
-    assert_eq!(config.objective.prototype_norm, PrototypeNorm::Free);
-    assert_eq!(config.objective.centering, Centering::Logit);
+    assert_eq!(config.objective.prototype_norm(), PrototypeNorm::Free);
+    assert_eq!(config.objective.centering(), Centering::Logit);
     let sets = [norm, "objective.method=dino".to_owned()];
     let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
-    assert_eq!(config.objective.prototype_norm, PrototypeNorm::Free);
+    assert_eq!(config.objective.prototype_norm(), PrototypeNorm::Free);
 }
 
 #[test]
@@ -70,28 +71,31 @@ fn later_layers_win() {
 #[test]
 fn sizes_follow_from_the_name_of_the_network() {
     let large = set(&["model.arch=vit_large"]).unwrap().model;
-    assert_eq!((large.embed_dim, large.depth, large.heads), (1024, 24, 16));
+    assert_eq!(large.sizes(), Sizes { embed_dim: 1024, depth: 24, heads: 16 });
+    let own = set(&["model.arch=custom", "model.depth=2"]).unwrap().model;
+    assert_eq!(own.sizes(), Sizes { embed_dim: 384, depth: 2, heads: 6 });
     assert_eq!(
         message(&["model.depth=3"]),
         "`model.depth` is 3 in `--set`, but must be 12 unless `model.arch` is \"custom\""
     );
     let config = set(&["data.global_size=32", "data.local_size=16"]).unwrap();
-    assert_eq!(config.model.image_size, 32);
+    assert_eq!(config.image_size(), 32);
 }
 
 #[test]
 fn the_number_of_channels_decides_how_they_are_normalized() {
     let gray = set(&["data.channels=1"]).unwrap();
-    assert_eq!((&gray.data.mean[..], &gray.data.std[..]), (&[0.5][..], &[0.5][..]));
-    assert_eq!((gray.shapes().0.channels, gray.data.decode_options().channels), (1, 1));
+    assert_eq!((gray.data.mean(), gray.data.std()), (vec![0.5], vec![0.5]));
+    let vit = crate::plan::shapes(&gray).0;
+    assert_eq!((vit.channels, gray.data.decode_options().channels), (1, 1));
     let rgb = set(&[]).unwrap().data;
-    assert_eq!((rgb.channels, rgb.mean[0], rgb.std[2]), (3, 0.485, 0.225));
+    assert_eq!((rgb.channels, rgb.mean()[0], rgb.std()[2]), (3, 0.485, 0.225));
     let own = set(&["data.channels=2", "data.mean=[0.1, 0.2]"]).unwrap().data;
-    assert_eq!((own.mean, own.std), (vec![0.1, 0.2], vec![0.5, 0.5]));
+    assert_eq!((own.mean(), own.std()), (vec![0.1, 0.2], vec![0.5, 0.5]));
     let (_folder, path) = write("[data]\nmean = [0.1, 0.2, 0.3]\n");
     let flag = Flag { name: "--channels", key: "data.channels", value: 4.into() };
     let four = Config::resolve(None, Some(&path), &[], &[flag]).unwrap().data;
-    assert_eq!(four.mean, [0.5; 4]);
+    assert_eq!(four.mean(), [0.5; 4]);
     assert_eq!(
         message(&["data.mean=[0.5]"]),
         "`data.mean` is [0.5] in `--set`, but must have a number for each of the `data.channels`, \
@@ -243,80 +247,47 @@ fn what_does_not_change_results_may_change_and_nothing_else() {
 }
 
 #[test]
-fn a_warmup_of_a_preset_shrinks_with_the_run() {
-    let mut config =
-        Config::resolve(Some("dino-vit-s16-100ep"), None, &["optim.steps=50".to_owned()], &[])
-            .unwrap();
-    let (horizon, warnings) = config.fit(512 * 100).unwrap();
-    assert_eq!(horizon, Horizon { total_steps: 50, steps_per_epoch: 100 });
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert_eq!(
-        warnings[0],
-        "`optim.warmup_epochs` shortened from 1000 to 5 steps, because the run has only 50"
-    );
-    assert_eq!(to_steps(config.optim.warmup_epochs, 100), 5);
-    assert!(config.fit(512 * 100).unwrap().1.is_empty());
+fn keys_that_follow_from_others_are_written_out() {
+    let config =
+        Config { model: Model { arch: Arch::VitTiny, ..Model::default() }, ..Config::default() };
+    config.validate().unwrap();
+    let written: toml::Table = toml::from_str(&config.to_toml()).unwrap();
+    assert_eq!(written["model"]["embed_dim"], 192.into());
+    assert_eq!(written["model"]["image_size"], 224.into());
+    assert_eq!(written["objective"]["centering"], "logit".into());
+    assert_eq!(written["data"]["std"].as_array().map(Vec::len), Some(3));
+    assert_eq!(written["optim"]["epochs"], 100.0.into());
 }
 
 #[test]
-fn a_warmup_written_by_hand_is_an_error_when_too_long() {
-    let mut config = set(&["optim.warmup_epochs=6", "optim.epochs=5"]).unwrap();
-    let error = config.fit(640).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`optim.warmup_epochs` is 6 in `--set`, which is 60 steps, but the run has 50"
-    );
-    let error = config.fit(63).unwrap_err().to_string();
-    assert_eq!(error, "`shapes` has 63 images, but one step needs 64");
+fn every_key_has_documentation_and_every_value_written_out_is_a_key() {
+    let keys: Vec<_> = keys::all().map(|key| key.path()).collect();
+    assert!(keys::all().all(|key| key.doc.len() > 20));
+    let written = text::flatten(Config::default().completed().to_table());
+    for (key, _) in &written {
+        assert!(keys.contains(key), "{key}");
+    }
+    assert_eq!(keys[0], "seed");
+    assert_eq!(keys::find("optim.lr").unwrap().default_value().as_deref(), Some("0.0005"));
+    assert_eq!(keys::find("eval.train").unwrap().default_value(), None);
+    assert_eq!(keys::find("origins"), None);
 }
 
 #[test]
-fn keys_of_the_command_line_that_change_nothing_are_told() {
-    let warnings = |sets: &[&str]| set(sets).unwrap().idle_keys();
-    assert_eq!(
-        warnings(&["masking.ratios=[0.3]", "objective.debye_terms=1", "optim.decay_norms=false"]),
-        [
-            "`masking.ratios` in `--set` changes nothing, because `objective.method` masks no patches",
-            "`objective.debye_terms` in `--set` changes nothing, because `objective.prototype_norm` is \
-             not `vmf`, so there is no normalizer",
-            "`optim.decay_norms` in `--set` changes nothing, because `objective.prototype_norm` is `l2`, \
-             so norms are fixed",
-        ]
-    );
-    let iterations = "objective.sinkhorn_iterations=5";
-    assert_eq!(warnings(&[iterations]).len(), 1);
-    let sinkhorn = "objective.centering=sinkhorn";
-    assert_eq!(warnings(&[iterations, sinkhorn]).len(), 0);
-    assert_eq!(warnings(&["objective.center_momentum=0.5", sinkhorn]).len(), 1);
-    let used = ["objective.method=ibot-vmf", "masking.ratios=[0.3]", "masking.spreads=[0.0]"];
-    assert_eq!(warnings(&[&used[..], &["objective.debye_terms=1"]].concat()).len(), 0);
-    // What a file holds may be meant for other methods.
-    let (_folder, path) = write("[masking]\nratios = [0.3]\n");
-    assert_eq!(Config::resolve(None, Some(&path), &[], &[]).unwrap().idle_keys().len(), 0);
-}
-
-#[test]
-fn the_first_mask_lies_inside_the_run() {
-    let of = |sets: &[&str]| {
-        let sets: Vec<_> = sets.iter().map(|text| (*text).to_owned()).collect();
-        Config::resolve(Some("shapes-ibot"), None, &sets, &[]).unwrap()
-    };
-    let mut whole = of(&[]);
-    let start = whole.masking.start_epoch;
-    assert!(start > 0 && whole.fit(10_000).unwrap().1.is_empty());
-    let mut short = of(&["optim.epochs=1"]);
-    assert_eq!(
-        short.fit(10_000).unwrap().1,
-        [format!(
-            "`masking.start_epoch` moved from {start} to 0, because the run has only 156 steps"
-        )]
-    );
-    assert_eq!(short.masking.start_epoch, 0);
-    let late = ["optim.epochs=3", "masking.start_epoch=3"];
-    assert_eq!(
-        of(&late).fit(640).unwrap_err().to_string(),
-        "`masking.start_epoch` is 3 in `--set`, which is 30 steps, but the run has 30"
-    );
-    let mut unmasked = of(&["objective.method=dino", late[0], late[1]]);
-    assert!(unmasked.fit(640).unwrap().1.is_empty());
+fn the_recipe_is_checked_under_the_names_of_its_keys() {
+    let cases: [(&str, &str); 6] = [
+        ("data.hue=0.7", "`data.hue` is 0.7 in `--set`, but must lie in [0, 0.5]"),
+        ("data.contrast=1e9", "`data.contrast` is 1000000000 in `--set`, but must be at most 100"),
+        ("data.blur_radius=[0, 1]", "`data.blur_radius` is [0, 1] in `--set`, but must rise from"),
+        (
+            "data.local_crops=1001",
+            "`data.local_crops` is 1001 in `--set`, but must be at most 1000",
+        ),
+        ("data.solarize_p=2", "`data.solarize_p` is 2 in `--set`, but must lie in [0, 1]"),
+        ("data.std=[1, 0, 1]", "`data.std` is [1.0, 0.0, 1.0] in `--set`, but must be above 0"),
+    ];
+    for (set, expected) in cases {
+        let found = message(&[set]);
+        assert!(found.starts_with(expected), "{found}");
+    }
 }

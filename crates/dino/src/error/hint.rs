@@ -1,4 +1,4 @@
-//! What to type when something went wrong, and whose fault it was.
+//! What to type after an error, and its exit code.
 
 use std::path::Path;
 
@@ -8,20 +8,7 @@ impl Error {
     /// What the user can do about it, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest, .. } | Self::UnknownPreset { nearest, .. } => {
-                match (nearest, self) {
-                    (Some(name), _) => Some(format!("did you mean `{name}`?")),
-                    (None, Self::UnknownPreset { .. }) => {
-                        Some("`dino-vmf presets` lists them".to_owned())
-                    }
-                    (None, _) => None,
-                }
-            }
-            Self::SetSyntax { .. } => Some("for example `--set optim.lr=1e-3`".to_owned()),
-            Self::Exclusive { first, second, .. } => Some(format!("drop `{first}` or `{second}`")),
-            Self::WarmupTooLong { key, .. } => {
-                Some(format!("train longer, or give a smaller `--set {key}=…`"))
-            }
+            Self::Config(error) => error.hint(),
             Self::TooFewImages { images, .. } => {
                 Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
             }
@@ -85,37 +72,40 @@ impl Error {
             | Self::NonFiniteFeatures { .. }
             | Self::NoCheckpoint { .. }
             | Self::Stopped(_)
-            | Self::Recipe(_)
-            | Self::Data(_) => None,
-            Self::WrongType { .. }
-            | Self::BadValue { .. }
-            | Self::Syntax { .. }
-            | Self::NoConfig { .. }
+            | Self::Data(_)
             | Self::Io { .. } => None,
         }
     }
 
-    /// Whether the command line or the configuration is at fault (exit code 2), not the world (1).
+    /// Whether the command line or the configuration is at fault (exit code 2), not the system, the data or the training (1).
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownKey { .. }
-                | Self::WrongType { .. }
-                | Self::BadValue { .. }
-                | Self::Syntax { .. }
-                | Self::NoConfig { .. }
-                | Self::SetSyntax { .. }
-                | Self::Exclusive { .. }
-                | Self::UnknownPreset { .. }
-                | Self::WarmupTooLong { .. }
-                | Self::TooLittleMemory { .. }
-                | Self::RunUsed { .. }
-                | Self::NoRun { .. }
-                | Self::NoRunToResume { .. }
-                | Self::OtherConfig { .. }
-                | Self::OtherImages { .. }
-                | Self::Recipe(_)
-        )
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::TooLittleMemory { .. }
+            | Self::RunUsed { .. }
+            | Self::NoRun { .. }
+            | Self::NoRunToResume { .. }
+            | Self::OtherConfig { .. }
+            | Self::OtherImages { .. } => true,
+            Self::TooFewImages { .. }
+            | Self::Io { .. }
+            | Self::RunLocked { .. }
+            | Self::OtherRun { .. }
+            | Self::CheckpointsGone { .. }
+            | Self::FolderGone { .. }
+            | Self::NotFinite { .. }
+            | Self::Left { .. }
+            | Self::NoLabels { .. }
+            | Self::NoPatches { .. }
+            | Self::EvalImage { .. }
+            | Self::Stopped(_)
+            | Self::NonFiniteFeatures { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::Diverged { .. }
+            | Self::Alarm { .. }
+            | Self::Data(_)
+            | Self::Checkpoint(_) => false,
+        }
     }
 }
 

@@ -1,15 +1,15 @@
-//! What a step keeps for its backward pass, and what it works on beside that.
+//! Peak memory of a step's activations: tensors saved for the backward pass, and temporary ones.
 //!
-//! The terms follow the order in which a step takes and frees its tensors: `model/block.rs`,
-//! `model/head.rs` and `engine::ops` say what they are. All counts are f64, so that no settings
-//! overflow.
+//! The terms follow the order in which a step allocates and frees its tensors, as in `model/block.rs`,
+//! `model/head.rs` and `engine::ops`. All counts are f64, so that no settings overflow.
 
 use engine::matmul::{Precision, is_native};
 
 use super::F32;
 use crate::config::{Config, Recompute};
+use crate::plan::shapes;
 
-/// Prototypes that are scored at once, and parts of them whose gradients are kept until all are there.
+/// Prototypes of a tile, and partial gradients that are kept until they are summed.
 const TILE: f64 = 512.0;
 const LANES: f64 = 16.0;
 
@@ -21,28 +21,28 @@ struct Sizes {
     heads: f64,
     scaled: bool,
     drop_path: f64,
-    /// Bytes of a number that is kept as products read it.
+    /// Bytes of a saved value in the precision of matmuls.
     kept: f64,
-    /// Bytes of a number of a product's factors, which are copied where no instruction rounds them.
+    /// Bytes of a value of an operand that is copied because no instruction of this CPU rounds it.
     copied: f64,
     recompute: Recompute,
-    /// Tokens of all crops, and those that the last block has to change.
+    /// Tokens of all crops, and those that the last block computes.
     rows: f64,
     wanted: f64,
 }
 
 impl Sizes {
-    /// Part of the sequences that a branch of block `i` keeps.
+    /// Fraction of the sequences that drop path keeps in a branch of block `i`.
     fn share(&self, i: usize) -> f64 {
         1.0 - self.drop_path * i as f64 / (self.depth.max(2) - 1) as f64
     }
 
-    /// Rows that block `i` changes.
+    /// Rows that block `i` computes.
     fn outputs(&self, i: usize) -> f64 {
         if i + 1 == self.depth { self.wanted } else { self.rows }
     }
 
-    /// Bytes that the attention branch and the MLP of block `i` keep.
+    /// Bytes that the attention branch and the MLP of block `i` save.
     fn branches(&self, i: usize, recompute: Recompute) -> (f64, f64) {
         let outputs = self.outputs(i);
         let scale = if self.scaled { F32 * outputs * self.d } else { 0.0 };
@@ -54,7 +54,7 @@ impl Sizes {
         (self.share(i) * attention, self.share(i) * mlp)
     }
 
-    /// Bytes that block `i` keeps.
+    /// Bytes that block `i` saves.
     fn saved(&self, i: usize) -> f64 {
         match self.recompute {
             Recompute::Blocks => F32 * self.rows * self.d,
@@ -65,8 +65,8 @@ impl Sizes {
         }
     }
 
-    /// Bytes that block `i` works on going forward, beside what it keeps: the stream, and `qkv` or
-    /// the outputs of a branch.
+    /// Temporary bytes of block `i` in the forward pass: the residual stream, and `qkv` or the outputs of
+    /// a branch.
     fn forward(&self, i: usize) -> f64 {
         let rounding = if self.kept < F32 { 3.0 } else { 2.0 };
         let branch = if self.recompute == Recompute::Blocks {
@@ -78,27 +78,27 @@ impl Sizes {
         branch + F32 * self.rows * self.d * (1.0 + rounding * self.share(i))
     }
 
-    /// Bytes that block `i` works on going back, beside what earlier blocks keep.
+    /// Temporary bytes of block `i` in the backward pass.
     fn backward(&self, i: usize) -> f64 {
         let (share, outputs) = (self.share(i), self.outputs(i));
         let again = self.recompute == Recompute::Blocks;
         let kept = if again { Recompute::None } else { self.recompute };
         let (attention, mlp) = self.branches(i, kept);
         let stream = F32 * self.rows * self.d;
-        // dy, the norm's output, the hidden layer's gradient; the hidden layer again where it was
-        // rounded or is not there.
+        // dy, the norm's output, the gradient of the hidden layer; the hidden layer itself if it was
+        // rounded or not saved.
         let unpacked = if self.kept < F32 || kept != Recompute::None { self.hidden } else { 0.0 };
         let through = F32 * share * outputs * (2.0 * self.d + self.hidden + unpacked);
-        // dy, dqkv, the output again, the norm's output or dout.
+        // dy, dqkv, the output recomputed, the norm's output or dout.
         let back = F32 * share * (self.rows * 4.0 + outputs * 2.0) * self.d;
         let copies = share * self.copied * (self.d + self.hidden);
         stream + copies * outputs + (attention + mlp + through).max(attention + back)
     }
 }
 
-/// Bytes that one step takes at most, beside weights, gradients and crops.
+/// Peak bytes of one step, without weights, gradients and crops.
 pub(super) fn of_step(config: &Config, threads: usize) -> f64 {
-    let (vit, _) = config.shapes();
+    let (vit, _) = shapes(config);
     let images = (config.optim.batch_size / config.optim.accumulate.max(1)) as f64;
     let tokens = |side: usize| ((side / vit.patch_size.max(1)) as f64).powi(2);
     let (globals, locals) = (2.0 * images, config.data.local_crops as f64 * images);
@@ -137,13 +137,13 @@ pub(super) fn of_evaluation(config: &Config, side: usize) -> f64 {
     embedded.max(teacher(&sizes(config, rows), rows))
 }
 
-/// A forward pass that keeps nothing: the stream, `qkv`, the output of attention.
+/// A forward pass that saves nothing: the residual stream, `qkv`, the output of attention.
 fn teacher(sizes: &Sizes, rows: f64) -> f64 {
     F32 * rows * sizes.d * 5.0
 }
 
 fn sizes(config: &Config, rows: f64) -> Sizes {
-    let (vit, _) = config.shapes();
+    let (vit, _) = shapes(config);
     Sizes {
         depth: vit.depth,
         d: vit.embed_dim as f64,
@@ -159,21 +159,21 @@ fn sizes(config: &Config, rows: f64) -> Sizes {
     }
 }
 
-/// What the head and the objective need.
+/// Sizes of the head and the objective.
 struct Head {
     /// Rows of the student and of the teacher that are compared at once.
     student: f64,
     teacher: f64,
     bottleneck: f64,
-    /// Bytes that wait for the backward pass.
+    /// Bytes saved for the backward pass.
     kept: f64,
-    /// Bytes that the backward pass works on.
+    /// Temporary bytes of the backward pass.
     backward: f64,
 }
 
 impl Head {
     fn of(config: &Config, sequences: f64, global_patches: f64) -> Self {
-        let (_, shape) = config.shapes();
+        let (_, shape) = shapes(config);
         let ratios = &config.masking.ratios;
         let masked = global_patches * ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
         let rows = sequences + masked;
@@ -190,7 +190,7 @@ impl Head {
         }
     }
 
-    /// Tiles of scores of each thread, and the gradients of the vectors of each lane.
+    /// Bytes of the tiles of scores of all threads, and of the partial gradients of the vectors.
     fn objective(&self, threads: usize) -> f64 {
         let threads = (threads.max(1) as f64).min(LANES);
         let tiles = threads * (self.student + 2.0 * self.teacher) * TILE;

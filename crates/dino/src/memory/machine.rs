@@ -1,16 +1,16 @@
-//! How much memory this process may take.
+//! The memory that this process may still take.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Environment variable that replaces what the system says: a number of GiB, or `off`.
+/// Environment variable that overrides what the system reports: a number of GiB, or `off`.
 pub const OVERRIDE: &str = "DINO_VMF_MEMORY";
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
-/// Bytes that can still be taken: what the system has free, or what the control group of this process
-/// (a container, a batch job) leaves, whichever is less. Nothing where that is not known.
+/// Bytes that can still be taken: free memory of the system, or what the control group of this process
+/// (a container, a batch job) leaves, whichever is less. `None` if neither is known.
 pub fn available() -> Option<u64> {
     if let Some(text) = env::var_os(OVERRIDE) {
         let gib: f64 = text.to_str()?.trim().parse().ok()?;
@@ -29,7 +29,7 @@ fn free_memory(text: &str) -> Option<u64> {
     Some(kib.saturating_mul(1024))
 }
 
-/// Files with the limit, the use and the statistics of a control group.
+/// Files with limit, usage and statistics of a control group.
 #[derive(Debug, PartialEq, Eq)]
 struct Files {
     limit: PathBuf,
@@ -67,8 +67,8 @@ fn control_groups(groups: &str, root: &Path) -> Vec<Files> {
     files
 }
 
-/// Bytes that a control group leaves, if it has a limit: pages of files that are not in use are given
-/// back when memory is short, so they do not count.
+/// Bytes that a control group leaves, if it has a limit. Inactive pages of files do not count as used,
+/// because the system takes them back when memory is short.
 fn left(files: Files) -> Option<u64> {
     let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let (limit, used) = (number(&files.limit)?, number(&files.used)?);

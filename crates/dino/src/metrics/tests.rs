@@ -1,86 +1,64 @@
-use serde_json::json;
+use std::fs;
 
-use super::crc::{crc32c, masked_crc32c};
+use serde_json::{Value, json};
+
 use super::*;
 
 #[test]
-fn the_checksum_is_castagnolis() {
-    assert_eq!(crc32c(b"123456789"), 0xe306_9283); // the check value of every CRC catalogue
-    assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa); // RFC 3720, B.4
-    assert_eq!(masked_crc32c(&[0; 32]).wrapping_sub(0xa282_ead8).rotate_left(15), 0x8a91_36aa);
-}
-
-/// Splits TFRecord frames and checks both checksums of each.
-fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
-    let mut frames = Vec::new();
-    let number = |bytes: &[u8]| u32::from_le_bytes(bytes[..4].try_into().unwrap());
-    while !bytes.is_empty() {
-        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        assert_eq!(number(&bytes[8..]), masked_crc32c(&bytes[..8]));
-        let data = &bytes[12..12 + length];
-        assert_eq!(number(&bytes[12 + length..]), masked_crc32c(data));
-        frames.push(data);
-        bytes = &bytes[16 + length..];
+fn values_of_micro_batches_are_reduced_by_the_rule_of_their_metric() {
+    let mut metrics = Metrics::default();
+    for (share, loss, memory, speed, lr) in
+        [(0.25, 4.0, 7.0, 10.0, 0.1), (0.75, 8.0, 5.0, 20.0, 0.2)]
+    {
+        metrics.add(Metric::Loss, share * loss);
+        metrics.add(Metric::MemoryMib, memory);
+        metrics.add(Metric::ImagesPerSecond, speed);
+        metrics.add(Metric::Lr, lr);
     }
-    frames
-}
-
-fn event_bytes(run: &Path) -> Vec<u8> {
-    let is_events = |path: &PathBuf| path.to_string_lossy().contains("tfevents");
-    let mut paths = fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
-    fs::read(paths.find(is_events).unwrap()).unwrap()
+    assert_eq!(metrics.get(Metric::Loss), Some(7.0));
+    assert_eq!(metrics.get(Metric::MemoryMib), Some(7.0));
+    assert_eq!(metrics.get(Metric::ImagesPerSecond), Some(30.0));
+    assert_eq!(metrics.get(Metric::Lr), Some(0.2));
+    assert_eq!(metrics.get(Metric::PatchLoss), None);
+    assert!(metrics.value(Metric::PatchLoss).is_nan());
 }
 
 #[test]
-fn scalars_are_the_protocol_buffers_of_tensorboard() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut metrics = Metrics::open(folder.path(), 0).unwrap();
-    metrics.write(300, &json!({"loss": 1.5, "knn": {"top1": 2}, "note": "text"})).unwrap();
-    let bytes = event_bytes(folder.path());
-    let frames = frames(&bytes);
-    assert_eq!(frames.len(), 2);
-    assert_eq!(&frames[0][9..11], &[0x10, 0]);
-    assert_eq!(&frames[0][11..], b"\x1a\x0dbrain.Event:2");
-    assert_eq!(frames[1][0], 0x09); // wall time, a double
-    let expected = [
-        b"\x10\xac\x02".as_slice(), // step 300
-        b"\x2a\x1e",                // summary of 30 bytes
-        b"\x0a\x0f\x0a\x08knn/top1\x15\0\0\0\x40",
-        b"\x0a\x0b\x0a\x04loss\x15\0\0\xc0\x3f",
-    ];
-    assert_eq!(frames[1][9..], expected.concat());
+fn keys_are_written_in_the_order_of_the_table_and_counts_as_integers() {
+    let mut metrics = Metrics::default();
+    metrics.add(Metric::PrototypesInUse, 12.0);
+    metrics.add(Metric::Momentum, 1.0);
+    metrics.add(Metric::Epoch, 3.0);
+    metrics.add(Metric::Kl, f64::NAN);
+    let text = serde_json::to_string(&metrics).unwrap();
+    assert_eq!(text, r#"{"epoch":3,"kl":null,"prototypes_in_use":12,"momentum":1.0}"#);
+}
+
+#[test]
+fn every_metric_has_a_key_of_its_own() {
+    for metric in Metric::ALL {
+        let same = Metric::ALL.iter().filter(|other| other.key() == metric.key()).count();
+        assert_eq!(same, 1, "{metric:?}");
+    }
+}
+
+#[test]
+fn the_documents_have_every_metric() {
+    let row = |metric: &Metric| {
+        format!("| `{}` | {} | {} |\n", metric.key(), metric.unit().text(), metric.meaning())
+    };
+    let table: String = Metric::ALL.iter().map(row).collect();
+    let documented = include_str!("../../../../docs/metrics.md");
+    assert!(documented.contains(&table), "docs/metrics.md needs this table:\n{table}");
 }
 
 #[test]
 fn lines_hold_the_step_and_the_record() {
     let folder = tempfile::tempdir().unwrap();
-    let mut metrics = Metrics::open(folder.path(), 0).unwrap();
+    let mut metrics = MetricsWriter::open(folder.path(), 0).unwrap();
     metrics.write(1, &json!({"loss": 1.5})).unwrap();
     metrics.write(2, &json!({"loss": f64::NAN})).unwrap();
-    let text = fs::read_to_string(folder.path().join(Metrics::FILE)).unwrap();
+    let text = fs::read_to_string(folder.path().join(MetricsWriter::FILE)).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, [json!({"step": 1, "loss": 1.5}), json!({"step": 2, "loss": null})]);
-}
-
-#[test]
-fn lines_behind_a_checkpoint_are_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(Metrics::FILE);
-    cut_back(&path, 3).unwrap();
-    let kept = "{\"step\":1}\n{\"event\":\"knn\"}\n{\"step\":3}\n";
-    for rest in ["", "{\"step\":4}\n{\"step\":2}\n", "{\"ste", "\0\0\0\n{\"step\":3}\n"] {
-        fs::write(&path, format!("{kept}{rest}")).unwrap();
-        cut_back(&path, 3).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), kept);
-    }
-}
-
-#[test]
-fn a_line_without_its_end_is_cut_off_before_the_next() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("quarantine.jsonl");
-    fs::write(&path, "{\"path\":\"a\"}\n{\"pa").unwrap();
-    JsonLines::open(&path).unwrap().write(&json!({"path": "b"})).unwrap();
-    let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(text, "{\"path\":\"a\"}\n{\"path\":\"b\"}\n");
 }

@@ -67,7 +67,7 @@ mod tests {
                 "data.local_size=16".to_owned(),
             ];
             let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
-            let (vit, head) = config.shapes();
+            let (vit, head) = crate::plan::shapes(&config);
             let params = draw(&Network::new(&vit, &head), 3, 0.12);
             let mut largest = 0f32;
             for entry in params.table().entries() {
@@ -86,7 +86,7 @@ mod tests {
         let of = |method: &str| {
             let sets = [format!("objective.method={method}")];
             let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
-            let (vit, head) = config.shapes();
+            let (vit, head) = crate::plan::shapes(&config);
             draw(&Network::new(&vit, &head), 3, 0.12)
         };
         let (plain, masked) = (of("dino"), of("ibot"));

@@ -1,4 +1,4 @@
-//! The alarms: their names, what they mean and what can be done.
+//! An [`Alarm`] says what goes wrong in a run, why, and what to try.
 
 use serde::{Serialize, Serializer};
 
@@ -7,24 +7,24 @@ use serde::{Serialize, Serializer};
 pub enum Kind {
     /// The features do not depend on the image.
     Feature,
-    /// Every image belongs to all prototypes alike.
+    /// The teacher assigns every image equally to all prototypes.
     Uniform,
-    /// Every image belongs to one and the same prototype.
+    /// The teacher assigns every image to the same prototype.
     OneHot,
-    /// Most prototypes are copies of others.
+    /// Most prototypes are near-duplicates of others.
     Partial,
-    /// The teacher is the student.
+    /// The teacher equals the student.
     Aliased,
-    /// Concentrations of prototypes grow without limit.
+    /// The concentrations of the prototypes have grown by orders of magnitude.
     Norms,
-    /// Gradients are far above what they were.
+    /// The gradients are far above their median.
     Gradients,
-    /// Weights are far above what they were at the start.
+    /// The weights are far above their start.
     Weights,
 }
 
 impl Kind {
-    /// All of them, in the order of their discriminants.
+    /// All kinds, in the order of their discriminants.
     pub const ALL: [Self; 8] = [
         Self::Feature,
         Self::Uniform,
@@ -36,7 +36,7 @@ impl Kind {
         Self::Weights,
     ];
 
-    /// What it is called on the progress line and in `metrics.jsonl`.
+    /// Its name on the progress line and in `metrics.jsonl`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Feature => "feature-collapse",
@@ -50,9 +50,9 @@ impl Kind {
         }
     }
 
-    /// Whether `run.on_collapse = "stop"` ends a run on it. Partial collapse only warns: heads of DINO
-    /// with many prototypes meet it in runs whose features are good (arXiv:2410.14060 finds it in every
-    /// method of the family), so a queue of such runs must not lose them to it.
+    /// Whether it ends a run with `run.on_collapse = "stop"`. Partial collapse only warns: it happens to heads
+    /// with many prototypes in runs with good features (arXiv:2410.14060 finds it in every method of the
+    /// DINO family), and must not end those.
     pub fn ends_run(self) -> bool {
         self != Self::Partial
     }
@@ -61,28 +61,30 @@ impl Kind {
     pub fn cause(self) -> &'static str {
         match self {
             Self::Feature => {
-                "collapsed: the features are the same for all images, because the images are, or \
-                 because the network is dead"
+                "collapsed: the features do not depend on the image, because the images are all alike or \
+                 the network no longer responds to its input"
             }
             Self::Uniform => {
-                "collapsed: every image belongs to all prototypes alike, so there is nothing to learn \
-                 from the teacher"
+                "collapsed: the teacher assigns every image equally to all prototypes, so the student \
+                 has nothing to learn from it"
             }
             Self::OneHot => {
-                "collapsed: every image belongs to the same prototype, because the center does not \
-                 keep up with the teacher"
+                "collapsed: the teacher assigns every image to the same prototype, because the center \
+                 follows the teacher too slowly"
             }
-            Self::Partial => "most prototypes are copies of others, which fill the mixture in vain",
+            Self::Partial => "most prototypes are near-duplicates and add nothing",
             Self::Aliased => {
-                "the teacher is the student of the step before or of this one, because its momentum is too low \
-                 or nothing is learned"
+                "the teacher has the weights of the student, because its momentum is too low or the \
+                 student does not learn"
             }
             Self::Norms => {
-                "nothing holds the prototypes' norms: without a normalizer longer ones win, or steps \
-                 are too long"
+                "nothing limits the norms of the prototypes: without a normalizer longer prototypes attract \
+                 more images, or the learning rate is too high"
             }
-            Self::Gradients => "steps are too long, and training is about to diverge",
-            Self::Weights => "steps are too long, and the weights grow with each",
+            Self::Gradients => "the learning rate is too high, and training is about to diverge",
+            Self::Weights => {
+                "the learning rate is too high, and every step makes the weights larger"
+            }
         }
     }
 
@@ -90,29 +92,29 @@ impl Kind {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Feature => {
-                "look at the images (`dino-vmf data preview SOURCE`), or start anew with a lower \
+                "look at the images (`dino-vmf data preview SOURCE`), or start again with a lower \
                  `--set optim.lr=…`"
             }
             Self::Uniform => {
-                "start anew with a lower `--set objective.teacher_temp=…` and `teacher_temp_start`, a \
+                "start again with a lower `--set objective.teacher_temp=…` and `teacher_temp_start`, a \
                  lower `optim.lr`, or `--set model.init_std=…` near 1/√embed_dim"
             }
             Self::OneHot => {
-                "start anew with `--set objective.center_momentum=0.5`, a higher \
+                "start again with `--set objective.center_momentum=0.5`, a higher \
                  `objective.teacher_temp`, or `--set objective.centering=sinkhorn`"
             }
             Self::Partial => {
-                "start anew with `--set objective.lambda_koleo=0.1` or fewer `model.prototypes`"
+                "start again with `--set objective.lambda_koleo=0.1` or fewer `model.prototypes`"
             }
             Self::Aliased => {
-                "start anew with `--set optim.teacher_momentum=0.996` and an `optim.lr` above 0"
+                "start again with `--set optim.teacher_momentum=0.996` and an `optim.lr` above 0"
             }
             Self::Norms => {
-                "start anew with `--set objective.prototype_norm=vmf` (or `l2`), `--set \
+                "start again with `--set objective.prototype_norm=vmf` (or `l2`), `--set \
                  optim.clip_grad=0.3`, or a lower `optim.lr`"
             }
             Self::Gradients | Self::Weights => {
-                "go back to an earlier checkpoint, or start anew with a lower `--set optim.lr=…` or \
+                "go back to an earlier checkpoint, or start again with a lower `--set optim.lr=…` or \
                  `--set optim.clip_grad=0.3`"
             }
         }
@@ -125,17 +127,17 @@ impl Serialize for Kind {
     }
 }
 
-/// An alarm that starts or ends, one line of `metrics.jsonl`.
+/// An alarm that is raised or cleared, one line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alarm {
     /// Steps done.
     pub step: u64,
-    /// Which.
+    /// Its kind.
     #[serde(rename = "name")]
     pub kind: Kind,
-    /// Whether it starts; otherwise it ends.
+    /// Whether it is raised; otherwise it is cleared.
     pub raised: bool,
-    /// What was measured, in words.
+    /// The measured values, in words.
     pub found: String,
     /// What it means.
     pub cause: &'static str,

@@ -1,54 +1,54 @@
-//! What is measured every some steps: passes over all weights, and distances between prototypes.
+//! [`Diagnostics`] are expensive measures, made every `run.diagnose_every_steps`: passes over all weights, and
+//! distances between prototypes.
 //!
 //! ```text
 //! κ         |gₖ| / τₛ of the student's prototypes
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
 //! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique_prototypes`])
-//! rankme    dimensions in effect of the teacher's [CLS] vectors of one batch ([`spectrum`])
+//! rankme    effective number of dimensions of the teacher's [CLS] vectors of one batch ([`spectrum`])
 //! ```
 //!
-//! A batch has few vectors, so RankMe is at most their number: compare it with itself in the course of
-//! a run, and look at `dino-vmf analyze features` for that of a data set.
+//! A batch has few vectors, and RankMe is at most their number. Compare it with earlier values of the same
+//! run; `dino-vmf analyze features` measures it over a data set.
 //!
-//! Where there are many prototypes, 4096 of them are compared, evenly spread over the rows:
-//! rows are drawn alike, so any choice does. Copies of a prototype that were not chosen are not seen,
-//! which makes a part look less collapsed than the whole, never more.
+//! At most 4096 prototypes are compared, evenly spread over the rows. All rows are initialized alike, so any
+//! selection does. It misses duplicates among the rest, so it can look less collapsed than all prototypes
+//! are, but never more.
 
 use engine::Params;
 use engine::simd::dot;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::analysis::spectrum;
-use crate::analysis::unique::unique_prototypes;
+use crate::geometry::spectrum;
+use crate::geometry::unique::unique_prototypes;
 use crate::matrix::Matrix;
 use crate::model::Prototypes;
 use crate::objective::Networks;
 
-/// Prototypes that are compared at most: 4096 of width 256, at three thresholds, take half a second on
-/// two cores.
+/// Most prototypes that are compared. 4096 of width 256, at three thresholds, take half a second on two cores.
 const COMPARED: usize = 4096;
-/// Weights that are summed at a time.
+/// Weights in one partial sum.
 const CHUNK: usize = 1 << 14;
 
-/// One line of `metrics.jsonl`.
+/// The measures of one diagnosis, one line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnostics {
     /// Steps done.
     pub step: u64,
     /// Concentrations of the student's prototypes.
     pub kappa: Quantiles,
-    /// How far the center has moved since the diagnosis before, in its own units (logits, or nats);
-    /// nothing at the first of a process.
+    /// How far the center has moved since the last diagnosis, in its own units (logits, or nats);
+    /// nothing at the first diagnosis of a process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub center_drift: Option<f64>,
     /// Prototypes that were compared with each other.
     pub prototypes_compared: usize,
     /// How many of them are left if near-duplicates count once.
-    pub unique: Unique,
-    /// RankMe of the teacher's \[CLS\] vectors of the step's global crops, from 1 to `rankme_most`: low
-    /// where the vectors fill few dimensions.
+    pub unique: UniquePrototypes,
+    /// RankMe of the teacher's \[CLS\] vectors of the step's global crops, from 1 to `rankme_most`. It is low
+    /// if the vectors fill few dimensions.
     pub rankme: f64,
     /// The smaller of the number of these vectors and their width.
     pub rankme_most: usize,
@@ -58,7 +58,7 @@ pub struct Diagnostics {
     pub weight_norm: f64,
 }
 
-/// Of a set of numbers; quantiles are members of the set.
+/// Quantiles of a set of values; each is a member of the set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quantiles {
     /// The least.
@@ -73,9 +73,9 @@ pub struct Quantiles {
     pub max: f64,
 }
 
-/// Prototypes that differ, at three thresholds of the cosine.
+/// Numbers of unique prototypes at three thresholds of the cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Unique {
+pub struct UniquePrototypes {
     /// At a cosine of 0.9.
     pub at_0_9: usize,
     /// At 0.95.
@@ -84,29 +84,29 @@ pub struct Unique {
     pub at_0_975: usize,
 }
 
-/// What a diagnosis looks at.
+/// The state of a run that a diagnosis measures.
 #[derive(Debug, Clone, Copy)]
-pub struct Sight<'a> {
+pub struct Snapshot<'a> {
     /// Steps done.
     pub step: u64,
-    /// The two networks, and their prototypes of \[CLS\] tokens.
+    /// Weights of both networks, and the prototypes of \[CLS\] tokens.
     pub networks: Networks<'a>,
     /// The teacher's \[CLS\] vectors of a batch, `[rows, r]`.
-    pub vectors: &'a Matrix,
+    pub teacher_vectors: &'a Matrix,
     /// The student's temperature.
     pub student_temp: f64,
     /// The center, `[k]`.
     pub center: &'a [f32],
-    /// The center at the diagnosis before.
+    /// The center at the last diagnosis.
     pub center_before: Option<&'a [f32]>,
 }
 
 impl Diagnostics {
-    /// Measures all of it.
-    pub fn measure(sight: &Sight<'_>) -> Self {
-        let Networks { prototypes, student, teacher } = sight.networks;
+    /// Makes all measures.
+    pub fn measure(run: &Snapshot<'_>) -> Self {
+        let Networks { prototypes, student, teacher } = run.networks;
         let g = student.view(prototypes.g).host();
-        let kappas = Prototypes::kappas(g, sight.student_temp).collect();
+        let kappas = Prototypes::kappas(g, run.student_temp).collect();
         let rows = compared(prototypes.count);
         let count = rows.len();
         let (g, v) = (teacher.view(prototypes.g).host(), teacher.view(prototypes.v).host());
@@ -115,13 +115,17 @@ impl Diagnostics {
         let unique = |cosine| unique_prototypes(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
-            step: sight.step,
+            step: run.step,
             kappa: Quantiles::of(kappas),
-            center_drift: sight.center_before.map(|before| drift(sight.center, before)),
+            center_drift: run.center_before.map(|before| drift(run.center, before)),
             prototypes_compared: count,
-            unique: Unique { at_0_9: unique(0.9), at_0_95: unique(0.95), at_0_975: unique(0.975) },
-            rankme: spectrum::rankme(sight.vectors),
-            rankme_most: sight.vectors.len().min(sight.vectors.width),
+            unique: UniquePrototypes {
+                at_0_9: unique(0.9),
+                at_0_95: unique(0.95),
+                at_0_975: unique(0.975),
+            },
+            rankme: spectrum::rankme(run.teacher_vectors),
+            rankme_most: run.teacher_vectors.len().min(run.teacher_vectors.width),
             teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
             weight_norm,
         }
@@ -150,20 +154,21 @@ fn distance(a: &Params, b: &Params) -> f64 {
     sum_over_chunks(a, b, squares).sqrt()
 }
 
-/// Sums over chunks of a fixed size, added in order: the same for any number of threads.
+/// Sums over chunks of a fixed size, added in order, so the result does not depend on the number of threads.
 fn sum_over_chunks(a: &Params, b: &Params, sum: impl Fn(&[f32], &[f32]) -> f64 + Sync) -> f64 {
     let (a, b) = (a.whole().host(), b.whole().host());
     let chunks = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
     chunks.map(|(a, b)| sum(a, b)).collect::<Vec<f64>>().iter().sum()
 }
 
+/// Root mean square of the center's movement.
 fn drift(center: &[f32], before: &[f32]) -> f64 {
     let squares =
         center.iter().zip(before).map(|(&c, &old)| (f64::from(c) - f64::from(old)).powi(2));
     (squares.sum::<f64>() / center.len().max(1) as f64).sqrt()
 }
 
-/// Rows of the prototypes that are compared, at most `COMPARED`, evenly spread.
+/// Indices of the prototypes that are compared: at most `COMPARED`, evenly spread.
 fn compared(k: usize) -> impl ExactSizeIterator<Item = usize> {
     let count = k.min(COMPARED);
     (0..count).map(move |i| i * k / count)
@@ -206,27 +211,27 @@ mod tests {
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
         // Two directions, of equal weight.
         let vectors = Matrix { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
-        let mut sight = Sight {
+        let mut run = Snapshot {
             step: 7,
             networks,
-            vectors: &vectors,
+            teacher_vectors: &vectors,
             student_temp: 0.1,
             center: &center,
             center_before: Some(&before),
         };
-        let found = Diagnostics::measure(&sight);
+        let found = Diagnostics::measure(&run);
         let Quantiles { min, q25, median, q75, max } = found.kappa;
         assert_eq!([min, q25, median, q75, max].map(f64::round), [5.0, 10.0, 20.0, 30.0, 40.0]);
         // −(−3, 0) is (1, 0) again, and (2, 0.1) is near it.
-        assert_eq!(found.unique, Unique { at_0_9: 3, at_0_95: 3, at_0_975: 3 });
+        assert_eq!(found.unique, UniquePrototypes { at_0_9: 3, at_0_95: 3, at_0_975: 3 });
         assert_eq!(found.prototypes_compared, 5);
         let norm = student.whole().host().iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
         assert!((found.weight_norm - norm).abs() < 1e-5);
         assert!((found.teacher_distance - 0.5 / norm).abs() < 1e-6);
         assert!((found.rankme - 2.0).abs() < 1e-5 && found.rankme_most == 2, "{}", found.rankme);
         assert!((found.center_drift.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
-        sight.center_before = None;
-        assert_eq!(Diagnostics::measure(&sight).center_drift, None);
+        run.center_before = None;
+        assert_eq!(Diagnostics::measure(&run).center_drift, None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What the monitor remembers of the steps before.
+//! Running means, a running median and switches: what the monitor remembers of earlier steps.
 
 use std::collections::VecDeque;
 
-/// A running mean: of all values at first, later over about `window` of them.
+/// A running mean: over all values at first, later over about `window` of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mean {
     window: u64,
@@ -15,13 +15,17 @@ impl Mean {
         Self { window, count: 0, value: 0.0 }
     }
 
-    pub(super) fn add(&mut self, value: f64) {
-        self.count = (self.count + 1).min(self.window);
-        self.value += (value - self.value) / self.count as f64;
+    /// Adds a value, if there is one.
+    pub(super) fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.count = (self.count + 1).min(self.window);
+            self.value += (value - self.value) / self.count as f64;
+        }
     }
 
+    /// The mean; NaN before the first value, so that no comparison with it holds.
     pub(super) fn get(&self) -> f64 {
-        self.value
+        if self.count == 0 { f64::NAN } else { self.value }
     }
 }
 
@@ -33,17 +37,21 @@ pub(super) struct Median {
 
 impl Median {
     const WINDOW: usize = 101;
-    /// Values that are needed before it means something.
+    /// Fewest values that give a median.
     const ENOUGH: usize = 50;
 
+    /// Adds a value; NaN is left out.
     pub(super) fn add(&mut self, value: f64) {
+        if value.is_nan() {
+            return;
+        }
         if self.values.len() == Self::WINDOW {
             self.values.pop_front();
         }
         self.values.push_back(value);
     }
 
-    /// Nothing while there are too few.
+    /// The median; nothing while there are too few values.
     pub(super) fn get(&self) -> Option<f64> {
         if self.values.len() < Self::ENOUGH {
             return None;
@@ -54,20 +62,20 @@ impl Median {
     }
 }
 
-/// Whether an alarm is on: it changes when its condition has been otherwise some times in a row.
+/// Whether an alarm is raised. It changes when its condition has disagreed several times in a row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Switch {
     on: bool,
-    otherwise: u32,
+    disagreed: u32, // times in a row
 }
 
 impl Switch {
-    /// Notes whether the condition holds; `true` if the alarm starts or ends now.
-    pub(super) fn note(&mut self, holds: bool, patience: u32) -> bool {
-        self.otherwise = if holds == self.on { 0 } else { self.otherwise + 1 };
-        let changes = self.otherwise >= patience;
+    /// Takes whether the condition holds now. Returns `true` if this raises or clears the alarm.
+    pub(super) fn update(&mut self, holds: bool, patience: u32) -> bool {
+        self.disagreed = if holds == self.on { 0 } else { self.disagreed + 1 };
+        let changes = self.disagreed >= patience;
         if changes {
-            (self.on, self.otherwise) = (holds, 0);
+            (self.on, self.disagreed) = (holds, 0);
         }
         changes
     }

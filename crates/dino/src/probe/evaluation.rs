@@ -53,9 +53,24 @@ impl Evaluation {
     /// # Errors
     /// A source that cannot be opened, has no labels, or classes that differ.
     pub fn open(config: &Config, probes: Vec<Box<dyn Probe>>) -> Result<Option<Self>> {
+        Self::open_with(config, probes, &mut |source| Ok(config.data.open(source)?))
+    }
+
+    /// As [`open`](Self::open), with `open` to open a source: for sources that may be open already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: &Config,
+        probes: Vec<Box<dyn Probe>>,
+        open: &mut dyn FnMut(&str) -> Result<Arc<dyn Dataset>>,
+    ) -> Result<Option<Self>> {
         let settings = &config.eval;
         let (Some(train), Some(test)) = (&settings.train, &settings.test) else { return Ok(None) };
-        let open = |key, source| open_labelled(&config.data, &config.locate(key, source));
+        let mut open = |key, source: &str| {
+            let source = config.locate(key, source);
+            labelled(open(&source)?, &source)
+        };
         let (train, test) = (open("eval.train", train)?, open("eval.test", test)?);
         multicrop::dataset::same_classes(train.as_ref(), test.as_ref())?;
         let preprocess = Preprocess::new(config, train.as_ref())?;
@@ -145,7 +160,10 @@ impl Evaluation {
 /// # Errors
 /// A source that cannot be opened, or has no labels.
 pub fn open_labelled(data: &Data, source: &str) -> Result<Arc<dyn Dataset>> {
-    let dataset = data.open(source)?;
+    labelled(data.open(source)?, source)
+}
+
+fn labelled(dataset: Arc<dyn Dataset>, source: &str) -> Result<Arc<dyn Dataset>> {
     let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
     if dataset.classes().is_empty() || !has_labels {
         return Err(Error::NoLabels { data: source.to_owned() });

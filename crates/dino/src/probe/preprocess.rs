@@ -41,12 +41,12 @@ impl Preprocess {
                 (side as usize / patch).max(1) * patch
             }
         };
-        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
+        let single = |values: Vec<f64>| values.iter().map(|value| *value as f32).collect();
         let view = EvalView {
             resize: config.eval.resize.map(|size| size as u32),
             crop: crop as u32,
-            mean: single(&config.data.mean),
-            std: single(&config.data.std),
+            mean: single(config.data.mean()),
+            std: single(config.data.std()),
         };
         Ok(Self { view, decode, batch_size: config.eval.batch_size, strict })
     }

@@ -2,8 +2,8 @@
 
 use std::cell::OnceCell;
 
-use engine::{Params, Tensor};
 use engine::ops::patch_embed::Images;
+use engine::{Params, Tensor};
 
 use crate::model::{Crops, Network, Patches, Tokens};
 

@@ -51,7 +51,7 @@ impl Subset {
         })
     }
 
-    /// What a reader of numbers about these images must know, one sentence each: what the source leaves
+    /// What a reader of scores of these images must know, one sentence each: what the source leaves
     /// out, and images without a label.
     pub fn notes(&self) -> Vec<String> {
         let notes = left_out_notes(self.dataset.as_ref());

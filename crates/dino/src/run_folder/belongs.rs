@@ -1,4 +1,4 @@
-//! Whether a checkpoint belongs to the run in whose folder it lies, and goes on with its images.
+//! Checks that a checkpoint belongs to the run in whose folder it lies, and to its images.
 //!
 //! | what | is compared with | if it differs |
 //! | --- | --- | --- |
@@ -35,8 +35,7 @@ pub(crate) fn sign(state: &mut State, config: &Config, images: &Images) {
     state.extra.insert(IMAGES.to_owned(), json!(images));
 }
 
-/// Compares a checkpoint with the `config.toml` of its run, which was read as `config`. Returns what is
-/// worth a warning.
+/// Compares a checkpoint with the `config.toml` of its run, which was read as `config`. Returns warnings.
 ///
 /// # Errors
 /// The first setting that differs.
@@ -86,7 +85,7 @@ fn other_version(loaded: &Loaded) -> Option<String> {
     })
 }
 
-/// How the images of a run that goes on differ from those it was trained on so far.
+/// How the images of a resumed run differ from those that it was trained on so far.
 pub(super) enum Compared {
     /// Not at all.
     Equal,

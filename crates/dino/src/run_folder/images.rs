@@ -1,4 +1,4 @@
-//! Which images a run is trained on: how many, their names, and the bytes of some.
+//! [`Images`] identify the images of a run: their number, their names, and the bytes of some.
 
 use multicrop::dataset::{Dataset, Sample};
 use rayon::prelude::*;
@@ -10,20 +10,20 @@ const SAMPLES: usize = 16;
 /// Names that one thread hashes at a time.
 const CHUNK: usize = 4096;
 
-/// What tells the images of one data set from those of another, wherever they lie.
+/// The identity of the images of a data set, independent of where they lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
     /// How many there are.
     count: usize,
     /// SHA-256 of all names in their order, without the folder that all of them share.
     names: String,
-    /// The first bytes of the SHA-256 of some images' content; nothing for an image that cannot be read.
+    /// The first bytes of the SHA-256 of some images' content; `None` for an image that cannot be read.
     contents: Vec<Option<String>>,
 }
 
 impl Images {
-    /// Those of `dataset`. Reads all names and a few images, but not from an archive that would have to be
-    /// unpacked first.
+    /// The identity of `dataset`. Reads all names and a few images; no images from an archive that would
+    /// have to be unpacked first.
     pub fn of(dataset: &dyn Dataset) -> Self {
         let packed = dataset.shards().is_some_and(|shards| shards.slow);
         let contents = match packed {

@@ -1,11 +1,11 @@
-//! Files and folders that a new run has made, so that a refused one can remove them again.
+//! Files and folders that a new run has created, so that a refused run can remove them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, io_error};
 
-/// What was not there before, in the order in which it was made.
+/// New files and folders, in the order of their creation.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     folders: Vec<PathBuf>,
@@ -13,7 +13,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// Makes a folder and those above it.
+    /// Creates a folder and those above it.
     pub(super) fn folder(&mut self, path: &Path) -> Result<()> {
         let missing = path.ancestors().take_while(|folder| {
             !folder.as_os_str().is_empty() && matches!(folder.try_exists(), Ok(false))
@@ -24,25 +24,25 @@ impl Made {
         made.inspect_err(|_| self.remove())
     }
 
-    /// Notes a folder that has been made.
+    /// Notes a folder that was created.
     pub(super) fn made_folder(&mut self, path: &Path) {
         self.folders.push(path.to_owned());
     }
 
-    /// Notes a file that is about to be made, if it is not there yet.
+    /// Notes a file that is about to be created, unless it exists.
     pub(super) fn file_unless_there(&mut self, path: &Path) {
         if matches!(path.try_exists(), Ok(false)) {
             self.file(path);
         }
     }
 
-    /// Notes a file that is made.
+    /// Notes a file that was created.
     pub(super) fn file(&mut self, path: &Path) {
         self.files.push(path.to_owned());
     }
 
-    /// Removes the files, then the folders in which nothing else lies. What cannot be removed stays: the
-    /// error that led here is the one to report.
+    /// Removes the files, then the folders that are empty. Failures are ignored: the error that led here is
+    /// the one to report.
     pub(super) fn remove(&mut self) {
         for file in self.files.drain(..) {
             drop(fs::remove_file(file));

@@ -1,4 +1,4 @@
-//! Going on with a run: what is read, compared and refused before anything in its folder changes.
+//! Resumes a run: reads, compares and refuses before anything in its folder changes.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,13 @@ use super::{CONFIG, LOCK, Mark, RunFolder};
 use crate::checkpoint::{self, Loaded, Newest, Refused};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{Metrics, cut_back, last_step, replace};
+use crate::metrics::{MetricsWriter, cut_back, last_step, replace};
+use crate::plan::{Facts, Plan};
 
-/// How a run is to go on.
+/// The run to resume as.
 pub struct Wanted<'a> {
-    /// The settings, fitted to the images.
-    pub config: &'a Config,
-    /// Its length with these images.
-    pub horizon: Horizon,
+    /// The settings, resolved for the images.
+    pub plan: &'a Plan,
     /// The source of images.
     pub dataset: &'a dyn Dataset,
     /// What these images are.
@@ -28,21 +27,21 @@ pub struct Wanted<'a> {
     pub allow_data_change: bool,
 }
 
-/// A run that goes on.
+/// A resumed run.
 #[derive(Debug)]
 pub struct Resumed {
     /// Its folder.
     pub folder: RunFolder,
     /// The newest whole checkpoint; `None` if the run has none, so that it starts at step 0.
     pub loaded: Option<Loaded>,
-    /// How the images differ from those of the checkpoint, where that was allowed.
+    /// How the images differ from those of the checkpoint, if that was allowed.
     pub data_change: Option<String>,
-    /// What is worth a warning.
+    /// What somebody should read.
     pub warnings: Vec<String>,
 }
 
 impl RunFolder {
-    /// Goes on with the run in `path`, or starts it there if the folder is missing or empty, so
+    /// Resumes the run in `path`, or starts it there if the folder is missing or empty, so
     /// that a requeued job can use one command line. Cuts `metrics.jsonl` back to the checkpoint, and
     /// renames damaged checkpoints to `refused-step-…`.
     ///
@@ -52,7 +51,7 @@ impl RunFolder {
     pub fn resume(path: &Path, wanted: &Wanted<'_>) -> Result<Resumed> {
         let config_path = path.join(CONFIG);
         if !config_path.try_exists().map_err(io_error("read", &config_path))? {
-            let folder = Self::create(Some(path), "", wanted.config)?;
+            let folder = Self::create(Some(path), "", &wanted.plan.config)?;
             let warnings = Vec::new();
             return Ok(Resumed { folder, loaded: None, data_change: None, warnings });
         }
@@ -99,7 +98,7 @@ impl RunFolder {
                     "checkpoint `{}` does not say which images it was trained on, so they are not \
                      compared with those of `{}`",
                     loaded.path.display(),
-                    wanted.config.data.source
+                    wanted.plan.config.data.source
                 ));
                 return Ok(None);
             }
@@ -113,7 +112,7 @@ impl RunFolder {
 
     /// Refuses another `data.source` where images cannot be compared.
     fn check_source(&self, saved: &Config, wanted: &Wanted<'_>) -> Result<()> {
-        let (ours, theirs) = (&saved.data.source, &wanted.config.data.source);
+        let (ours, theirs) = (&saved.data.source, &wanted.plan.config.data.source);
         if ours == theirs || wanted.allow_data_change {
             return Ok(());
         }
@@ -126,10 +125,9 @@ impl RunFolder {
     }
 
     fn check_config(&self, saved: &Config, wanted: &Wanted<'_>) -> Result<()> {
-        // The given settings were fitted to the images of now; so are the saved ones.
-        let mut saved = saved.clone();
-        saved.fit(wanted.dataset.len())?;
-        saved.same_run(wanted.config).map_err(|difference| Error::OtherConfig {
+        // The given settings were resolved for the images of now; so are the saved ones.
+        let saved = Plan::new(saved, &Facts::of_images(wanted.dataset.len()))?.config;
+        saved.same_run(&wanted.plan.config).map_err(|difference| Error::OtherConfig {
             path: self.path.clone(),
             key: difference.key,
             saved: difference.ours,
@@ -139,7 +137,7 @@ impl RunFolder {
 
     /// Whether a run without a checkpoint may start at step 1 again: if it never had one.
     fn start_over(&self, wanted: &Wanted<'_>) -> Result<Option<String>> {
-        let shown = last_step(&self.path.join(Metrics::FILE))?;
+        let shown = last_step(&self.path.join(MetricsWriter::FILE))?;
         let had_one = match self.mark() {
             Mark::HasCheckpoint => true,
             Mark::NoCheckpoint => false,
@@ -157,7 +155,7 @@ impl RunFolder {
         }))
     }
 
-    /// Changes the folder: from here on the run goes on.
+    /// Changes the folder; the run is resumed from here on.
     fn go_on(
         &self,
         saved: &Config,
@@ -169,14 +167,14 @@ impl RunFolder {
             set_aside(&refused.path)?;
         }
         let step = loaded.map_or(0, |loaded| loaded.state.step);
-        cut_back(&self.path.join(Metrics::FILE), step)?;
-        let moved = saved.data.source != wanted.config.data.source;
+        cut_back(&self.path.join(MetricsWriter::FILE), step)?;
+        let config = &wanted.plan.config;
+        let moved = saved.data.source != config.data.source;
         // The fingerprint of an older version covers the sources too, so its `config.toml` must stay.
         let signed = loaded.is_none_or(|loaded| !loaded.state.extra.is_empty());
-        let changed =
-            moved || saved.eval != wanted.config.eval || saved.same_run(wanted.config).is_err();
+        let changed = moved || saved.eval != config.eval || saved.same_run(config).is_err();
         if signed && changed {
-            let mut config = wanted.config.located();
+            let mut config = config.located();
             let working_dir = config.run.working_dir.take();
             config.run = saved.run.clone();
             config.run.working_dir = working_dir;
@@ -192,21 +190,21 @@ pub(crate) fn unknown_keys(config: &Config) -> Vec<String> {
     keys.map(|key| format!("{key} is left out, because this version has no such key")).collect()
 }
 
-/// A warning for a checkpoint in whose place an older one is used.
+/// A warning for a checkpoint that is replaced by an older one.
 pub(crate) fn not_used(refused: &Refused) -> String {
     format!("checkpoint `{}` is not used: {}", refused.path.display(), refused.reason)
 }
 
 /// The first step after which a run saves a checkpoint, unless it is stopped before.
 fn first_due(wanted: &Wanted<'_>) -> u64 {
-    let Horizon { total_steps, steps_per_epoch } = wanted.horizon;
-    let run = &wanted.config.run;
+    let Horizon { total_steps, steps_per_epoch } = wanted.plan.horizon();
+    let run = &wanted.plan.config.run;
     let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
     let due = [run.checkpoint_every_steps, epochs, total_steps].into_iter();
     due.filter(|step| *step > 0).min().unwrap_or(total_steps)
 }
 
-/// Renames a damaged checkpoint, so that it is neither counted nor in the way.
+/// Renames a damaged checkpoint, so that it neither counts nor blocks a new one.
 fn set_aside(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!("refused-{name}"));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::checkpoint::{self, Retention, State, Tensor, save};
+use crate::plan::{Facts, Plan};
 
 fn config(sets: &[&str]) -> Config {
     let sets: Vec<_> = sets.iter().map(|text| (*text).to_owned()).collect();
@@ -24,11 +25,10 @@ fn resume(run: &Path, config: &Config) -> Result<Resumed> {
 
 fn resume_with(run: &Path, config: &Config, source: &str) -> Result<Resumed> {
     let dataset = multicrop::open(source).unwrap();
-    let mut config = config.clone();
-    let (horizon, _) = config.fit(dataset.len()).unwrap();
+    let plan = &Plan::new(config, &Facts::of_images(dataset.len())).unwrap();
     let images = &Images::of(dataset.as_ref());
-    let (config, dataset) = (&config, dataset.as_ref());
-    let wanted = Wanted { config, horizon, dataset, images, allow_data_change: false };
+    let dataset = dataset.as_ref();
+    let wanted = Wanted { plan, dataset, images, allow_data_change: false };
     RunFolder::resume(run, &wanted)
 }
 
@@ -93,7 +93,7 @@ fn a_run_goes_on_at_its_newest_whole_checkpoint() {
     assert!(resumed.warnings[0].contains("step-00000004"), "{:?}", resumed.warnings);
     assert!(!path.join("checkpoints/.tmp-step-00000006").exists());
     assert!(path.join("checkpoints/refused-step-00000004").exists());
-    let lines = fs::read_to_string(path.join(Metrics::FILE)).unwrap();
+    let lines = fs::read_to_string(path.join(MetricsWriter::FILE)).unwrap();
     assert_eq!(lines.lines().count(), 2);
     save_step(path, 4);
     assert_eq!(checkpoint::steps(path).unwrap(), [2, 4]);
@@ -133,7 +133,7 @@ fn a_run_that_lost_its_checkpoints_does_not_start_again() {
     // An older version left no mark: then the steps show it.
     fs::write(path.join(LOCK), "").unwrap();
     drop(resume(path, &config).unwrap());
-    drop(JsonLines::open(&path.join(Metrics::FILE)).unwrap().write(&json!({"step": 90_000})));
+    drop(JsonLines::open(&path.join(MetricsWriter::FILE)).unwrap().write(&json!({"step": 90_000})));
     fs::write(path.join(LOCK), "").unwrap();
     let error = resume(path, &config).unwrap_err();
     assert!(matches!(error, Error::CheckpointsGone { step: 90_000, .. }), "{error}");

@@ -1,46 +1,47 @@
-//! What a run reports while it goes on. The library prints nothing; whoever calls it decides.
+//! An [`Event`] is what a run reports to its caller while it trains. The library itself prints nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::metrics::Metrics;
 use crate::monitor::{Alarm, Diagnostics};
 use crate::probe::{Score, Scores};
 
-/// Something that happened.
+/// Something that happened in a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// Worth telling, stops nothing.
+    /// A warning; training goes on.
     Warning(String),
-    /// The run is set up.
+    /// The run is set up and training starts.
     Started(Started),
-    /// A step is done (also in every step that is not logged to `metrics.jsonl`).
+    /// A step is done. Reported for every step, also for those not written to `metrics.jsonl`.
     Step(StepRecord),
-    /// A step was skipped because a number was not finite.
+    /// A step was skipped because a value was not finite.
     Skipped {
-        /// The step.
+        /// Steps done before it.
         step: u64,
-        /// Which number, in words.
+        /// Which value, in words.
         reason: String,
     },
-    /// Something goes wrong, or does so no longer.
+    /// An alarm was raised or cleared.
     Alarm(Alarm),
-    /// What is measured every `run.diagnose_every_steps`.
+    /// The measurements made every `run.diagnose_every_steps`.
     Diagnostics(Diagnostics),
-    /// An evaluation goes on: images done, of all.
+    /// Progress of an evaluation.
     Evaluating {
-        /// `raw`, `untrained` or `trained`.
+        /// The features: `raw`, `untrained` or `trained`.
         what: &'static str,
         /// Images done.
         done: usize,
-        /// Of all.
+        /// Images in all.
         total: usize,
     },
     /// A probe has judged features.
     Scores(ProbeRecord),
-    /// A checkpoint was written.
+    /// A checkpoint was saved.
     Checkpoint {
         /// Its folder.
         path: PathBuf,
@@ -49,81 +50,37 @@ pub enum Event {
     },
 }
 
-/// How a run starts.
+/// The setup of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Started {
     /// The run folder.
     pub run: PathBuf,
-    /// Steps done before: 0 for a new run.
+    /// Steps done before; 0 for a new run.
     pub step: u64,
     /// Steps of the whole run.
     pub total_steps: u64,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
-    /// The data set in words.
+    /// The data set, in words.
     pub data: String,
-    /// Its images.
+    /// Number of its images.
     pub images: usize,
-    /// Parameters of the student.
+    /// Number of the student's parameters.
     pub parameters: usize,
-    /// Crops of an image.
+    /// Crops per image.
     pub crops: usize,
-    /// Threads that compute.
+    /// Compute threads.
     pub threads: usize,
 }
 
-/// One line of `metrics.jsonl`.
-#[derive(Debug, Clone, Serialize)]
+/// The metrics of a step, one line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepRecord {
     /// Steps done.
     pub step: u64,
-    /// The epoch, from 0.
-    pub epoch: u64,
-    /// Nats.
-    pub loss: f64,
-    /// Mean entropy of the teacher's assignments, nats.
-    pub teacher_entropy: f64,
-    /// Mean divergence of student from teacher, nats: their cross-entropy minus the entropy.
-    pub kl: f64,
-    /// Different prototypes that the teacher's crops of this batch prefer.
-    pub prototypes_in_use: usize,
-    /// Entropy of the histogram of these preferences, nats.
-    pub assignment_entropy: f64,
-    /// Spread of the teacher's \[CLS\] vectors, in [0, 1]; 0: all the same.
-    pub feature_std: f64,
-    /// How much more alike the crops of one image are than those of different images, at most 1; 0:
-    /// the image does not matter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_agreement: Option<f64>,
-    /// Mean concentration of the student's prototypes.
-    pub kappa_mean: f64,
-    /// Largest concentration.
-    pub kappa_max: f64,
-    /// Norm of the whole gradient before clipping.
-    pub grad_norm: f64,
-    /// Learning rate.
-    pub lr: f64,
-    /// Weight decay.
-    pub weight_decay: f64,
-    /// The teacher's momentum.
-    pub momentum: f64,
-    /// The teacher's temperature.
-    pub teacher_temp: f64,
-    /// The part of the loss that masked patches have; nothing for methods that do not mask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_loss: Option<f64>,
-    /// Mean entropy of the teacher's assignments of patches, masked or not, nats.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_teacher_entropy: Option<f64>,
-    /// Different prototypes that the teacher's patches of this batch prefer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_prototypes_in_use: Option<usize>,
-    /// Over the last steps.
-    pub images_per_second: f64,
-    /// Part of the time of the last steps that was waiting for images, in [0, 1].
-    pub data_wait_share: f64,
-    /// Memory taken from the system for tensors.
-    pub memory_mib: f64,
+    /// Its metrics.
+    #[serde(flatten)]
+    pub metrics: Metrics,
 }
 
 /// What one probe says about features, one line of `metrics.jsonl` under the probe's name.
@@ -172,9 +129,9 @@ pub struct ProbeSummary {
     pub headline: Headline,
     /// Of the pixels of the evaluation crop.
     pub raw: f64,
-    /// Of the backbone with its initial weights.
+    /// With the features of the backbone at its initial weights.
     pub untrained: f64,
-    /// Of the teacher's backbone.
+    /// With the features of the teacher's backbone.
     pub trained: f64,
 }
 
@@ -185,12 +142,12 @@ pub struct Summary {
     pub run: PathBuf,
     /// Steps done.
     pub steps: u64,
-    /// Of this process, evaluations left out.
+    /// Mean training speed of this process, without evaluations.
     pub images_per_second: f64,
     /// Each probe by its name; `None` without labelled images, or if the run was interrupted.
     #[serde(flatten)]
     pub probes: BTreeMap<&'static str, Option<ProbeSummary>>,
-    /// Stopped by a signal, after saving.
+    /// Whether a signal stopped the run; it is saved then.
     #[serde(skip)]
     pub interrupted: bool,
 }

@@ -17,10 +17,11 @@ use engine::ops::mixture_cross_entropy::Output;
 use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 
-use super::step::{CropBatch, Step};
-use crate::matrix::Matrix;
-use crate::model::Outputs;
-use crate::monitor::features::Features;
+use super::batch::CropBatch;
+use super::report::StepReport;
+use crate::config::Config;
+use crate::metrics::{Metric, Metrics};
+use crate::model::{Head, Outputs};
 use crate::objective::{self, Center, Compared, Networks, Objective, Pairs, StepVectors};
 use crate::schedule::StepValues;
 
@@ -41,37 +42,22 @@ struct Loss<'a> {
     lambda: f64,
 }
 
-/// Results summed over micro-batches.
-#[derive(Default)]
-pub(super) struct Sums {
-    /// The whole loss.
-    pub(super) loss: f64,
-    /// The part of masked patches.
-    pub(super) patch_loss: f64,
-    /// Mean entropy of the teacher's assignments of \[CLS\] tokens.
-    pub(super) teacher_entropy: f64,
-    /// Mean divergence of the student's from them.
-    pub(super) kl: f64,
-    /// Spread and agreement of the teacher's \[CLS\] vectors.
-    pub(super) features: Features,
-    /// These vectors, `[crops · images, r]` of one micro-batch after the other.
-    pub(super) teacher_vectors: Matrix,
-    /// Mean entropy of the teacher's assignments of patches, masked or not.
-    pub(super) patch_teacher_entropy: f64,
-    assigned: Vec<u32>,
-    assigned_patches: Vec<u32>,
+/// What the terms need and no step changes.
+pub(super) struct Setting<'a> {
+    pub(super) objective: &'a Objective,
+    pub(super) head: &'a Head,
+    pub(super) config: &'a Config,
 }
 
 impl<'a> Losses<'a> {
     /// The terms of the method; there is a second center for methods that mask.
     pub(super) fn of(
-        step: &'a Step,
+        Setting { objective, head, config }: Setting<'a>,
         (student, teacher): (&'a Params, &'a Params),
         (center, patch_center): (&'a mut Center, Option<&'a mut Center>),
         values: &StepValues,
     ) -> Self {
-        let (objective, settings) = (&step.objective, &step.config.objective);
-        let head = &step.network.head;
+        let settings = &config.objective;
         let loss = |prototypes, center: &'a mut Center, temperature, lambda| {
             let networks = Networks { prototypes, student, teacher };
             let terms = objective.step_vectors(&networks, center, temperature);
@@ -81,40 +67,40 @@ impl<'a> Losses<'a> {
         let patches = patch_center.map(|center| {
             loss(head.patch_prototypes, center, values.patch_temp, settings.lambda_patch)
         });
-        let (crops, lambda_koleo) = (step.config.data.crops(), settings.lambda_koleo);
+        let (crops, lambda_koleo) = (config.data.crops(), settings.lambda_koleo);
         Self { objective, crops, cls, patches, lambda_koleo }
     }
 
-    /// Adds the loss of the prototypes' spread to `sums` and its gradient to `grads`.
-    pub(super) fn spread_prototypes(&self, grads: &mut Params, sums: &mut Sums) {
+    /// Adds the loss of the prototypes' spread to `metrics` and its gradient to `grads`.
+    pub(super) fn spread_prototypes(&self, grads: &mut Params, metrics: &mut Metrics) {
         if self.lambda_koleo == 0.0 {
             return;
         }
         let Networks { prototypes, student, .. } = self.cls.networks;
         let (loss, saved) = koleo::forward(student, prototypes.g, prototypes.v, Form::Plain);
         koleo::backward(saved, self.lambda_koleo as f32, prototypes.v, grads);
-        sums.loss += self.lambda_koleo * loss;
+        metrics.add(Metric::Loss, self.lambda_koleo * loss);
     }
 
-    /// Adds the loss of a micro-batch to `sums` and its gradients to `grads`; returns those of the
-    /// student's vectors, or nothing where the loss is not finite.
+    /// Adds the metrics and observations of a micro-batch to `report` and its gradients to `grads`; `scale`
+    /// is its share of the images. Returns the gradients of the student's vectors, or nothing if the loss
+    /// is not finite.
     pub(super) fn forward_backward(
         &mut self,
         (student, teacher): (&Outputs, &Outputs),
         batch: &CropBatch<'_>,
         scale: f64,
         grads: &mut Params,
-        sums: &mut Sums,
+        report: &mut StepReport,
     ) -> Option<Outputs> {
+        let StepReport { metrics, observations, .. } = report;
         let pairs = Pairs::Views { teacher_crops: GLOBAL_CROPS, student_crops: self.crops };
         let rows = Compared { student: &student.cls, teacher: &teacher.cls, pairs };
         let (outcome, cls) = self.cls.forward_backward(self.objective, &rows, scale, grads);
-        sums.loss += scale * self.cls.lambda * outcome.loss;
-        sums.teacher_entropy += scale * outcome.teacher_entropy;
-        sums.kl += scale * (outcome.loss - outcome.teacher_entropy);
-        sums.assigned.extend(&outcome.assigned);
-        sums.features.add(&teacher.cls, GLOBAL_CROPS);
-        sums.teacher_vectors.push(teacher.cls.host(), teacher.cls.width());
+        metrics.add(Metric::Loss, scale * self.cls.lambda * outcome.loss);
+        metrics.add(Metric::TeacherEntropy, scale * outcome.teacher_entropy);
+        metrics.add(Metric::Kl, scale * (outcome.loss - outcome.teacher_entropy));
+        observations.add_views(&teacher.cls, GLOBAL_CROPS, &outcome.assigned);
         let cls = cls?;
         let Some(patches) = &mut self.patches else {
             return Some(Outputs { cls, patches: Tensor::zeros(student.patches.shape()) });
@@ -124,10 +110,10 @@ impl<'a> Losses<'a> {
         let rows = Compared { student: &student.patches, teacher: &teacher.patches, pairs };
         let (outcome, dy) = patches.forward_backward(self.objective, &rows, scale, grads);
         let loss = scale * patches.lambda * outcome.loss;
-        sums.loss += loss;
-        sums.patch_loss += loss;
-        sums.patch_teacher_entropy += scale * outcome.teacher_entropy;
-        sums.assigned_patches.extend(&outcome.assigned);
+        metrics.add(Metric::Loss, loss);
+        metrics.add(Metric::PatchLoss, loss);
+        metrics.add(Metric::PatchTeacherEntropy, scale * outcome.teacher_entropy);
+        observations.add_patches(&outcome.assigned);
         Some(Outputs { cls, patches: dy? })
     }
 }
@@ -162,28 +148,6 @@ fn partners(masks: &[bool], crops: usize) -> (Vec<u32>, Vec<f32>) {
     (partners, weights)
 }
 
-impl Sums {
-    /// Number of different prototypes that the teacher's \[CLS\] tokens prefer, and the entropy of
-    /// their histogram, in nats.
-    pub(super) fn assignments(&self) -> (usize, f64) {
-        histogram(&self.assigned)
-    }
-
-    /// Number of different prototypes that the teacher's patches prefer.
-    pub(super) fn patch_prototypes_in_use(&self) -> usize {
-        histogram(&self.assigned_patches).0
-    }
-}
-
-/// Number of different values, and the entropy of their histogram.
-fn histogram(assigned: &[u32]) -> (usize, f64) {
-    let mut assigned = assigned.to_vec();
-    assigned.sort_unstable();
-    let rows = assigned.len() as f64;
-    let shares = assigned.chunk_by(|a, b| a == b).map(|same| same.len() as f64 / rows);
-    shares.fold((0, 0.0), |(count, entropy), p| (count + 1, entropy - p * p.ln()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,14 +158,5 @@ mod tests {
         let (partners, weights) = partners(&masks, 3);
         assert_eq!(partners, [1, 2, 6, 7, 8]);
         assert_eq!(weights, [1.0 / 6.0, 1.0 / 6.0, 1.0 / 9.0, 1.0 / 9.0, 1.0 / 9.0]);
-    }
-
-    #[test]
-    fn assignments_are_counted_and_weighed() {
-        let of = |assigned: &[u32]| Sums { assigned: assigned.to_vec(), ..Sums::default() };
-        let (count, entropy) = of(&[7, 2, 7, 2]).assignments();
-        assert_eq!(count, 2);
-        assert!((entropy - 2f64.ln()).abs() < 1e-12);
-        assert_eq!(of(&[3, 3, 3]).assignments(), (1, 0.0));
     }
 }

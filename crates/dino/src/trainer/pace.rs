@@ -1,15 +1,17 @@
-//! Images per second, and how much of the time is waiting for them.
+//! A `Pace` measures training speed, and how much of the time is spent waiting for images.
 
 use std::time::{Duration, Instant};
 
-/// Times the steps of a run.
+use crate::metrics::{Metric, Metrics};
+
+/// Running means over the time of steps.
 pub(super) struct Pace {
     batch_size: usize,
     last: Instant,
     spent: Duration,
     steps: u64,
     recent: f64,      // seconds per step, a running mean
-    recent_wait: f64, // of these, seconds of waiting for images
+    recent_wait: f64, // seconds of waiting for images per step, a running mean
 }
 
 impl Pace {
@@ -24,32 +26,31 @@ impl Pace {
         }
     }
 
-    /// Steps are timed from here: call it after a pause.
+    /// Starts the clock. Call it before the first step and after a pause.
     pub(super) fn start(&mut self) {
         self.last = Instant::now();
     }
 
-    /// A step ends now; `waited` of its time was waiting for images.
+    /// Ends a step, of whose time `waited` was spent waiting for images.
     pub(super) fn step(&mut self, waited: Duration) {
         let spent = self.last.elapsed();
         self.last = Instant::now();
         self.spent += spent;
         self.steps += 1;
-        // A running mean over about ten steps; the first step is all there is to start with.
+        // A running mean over about ten steps; over all steps until there are ten.
         let weight = 1.0 / self.steps.min(10) as f64;
         self.recent += weight * (spent.as_secs_f64() - self.recent);
         self.recent_wait += weight * (waited.as_secs_f64() - self.recent_wait);
     }
 
-    pub(super) fn recent(&self) -> f64 {
-        self.batch_size as f64 / self.recent.max(1e-9)
+    /// Adds speed and waiting of the last steps.
+    pub(super) fn measure(&self, metrics: &mut Metrics) {
+        let seconds = self.recent.max(1e-9);
+        metrics.add(Metric::ImagesPerSecond, self.batch_size as f64 / seconds);
+        metrics.add(Metric::DataWaitShare, self.recent_wait / seconds);
     }
 
-    /// Part of the time of the last steps that was waiting for images.
-    pub(super) fn data_wait_share(&self) -> f64 {
-        self.recent_wait / self.recent.max(1e-9)
-    }
-
+    /// Images per second over all steps.
     pub(super) fn total(&self) -> f64 {
         self.batch_size as f64 * self.steps as f64 / self.spent.as_secs_f64().max(1e-9)
     }

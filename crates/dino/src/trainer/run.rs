@@ -1,8 +1,11 @@
-//! The loop: batches in, steps, checkpoints, evaluations, and a clean end on a signal.
+//! A `Run` takes batches from the loader and trains: steps, checkpoints, evaluations, and a clean end on a
+//! signal.
 
 mod evaluate;
 mod leave;
 mod open;
+mod sources;
+mod threads;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -17,16 +20,17 @@ use serde_json::json;
 
 use super::events::{Event, StepRecord, Summary};
 use super::pace::Pace;
-use super::step::{CropBatch, NonFinite, Report, State, Step};
+use super::step::{CropBatch, NonFinite, State, Step, StepReport};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
-use crate::metrics::{JsonLines, Metrics};
+use crate::metrics::{JsonLines, Metric, MetricsWriter};
+use crate::plan::Plan;
 use crate::probe::Evaluation;
 use crate::run_folder::{Images, RunFolder};
-use crate::schedule::{Schedules, StepValues};
+use crate::schedule::StepValues;
 use watch::Watch;
 
-/// Steps in a row without a finite number after which a run stops.
+/// Skipped steps in a row after which a run ends with an error.
 const PATIENCE: u32 = 5;
 
 /// What to train.
@@ -36,19 +40,19 @@ pub struct Request {
     pub config: Config,
     /// The preset's name, for the default run folder `runs/<name>-<n>`.
     pub name: String,
-    /// Go on with the run in the folder, or start it there if there is none.
+    /// Resume the run in the folder, or start it if the folder has none.
     pub resume: bool,
-    /// Go on with a run although its images are not those that it was trained on so far.
+    /// Resume although the images differ from those trained on so far.
     pub allow_data_change: bool,
 }
 
-/// Trains until the end, or until `stop` is set: then the step is finished and saved, and an
-/// evaluation is given up.
+/// Trains to the end, or until `stop` is set. On `stop` the current step is finished and the run is saved;
+/// an evaluation is abandoned.
 ///
 /// # Errors
 /// Bad settings, data that cannot be read, a run folder that cannot be used or written, a loss that
-/// stays without a finite value. The steps done before are saved if that is possible, and a run folder
-/// in which no step was done is removed.
+/// is not finite in several steps in a row. Before an error is returned, the steps done are saved if
+/// possible. A run folder without a finished step is removed.
 pub fn pretrain(
     request: Request,
     stop: &AtomicBool,
@@ -64,9 +68,9 @@ struct Run<'a> {
     step: Step,
     state: State,
     grads: Params,
-    schedules: Schedules,
+    plan: Plan,
     folder: RunFolder,
-    metrics: Metrics,
+    metrics: MetricsWriter,
     quarantine: JsonLines,
     dataset: Arc<dyn Dataset>,
     evaluation: Option<Evaluation>,
@@ -74,18 +78,18 @@ struct Run<'a> {
     pace: Pace,
     watch: Watch,
     images: Images,
-    bad: BTreeSet<String>, // names of images that are listed already
-    skipped: u32,          // steps left out since the last one that was done
+    bad: BTreeSet<String>, // names of unreadable images that are in the quarantine file
+    skipped: u32,          // steps skipped since the last finished one
     saved: Option<u64>,    // step of the newest checkpoint
 }
 
 impl Run<'_> {
     fn config(&self) -> &Config {
-        &self.step.config
+        &self.plan.config
     }
 
     fn horizon(&self) -> Horizon {
-        self.schedules.horizon
+        self.plan.horizon()
     }
 
     fn is_stopped(&self) -> bool {
@@ -122,11 +126,11 @@ impl Run<'_> {
             let Some(batch) = loader.next() else { break };
             let batch = batch?;
             self.note_bad_images(&batch, report)?;
-            let values = self.schedules.at(self.state.step);
+            let values = self.plan.schedules.at(self.state.step);
             match self.take(&batch, &values) {
                 Ok(result) => {
                     self.skipped = 0;
-                    self.record(&result, &values, loader.waited() - waited, report)?;
+                    self.record(result, &values, loader.waited() - waited, report)?;
                 }
                 Err(reason) => self.skip(&batch, &reason, report)?,
             }
@@ -136,19 +140,19 @@ impl Run<'_> {
         self.save_if_new(report)
     }
 
-    fn take(&mut self, batch: &Batch, values: &StepValues) -> Result<Report, NonFinite> {
+    fn take(&mut self, batch: &Batch, values: &StepValues) -> Result<StepReport, NonFinite> {
         let count = self.config().optim.accumulate.max(1);
         let images = batch.globals.images / count;
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
-            let masks = &self.config().draw_masks(batch.epoch, &batch.indices)[..];
+            let masks = &self.plan.draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
             return self.step.take(&mut self.state, &mut self.grads, &whole, values);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
                 let range = i * images..(i + 1) * images;
-                let masks = self.config().draw_masks(batch.epoch, &batch.indices[range.clone()]);
+                let masks = self.plan.draw_masks(batch.epoch, &batch.indices[range.clone()]);
                 (batch.globals.part(range.clone()), batch.locals.part(range), masks)
             })
             .collect();
@@ -162,48 +166,34 @@ impl Run<'_> {
         self.step.take(&mut self.state, &mut self.grads, &batches, values)
     }
 
-    /// Reports a step and writes it down.
+    /// Completes the metrics of a step, writes and reports them, and passes them to the monitor.
     fn record(
         &mut self,
-        result: &Report,
+        result: StepReport,
         values: &StepValues,
         waited: Duration,
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
         self.pace.step(waited);
-        let record = StepRecord {
-            step: self.state.step,
-            epoch: values.epoch,
-            loss: result.loss,
-            teacher_entropy: result.teacher_entropy,
-            kl: result.kl,
-            prototypes_in_use: result.prototypes_in_use,
-            assignment_entropy: result.assignment_entropy,
-            feature_std: result.feature_std,
-            image_agreement: result.image_agreement,
-            kappa_mean: result.kappa.mean,
-            kappa_max: result.kappa.max,
-            grad_norm: result.grad_norm(),
-            lr: values.lr,
-            weight_decay: values.weight_decay,
-            momentum: values.momentum,
-            teacher_temp: values.teacher_temp,
-            patch_loss: result.patch_loss,
-            patch_teacher_entropy: result.patch_teacher_entropy,
-            patch_prototypes_in_use: result.patch_prototypes_in_use,
-            images_per_second: self.pace.recent(),
-            data_wait_share: self.pace.data_wait_share(),
-            memory_mib: engine::pool::usage().reserved as f64 / (1 << 20) as f64,
-        };
+        let StepReport { mut metrics, observations, .. } = result;
+        metrics.add(Metric::Epoch, values.epoch as f64);
+        metrics.add(Metric::Lr, values.lr);
+        metrics.add(Metric::WeightDecay, values.weight_decay);
+        metrics.add(Metric::Momentum, values.momentum);
+        metrics.add(Metric::TeacherTemp, values.teacher_temp);
+        self.pace.measure(&mut metrics);
+        let reserved = engine::pool::usage().reserved as f64;
+        metrics.add(Metric::MemoryMib, reserved / (1 << 20) as f64);
+        let record = StepRecord { step: self.state.step, metrics };
         let every = self.config().run.log_every_steps.max(1);
         if record.step.is_multiple_of(every) || record.step == self.horizon().total_steps {
             self.metrics.write(record.step, &record)?;
         }
         report(Event::Step(record.clone()));
-        self.watch(&record, &result.teacher_vectors, report)
+        self.watch(&record, &observations, report)
     }
 
-    /// Leaves out a step whose numbers are not finite, and gives up after too many.
+    /// Skips a step with a value that is not finite. After several in a row, ends the run.
     fn skip(
         &mut self,
         batch: &Batch,
@@ -226,7 +216,7 @@ impl Run<'_> {
 
     fn note_bad_images(&mut self, batch: &Batch, report: &mut dyn FnMut(Event)) -> Result<()> {
         for bad in &batch.bad {
-            // An image comes back in every epoch; it is listed once for each run.
+            // An image comes back in every epoch, but is listed once per run.
             if !self.bad.insert(bad.name.clone()) {
                 continue;
             }
@@ -238,7 +228,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Checkpoints and evaluations that are due.
+    /// Saves a checkpoint and evaluates, if either is due.
     fn after_step(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         let (step, Horizon { total_steps, steps_per_epoch }) = (self.state.step, self.horizon());
         if step >= total_steps {
@@ -249,7 +239,7 @@ impl Run<'_> {
         let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
         let evaluates =
             self.evaluation.is_some() && due(self.config().eval.every_epochs * steps_per_epoch);
-        // An evaluation can fail in ways that no program survives, so the run is saved before it.
+        // Save first: an evaluation can end the process, for example out of memory.
         if due(run.checkpoint_every_steps) || due(epochs) || evaluates {
             self.save_on_the_way(report)?;
         }

@@ -12,13 +12,17 @@ use engine::ops::patch_embed::Images;
 use multicrop::recipe::GLOBAL_CROPS;
 use streams::{Key, Purpose};
 
-use super::losses::{Losses, Sums};
+use super::losses::{Losses, Setting};
 use crate::config::Config;
-use crate::matrix::Matrix;
+use crate::metrics::Metric;
 use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
-use crate::objective::{Center, Kappa, Objective};
+use crate::objective::{Center, Objective};
 use crate::optim::{self, OptimizerState, Update};
+use crate::plan;
 use crate::schedule::StepValues;
+
+pub use super::batch::CropBatch;
+pub use super::report::{StepReport, Times};
 
 /// Everything that a step changes.
 #[derive(Debug, Clone)]
@@ -48,78 +52,6 @@ pub struct Step {
     pub config: Config,
 }
 
-/// Crops of some images: `[crop, image, channels, size, size]` each.
-#[derive(Debug, Clone, Copy)]
-pub struct CropBatch<'a> {
-    /// Global crops, seen by teacher and student.
-    pub globals: &'a [f32],
-    /// Local crops, seen by the student alone; may be empty.
-    pub locals: &'a [f32],
-    /// Which patches of the global crops the student does not see, `[crop, image, patches]`; empty
-    /// for methods that do not mask.
-    pub masks: &'a [bool],
-    /// Number of images.
-    pub images: usize,
-}
-
-/// What a step reports.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// The loss, in nats: of both terms, each with its weight.
-    pub loss: f64,
-    /// The part of it that masked patches have; nothing for methods that do not mask.
-    pub patch_loss: Option<f64>,
-    /// Mean entropy of the teacher's assignments of patches, masked or not, in nats.
-    pub patch_teacher_entropy: Option<f64>,
-    /// Number of different prototypes that the teacher's patches prefer.
-    pub patch_prototypes_in_use: Option<usize>,
-    /// Mean entropy of the teacher's assignments of \[CLS\] tokens, in nats.
-    pub teacher_entropy: f64,
-    /// Mean divergence of the student's assignments from them, in nats.
-    pub kl: f64,
-    /// Number of different prototypes that the teacher's crops prefer.
-    pub prototypes_in_use: usize,
-    /// Entropy of the histogram of these preferences, in nats.
-    pub assignment_entropy: f64,
-    /// Spread of the teacher's \[CLS\] vectors, in [0, 1]; 0: all the same.
-    pub feature_std: f64,
-    /// How much more alike the crops of one image are than those of different images, at most 1; 0:
-    /// the image does not matter. Nothing for a single image. The formula: `monitor/features.rs`.
-    pub image_agreement: Option<f64>,
-    /// The teacher's \[CLS\] vectors of all global crops, `[crops · images, r]`.
-    pub teacher_vectors: Matrix,
-    /// Concentrations of the student's prototypes.
-    pub kappa: Kappa,
-    /// Norms of the gradients before clipping, in the order of the parameter table.
-    pub grad_norms: Vec<f64>,
-    /// Where the time went.
-    pub times: Times,
-}
-
-impl Report {
-    /// Norm of the whole gradient before clipping.
-    pub fn grad_norm(&self) -> f64 {
-        self.grad_norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
-    }
-}
-
-/// Where the time of a step went.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Times {
-    /// The teacher's forward pass.
-    pub teacher_forward: Duration,
-    /// The student's forward pass.
-    pub student_forward: Duration,
-    /// Loss and gradients of the objective.
-    pub objective: Duration,
-    /// The student's backward pass.
-    pub backward: Duration,
-    /// Clipping and AdamW.
-    pub optimizer: Duration,
-    /// The teacher's update and the center's.
-    pub teacher_update: Duration,
-}
-
 /// A step that was not taken because a number was not finite. The state is as before.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{what} is {value} at step {step}")]
@@ -145,7 +77,7 @@ impl State {
 impl Step {
     /// The step of a configuration.
     pub fn new(config: Config) -> Self {
-        let (vit, head) = config.shapes();
+        let (vit, head) = plan::shapes(&config);
         let network = Network::new(&vit, &head);
         let objective = Objective::new(&config.objective, head.bottleneck_dim);
         Self { network, objective, config }
@@ -184,11 +116,10 @@ impl Step {
         grads: &mut Params,
         batches: &[CropBatch<'_>],
         values: &StepValues,
-    ) -> Result<Report, NonFinite> {
+    ) -> Result<StepReport, NonFinite> {
         let mut clock = Clock::start();
-        let mut times = Times::default();
-        let sums = self.gradients(state, grads, batches, values, &mut times);
-        let sums = sums.inspect_err(|_| state.discard_statistics())?;
+        let report = self.gradients(state, grads, batches, values);
+        let mut report = report.inspect_err(|_| state.discard_statistics())?;
         clock.lap();
         let grad_norms = optim::grad_norms(grads);
         if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
@@ -201,78 +132,69 @@ impl Step {
         let settings = &self.config.optim;
         let update = Update { settings, values, learns_norms, norms: &grad_norms };
         update.apply(student, grads, optimizer);
-        times.optimizer = clock.lap();
+        report.times.optimizer = clock.lap();
         optim::update_teacher(teacher, student, values.momentum);
         center.update(values.teacher_temp);
         if let Some(center) = patch_center {
             center.update(values.patch_temp);
         }
-        times.teacher_update = clock.lap();
+        report.times.teacher_update = clock.lap();
         state.step += 1;
-        let (prototypes_in_use, assignment_entropy) = sums.assignments();
-        let masks = self.config.objective.method.masks();
-        Ok(Report {
-            loss: sums.loss,
-            patch_loss: masks.then_some(sums.patch_loss),
-            patch_teacher_entropy: masks.then_some(sums.patch_teacher_entropy),
-            patch_prototypes_in_use: masks.then(|| sums.patch_prototypes_in_use()),
-            teacher_entropy: sums.teacher_entropy,
-            kl: sums.kl,
-            prototypes_in_use,
-            assignment_entropy,
-            feature_std: sums.features.std(),
-            image_agreement: sums.features.agreement(),
-            teacher_vectors: sums.teacher_vectors,
-            kappa: self
-                .objective
-                .kappa(&state.student.view(self.network.head.prototypes.g).on_host()),
-            grad_norms,
-            times,
-        })
+        let StepReport { metrics, observations, .. } = &mut report;
+        observations.measure(metrics);
+        let kappa =
+            self.objective.kappa(&state.student.view(self.network.head.prototypes.g).on_host());
+        metrics.add(Metric::KappaMean, kappa.mean);
+        metrics.add(Metric::KappaMax, kappa.max);
+        let squares = grad_norms.iter().map(|norm| norm * norm);
+        metrics.add(Metric::GradNorm, squares.sum::<f64>().sqrt());
+        report.grad_norms = grad_norms;
+        Ok(report)
     }
 
-    /// Gradients of the mean loss over all micro-batches, into `grads`.
+    /// Gradients of the mean loss over all micro-batches, into `grads`; what the forward passes report.
     fn gradients(
         &self,
         state: &mut State,
         grads: &mut Params,
         batches: &[CropBatch<'_>],
         values: &StepValues,
-        times: &mut Times,
-    ) -> Result<Sums, NonFinite> {
+    ) -> Result<StepReport, NonFinite> {
         let State { student, teacher, center, patch_center, step, .. } = state;
         let (student, teacher, step) = (&*student, &*teacher, *step);
+        let Self { network, objective, config } = self;
+        let setting = Setting { objective, head: &network.head, config };
         let mut losses =
-            Losses::of(self, (student, teacher), (center, patch_center.as_mut()), values);
+            Losses::of(setting, (student, teacher), (center, patch_center.as_mut()), values);
         let plan = self.drop_plan(step, batches);
         let masks = self.config.objective.method.masks();
         let (seen, predicted) =
             if masks { (Patches::All, Patches::Masked) } else { (Patches::None, Patches::None) };
         grads.clear();
-        let mut sums = Sums::default();
+        let mut report = StepReport::default();
         let (scale, mut first) = (1.0 / batches.len() as f64, 0);
         for batch in batches {
             let mut clock = Clock::start();
             let crops = self.crops(batch);
             let whole = [Crops { mask: None, ..crops[0] }];
             let teacher_y = self.network.infer(teacher, &whole, seen);
-            times.teacher_forward += clock.lap();
+            report.times.teacher_forward += clock.lap();
             let plan = plan.select(&self.sequences_of(batches, first, batch.images));
             first += batch.images;
             let (student_y, saved) = self.network.forward(student, &crops, predicted, &plan);
-            times.student_forward += clock.lap();
+            report.times.student_forward += clock.lap();
             let vectors = (&student_y, &teacher_y);
-            let dy = losses.forward_backward(vectors, batch, scale, grads, &mut sums);
+            let dy = losses.forward_backward(vectors, batch, scale, grads, &mut report);
             let Some(dy) = dy else {
                 let what = "the loss".to_owned();
-                return Err(NonFinite { what, value: sums.loss, step });
+                return Err(NonFinite { what, value: report.metrics.value(Metric::Loss), step });
             };
-            times.objective += clock.lap();
+            report.times.objective += clock.lap();
             self.network.backward(student, saved, &dy, grads);
-            times.backward += clock.lap();
+            report.times.backward += clock.lap();
         }
-        losses.spread_prototypes(grads, &mut sums);
-        Ok(sums)
+        losses.spread_prototypes(grads, &mut report.metrics);
+        Ok(report)
     }
 
     /// The groups of a batch: global crops, then local ones if there are any.

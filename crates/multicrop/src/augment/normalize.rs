@@ -9,16 +9,23 @@ use half::bf16;
 use crate::image::{Image8, RGB};
 use crate::planes::Planes;
 
+/// Mean and standard deviation of the channels of ImageNet, of values in [0, 1].
+const IMAGENET: ([f64; RGB], [f64; RGB]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
 /// Mean of the channels of ImageNet, of values in [0, 1].
-pub const IMAGENET_MEAN: [f32; RGB] = [0.485, 0.456, 0.406];
+pub const IMAGENET_MEAN: [f32; RGB] = single(IMAGENET.0);
 /// Standard deviation of the channels of ImageNet, of values in [0, 1].
-pub const IMAGENET_STD: [f32; RGB] = [0.229, 0.224, 0.225];
+pub const IMAGENET_STD: [f32; RGB] = single(IMAGENET.1);
+
+const fn single([r, g, b]: [f64; RGB]) -> [f32; RGB] {
+    [r as f32, g as f32, b as f32]
+}
 
 /// Default mean and standard deviation of each channel: those of ImageNet for three channels,
 /// otherwise ½ and ½, which maps [0, 1] to [−1, 1].
-pub fn default_for(channels: usize) -> (Vec<f32>, Vec<f32>) {
+pub fn default_for(channels: usize) -> (Vec<f64>, Vec<f64>) {
     if channels == RGB {
-        return (IMAGENET_MEAN.to_vec(), IMAGENET_STD.to_vec());
+        return (IMAGENET.0.to_vec(), IMAGENET.1.to_vec());
     }
     (vec![0.5; channels], vec![0.5; channels])
 }
@@ -138,7 +145,7 @@ mod tests {
     #[test]
     fn six_channels_have_their_own_mean_and_deviation() {
         let image = Image8::filled(5, 3, &[0, 51, 102, 153, 204, 255]);
-        let (mut mean, mut std) = default_for(6);
+        let (mut mean, mut std) = ([0.5; 6], [0.5; 6]);
         (mean[5], std[5]) = (0.0, 2.0);
         let mut out = [f32::NAN; 90];
         apply(&image, &mean, &std, &mut out);

@@ -112,11 +112,11 @@ fn an_invalid_setting_is_refused_in_one_sentence() {
     };
     assert_eq!(
         refusal(|recipe| recipe.locals.scale = (0.4, 0.05)),
-        "`locals.scale` is [0.4, 0.05], but must be an increasing range within (0, 1]"
+        "`locals.scale` is [0.4, 0.05], but must rise from a number above 0"
     );
     assert_eq!(
         refusal(|recipe| recipe.second_global.size = 96),
-        "`second_global.size` is 96, but both global crops must have the same size"
+        "`second_global.size` is 96, but must be the size of the first global crop"
     );
     assert_eq!(refusal(|recipe| recipe.flip = 1.5), "`flip` is 1.5, but must lie in [0, 1]");
     assert!(refusal(|recipe| recipe.first_global.scale.0 = f64::NAN).contains("scale"));
@@ -126,7 +126,7 @@ fn an_invalid_setting_is_refused_in_one_sentence() {
     assert!(refusal(|recipe| recipe.color_jitter.hue = 0.6).contains("hue"));
     assert!(refusal(|recipe| recipe.color_jitter.contrast = -0.1).contains("contrast"));
     assert!(refusal(|recipe| recipe.std[2] = 0.0).contains("std"));
-    assert!(refusal(|recipe| recipe.mean = vec![0.5]).contains("one for each channel"));
+    assert!(refusal(|recipe| recipe.mean = vec![0.5]).contains("as many values as `mean`"));
     assert!(refusal(|recipe| recipe.mean.clear()).contains("`mean` is []"));
 }
 

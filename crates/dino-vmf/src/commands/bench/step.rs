@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use dino::config::{Config, Flag, MaskShape, Masking, Origin};
-use dino::error::Error;
+use dino::config::{self, Config, Flag, MaskShape, Masking, Origin};
+use dino::masking::Masks;
+use dino::metrics::Metric;
 use dino::schedule::StepValues;
 use dino::trainer::step::{CropBatch, Step as TrainingStep};
 use engine::Params;
@@ -211,13 +212,13 @@ impl Step {
     }
 
     /// Refuses every value of a flag but the one that this version has.
-    fn require(&self, flag: &str, found: &str, only: &str) -> Result<(), Error> {
+    fn require(&self, flag: &str, found: &str, only: &str) -> Result<(), config::Error> {
         if found == only {
             return Ok(());
         }
         let needed = format!("be `{only}`: this version has nothing else yet");
         let (key, origin) = (flag.to_owned(), Origin::Default);
-        Err(Error::BadValue { key, origin, found: found.to_owned(), needed })
+        Err(config::Error::BadValue { key, origin, found: found.to_owned(), needed })
     }
 
     fn measure(&self, config: Config, console: &mut Console) -> Result<Speed> {
@@ -237,7 +238,7 @@ impl Step {
             let batch = [CropBatch { globals, locals, masks, images }];
             let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
-            losses.push(report.loss);
+            losses.push(report.metrics.value(Metric::Loss));
             if i >= self.conditions.warmup {
                 times.push((elapsed, report.times));
             }
@@ -299,6 +300,6 @@ fn random_crops(config: &Config, batch: u64) -> Batch {
     Batch {
         globals: draw(2, data.global_size, 0),
         locals: draw(data.local_crops, data.local_size, 1),
-        masks: config.draw_masks(batch, &indices),
+        masks: Masks::of(config).map_or_else(Vec::new, |masks| masks.draw(batch, &indices)),
     }
 }

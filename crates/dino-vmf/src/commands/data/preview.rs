@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
-use dino::config::{Config, Flag, Origin};
-use dino::error::Error;
+use dino::config::{self, Config, Flag, Origin};
 use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
 
@@ -65,7 +64,6 @@ impl Preview {
         let config = self.settings()?;
         let format = self.format()?;
         let recipe = config.data.recipe();
-        recipe.validate()?;
         let dataset = config.data.open(&self.source)?;
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
@@ -111,7 +109,7 @@ impl Preview {
     }
 
     /// The format of the file, by its extension; PNG without one.
-    fn format(&self) -> Result<ImageFormat, Error> {
+    fn format(&self) -> Result<ImageFormat, config::Error> {
         const KNOWN: [(&str, ImageFormat); 7] = [
             ("png", ImageFormat::Png),
             ("jpg", ImageFormat::Jpeg),
@@ -124,7 +122,7 @@ impl Preview {
         let Some(extension) = self.out.extension() else { return Ok(ImageFormat::Png) };
         let extension = extension.to_string_lossy().to_lowercase();
         let found = KNOWN.iter().find(|(name, _)| *name == extension);
-        found.map(|(_, format)| *format).ok_or_else(|| Error::BadValue {
+        found.map(|(_, format)| *format).ok_or_else(|| config::Error::BadValue {
             key: "--out".to_owned(),
             origin: Origin::Default,
             found: format!("`{}`", self.out.display()),

@@ -1,5 +1,6 @@
 //! A [`View`] shows the events of a run as lines of JSON, progress and notes.
 
+use dino::metrics::Metric;
 use dino::monitor::Alarm;
 use dino::trainer::{Event, Headline, ProbeRecord, Started, StepRecord, Summary};
 use serde_json::json;
@@ -21,21 +22,15 @@ pub(super) struct View<'a> {
     batch_size: usize,
     total_steps: u64,
     first_step: bool,
-    seen_steps: u64,
+    /// Steps shown so far.
+    steps: u64,
     /// Names of the alarms that are raised and not cleared.
     alarms: Vec<&'static str>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
-        Self {
-            console,
-            batch_size,
-            total_steps: 0,
-            first_step: true,
-            seen_steps: 0,
-            alarms: Vec::new(),
-        }
+        Self { console, batch_size, total_steps: 0, first_step: true, steps: 0, alarms: Vec::new() }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -86,22 +81,23 @@ impl<'a> View<'a> {
         let left = self.total_steps.saturating_sub(record.step);
         let always = self.first_step || left == 0;
         self.first_step = false;
-        let rate = record.images_per_second;
+        let value = |metric| record.metrics.value(metric);
+        let rate = value(Metric::ImagesPerSecond);
         let seconds = (left * self.batch_size as u64) as f64 / rate.max(1e-9);
-        self.seen_steps += 1;
-        if self.seen_steps == PACE_IS_KNOWN {
+        self.steps += 1;
+        if self.steps == PACE_IS_KNOWN {
             too_long(seconds).into_iter().for_each(|warning| self.console.warn(warning));
         }
-        let wait = match record.data_wait_share {
+        let wait = match value(Metric::DataWaitShare) {
             share if share < SLOW_DATA => String::new(),
             share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
         };
         let alarms = self.alarms.iter().map(|name| format!("  {name}!")).collect::<String>();
         let text = format!(
             "{alarms}  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
-            record.epoch + 1,
-            record.loss,
-            record.teacher_entropy,
+            value(Metric::Epoch) + 1.0,
+            value(Metric::Loss),
+            value(Metric::TeacherEntropy),
             duration(seconds),
         );
         let (done, total) = (record.step, self.total_steps);

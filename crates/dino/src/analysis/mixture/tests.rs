@@ -6,7 +6,7 @@ use crate::objective::Objective;
 /// A head whose prototypes have these norms and lie at these angles.
 fn components(norms: &[f32], degrees: &[f32]) -> Components {
     let settings = config::Objective {
-        prototype_norm: config::PrototypeNorm::Vmf,
+        prototype_norm: Some(config::PrototypeNorm::Vmf),
         ..config::Objective::default()
     };
     let angles = degrees.iter().map(|degrees| degrees.to_radians());

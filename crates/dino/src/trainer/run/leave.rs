@@ -1,4 +1,4 @@
-//! Saving a run: on the way, at its end, and before it ends early.
+//! Saving a run: during training, at its end, and before it ends with an error.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::checkpoint::Retention;
 use crate::error::{Error, Result};
 
 impl Run<'_> {
-    /// Saves the run unless its last step is saved already.
+    /// Saves the run unless its last step is already saved.
     pub(super) fn save_if_new(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         if self.state.step == 0 || self.saved == Some(self.state.step) {
             return Ok(());
@@ -17,8 +17,9 @@ impl Run<'_> {
         self.save(report).map(drop)
     }
 
-    /// Saves the run in the middle of training. While steps are left out, nothing new is worth saving and
-    /// earlier checkpoints must not make room for it. Weights that are not finite are told and not saved.
+    /// Saves the run during training. Nothing is saved while steps are skipped: the weights have not changed,
+    /// and a new checkpoint would replace an older one. Weights that are not finite are not saved, with a
+    /// warning.
     pub(super) fn save_on_the_way(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         if self.skipped > 0 {
             return Ok(());
@@ -52,7 +53,7 @@ impl Run<'_> {
         Ok(path)
     }
 
-    /// Saves a run whose folder is gone in a new one, and returns what ends the run then.
+    /// Saves a run whose folder is gone into a new folder, and returns the error that ends the run.
     fn save_elsewhere(&mut self, report: &mut dyn FnMut(Event)) -> Result<Error> {
         let step = self.state.step;
         let mut folder = self.folder.replacement(&self.step.config.located())?;
@@ -64,8 +65,8 @@ impl Run<'_> {
         Ok(Error::FolderGone { path: self.folder.path().to_owned(), step, saved })
     }
 
-    /// What is done before a run ends with an error: what is good is saved, and the error says so. A run
-    /// without a step leaves nothing behind.
+    /// Saves the run before it ends with `error`, if possible, and returns an error that says where the run
+    /// is. The folder of a run without a finished step is removed.
     pub(super) fn leave(&mut self, error: Error, report: &mut dyn FnMut(Event)) -> Error {
         let step = self.state.step;
         if matches!(error, Error::Alarm { .. } | Error::Diverged { .. } | Error::FolderGone { .. })
@@ -76,7 +77,7 @@ impl Run<'_> {
             self.folder.discard();
             return error;
         }
-        // The save that has just failed would fail again.
+        // If the error came from saving, saving would fail again.
         let mut unsaved = None;
         if !matches!(error, Error::Checkpoint(_) | Error::NotFinite { .. }) {
             match self.save_if_new(report) {

@@ -1,4 +1,4 @@
-//! Setting a run up: everything that can be refused is, before its folder is made or changed.
+//! Setting a run up. Whatever can be refused is refused before its folder is made or changed.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,20 +14,21 @@ use super::super::events::{Event, Started};
 use super::super::pace::Pace;
 use super::super::saved;
 use super::super::step::Step;
+use super::sources::Sources;
+use super::threads;
 use super::watch::Watch;
 use super::{Request, Run};
-use crate::config::{Config, Horizon};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::metrics::{JsonLines, Metrics};
+use crate::metrics::{JsonLines, MetricsWriter};
+use crate::plan::Plan;
 use crate::probe::{self, Evaluation};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
-use crate::schedule::Schedules;
 
-/// What is known of a run before its folder is touched.
+/// A run whose folder is not touched yet.
 struct Opened {
-    config: Config,
-    horizon: Horizon,
+    plan: Plan,
     dataset: Arc<dyn Dataset>,
     images: Images,
 }
@@ -38,20 +39,24 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
         report: &mut dyn FnMut(Event),
     ) -> Result<Self> {
-        let Request { mut config, name, resume, allow_data_change } = request;
-        let dataset = config.data.open(&config.locate("data.source", &config.data.source))?;
-        let (horizon, warnings) = config.fit(dataset.len())?;
-        let slow = config.model.precision.warning();
+        let Request { config, name, resume, allow_data_change } = request;
+        // What needs no images is refused before they are opened, which may take minutes.
+        config.validate()?;
+        threads::start(config.run.threads)
+            .into_iter()
+            .for_each(|text| report(Event::Warning(text)));
+        let mut sources = Sources::new(&config.data);
+        let dataset = sources.open(&config.locate("data.source", &config.data.source))?;
+        let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
         let notes = multicrop::dataset::notes(dataset.as_ref());
-        for warning in notes.into_iter().chain(warnings).chain(config.idle_keys()).chain(slow) {
+        for warning in notes.into_iter().chain(plan.warnings.clone()) {
             report(Event::Warning(warning));
         }
-        config.data.recipe().validate()?;
         let images = Images::of(dataset.as_ref());
-        let opened = Opened { config, horizon, dataset, images };
-        let evaluation = open_evaluation(&opened.config, resume, report)?;
+        let evaluation = open_evaluation(&plan.config, resume, sources, report)?;
         let evaluated = evaluation.as_ref().map(Evaluation::size);
-        memory::require(&opened.config, rayon::current_num_threads(), evaluated)?;
+        memory::require(&plan.config, rayon::current_num_threads(), evaluated)?;
+        let opened = Opened { plan, dataset, images };
         let resumed = opened.folder(&name, resume, allow_data_change)?;
         resumed.warnings.iter().for_each(|text| report(Event::Warning(text.clone())));
         let data_change = resumed.data_change.clone();
@@ -88,11 +93,11 @@ impl<'a> Run<'a> {
             workers,
             seed: config.seed,
             strict: config.data.strict,
-            decode: config.data.decode_options(),
+            decode: self.plan.decode.clone(),
             ..LoaderConfig::default()
         };
-        let recipe = config.data.recipe();
-        Ok(Loader::start(self.dataset.clone(), Arc::new(recipe), settings, first, last)?)
+        let recipe = Arc::new(self.plan.recipe.clone());
+        Ok(Loader::start(self.dataset.clone(), recipe, settings, first, last)?)
     }
 
     /// Writes down that a run goes on with other images, in its metrics and in its newest checkpoint.
@@ -107,18 +112,18 @@ impl<'a> Run<'a> {
 impl Opened {
     /// The run's folder, and what it holds if the run goes on.
     fn folder(&self, preset: &str, resume: bool, allow_data_change: bool) -> Result<Resumed> {
-        let Self { config, horizon, dataset, images } = self;
-        let out = config.run.out.as_ref().map(PathBuf::from);
+        let Self { plan, dataset, images } = self;
+        let out = plan.config.run.out.as_ref().map(PathBuf::from);
         if resume {
             let path = out.or_else(|| RunFolder::latest(preset)).ok_or_else(|| {
                 let other = RunFolder::latest_of_all();
                 Error::NoRunToResume { preset: preset.to_owned(), other }
             })?;
-            let (horizon, dataset) = (*horizon, dataset.as_ref());
-            let wanted = Wanted { config, horizon, dataset, images, allow_data_change };
+            let dataset = dataset.as_ref();
+            let wanted = Wanted { plan, dataset, images, allow_data_change };
             return RunFolder::resume(&path, &wanted);
         }
-        let folder = RunFolder::create(out.as_deref(), preset, config)?;
+        let folder = RunFolder::create(out.as_deref(), preset, &plan.config)?;
         Ok(Resumed { folder, loaded: None, data_change: None, warnings: Vec::new() })
     }
 
@@ -129,25 +134,24 @@ impl Opened {
         stop: &'a AtomicBool,
     ) -> Result<Run<'a>> {
         let Resumed { mut folder, loaded, .. } = resumed;
-        let step = Step::new(self.config);
+        let step = Step::new(self.plan.config.clone());
         let state = match &loaded {
             Some(loaded) => saved::restore(&step, loaded)?,
             None => step.initial_state(),
         };
         let opened = open_files(&mut folder, state.step);
         let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
-        let schedules = Schedules::new(&step.config, self.horizon);
         Ok(Run {
             stop,
             grads: Params::zeros(step.network.table().clone()),
-            watch: Watch::new(&step, &state, &schedules),
-            schedules,
+            watch: Watch::new(&step, &state, &self.plan.schedules),
             metrics,
             bad: quarantine.texts("name")?.into_iter().collect::<BTreeSet<_>>(),
             quarantine,
             pace: Pace::new(step.config.optim.batch_size),
             saved: loaded.map(|loaded| loaded.state.step),
             skipped: 0,
+            plan: self.plan,
             images: self.images,
             dataset: self.dataset,
             step,
@@ -159,7 +163,7 @@ impl Opened {
     }
 }
 
-fn open_files(folder: &mut RunFolder, step: u64) -> Result<(Metrics, JsonLines)> {
+fn open_files(folder: &mut RunFolder, step: u64) -> Result<(MetricsWriter, JsonLines)> {
     Ok((folder.metrics(step)?, folder.quarantine()?))
 }
 
@@ -167,9 +171,11 @@ fn open_files(folder: &mut RunFolder, step: u64) -> Result<(Metrics, JsonLines)>
 fn open_evaluation(
     config: &Config,
     resume: bool,
+    mut sources: Sources,
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<Evaluation>> {
-    let data = match Evaluation::open(config, probe::all(&config.eval)) {
+    let open = &mut |source: &str| sources.open(source);
+    let data = match Evaluation::open_with(config, probe::all(&config.eval), open) {
         Err(error) if resume => {
             let text = format!("the run goes on without k-NN: {error}");
             report(Event::Warning(text));

@@ -1,4 +1,4 @@
-//! Feeds the monitor and passes on what it says.
+//! The `Watch` of a run feeds the monitor after each step, and writes and reports its alarms.
 
 use serde_json::json;
 
@@ -9,12 +9,13 @@ use crate::config::OnCollapse;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::init;
-use crate::monitor::diagnostics::{Sight, norm};
-use crate::monitor::{Alarm, Diagnostics, Limits, Monitor, Reading};
+use crate::monitor::diagnostics::{Snapshot, norm};
+use crate::monitor::observations::Observations;
+use crate::monitor::{Alarm, Diagnostics, Limits, Monitor};
 use crate::objective::Networks;
 use crate::schedule::Schedules;
 
-/// The monitor, and what a diagnosis is compared with.
+/// The monitor, and the center at the last diagnosis.
 pub(super) struct Watch {
     monitor: Monitor,
     center_before: Option<Vec<f32>>,
@@ -24,7 +25,7 @@ impl Watch {
     pub(super) fn new(step: &Step, state: &State, schedules: &Schedules) -> Self {
         let weight_norm = match state.step {
             0 => norm(&state.student),
-            // The start of a run that goes on is drawn again.
+            // A resumed run draws its initial weights again, to have their norm.
             _ => norm(&init::draw(&step.network, step.config.seed, step.config.model.init_std)),
         };
         let limits = Limits::new(&step.config, schedules, weight_norm);
@@ -33,18 +34,18 @@ impl Watch {
 }
 
 impl Run<'_> {
-    /// Reports the alarms that start or end with this step, which the teacher saw as these vectors; an
-    /// alarm ends the run if it shall.
+    /// Writes and reports the alarms that this step raises or clears, and a diagnosis if it is due. With
+    /// `run.on_collapse = "stop"`, an alarm saves the run and ends it.
     pub(super) fn watch(
         &mut self,
         record: &StepRecord,
-        vectors: &Matrix,
+        observations: &Observations,
         report: &mut dyn FnMut(Event),
     ) -> Result<()> {
-        let mut alarms = self.watch.monitor.step(&reading(record));
+        let mut alarms = self.watch.monitor.step(record.step, &record.metrics);
         let every = self.config().run.diagnose_every_steps;
         if every > 0 && record.step.is_multiple_of(every) {
-            let found = self.diagnose(vectors);
+            let found = self.diagnose(&observations.teacher_vectors);
             self.metrics.write(found.step, &json!({ "diagnostics": found }))?;
             alarms.extend(self.watch.monitor.diagnose(&found));
             report(Event::Diagnostics(found));
@@ -66,32 +67,18 @@ impl Run<'_> {
         Err(Error::Alarm { alarm: Box::new(alarm), path })
     }
 
-    fn diagnose(&mut self, vectors: &Matrix) -> Diagnostics {
+    fn diagnose(&mut self, teacher_vectors: &Matrix) -> Diagnostics {
         let (state, step) = (&self.state, &self.step);
         let prototypes = step.network.head.prototypes;
-        let found = Diagnostics::measure(&Sight {
+        let found = Diagnostics::measure(&Snapshot {
             step: state.step,
             networks: Networks { prototypes, student: &state.student, teacher: &state.teacher },
-            vectors,
+            teacher_vectors,
             student_temp: step.config.objective.student_temp,
             center: state.center.values().host(),
             center_before: self.watch.center_before.as_deref(),
         });
         self.watch.center_before = Some(state.center.values().host().to_vec());
         found
-    }
-}
-
-fn reading(record: &StepRecord) -> Reading {
-    Reading {
-        step: record.step,
-        teacher_entropy: record.teacher_entropy,
-        kl: record.kl,
-        assignment_entropy: record.assignment_entropy,
-        feature_std: record.feature_std,
-        image_agreement: record.image_agreement,
-        kappa_max: record.kappa_max,
-        grad_norm: record.grad_norm,
-        momentum: record.momentum,
     }
 }

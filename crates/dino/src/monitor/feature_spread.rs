@@ -1,4 +1,4 @@
-//! How far the teacher's vectors lie apart, and whether that tells images apart.
+//! A `FeatureSpread` measures how far the teacher's vectors are spread, and whether that distinguishes images.
 //!
 //! ```text
 //! yₐ         vectors of [CLS] in the bottleneck, of n = crops · images global crops
@@ -8,18 +8,18 @@
 //! agreement  = (same − other) / (mean ‖yₐ‖² − other)
 //! ```
 //!
-//! The agreement is the intraclass correlation of a one-way analysis of variance: 1 where the crops
-//! of an image have one vector and those of other images another, 0 in the mean where the image makes
-//! no difference. The spread alone does not show that: crops of one and the same image differ by what
-//! augmentation did to them.
+//! The agreement is the intraclass correlation of a one-way analysis of variance. It is 1 if all crops of
+//! an image have the same vector and different images have different vectors. It is 0 on average if the
+//! image makes no difference. The spread alone cannot show that: augmentation makes crops of one image
+//! differ too.
 //!
 //! Sums are f64, in the order of the rows.
 
 use engine::Tensor;
 
 /// Sums over the vectors of a batch.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Features {
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct FeatureSpread {
     sum: Vec<f64>, // Σ y, [r]
     squares: f64,  // Σ ‖y‖²
     within: f64,   // Σ over images ‖Σ over its crops y‖²
@@ -27,8 +27,8 @@ pub(crate) struct Features {
     crops: usize, // of an image
 }
 
-impl Features {
-    /// Adds the vectors of some images, `[crop, image, r]`.
+impl FeatureSpread {
+    /// Adds the vectors of a micro-batch, `[crop, image, r]`.
     pub(crate) fn add(&mut self, y: &Tensor, crops: usize) {
         let (images, r, y) = (y.rows() / crops, y.width(), y.host());
         self.sum.resize(r, 0.0);
@@ -49,14 +49,14 @@ impl Features {
         }
     }
 
-    /// `std`, in [0, 1] for unit vectors.
+    /// `std` of the formulas above, in [0, 1] for unit vectors.
     pub(crate) fn std(&self) -> f64 {
         let n = (self.crops * self.images).max(1) as f64;
         (self.squares / n - square(&self.sum) / (n * n)).max(0.0).sqrt()
     }
 
-    /// `agreement`, at most 1; nothing for a single image or a single crop of each. It is 0 where all
-    /// vectors are the same.
+    /// `agreement` of the formulas above, at most 1; 0 if all vectors are equal. Nothing if there is one
+    /// image only, or one crop of each image.
     pub(crate) fn agreement(&self) -> Option<f64> {
         let (images, crops) = (self.images as f64, self.crops as f64);
         if self.images < 2 || self.crops < 2 {
@@ -66,7 +66,7 @@ impl Features {
         let same = (self.within - self.squares) / (images * crops * (crops - 1.0));
         let pairs = images * (images - 1.0) * crops * crops;
         let other = (square(&self.sum) - self.within) / pairs;
-        // Below this, differences of the vectors are rounding.
+        // Below this, the vectors differ by rounding errors only.
         let varies = mean - other > 1e-12;
         Some(if varies { (same - other) / (mean - other) } else { 0.0 })
     }
@@ -80,9 +80,9 @@ fn square(x: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Of two crops of each image; `[crop, image, 2]`.
-    fn features(crops: [&[[f32; 2]]; 2]) -> Features {
-        let mut features = Features::default();
+    /// The sums over two crops of each image, `[crop, image, 2]`.
+    fn features(crops: [&[[f32; 2]]; 2]) -> FeatureSpread {
+        let mut features = FeatureSpread::default();
         let values = crops.concat().concat();
         features.add(&Tensor::from_slice(&[values.len() / 2, 2], &values), 2);
         features
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_image_cannot_be_told_from_others() {
+    fn the_agreement_of_a_single_image_is_not_defined() {
         assert_eq!(features([&[A], &[B]]).agreement(), None);
     }
 }

@@ -1,4 +1,7 @@
-//! TensorBoard event files: TFRecord frames around protocol buffers `Event`, written by hand.
+//! An `EventFile` writes scalars for TensorBoard: TFRecord frames around protocol buffers `Event`. The few
+//! fields are encoded by hand, which is shorter than generated code.
+
+mod crc;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -6,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::crc::masked_crc32c;
 use crate::error::{Error, Result, io_error};
+use crc::masked_crc32c;
 
 /// Fields of `Event`, `Summary`, `Summary.Value` and `SessionLog` in TensorFlow's `event.proto`.
 mod field {
@@ -24,7 +27,7 @@ mod field {
 
 const SESSION_START: u64 = 1;
 
-/// An event file that TensorBoard shows, one for each process that writes into a run folder.
+/// An event file for TensorBoard. Each process that trains in a run folder writes one.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -33,7 +36,7 @@ pub struct EventFile {
 
 impl EventFile {
     /// Creates a new file in `folder`. With `step > 0`, the start of a resumed run, TensorBoard
-    /// forgets what earlier files have behind `step`.
+    /// ignores what earlier files have after `step`.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -50,7 +53,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -85,7 +88,7 @@ impl EventFile {
     }
 }
 
-/// The first free name; TensorBoard reads the files of a folder in the order of their names.
+/// A file with the first free name. TensorBoard reads the files of a folder in the order of their names.
 fn create_new(folder: &Path) -> Result<(PathBuf, File)> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut number = 0;
@@ -100,7 +103,7 @@ fn create_new(folder: &Path) -> Result<(PathBuf, File)> {
     }
 }
 
-/// Length, its checksum, data, their checksum.
+/// A TFRecord: length, checksum of the length, data, checksum of the data.
 fn frame(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut frame = length.to_vec();
@@ -136,3 +139,6 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes.push(value as u8);
     bytes
 }
+
+#[cfg(test)]
+mod tests;
