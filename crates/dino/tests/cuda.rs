@@ -5,9 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the log of a test run says why tests were ignored")]
 
 use dino::model::init;
-use dino::model::{
-    Crops, DropPlan, HeadShape, Network, Outputs, Patches, Recompute, VitShape,
-};
+use dino::model::{Crops, DropPlan, HeadShape, Network, Outputs, Patches, Recompute, VitShape};
 use engine::cuda::emulated;
 use engine::matmul::Precision;
 use engine::ops::patch_embed::Images;
@@ -84,9 +82,8 @@ fn run(network: &Network, device: &Device) -> [Vec<f32>; 3] {
     let plan = DropPlan::draw(0.3, 2, 5, Key::new(2, Purpose::Bench));
     let (y, saved) = network.forward(&params, &crops, Patches::Masked, &plan);
     assert_eq!((&y.cls.device(), &y.patches.device()), (device, device), "outputs");
-    let gradient = |y: &Tensor, index| {
-        Tensor::from_slice(y.shape(), &noise(y.len(), index)).to(device)
-    };
+    let gradient =
+        |y: &Tensor, index| Tensor::from_slice(y.shape(), &noise(y.len(), index)).to(device);
     let dy = Outputs { cls: gradient(&y.cls, 2), patches: gradient(&y.patches, 3) };
     network.backward(&params, saved, &dy, &mut grads);
     assert_eq!(&grads.device(), device, "gradients");

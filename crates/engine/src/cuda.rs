@@ -228,8 +228,7 @@ impl Buffer {
     /// Memory of unspecified contents.
     pub fn uninit(device: &Device, bytes: usize) -> Self {
         // CUDA refuses allocations of no bytes.
-        let pointer =
-            if bytes == 0 { Pointer(0) } else { device.expect(device.0.alloc(bytes)) };
+        let pointer = if bytes == 0 { Pointer(0) } else { device.expect(device.0.alloc(bytes)) };
         Self { device: device.clone(), pointer, bytes }
     }
 

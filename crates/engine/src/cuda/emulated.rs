@@ -85,7 +85,9 @@ impl Driver for Emulated {
         let arguments = arguments
             .iter()
             .map(|argument| match *argument {
-                Argument::Pointer(pointer) => memory.host_address(pointer).map(RawArgument::pointer),
+                Argument::Pointer(pointer) => {
+                    memory.host_address(pointer).map(RawArgument::pointer)
+                }
                 Argument::U32(value) => Ok(RawArgument::u32(value)),
                 Argument::U64(value) => Ok(RawArgument::u64(value)),
                 Argument::F32(value) => Ok(RawArgument::f32(value)),
