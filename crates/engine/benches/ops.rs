@@ -18,7 +18,7 @@ use engine::ops::{
     adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
     mixture_cross_entropy, patch_embed, positions, residual, tokens,
 };
-use engine::{Dtype, Layout, Param, ParamTable, Params, Role, Tensor};
+use engine::{Dtype, Layout, ParamTable, Params, Role, Tensor};
 use rand::RngExt;
 use streams::{Key, Purpose};
 

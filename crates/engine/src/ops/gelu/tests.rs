@@ -91,8 +91,7 @@ fn threads_give_equal_bits() {
         let mut dx = dy.clone();
         let kept = Saved { x: x.clone() };
         let again = recompute_and_backward(kept, &mut dx);
-        [&y.host()[..], &again.host()[..], &dx.host()[..], &backward(saved, dy.clone()).host()[..]]
-            .concat()
+        [y.host(), again.host(), dx.host(), backward(saved, dy.clone()).host()].concat()
     });
 }
 

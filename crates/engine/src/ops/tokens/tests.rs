@@ -60,7 +60,7 @@ fn threads_give_equal_bits() {
         let out = gather(&matrix, &kept);
         let mut to = matrix.clone();
         scatter_add(&out, &kept, &mut to);
-        [&out.host()[..], &to.host()[..]].concat()
+        [out.host(), to.host()].concat()
     });
 }
 
