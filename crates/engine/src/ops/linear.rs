@@ -8,7 +8,9 @@
 
 use rayon::prelude::*;
 
-use crate::matmul::{MANY, Mat, MatMut, Precision, Prepared, Product, Threads, Write, matmul};
+use crate::matmul::{
+    Mat, MatMut, Precision, Prepared, Product, THREADS_AGREE_FROM, Threads, Write, matmul,
+};
 use crate::params::{Params, Range};
 use crate::pool::Buffer;
 use crate::profile;
@@ -106,15 +108,19 @@ pub fn backward_params(layer: &Linear, x: &Tensor, dy: &Tensor, grads: &mut Para
 
 /// Numbers of a weight whose gradient stays in a core's second cache while it is summed: 640 KiB.
 const NARROW: usize = 160 << 10;
-/// Least rows of a chunk, which leaves more than [`MANY`] for the last one.
+/// Least rows of a chunk.
 const CHUNK: usize = 256;
 /// Most chunks: each costs a partial gradient.
 const CHUNKS: usize = 8;
 
+// Chunks are equal but for the last one, which has less than `CHUNKS` rows fewer. All have more than
+// `THREADS_AGREE_FROM`, so that `Threads` may depend on the number of threads.
+const _: () = assert!(CHUNK - CHUNKS > THREADS_AGREE_FROM);
+
 impl Linear {
     /// Pieces of so many rows whose gradients are summed apart; never dependent on the number of threads.
     fn chunks(&self, rows: usize) -> usize {
-        let narrow = self.output * self.input <= NARROW && self.output >= MANY;
+        let narrow = self.output * self.input <= NARROW && self.output >= THREADS_AGREE_FROM;
         if narrow { (rows / CHUNK).clamp(1, CHUNKS) } else { 1 }
     }
 }
@@ -212,7 +218,7 @@ impl Ready<'_> {
 
     /// How many of so many rows to give to a thread at a time.
     pub(super) fn block(&self, rows: usize) -> usize {
-        self.factor.block(rows)
+        self.factor.rows_per_call(rows)
     }
 }
 
