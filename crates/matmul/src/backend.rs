@@ -29,16 +29,17 @@ const SPLIT_MIN_M_IN_LOOP: usize = 128;
 #[cfg(target_arch = "x86_64")]
 const DIRECT_MAX_K_AND_N: usize = 128;
 
-/// With m ≥ `MANY` and k > `MANY`, [`Threads::One`](crate::Threads::One) and
-/// [`Threads::All`](crate::Threads::All) give the same bits for every n and both precisions.
+/// With m ≥ `THREADS_AGREE_FROM` and k > `THREADS_AGREE_FROM`, [`Threads::One`](crate::Threads::One)
+/// and [`Threads::All`](crate::Threads::All) give the same bits, for every n and both precisions.
 ///
-/// A caller that chooses between them by the number of threads needs this, or its results would depend
-/// on that number.
-pub const MANY: usize = 128;
+/// A caller that chooses between them by the number of threads needs this. Otherwise its results would
+/// depend on that number.
+pub const THREADS_AGREE_FROM: usize = 128;
 
-// From `MANY` on, neither of the two conditions that depend on `Threads` makes a difference.
+// From there on, the two conditions that depend on `Threads` decide alike for both.
 #[cfg(target_arch = "x86_64")]
-const _: () = assert!(SPLIT_MIN_M_IN_LOOP <= MANY && DIRECT_MAX_K_AND_N <= MANY);
+const _: () =
+    assert!(SPLIT_MIN_M_IN_LOOP <= THREADS_AGREE_FROM && DIRECT_MAX_K_AND_N <= THREADS_AGREE_FROM);
 
 /// The code that computes a matmul.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,7 +54,7 @@
 //! | change | bits of `dst` |
 //! | --- | --- |
 //! | number of threads in the pool | never change |
-//! | `Threads::One` instead of `Threads::All` | the same for bf16; the same for f32 if m ≥ [`MANY`] and k > [`MANY`] |
+//! | `Threads::One` instead of `Threads::All` | the same for bf16; the same for f32 if m ≥ [`THREADS_AGREE_FROM`] and k > [`THREADS_AGREE_FROM`] |
 //! | other rows of `A`, or more or fewer of them | a row keeps its bits in the packed and direct backends, as long as the backend is the same |
 //! | strides, or a transposed view of the same values | the same in the packed and direct backends |
 //! | [`Prepared::multiply`] instead of [`matmul`] with `Threads::All` | the same in the packed backends |
@@ -115,7 +115,7 @@ mod packed;
 #[cfg(target_arch = "x86_64")]
 mod panels;
 
-pub use backend::{MANY, is_native};
+pub use backend::{THREADS_AGREE_FROM, is_native};
 pub use mat::{Mat, MatMut};
 pub use prepared::Prepared;
 pub use product::{Precision, Product, Threads, Write};

@@ -42,11 +42,11 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// How many of `rows` rows to pass to one [`Self::multiply`].
+    /// How many rows to pass to one [`Self::multiply`], out of `rows` in all.
     ///
     /// For a packed operand it is the number of rows whose panels fit the L2 cache. Otherwise every call
     /// reads the whole operand again, so it is larger.
-    pub fn block(&self, rows: usize) -> usize {
+    pub fn rows_per_call(&self, rows: usize) -> usize {
         #[cfg(target_arch = "x86_64")]
         if self.packed.is_some() {
             return packed::TASK_ROWS;

@@ -292,7 +292,7 @@ fn a_prepared_operand_gives_the_rows_of_one_matmul() {
             let mut whole = vec![0.0; m * n];
             matmul(MatMut::new(&mut whole, m, n), Mat::new(&a, m, k), right, product);
             let prepared = Prepared::new(right, precision);
-            let block = prepared.block(m);
+            let block = prepared.rows_per_call(m);
             let mut by_rows = vec![f32::NAN; m * n];
             for (a, out) in a.chunks(block * k).zip(by_rows.chunks_mut(block * n)) {
                 let rows = a.len() / k;
@@ -353,9 +353,9 @@ fn the_number_of_threads_never_changes_a_bit() {
     }
 }
 
-/// `MANY` promises this to callers that choose `Threads` by the number of threads.
+/// `THREADS_AGREE_FROM` promises this to callers that choose `Threads` by the number of threads.
 #[test]
-fn one_thread_and_all_threads_give_the_same_bits_from_many_on() {
+fn one_thread_and_all_threads_agree_from_the_documented_size_on() {
     for (m, k, n) in [(128, 129, 8), (128, 129, 128), (128, 200, 300), (700, 385, 97)] {
         let (a, b) = (randoms(1, m * k), randoms(2, k * n));
         for precision in [Precision::F32, Precision::Bf16] {

@@ -1,6 +1,6 @@
 //! Linear layers on the CPU.
 
-use matmul::{MANY, Mat, MatMut, Prepared, Product, Threads, Write, matmul};
+use matmul::{Mat, MatMut, Prepared, Product, THREADS_AGREE_FROM, Threads, Write, matmul};
 use pool::Buffer;
 use rayon::prelude::*;
 
@@ -39,10 +39,14 @@ pub(super) fn backward_params(layer: &Linear, x: &Tensor, dy: &Tensor, grads: &m
 
 /// Values of a weight whose gradient stays in the L2 cache while it is summed: 640 KiB.
 const NARROW: usize = 160 << 10;
-/// Least rows of a chunk. The last chunk then has more than [`MANY`] rows.
+/// Least rows of a chunk. The last chunk then has more than [`THREADS_AGREE_FROM`] rows.
 const CHUNK: usize = 256;
 /// Most chunks: each costs a partial gradient.
 const CHUNKS: usize = 8;
+
+// Chunks are equal but for the last one, which has less than `CHUNKS` rows fewer. All have more than
+// `THREADS_AGREE_FROM`, so that `Threads` may depend on the number of threads.
+const _: () = assert!(CHUNK - CHUNKS > THREADS_AGREE_FROM);
 
 impl Linear {
     fn weight<'a>(&self, params: &'a Params) -> Mat<'a> {
@@ -51,7 +55,7 @@ impl Linear {
 
     /// Number of chunks of rows that are summed apart. It never depends on the number of threads.
     pub(super) fn chunks(&self, rows: usize) -> usize {
-        let narrow = self.output * self.input <= NARROW && self.output >= MANY;
+        let narrow = self.output * self.input <= NARROW && self.output >= THREADS_AGREE_FROM;
         if narrow { (rows / CHUNK).clamp(1, CHUNKS) } else { 1 }
     }
 }
@@ -147,6 +151,6 @@ impl<'a> RowLinear<'a> {
 
     /// How many of `rows` rows a task should take.
     pub(in crate::ops) fn block(&self, rows: usize) -> usize {
-        self.weight.block(rows)
+        self.weight.rows_per_call(rows)
     }
 }

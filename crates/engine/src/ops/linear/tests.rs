@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use matmul::MANY;
+use matmul::THREADS_AGREE_FROM;
 
 use super::*;
 use crate::testing::*;
@@ -88,7 +88,7 @@ fn threads_give_equal_bits() {
 /// A sum of `rows` products below 1, in pieces that are added.
 #[test]
 fn gradients_of_chunks_are_those_of_all_rows() {
-    let (input, output) = (40, MANY);
+    let (input, output) = (40, THREADS_AGREE_FROM);
     for (rows, chunks) in [(511, 1), (512, 2), (700, 2), (1_100, 4), (3_000, 8)] {
         let (layer, _, mut grads) = layer(20, input, output);
         let (x, dy) = (random_tensor(21, &[rows, input]), random_tensor(22, &[rows, output]));
