@@ -59,7 +59,7 @@ pub(crate) struct Mixture {
     html: Option<PathBuf>,
     /// Show the nearest images of N prototypes on the page, those with the largest mass
     ///
-    /// Each prototype adds up to 8 images, about 20 kB.
+    /// Each prototype adds at most 8 images, which take up to about 20 kB.
     #[arg(long, value_name = "N", default_value_t = 200, requires = "html")]
     #[arg(allow_negative_numbers = true)]
     html_prototypes: u32,

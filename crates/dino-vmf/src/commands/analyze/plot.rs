@@ -12,7 +12,7 @@ use super::number::short;
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 260.0;
 /// Edges of the area between the axes.
-const LEFT: f64 = 56.0;
+const LEFT: f64 = 62.0;
 const RIGHT: f64 = 468.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 214.0;
@@ -219,6 +219,6 @@ mod tests {
         plot.line("one", &[(0.0, 0.0), (1.0, 1.0)]);
         let text = plot.render().unwrap();
         assert!(text.contains("a&#60;b") && text.contains("x &#38; y"), "{text}");
-        assert!(text.contains("points='56.0,214.0 468.0,14.0'"), "{text}");
+        assert!(text.contains("points='62.0,214.0 468.0,14.0'"), "{text}");
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Pretrain {
     /// Number of channels that images are converted to, and of the network's input; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) channels: Option<i64>,
-    /// Seed of all random numbers; the same seed gives the same weights, bit by bit
+    /// Seed of all random numbers, by default the preset's; the same seed gives the same weights, bit by bit
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub(super) seed: Option<i64>,
     /// TOML file with settings, which override those of the preset
@@ -56,10 +56,10 @@ pub(crate) struct Pretrain {
     /// Set one key, for example `optim.lr=1e-3`; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
+    /// Compute threads, by default the preset's; 0 uses all cores. Results do not depend on it
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) threads: Option<i64>,
-    /// Threads that read and crop images; 0 starts as many as compute threads
+    /// Threads that read and crop images, by default the preset's; 0 starts as many as compute threads
     ///
     /// Start more if the progress line reports time spent waiting for images. Results do not depend on it.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -71,13 +71,15 @@ pub(crate) struct Pretrain {
     ///
     /// Alarms report collapse (uniform, one-hot, partial, or features that do not depend on the image), a
     /// teacher that is equal to the student, and exploding norms. Each names the cause and what to try.
-    /// Partial collapse never stops a run: large heads show it although their features are good.
+    /// Partial collapse never stops a run: large heads show it although their features are good. By default, the
+    /// preset's.
     #[arg(long, value_name = "ACTION")]
     pub(super) on_collapse: Option<String>,
     /// What the backward pass recomputes to save memory: `none`, `light` or `blocks`
     ///
     /// `light` recomputes the hidden layers of the MLPs, a tenth of a step's arithmetic. `blocks` saves only
-    /// the inputs of the blocks and recomputes a quarter. Results do not depend on it.
+    /// the inputs of the blocks and recomputes a quarter. Results do not depend on it. By default, the preset's;
+    /// change it only if a run does not fit into memory.
     #[arg(long, value_name = "WHAT")]
     pub(super) recompute: Option<String>,
     /// Continue the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
