@@ -1,7 +1,8 @@
-//! One image on one core, decoding excluded: all its crops, and every stage of a crop alone.
+//! Augments one image on one core, without decoding: all crops together, and each stage of a crop
+//! alone.
 //!
 //! The images are the photographs in `$DINO_VMF_SHARED/data/photos`, else in
-//! `../shared/data/photos` beside the workspace, else one synthetic picture of 500 × 375 pixels.
+//! `../shared/data/photos` next to the workspace, else one synthetic picture of 500 × 375 pixels.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use multicrop::recipe::Recipe;
 use multicrop::resize::{Resize, Resizer, crop_resize};
 use streams::{Key, Purpose};
 
-/// Photographs that one iteration after the other takes in turn.
+/// Number of photographs, which iterations use in turn.
 const PHOTOGRAPHS: usize = 32;
 
 fn images() -> Vec<Image8> {
@@ -41,7 +42,7 @@ fn synthetic() -> Image8 {
     Image8::new(500, 375, (0..500 * 375 * 3).map(value).collect()).expect("500 x 375 pixels")
 }
 
-/// All crops of an image, 2 of 224 and 8 of 96 pixels, drawn by the recipe of DINO.
+/// All crops of an image with DINO's recipe: 2 of 224 and 8 of 96 pixels.
 fn image(criterion: &mut Criterion) {
     let (images, recipe) = (images(), Recipe::dino(224, 96, 8));
     let mut outs: Vec<Vec<f32>> =
@@ -62,7 +63,7 @@ fn image(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A box of about the mean area of a global crop to 224 pixels, of a local one to 96.
+/// Resizes a box with the mean area of a global crop to 224 pixels, and one of a local crop to 96.
 const BOXES: [(Rect, u32); 2] = [
     (Rect { left: 50, top: 20, width: 400, height: 320 }, 224),
     (Rect { left: 50, top: 20, width: 220, height: 190 }, 96),
@@ -84,7 +85,7 @@ fn resize(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Every change alone, on a crop of 224 × 224 pixels.
+/// Each change alone, on a crop of 224 × 224 pixels.
 fn changes(criterion: &mut Criterion) {
     let (source, size) = BOXES[0];
     let crop = Planes::from_image(&crop_resize(&synthetic(), source, size, size));
@@ -96,7 +97,7 @@ fn changes(criterion: &mut Criterion) {
         hue: 0.0,
     };
     let turned = Jitter { hue: 0.07, ..still.clone() };
-    let [mut small, mut large] = [blur::Spare::default(), blur::Spare::default()];
+    let [mut small, mut large] = [blur::Scratch::default(), blur::Scratch::default()];
     type Change = Box<dyn FnMut(&mut Planes)>;
     let cases: [(&str, Change); 6] = [
         ("jitter_without_hue", Box::new(move |crop| color_jitter::apply_to(&still, crop))),
@@ -114,7 +115,7 @@ fn changes(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A crop of 224 × 224 pixels in both precisions.
+/// Normalizes a crop of 224 × 224 pixels in both precisions.
 fn normalized(criterion: &mut Criterion) {
     let (source, size) = BOXES[0];
     let crop = Planes::from_image(&crop_resize(&synthetic(), source, size, size));

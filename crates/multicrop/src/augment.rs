@@ -1,7 +1,8 @@
-//! Random changes of a crop, each in its own file: `sample` draws, `apply` does.
+//! Random augmentations of a crop. Each has a function `sample` that draws its parameters and a
+//! function `apply` that changes pixels.
 //!
-//! `sample` touches no pixel and `apply` draws nothing, so everything that happens to a crop can
-//! be printed, stored, and done again: see [`CropParameters`].
+//! `sample` touches no pixel and `apply` draws nothing. So the parameters of a crop can be printed,
+//! stored, and applied again: see [`CropParameters`].
 
 pub mod blur;
 pub mod color_jitter;
@@ -18,27 +19,28 @@ use crate::planes::Planes;
 use crate::resize::{Resize, Resizer};
 use color_jitter::Jitter;
 
-/// All that was drawn for one crop, in the order in which it is applied.
+/// The random parameters of one crop, in the order in which they are applied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CropParameters {
     /// Side of the square crop, in pixels.
     pub size: u32,
-    /// Pixels of the image that the crop shows.
+    /// The box that is cut out of the image.
     pub source: Rect,
-    /// True if left and right are exchanged.
+    /// Whether to flip horizontally.
     pub flip: bool,
-    /// Changes of the colors, if any.
+    /// Color changes, if any.
     pub jitter: Option<Jitter>,
-    /// True if the colors are replaced by their luma.
+    /// Whether to replace colors by their luma.
     pub grayscale: bool,
     /// Standard deviation of the blur in pixels of the crop, if any.
     pub blur: Option<f64>,
-    /// The darkest value that is inverted, if any are.
+    /// Threshold of solarization, if any: values from here on are inverted.
     pub solarize: Option<u32>,
 }
 
 impl CropParameters {
-    /// The crop of `image` with these parameters, `[size, size, channels]`, before normalization.
+    /// Makes the crop of `image` with these parameters, `[size, size, channels]`, before
+    /// normalization.
     ///
     /// # Panics
     /// If `source` does not lie inside `image`.
@@ -48,7 +50,7 @@ impl CropParameters {
         self.apply_to(&mut scratch).to_image()
     }
 
-    /// The crop of the image that `scratch` has loaded, before normalization.
+    /// Makes the crop of the image that is loaded in `scratch`, before normalization.
     ///
     /// # Panics
     /// If `source` does not lie inside the region that was loaded.
@@ -72,21 +74,21 @@ impl CropParameters {
     }
 }
 
-/// The memory that crops are made in, for one thread: used again for crop after crop.
+/// Scratch memory for making crops, reused for every crop of a thread.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
-    /// The image that crops are cut from.
+    /// Holds the image that crops are cut from.
     pub resizer: Resizer,
     crop: Planes,
-    blur: blur::Spare,
+    blur: blur::Scratch,
 }
 
-/// A number from `low` to `high`, uniformly; one draw.
+/// Draws a number from `low` to `high`, uniformly; one draw.
 fn uniform((low, high): (f64, f64), rng: &mut impl Rng) -> f64 {
     low + (high - low) * rng.random::<f64>()
 }
 
-/// True with this probability; one draw, even if it is 0 or 1.
+/// Draws true with this probability; one draw, even if it is 0 or 1.
 fn chance(probability: f64, rng: &mut impl Rng) -> bool {
     rng.random::<f64>() < probability
 }

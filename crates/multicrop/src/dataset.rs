@@ -1,18 +1,20 @@
-//! Where images come from: one trait, one string that names a source, one reader for each kind.
+//! The [`Dataset`] trait, [`open`], which maps a source string to a data set, and one reader for
+//! each kind of source.
 //!
 //! Folders, tar archives, WebDataset shards, lists and parquet files follow the same rules:
 //!
-//! - *Names* (`names.rs`): `.`, `..` and leading slashes are taken out of them first. A name is hidden
-//!   if one of its parts then starts with a dot or is `__MACOSX`. Images are known by their extension
-//!   in any case, or else by their first bytes.
-//! - *Parts* (`parts.rs`, `layout.rs`): the words for training, validation and test parts in the names
-//!   of folders and shards, in any case. Folders around everything do not count.
-//! - *Labels* (`labels.rs`): numbers if all are, or else names. A missing one is missing for its image
-//!   alone.
+//! - *Names* (`names.rs`): `.`, `..` and leading slashes are removed first. A name is hidden if one
+//!   of its parts starts with a dot or is `__MACOSX`. Images are recognized by their extension in
+//!   upper or lower case, or else by their first bytes.
+//! - *Parts* (`parts.rs`, `layout.rs`): the words for training, validation and test parts in the
+//!   names of folders and shards, in upper or lower case. Folders that contain everything do not
+//!   count.
+//! - *Labels* (`labels.rs`): numbers if all labels are numbers, or else names. If a label is
+//!   missing, only its image has none.
 //! - *Samples* (`archive/keys.rs`): a WebDataset key gives one image.
-//! - *What is left out* (`left_out.rs`) is counted, and one of each kind is named: hidden images, images in
-//!   formats that are not read or beside the parts, other images of a key, empty shards, links that lead
-//!   nowhere, archives that may be cut.
+//! - *Left out* (`left_out.rs`): everything that is not read is counted, with one example of each
+//!   kind: hidden images, images in unsupported formats or outside the parts, other images of a
+//!   key, empty shards, links that lead nowhere, archives that may be cut.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,17 +31,20 @@ mod cache;
 mod cifar;
 mod detect;
 mod folder;
+mod foreign;
 mod idx;
+mod json;
 mod labels;
 mod layout;
 mod left_out;
 mod list;
+mod lru;
 mod names;
 mod parquet;
 mod parts;
 mod shapes;
 mod shards;
-mod slots;
+mod signature;
 
 pub use archive::Archive;
 pub use cifar::Cifar;
@@ -51,9 +56,9 @@ pub use parquet::Parquet;
 pub use shapes::Shapes;
 pub use shards::Shards;
 
-/// A fixed list of images, in an order that depends on nothing but the source.
+/// A fixed list of images, in an order that depends only on the source.
 ///
-/// [`read`](Dataset::read) is called from many threads at once.
+/// Many threads call [`read`](Dataset::read) at the same time.
 pub trait Dataset: Send + Sync {
     /// Number of images.
     fn len(&self) -> usize;
@@ -63,10 +68,10 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
-    /// Reads image `index`, as it lies in the source.
+    /// Reads image `index` as the source stores it.
     ///
     /// # Panics
-    /// If `index` is not below [`len`](Dataset::len); so do `label` and `name`.
+    /// If `index` is not below [`len`](Dataset::len). The same holds for `label` and `name`.
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError>;
 
     /// Reads and decodes image `index`.
@@ -74,25 +79,25 @@ pub trait Dataset: Send + Sync {
         self.read(index)?.decode(options)
     }
 
-    /// The class of image `index`, a position in [`classes`](Dataset::classes).
+    /// The class of image `index`: an index into [`classes`](Dataset::classes).
     fn label(&self, index: usize) -> Option<u32>;
 
     /// Names of the classes; empty if the images have no labels.
     fn classes(&self) -> &[String];
 
-    /// How the images lie together, if it is dear to read them in any order.
+    /// Shard layout, if random access is expensive.
     ///
-    /// [`order::of_dataset`](crate::order::of_dataset) then visits the images of a shard near each
-    /// other.
+    /// [`order::for_dataset`](crate::order::for_dataset) then visits the images of a shard close to
+    /// each other.
     fn shards(&self) -> Option<Shards> {
         None
     }
 
-    /// Makes a shard ready, number `shard` of [`shards`](Self::shards), so that its images are there
-    /// when they are wanted. What goes wrong is told to whoever reads one.
+    /// Loads shard `shard` of [`shards`](Self::shards) ahead of the first read of one of its
+    /// images. Errors are returned by the later reads.
     fn prepare(&self, _shard: usize) {}
 
-    /// What the source holds that is not among the images, each kind with its count.
+    /// Everything in the source that is not read, each kind with its count.
     fn left_out(&self) -> &[LeftOut] {
         &[]
     }
@@ -102,14 +107,14 @@ pub trait Dataset: Send + Sync {
         &[]
     }
 
-    /// What a person would look for to find image `index`.
+    /// The name of image `index` for people: its path, or its place in a container.
     fn name(&self, index: usize) -> String;
 
-    /// The source in a few words, for messages and reports.
+    /// A short description of the source, for messages and reports.
     fn describe(&self) -> String;
 }
 
-/// An image as a source holds it.
+/// An image as a source stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sample<'a> {
     /// The bytes of an image file.
@@ -119,7 +124,7 @@ pub enum Sample<'a> {
 }
 
 impl Sample<'_> {
-    /// The image in the form that `options` asks for.
+    /// Decodes the image with these options.
     pub fn decode(self, options: &decode::Options) -> Result<Image8, SampleError> {
         match self {
             Self::Encoded(bytes) => decode::decode(&bytes, options),
@@ -128,32 +133,32 @@ impl Sample<'_> {
     }
 }
 
-/// What a source is opened with beside its name: choices that its content does not make.
+/// Options of [`open_with`], for choices that the contents of the source leave open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenOptions {
     /// The parquet column that holds the images; `None` finds it from the first rows.
     pub image_column: Option<String>,
-    /// The column of a list or parquet file that holds the labels; `None` takes a column whose name
-    /// says that it does.
+    /// The column of a list or parquet file that holds the labels; `None` takes a column with a
+    /// usual name such as `label`.
     pub label_column: Option<String>,
     /// The extension, without its first dot, of the image to take where one WebDataset key has
     /// several, such as `jpg` or `seg.png`; `None` takes one image for each key.
     pub image_extension: Option<String>,
 }
 
-/// A part of a source that has parts.
+/// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// What models are trained on.
+    /// The training part.
     Train,
-    /// What they are tested on.
+    /// The test part.
     Test,
-    /// What settings are chosen by.
+    /// The validation part.
     Val,
 }
 
 impl Split {
-    /// The suffix of a source, without its colon.
+    /// The suffix of a source that selects this part, without its colon.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -162,8 +167,8 @@ impl Split {
         }
     }
 
-    /// Cuts `:train`, `:val` or `:test` off a source.
-    fn cut(spec: &str) -> (&str, Option<Self>) {
+    /// Splits `:train`, `:val` or `:test` off a source.
+    fn split_suffix(spec: &str) -> (&str, Option<Self>) {
         for split in [Self::Train, Self::Val, Self::Test] {
             let path = spec.strip_suffix(split.name()).and_then(|rest| rest.strip_suffix(':'));
             if let Some(path) = path {
@@ -186,32 +191,37 @@ impl fmt::Display for Split {
 ///
 /// - a folder of images, searched recursively; the label is the first folder below the root, and an
 ///   image in the root itself has none;
-/// - a text file with a path in each line, or `path,label` (also with tabs, semicolons or a last
-///   space between them, with or without a header), or a JSON object in each line, relative to its own
-///   folder; labels are numbers or names;
+/// - a text file with a path in each line, or `path,label` (also separated by a tab, a semicolon or
+///   the last space, with or without a header), or a JSON object in each line; paths are relative
+///   to the folder of the file, labels are numbers or names;
 /// - a folder or file of CIFAR-10 or CIFAR-100 binary batches;
 /// - an IDX image file (the MNIST family, `.gz` too) or the folder of several;
 /// - a tar or tar.gz of images, in folders or with WebDataset keys (`key.jpg`, and the class in
-///   `key.cls` or as `cls` or `label` in `key.json`), or a folder of several, in folders of any depth;
+///   `key.cls` or as `cls` or `label` in `key.json`), or a folder of several, in folders of any
+///   depth;
 /// - a parquet file with a column of encoded images (`binary`, or `struct<bytes, path>` as in
 ///   Hugging Face's data sets), or a folder of several.
 ///
-/// Braces name several tar or parquet files: `shards-{000..031}.tar`, `{first,second}.parquet`.
+/// Braces stand for several tar or parquet files: `shards-{000..031}.tar`,
+/// `{first,second}.parquet`.
 ///
-/// What a path holds is found out from its bytes, never from its extension; only among other files
-/// of a folder are shards and images known by theirs. `:train`, `:val` or `:test` behind a source
-/// chooses a part, where there are parts: folders such as `train` and `Validation`, also inside of an
-/// archive, or files with these words in their names (`train-0001.tar`,
-/// `test-00000-of-00004.parquet`). `:test` means the validation part where there is no test part.
-/// Without a suffix the training part is meant. A path that exists as it is written is never cut at its colon,
-/// and its braces are part of its name. `shapes` is always the built-in set; `./shapes` is a folder.
+/// The kind of a path follows from its bytes, never from its extension. Extensions only count when
+/// shards and images are searched for in a folder.
+///
+/// `:train`, `:val` or `:test` after a source selects a part. Parts are folders such as `train` and
+/// `Validation`, also inside an archive, or files with these words in their names
+/// (`train-0001.tar`, `test-00000-of-00004.parquet`). `:test` selects the validation part if there
+/// is no test part. Without a suffix the training part is read. The colon and the braces of a path
+/// that exists are part of its name. `shapes` is always the built-in data set; `./shapes` is a
+/// folder.
 ///
 /// # Memory and caches
-/// Images are read when they are wanted. Parquet files are held in blocks of together about 384 MiB;
-/// gzipped archives are unpacked to the temporary folder, six at a time, and so are pages of parquet
-/// files that are larger than 64 MiB, eight at a time. Lists of folders with a thousand images and of
-/// archives of 16 MiB are kept in `$DINO_VMF_CACHE` (`off` for nowhere), or else `dino-vmf` in
-/// `$XDG_CACHE_HOME` or `~/.cache`, and made again when folder or archive change.
+/// Images are read on demand. Parquet files are held in blocks that take about 384 MiB in all. Up
+/// to six gzipped archives are kept unpacked in the temporary folder, and up to eight blocks of
+/// parquet files that unpack to more than 64 MiB. The list of a folder with at least 1000 images,
+/// or of an archive of at least 16 MiB, is cached until the folder or archive changes. The cache is
+/// in `$DINO_VMF_CACHE` (`off` disables it), or else in `dino-vmf` in `$XDG_CACHE_HOME` or
+/// `~/.cache`.
 ///
 /// # Errors
 /// If there is no such source, it cannot be read, or it holds no image.
@@ -219,12 +229,13 @@ pub fn open(source: &str) -> Result<Arc<dyn Dataset>, Error> {
     open_with(source, &OpenOptions::default())
 }
 
-/// Opens the data set that `source` names, as [`open`] does, with these options.
+/// Opens a data set as [`open`] does, with options.
 ///
 /// # Errors
-/// If there is no such source, it cannot be read, it holds no image, or it lacks what an option names.
+/// If there is no such source, it cannot be read, it holds no image, or it lacks a column or
+/// extension that `options` name.
 pub fn open_with(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, Error> {
-    let (name, split) = Split::cut(source);
+    let (name, split) = Split::split_suffix(source);
     if name == "shapes" {
         return match split {
             Some(Split::Val) => {
@@ -246,7 +257,10 @@ pub fn open_with(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>
     }
 }
 
-/// Fails unless both data sets name the same classes in the same order, so that labels agree.
+/// Checks that both data sets have the same classes in the same order, so that their labels agree.
+///
+/// # Errors
+/// If they differ; the error names the first difference.
 pub fn same_classes(first: &dyn Dataset, second: &dyn Dataset) -> Result<(), Error> {
     let (a, b) = (first.classes(), second.classes());
     let difference = match a.iter().zip(b).find(|(a, b)| a != b) {

@@ -1,26 +1,27 @@
-//! Bytes of an image file to [`Image8`], the format found from the bytes and never from a name.
+//! Decodes the bytes of an image file to an [`Image8`]. The format follows from the bytes, never
+//! from the name of the file.
 //!
-//! | format | what is read | what it becomes |
+//! | format | supported | result |
 //! | --- | --- | --- |
-//! | JPEG | Huffman and arithmetic coding, sequential and progressive, any scans and sampling factors; gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color, with the pixels of Pillow, bit for bit; CMYK is taken as inverted, with or without Adobe's marker, as Pillow does |
+//! | JPEG | Huffman and arithmetic coding, sequential and progressive, any scans and sampling factors; gray, YCbCr, RGB, CMYK, YCCK; 8 bits | gray or color, with the pixels of Pillow, bit for bit; CMYK is treated as inverted, with or without Adobe's marker, as in Pillow |
 //! | PNG | 1 to 16 bits, gray, color, palette, alpha, interlaced | 16 bits: the high byte; transparent colors become alpha |
 //! | WebP | lossy, lossless, alpha | color or color with alpha |
 //! | TIFF, BigTIFF | strips, tiles, planes; uncompressed, LZW, deflate, PackBits, fax, JPEG, zstd, WebP; 1, 2, 4, 8, 16 bits; gray, color, palette, CMYK, YCbCr, any number of bands | 16 bits: the high byte; premultiplied alpha is divided out; extra samples are left out |
 //! | BMP | 1 to 32 bits, run lengths, with or without file header | color |
-//! | GIF | all | color of the palette; where the frame leaves the screen free: the transparent, else the first color |
-//! | JPEG XL | lossless, lossy, gray, color, alpha | turned as the format says; more than 8 bits are rounded |
-//! | PBM, PGM, PPM | P1 to P6, any largest value | spread over 0..=255; more than 8 bits: the high byte |
+//! | GIF | all | colors of the palette; outside the frame the transparent color, or else the first |
+//! | JPEG XL | lossless, lossy, gray, color, alpha | oriented as the format specifies; more than 8 bits are rounded |
+//! | PBM, PGM, PPM | P1 to P6, any largest value | scaled to 0..=255; more than 8 bits: the high byte |
 //!
-//! Of animations and of files with several pages the first one is read. What is not read is refused by
-//! its name: other image formats, TIFF samples that are signed, floating-point or wider than 16 bits,
-//! JPEG of more than 8 bits or without losses.
+//! Of animations and files with several pages, the first image is read. Everything else is refused
+//! with an error that names it: other image formats, TIFF samples that are signed, floating-point
+//! or wider than 16 bits, JPEG with more than 8 bits, and lossless JPEG.
 //!
-//! What is made of it means what Pillow's `Image.open(file).convert(mode)` means, for all modes from
-//! red, green and blue (`tests/decode.rs`). The exception is gray of 16 bits, which Pillow clips at
-//! 255: here it becomes its high byte, as color of 16 bits does in Pillow too.
+//! The result equals Pillow's `Image.open(file).convert(mode)` for all modes and color files
+//! (`tests/decode.rs`). The exception is 16-bit gray, which Pillow clips at 255. Here it becomes
+//! its high byte, as 16-bit color does in Pillow too.
 //!
-//! Bad bytes are a [`SampleError`]. Sizes are checked against [`Options::max_pixels`] before memory is
-//! taken.
+//! Bad bytes give a [`SampleError`]. Sizes are checked against [`Options::max_pixels`] before
+//! allocating.
 
 use std::fmt::Display;
 
@@ -46,38 +47,41 @@ mod webp;
 
 pub use signature::Format;
 
-/// Most pixels that are decoded unless [`Options::max_pixels`] says otherwise: where Pillow refuses an
-/// image as a decompression bomb, twice its `MAX_IMAGE_PIXELS`.
+/// Default of [`Options::max_pixels`]: twice Pillow's `MAX_IMAGE_PIXELS`, the size from which
+/// Pillow refuses an image as a decompression bomb.
 pub const MAX_PIXELS: u64 = 178_956_970;
 
-/// The form in which images are wanted.
+/// How images are decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Values of a pixel.
+    /// Number of channels of the result; 3 by default.
     ///
     /// * 1: luma, `(19595 R + 38470 G + 7471 B + 32768) >> 16` (ITU-R BT.601).
     /// * 3: red, green, blue. Gray is repeated, alpha dropped.
-    /// * 4: red, green, blue, alpha, 255 where there is none; the samples of a TIFF that has four of
-    ///   red, green, blue and anything, or of no color at all.
-    /// * Else the image must have exactly so many samples per pixel, which are taken as they are.
+    /// * 4: red, green, blue, alpha; 255 if the image has no alpha. A TIFF with four samples keeps
+    ///   them if they are red, green, blue and anything, or have no color at all.
+    /// * Any other number: the image must have exactly this many samples per pixel, which are
+    ///   returned unchanged.
     pub channels: usize,
-    /// Turn and mirror as the EXIF tag in JPEG, PNG and WebP says, like `ImageOps.exif_transpose`.
+    /// Whether to rotate and mirror according to the EXIF tag in JPEG, PNG and WebP, as
+    /// `ImageOps.exif_transpose` does; true by default.
     ///
-    /// Without it pixels stay as they are stored, as in the reference loader. A TIFF's own tag is
-    /// always obeyed: Pillow does so when it opens the file.
+    /// Without it pixels stay as they are stored, as in the reference loader. The tag of a TIFF is
+    /// always applied, because Pillow does so when it opens the file.
     pub orientation: bool,
-    /// Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest that leaves the shorter side this
-    /// many pixels; `None` for all of it, which is exact.
+    /// Decodes a JPEG at 1/2, 1/4 or 1/8 of its size: the smallest size whose shorter side has at
+    /// least this many pixels. `None`, the default, decodes at full size, which is exact.
     ///
-    /// Worthwhile for photographs of many megapixels: decoding takes less time, and
-    /// everything after it has up to 64 times fewer pixels. Crops become those of a softer image.
+    /// Use it for photographs of many megapixels: decoding is faster, and everything after it has
+    /// up to 64 times fewer pixels. The price is that crops come from a softer image.
     pub reduced_for: Option<u32>,
-    /// Most pixels of an image; larger ones are refused before memory is taken. A JPEG of one scan
-    /// counts with the pixels that [`reduced_for`](Self::reduced_for) leaves.
+    /// Limit on the pixels of an image, [`MAX_PIXELS`] by default; larger images are refused before
+    /// allocating. A JPEG with one scan counts with its reduced size, see
+    /// [`reduced_for`](Self::reduced_for).
     ///
-    /// A pixel takes 3 bytes in color, 4 with alpha, and twice that in progressive JPEGs and where the
-    /// image is turned: measured, 0.3 GiB for 108 megapixels, 0.6 GiB if turned or progressive, 0.6 GiB
-    /// for 200 megapixels, for each worker that decodes one.
+    /// A pixel takes 3 bytes in color and 4 with alpha, and twice that in progressive JPEGs and in
+    /// images that are rotated. Measured for each worker: 0.3 GiB for 108 megapixels, 0.6 GiB if
+    /// rotated or progressive, 0.6 GiB for 200 megapixels.
     pub max_pixels: u64,
 }
 
@@ -88,8 +92,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what would take too much memory, before it is taken. Wide pixels count more: 8 bytes
-    /// are as many as any decoder here takes for one.
+    /// Refuses an image that is too large, before allocating. Pixels of more than 8 bytes count
+    /// more.
     fn check_size(&self, width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), SampleError> {
         let limit = self.max_pixels.min(self.max_pixels.saturating_mul(8) / bytes_per_pixel.max(1));
         if u64::from(width) * u64::from(height) > limit {
@@ -99,18 +103,18 @@ impl Options {
     }
 }
 
-/// The format of these first bytes of a file (16 suffice), if it is one that [`decode`] reads.
+/// The format of a file with these first bytes (16 are enough), if [`decode`] supports it.
 pub fn format(start: &[u8]) -> Option<Format> {
-    Format::of(start)
+    Format::detect(start)
 }
 
-/// The image in these bytes, see the [module](self).
+/// Decodes an image, see the [module](self).
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image8, SampleError> {
     decode_with_channels(bytes, options).map(|(image, _)| image)
 }
 
-/// The image in these bytes as [`decode`] returns it, and the channels that the file has; indices into
-/// a palette have those of its colors.
+/// Decodes an image as [`decode`] does, and also returns the number of channels in the file; a
+/// palette counts with the channels of its colors.
 pub fn decode_with_channels(
     bytes: &[u8],
     options: &Options,
@@ -123,10 +127,10 @@ pub fn decode_with_channels(
         let name = name.or_else(|| signature::is_tga(bytes).then_some("TGA"));
         return Err(name.map_or(SampleError::NotAnImage, unsupported));
     };
-    // The decoders come from elsewhere. A panic of one of them, an index out of bounds say, shall
-    // cost this image and not the run. All that they change is theirs and dropped on the way.
+    // Some decoders are third-party code. A panic in one of them, such as an index out of bounds,
+    // must cost one image and not the run. They only change values of their own, which are dropped.
     let decoded = guarded(|| read(bytes, format, options));
-    let decoded = decoded.unwrap_or_else(|| Err(damaged("its decoder gave up")))?;
+    let decoded = decoded.unwrap_or_else(|| Err(damaged("its decoder panicked")))?;
     let channels = match format {
         Format::Tiff => tiff::channels(bytes),
         _ => None,
@@ -136,8 +140,8 @@ pub fn decode_with_channels(
     Ok((orient::apply(image, decoded.orientation), channels))
 }
 
-/// Brings an image to the number of channels that `options` asks for, as [`decode`] does: one channel
-/// is gray, three are red, green and blue, four have alpha.
+/// Converts an image to `options.channels` channels, as [`decode`] does: one channel is gray, three
+/// are red, green and blue, four have alpha.
 pub fn convert(image: Image8, options: &Options) -> Result<Image8, SampleError> {
     let layout = match image.channels() {
         1 => Layout::Gray,
@@ -149,7 +153,7 @@ pub fn convert(image: Image8, options: &Options) -> Result<Image8, SampleError> 
     Samples { width, height, layout, values: image.into_pixels() }.into_image(options.channels)
 }
 
-/// What a file holds, and how it is to be turned.
+/// The pixels of a file, and the orientation to apply to them.
 struct Decoded {
     samples: Samples,
     orientation: Orientation,

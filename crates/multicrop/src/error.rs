@@ -1,9 +1,9 @@
-//! What can be wrong with a source, with one of its images, or with a run over them.
+//! The error types: [`Error`] for sources and runs, [`SampleError`] for single images.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why no data set could be opened, or why no batch could be made of one.
+/// Why a data set cannot be opened, or a batch cannot be made from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,25 +16,25 @@ pub enum Error {
         /// What was given.
         spec: String,
     },
-    /// The system refuses to read a file or folder.
-    #[error("cannot read `{}`, but it is part of the data set: {source}", path.display())]
+    /// A file or folder of the data set cannot be read.
+    #[error("cannot read `{}`, which is part of the data set: {source}", path.display())]
     Unreadable {
         /// File or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The I/O error.
         source: io::Error,
     },
     /// There is no image in a folder or archive.
     #[error(
-        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG XL, PBM, PGM and PPM in it and \
-         all folders below)",
+        "`{}` holds no images (looked for JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG XL, PBM, PGM and PPM in \
+         it and all folders below)",
         path.display()
     )]
     NoImages {
         /// Folder or archive.
         path: PathBuf,
     },
-    /// A file is in no format of this crate.
+    /// A file has no supported format.
     #[error(
         "`{}` is {found}, but a data set is a folder of images, a text file that lists images, a tar \
          or tar.gz, a parquet file, CIFAR-10 or CIFAR-100 binaries, or an IDX image file",
@@ -43,7 +43,7 @@ pub enum Error {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What it seems to be.
+        /// What it is, or seems to be.
         found: String,
     },
     /// The source has no such part.
@@ -53,31 +53,31 @@ pub enum Error {
         path: PathBuf,
         /// `train`, `val` or `test`.
         split: &'static str,
-        /// What was looked for.
+        /// What was searched for.
         reason: String,
     },
-    /// A container contradicts itself.
+    /// A container is damaged, unsupported, or lacks what an option names.
     #[error("`{}` {reason}", path.display())]
     Malformed {
         /// The container.
         path: PathBuf,
-        /// What was found, what was expected and what to do; continues the path.
+        /// What was found, what was expected and what to do; follows the path in the message.
         reason: String,
     },
-    /// Two sources that are to be compared name different classes.
+    /// Two sources that must have the same classes have different ones.
     #[error(
         "the classes of `{first}` and `{second}` differ: {difference}; both need the same class \
          folders"
     )]
     ClassesDiffer {
-        /// Description of the one.
+        /// Description of the first source.
         first: String,
-        /// Description of the other.
+        /// Description of the second source.
         second: String,
-        /// Number of classes, or the first name that only one of them has.
+        /// The numbers of classes, or the first class that differs.
         difference: String,
     },
-    /// An epoch would have no step.
+    /// The data set has fewer images than a batch, so an epoch would have no step.
     #[error(
         "a batch needs {batch_size} images, but {dataset} has only {images}; lower the batch size \
          or add images"
@@ -85,9 +85,9 @@ pub enum Error {
     TooFewImages {
         /// Description of the data set.
         dataset: String,
-        /// Its images.
+        /// Number of its images.
         images: usize,
-        /// Images in a batch.
+        /// Number of images in a batch.
         batch_size: usize,
     },
     /// An image cannot be read, and the run is strict.
@@ -100,7 +100,7 @@ pub enum Error {
         /// What is wrong with it.
         source: SampleError,
     },
-    /// So many images cannot be read that the data set itself seems to be broken.
+    /// Too many images cannot be used: the data set itself is probably broken.
     #[error(
         "{bad} of {images} images cannot be used ({summary}), but at most {allowed} may be bad; \
          repair or remove them"
@@ -112,28 +112,28 @@ pub enum Error {
         images: usize,
         /// Largest number that is tolerated.
         allowed: usize,
-        /// The commonest reasons with their counts and one name each.
+        /// The most frequent reasons, each with a count and an example.
         summary: String,
     },
     /// The images that could replace a bad one are all bad too.
     #[error(
-        "none of {tries} images from image {index}, `{name}`, on can be used, so nothing can replace \
-         it; repair or remove them: {source}"
+        "image {index}, `{name}`, cannot be used, and neither can the images after it ({tries} in \
+         all); repair or remove them: {source}"
     )]
     NoReplacement {
         /// Index of the first one.
         index: usize,
         /// Its name.
         name: String,
-        /// Samples that were tried, the first one included.
+        /// Number of samples that were tried, including the first.
         tries: usize,
         /// What is wrong with the first one.
         source: SampleError,
     },
-    /// A worker thread could not be started, or ended by a panic (a bug of this program).
+    /// A worker thread could not be started, or panicked, which is a bug in this program.
     #[error("a worker of the image loader {reason}")]
     Worker {
-        /// What happened; continues the sentence.
+        /// What happened; completes the sentence.
         reason: String,
     },
 }
@@ -145,65 +145,65 @@ pub enum SampleError {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
-    /// The system cannot read the bytes.
+    /// The bytes cannot be read.
     #[error("cannot be read: {reason}")]
     Unreadable {
-        /// The system's reason.
+        /// The I/O error.
         reason: String,
     },
-    /// The system cannot read the bytes now, which says nothing about them: a failing disk, a share that
-    /// is gone. Worth another try.
+    /// The bytes cannot be read now, because of a failing disk or a missing network share. Worth
+    /// another try.
     #[error("cannot be read: {reason}")]
     Unavailable {
-        /// The system's reason.
+        /// The I/O error.
         reason: String,
     },
-    /// The bytes are in no image format.
+    /// The bytes are not in a known image format.
     #[error(
-        "not an image: it starts like no format that is known (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)"
+        "not an image: its first bytes match no known format (JPEG, PNG, WebP, BMP, GIF, TIFF, ...)"
     )]
     NotAnImage,
-    /// An image format, but a form of it that is not read yet.
+    /// An image format, or a variant of one, that is not supported.
     #[error("not yet supported: {what}")]
     Unsupported {
         /// `JPEG with more than 8 bits per sample`, …
         what: String,
     },
-    /// Samples without a color, of which other channels cannot be made.
+    /// Samples without a color, which cannot be converted to another number of channels.
     #[error(
-        "{found} samples per pixel where {wanted} channels are wanted: gray and color become 1, 3 or \
-         4 channels, everything else keeps its number"
+        "{found} samples per pixel, but {wanted} channels are required: only gray and color images can \
+         be converted, to 1, 3 or 4 channels"
     )]
     Channels {
-        /// Samples of a pixel in the file.
+        /// Number of samples of a pixel in the file.
         found: usize,
-        /// Channels that are wanted.
+        /// Required number of channels.
         wanted: usize,
     },
-    /// More pixels than [`Options::max_pixels`](crate::decode::Options::max_pixels) allows: refused
-    /// before memory is taken.
+    /// More pixels than [`Options::max_pixels`](crate::decode::Options::max_pixels) allows; refused
+    /// before allocating.
     #[error(
-        "{width} x {height} pixels are more than the {limit} that are allowed; raise `data.max_pixels`, \
-         or set `data.reduced_for` to read large JPEGs at a part of their size"
+        "{width} x {height} pixels are more than the limit of {limit}; raise `data.max_pixels`, or set \
+         `data.reduced_for` to decode large JPEGs at a reduced size"
     )]
     TooLarge {
-        /// Pixels in a row.
+        /// Width in pixels.
         width: u32,
-        /// Rows.
+        /// Height in pixels.
         height: u32,
-        /// Most pixels that are decoded.
+        /// Limit on the number of pixels.
         limit: u64,
     },
-    /// The decoder gave up.
+    /// The bytes are damaged.
     #[error("damaged: {reason}")]
     Damaged {
-        /// The decoder's reason.
+        /// The decoder's message.
         reason: String,
     },
 }
 
 impl SampleError {
-    /// The reason in a word or two, the same for all images with this kind of fault.
+    /// The reason in a word or two, equal for all images with the same kind of fault.
     pub fn kind(&self) -> String {
         match self {
             Self::Empty => "empty".into(),

@@ -1,11 +1,12 @@
-//! What a model sees of an image in evaluation: one centered square, without randomness.
+//! [`EvalView`]: the model's input in evaluation, one centered square without randomness.
 
 use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
 use crate::image::{Image8, Rect};
 use crate::planes::Planes;
 use crate::resize::{Resize, Resizer};
 
-/// Short side to `resize` pixels, then the centered square of side `crop`, then normalization.
+/// Resizes the short side to `resize` pixels, crops the centered square of side `crop`, and
+/// normalizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvalView {
     /// Length of the short side before the crop, in pixels; `None` keeps the image's size.
@@ -29,7 +30,7 @@ impl EvalView {
         }
     }
 
-    /// Numbers in the view: `channels · crop²`.
+    /// Number of values of the view: `channels · crop²`.
     pub fn output_len(&self) -> usize {
         self.mean.len() * self.crop as usize * self.crop as usize
     }
@@ -37,16 +38,16 @@ impl EvalView {
     /// Makes the normalized view; `out` is `[channels, crop, crop]`.
     ///
     /// # Panics
-    /// If `out` has another length, if `crop` or `resize` is zero, or if the image has another
-    /// number of channels.
+    /// If `out` has the wrong length, `crop` or `resize` is zero, or the image has the wrong number
+    /// of channels.
     pub fn apply<T: Element>(&self, image: &Image8, out: &mut [T]) {
         normalize::apply_to(&self.planes(image), &self.mean, &self.std, out);
     }
 
     /// The view before normalization, `[crop, crop, channels]`.
     ///
-    /// If `resize` is below `crop` (or `None`, and the image is smaller than `crop`), the short
-    /// side is resized to `crop`: unlike torchvision, this never fills up with black.
+    /// If `resize` is below `crop`, or is `None` and the image is smaller than `crop`, the short
+    /// side is resized to `crop`. Unlike torchvision, this never pads with black.
     ///
     /// # Accuracy
     /// Equal to `resize` and `center_crop` of torchvision 0.26 on Pillow 11.3 images in every bit
@@ -58,25 +59,26 @@ impl EvalView {
         self.planes(image).to_image()
     }
 
-    /// [`view`](Self::view), channel by channel.
+    /// As [`view`](Self::view), with separate channels.
     fn planes(&self, image: &Image8) -> Planes {
         let short = image.width().min(image.height());
         let target = self.resize.unwrap_or(short).max(self.crop);
         let (width, height) = resized_size((image.width(), image.height()), target);
-        // an odd rest is split by rounding half to even
+        // an odd remainder is split by rounding half to even
         let start = |length: u32| (f64::from(length - self.crop) / 2.0).round_ties_even() as u32;
         let (left, top) = (start(width), start(height));
         let window = Rect { left, top, width: self.crop, height: self.crop };
         let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
         let source = Rect::whole(image);
         resizer.load(image, source);
-        let wanted = Resize { source, size: (width, height), window, flip: false };
-        resizer.resize(&wanted, &mut planes);
+        let parameters = Resize { source, size: (width, height), window, flip: false };
+        resizer.resize(&parameters, &mut planes);
         planes
     }
 }
 
-/// Width and height of an image whose short side becomes `target` and which keeps its shape.
+/// Width and height of an image after its short side is resized to `target`, with its aspect ratio
+/// kept.
 ///
 /// ```text
 /// long' = ⌊target · long / short⌋

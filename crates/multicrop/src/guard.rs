@@ -1,16 +1,16 @@
-//! Calls into decoders of others, whose panics cost one image and not the run.
+//! Guards calls into third-party decoders, so that a panic costs one image and not the run.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// How many guarded calls this thread is in.
+    /// Nesting depth of guarded calls on this thread.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// True while this thread runs code whose panics are caught and reported as an error.
+/// True while this thread runs code whose panics are caught and returned as errors.
 ///
-/// A panic hook asks this to stay silent: such a panic is no bug that ends the program.
+/// A panic hook should stay silent then, because such a panic does not end the program.
 ///
 /// ```
 /// std::panic::set_hook(Box::new(|info| {
@@ -23,7 +23,8 @@ pub fn is_guarded() -> bool {
     DEPTH.get() > 0
 }
 
-/// What `call` returns, or `None` if it panics. Nothing that `call` changes may be used after that.
+/// Returns the result of `call`, or `None` if it panics. Nothing that `call` changed may be used
+/// after a panic.
 pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     struct Inside;
     impl Drop for Inside {

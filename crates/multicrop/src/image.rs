@@ -1,7 +1,7 @@
-//! One image in memory: 8 bits a channel, any number of channels; the only pixel format behind the
-//! decoder.
+//! [`Image8`]: an image in memory with 8 bits per channel and any number of channels, the only
+//! pixel format after the decoder.
 
-/// Bytes of a pixel with colors: red, green, blue.
+/// Number of channels of a color image: red, green, blue.
 pub const RGB: usize = 3;
 
 /// An image of 8-bit values, `[height, width, channels]`, rows from the top without padding.
@@ -14,14 +14,14 @@ pub struct Image8 {
 }
 
 impl Image8 {
-    /// The image with these red, green and blue values, `[height, width, 3]`.
+    /// Creates an image from red, green and blue values, `[height, width, 3]`.
     ///
     /// `None` if a side is zero or `pixels` is not `height * width * 3` bytes long.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
         Self::with_channels(width, height, RGB, pixels)
     }
 
-    /// The image with these values, `[height, width, channels]`.
+    /// Creates an image from values, `[height, width, channels]`.
     ///
     /// `None` if a side or `channels` is zero, or `pixels` has another length.
     pub fn with_channels(
@@ -35,10 +35,10 @@ impl Image8 {
         fits.then_some(Self { width, height, channels, pixels })
     }
 
-    /// The image whose pixels are all equal to `pixel`, which has as many channels.
+    /// Creates an image whose pixels all equal `pixel`.
     ///
     /// # Panics
-    /// If a side or `pixel` is empty, or the image would not fit into the address space.
+    /// If a side is zero, `pixel` is empty, or the size overflows the address space.
     pub fn filled(width: u32, height: u32, pixel: &[u8]) -> Self {
         let channels = pixel.len();
         let bytes = byte_len(width, height, channels).filter(|&bytes| bytes > 0);
@@ -46,22 +46,22 @@ impl Image8 {
         Self { width, height, channels, pixels: pixel.repeat(bytes / channels) }
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Number of rows.
+    /// Height in pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Values of a pixel.
+    /// Number of channels.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// True if the channels are red, green and blue: operations on colors are defined.
+    /// True if the channels are red, green and blue, so that color operations are defined.
     pub fn is_rgb(&self) -> bool {
         self.channels == RGB
     }
@@ -71,12 +71,12 @@ impl Image8 {
         &self.pixels
     }
 
-    /// All values, `[height, width, channels]`, to be changed in place.
+    /// All values, `[height, width, channels]`, mutable.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }
 
-    /// The values without their shape, `[height, width, channels]`.
+    /// Returns the values, `[height, width, channels]`.
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
     }
@@ -99,7 +99,7 @@ impl Image8 {
         self.pixels.as_chunks().0
     }
 
-    /// [`colors`](Self::colors), to be changed in place.
+    /// As [`colors`](Self::colors), mutable.
     pub fn colors_mut(&mut self) -> &mut [[u8; RGB]] {
         assert!(self.is_rgb(), "{} channels are no colors", self.channels);
         self.pixels.as_chunks_mut().0
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_that_sticks_out_or_is_empty_does_not_lie_inside() {
+    fn a_box_that_is_empty_or_exceeds_the_image_does_not_lie_inside() {
         let inside = |left, top, width, height| Rect { left, top, width, height }.lies_inside(4, 3);
         assert!(inside(0, 0, 4, 3) && inside(3, 2, 1, 1));
         assert!(!inside(0, 0, 5, 3) && !inside(1, 0, 4, 3) && !inside(0, 0, 0, 1));

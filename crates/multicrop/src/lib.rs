@@ -1,15 +1,25 @@
-//! Images from any source to deterministic multi-crop batches, Pillow-exact.
-//!
-//! The way of an image, and the module for each part of it:
+//! A data loader for multi-crop self-supervised training: images from any source to deterministic
+//! batches of crops, with the pixels of Pillow.
 //!
 //! ```text
-//! SOURCE ─▶ dataset ─▶ decode ─▶ Image8 ─▶ recipe (augment, resize) ─▶ loader ─▶ Batch
-//!                                    └─▶ eval_view ─▶ features, k-NN
+//! source    a folder, tar or WebDataset shards, parquet, a list, CIFAR, IDX          dataset
+//!   │       read: the bytes of image i
+//!   ▼
+//! decode    JPEG, PNG, WebP, TIFF, … to 8-bit pixels                                 decode, image
+//!   │
+//!   ▼
+//! crops     2 global and n local ones: random box, resize, flip, colors, blur,       recipe, augment,
+//!   │       normalize                                                                resize, planes
+//!   ▼
+//! batch     [crops, images, channels, size, size], prefetched by worker threads      loader, order
 //! ```
 //!
-//! Every random number is a pure function of (seed, epoch, sample, crop): neither the number of
-//! workers nor a restart changes a batch. Images that cannot be read are counted, named and
-//! replaced by the next sample; they end a run only if they are many.
+//! The right column names the modules. For evaluation, [`eval_view`] takes the place of the crops:
+//! one centered square without randomness.
+//!
+//! Every random number is a pure function of (seed, epoch, sample, crop), so neither the number of
+//! workers nor a restart changes a batch. An image that cannot be read is reported and replaced by
+//! the next sample. Only too many of them end a run.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -21,7 +31,9 @@
 //! let config = LoaderConfig { batch_size: 8, ..LoaderConfig::default() };
 //! for batch in Loader::<f32>::start(dataset, recipe, config, 0, 2)? {
 //!     let batch = batch?;
-//!     assert_eq!(batch.globals.data.len(), 2 * 8 * 3 * 32 * 32);
+//!     // crops of each image, images, channels, height, width
+//!     assert_eq!(batch.globals.shape(), [2, 8, 3, 32, 32]);
+//!     assert_eq!(batch.locals.shape(), [4, 8, 3, 16, 16]);
 //!     assert_eq!(batch.locals.data.len(), 4 * 8 * 3 * 16 * 16);
 //! }
 //! # Ok::<(), multicrop::Error>(())

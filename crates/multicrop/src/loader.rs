@@ -1,4 +1,4 @@
-//! Batches of crops, made ahead by worker threads, in step order.
+//! [`Loader`]: worker threads prefetch batches of crops, in step order.
 //!
 //! ```text
 //! tasks of batch 7 ──▶ worker 0: read, decode, augment ─▶ their part of batch 7 ─┐
@@ -6,10 +6,11 @@
 //!                      …                               recycled memory ◀─────────┘
 //! ```
 //!
-//! The threads live as long as the loader. What they take is one image of a batch, with the memory
-//! of its crops: they write straight into the batch that the model reads, and start on the next
-//! batch while the last images of one are being made. Batches in flight are bounded, and their
-//! memory is used again. What is in a batch depends on (seed, step) and the data alone.
+//! The threads live as long as the loader. A task is one image of a batch, with the memory for its
+//! crops: workers write directly into the batch that the model reads. They start the next batch
+//! while the last images of the current one are still in progress. The number of batches in flight
+//! is bounded, and their memory is reused. The contents of a batch depend only on (seed, step) and
+//! the data.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,44 +27,48 @@ use crate::error::Error;
 use crate::order;
 use crate::recipe::Recipe;
 
-mod ahead;
 mod bad;
 mod batch;
 mod faults;
 mod pool;
 mod sample;
+mod shard_prefetch;
 mod stats;
 mod values;
 
-pub use batch::{BadImage, Batch, CropBuffer};
+pub use bad::BadImage;
+pub use batch::{Batch, CropBuffer};
 pub use stats::LoaderStats;
 pub use values::Values;
 
 use bad::BadImages;
 use faults::Faults;
 use pool::Pool;
-use sample::Maker;
+use sample::SampleLoader;
 
-/// How batches are made.
+/// Configuration of a [`Loader`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Images in a batch; of each rank, if there are several.
+    /// Images in a batch of each rank; 64 by default.
     pub batch_size: usize,
-    /// Threads that load and augment; 0 counts as 1.
+    /// Worker threads that load and augment; 1 by default, and 0 counts as 1. Use one for each CPU
+    /// core that the training step leaves free.
     pub workers: usize,
-    /// Finished batches that wait to be taken, at most. One more is being made, or as many as have
-    /// an image for each worker.
+    /// Limit on the finished batches that wait to be taken; 2 by default. More of them bridge
+    /// longer delays of the source and take more memory. One more batch is in progress, or more if
+    /// one batch has fewer images than there are workers.
     pub prefetch: usize,
-    /// Of the order of the samples and of everything random about the crops.
+    /// Seed of the order of the samples and of all randomness of the crops; 0 by default.
     pub seed: u64,
-    /// An image that cannot be used is an error instead of being replaced.
+    /// Whether an image that cannot be used is an error; false by default, which replaces it.
     pub strict: bool,
-    /// The form in which images are decoded.
+    /// How images are decoded.
     pub decode: decode::Options,
-    /// Which of the `ranks` this is, from 0.
+    /// Index of this process among the `ranks`, from 0.
     pub rank: usize,
-    /// Processes that train together. They share one batch of `ranks * batch_size` images: the one
-    /// that a single process with that batch size has. Image `i` of it goes to rank `i % ranks`.
+    /// Number of processes that train together; 1 by default. They share the batch that a single
+    /// process with a batch size of `ranks * batch_size` would have. Rank `i % ranks` gets image
+    /// `i` of it.
     pub ranks: usize,
 }
 
@@ -88,29 +93,29 @@ impl LoaderConfig {
         self.batch_size * self.ranks
     }
 
-    /// Batches that are being made or wait to be taken, at most.
+    /// Limit on the batches that are in progress or wait to be taken.
     fn in_flight(&self) -> usize {
         self.prefetch + self.workers.max(1).div_ceil(self.batch_size)
     }
 
-    /// The places in an epoch's order that all ranks together take in a step.
-    fn places(&self, step_of_epoch: u64) -> Range<usize> {
+    /// The positions in an epoch's order that a step uses, for all ranks together.
+    fn positions(&self, step_of_epoch: u64) -> Range<usize> {
         let batch = self.global_batch_size();
         let first = step_of_epoch as usize * batch;
         first..first + batch
     }
 
-    /// This rank's images of a step of an epoch whose order is given.
+    /// The images of this rank in a step of an epoch with this order.
     fn indices(&self, step_of_epoch: u64, order: &[u32]) -> Vec<usize> {
-        let shared = &order[self.places(step_of_epoch)];
+        let shared = &order[self.positions(step_of_epoch)];
         shared.iter().skip(self.rank).step_by(self.ranks).map(|&index| index as usize).collect()
     }
 }
 
-/// Steps in an epoch: whole batches only.
+/// Number of steps in an epoch: full batches only.
 ///
 /// # Errors
-/// If there is not one whole batch.
+/// If there is no full batch.
 pub fn steps_per_epoch(dataset: &dyn Dataset, batch_size: usize) -> Result<u64, Error> {
     let images = dataset.len();
     match images.checked_div(batch_size) {
@@ -119,10 +124,10 @@ pub fn steps_per_epoch(dataset: &dyn Dataset, batch_size: usize) -> Result<u64, 
     }
 }
 
-/// The batch of one step, made by the calling thread: a replay of what a [`Loader`] gives.
+/// Makes the batch of one step on the calling thread: the same batch that a [`Loader`] returns.
 ///
 /// # Errors
-/// If there is no whole batch in the data set, or too many of its images cannot be used.
+/// If the data set has no full batch, or an image cannot be used or replaced.
 ///
 /// # Panics
 /// As [`Loader::start`].
@@ -133,34 +138,35 @@ pub fn batch_at<T: Element>(
     step: u64,
 ) -> Result<Batch<T>, Error> {
     let steps = check(dataset, config)?;
-    let order = order::of_dataset(dataset, config.seed, step / steps);
+    let order = order::for_dataset(dataset, config.seed, step / steps);
     let mut batch = Batch::empty(recipe, config.batch_size);
     let tasks = batch.begin(step, step / steps, config.indices(step % steps, &order));
     let faults = &Faults::default();
-    let mut maker = Maker { dataset, recipe, config, faults, scratch: Scratch::default() };
-    batch.finish(tasks.into_iter().map(|task| maker.make(task)).collect())
+    let mut loader = SampleLoader { dataset, recipe, config, faults, scratch: Scratch::default() };
+    batch.finish(tasks.into_iter().map(|task| loader.run(task)).collect())
 }
 
-/// The stream of all that is random about one crop: what [`Recipe::draw`] is given.
+/// The random stream of one crop, for [`Recipe::draw`].
 ///
-/// `index` is that of the image in the data set, `crop` counts global and then local crops.
+/// `index` is the index of the image in the data set; `crop` counts global crops, then local ones.
 pub fn crop_stream(seed: u64, epoch: u64, index: usize, crop: usize) -> Stream {
     Key::new(seed, Purpose::Augment).epoch(epoch).index(index as u64).crop(crop as u32).open()
 }
 
-/// Steps in an epoch, all ranks together.
+/// Checks `rank`, and returns the number of steps in an epoch.
 fn check(dataset: &dyn Dataset, config: &LoaderConfig) -> Result<u64, Error> {
     let LoaderConfig { rank, ranks, .. } = *config;
     assert!(rank < ranks, "rank {rank} of {ranks}");
     steps_per_epoch(dataset, config.global_batch_size())
 }
 
-/// Makes the batches of a range of steps ahead of their use; an iterator over them. Values are of
-/// single precision, or `half::bf16`.
+/// An iterator over the batches of a range of steps, which worker threads prefetch. Values are
+/// `f32` or `half::bf16`.
 ///
-/// After an error there are no more batches; that there are too many bad images is told in place
-/// of the batch behind the one that lists the last of them. Dropping it stops its threads within one
-/// image; an archive that is being unpacked ahead is still finished, by a thread that nobody waits for.
+/// After an error there are no more batches. The error for too many bad images is returned one
+/// batch late, so that the caller sees the last bad images first. Dropping the loader stops its
+/// threads after their current image. A thread that is unpacking an archive ahead is not waited
+/// for, and finishes later.
 pub struct Loader<T: Element = f32> {
     pool: Arc<Pool<T>>,
     threads: Vec<JoinHandle<()>>,
@@ -172,14 +178,14 @@ pub struct Loader<T: Element = f32> {
 }
 
 impl<T: Element> Loader<T> {
-    /// Starts to make the batches of `first_step..last_step`.
+    /// Starts the workers, which prefetch the batches of `first_step..last_step`.
     ///
     /// # Errors
-    /// If there is no whole batch in the data set, or no thread can be started.
+    /// If the data set has no full batch, or a thread cannot be started.
     ///
     /// # Panics
-    /// If the recipe is not valid, or `rank` is not below `ranks`: [`Recipe::validate`] is the
-    /// caller's.
+    /// If the recipe is not valid (call [`Recipe::validate`] first), or `rank` is not below
+    /// `ranks`.
     pub fn start(
         dataset: Arc<dyn Dataset>,
         recipe: Arc<Recipe>,
@@ -210,24 +216,24 @@ impl<T: Element> Loader<T> {
         Ok(loader)
     }
 
-    /// Gives a batch back, so that its memory serves a later one.
+    /// Returns a batch to the loader, which reuses its memory.
     pub fn recycle(&self, batch: Batch<T>) {
         self.pool.recycle(batch);
     }
 
-    /// How long [`next`](Iterator::next) waited for batches, in all.
+    /// Total time that [`next`](Iterator::next) waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// What was done since the start, and where the time went.
+    /// Counts and times since the start.
     pub fn stats(&self) -> LoaderStats {
         let elapsed = self.started.elapsed();
         LoaderStats { data_wait: self.waited, elapsed, ..self.pool.stats() }
     }
 
     fn next_batch(&mut self) -> Option<Result<Batch<T>, Error>> {
-        // told one batch later, so that the list of bad images is complete
+        // returned one batch late, so that the caller sees the last bad images first
         if let Some(error) = self.too_many_bad.take() {
             return Some(Err(error));
         }
@@ -261,7 +267,7 @@ impl<T: Element> Drop for Loader<T> {
     fn drop(&mut self) {
         self.pool.stop();
         for thread in self.threads.drain(..) {
-            // a panic was said by its own hook, and by `next`
+            // a panic has been reported by the panic hook and by `next`
             drop(thread.join());
         }
     }

@@ -1,4 +1,4 @@
-//! The order of the samples in an epoch.
+//! The shuffled order of the samples in an epoch.
 
 use rand::Rng;
 use streams::{Key, Purpose};
@@ -6,11 +6,11 @@ use streams::{Key, Purpose};
 use crate::dataset::{Dataset, Shards};
 
 /// The order in which epoch `epoch` visits the samples of a data set: [`epoch_order`], or
-/// [`sharded_order`] if the data set has more shards than it can hold ready.
+/// [`sharded_order`] if the data set has more shards than it can keep loaded.
 ///
 /// # Panics
 /// If the data set has more than `u32::MAX` samples.
-pub fn of_dataset(dataset: &dyn Dataset, seed: u64, epoch: u64) -> Vec<u32> {
+pub fn for_dataset(dataset: &dyn Dataset, seed: u64, epoch: u64) -> Vec<u32> {
     match dataset.shards() {
         Some(shards) if shards.ends.len() > shards.window => sharded_order(seed, epoch, &shards),
         _ => epoch_order(seed, epoch, dataset.len()),
@@ -19,8 +19,9 @@ pub fn of_dataset(dataset: &dyn Dataset, seed: u64, epoch: u64) -> Vec<u32> {
 
 /// A permutation of `0..len`: the order in which epoch `epoch` visits the samples.
 ///
-/// A pure function of its arguments (Fisher–Yates from the last place to the first, one 64-bit
-/// number for each place), so a run resumes anywhere without having gone there.
+/// A pure function of its arguments, so a run can resume at any step without replaying earlier
+/// ones. Fisher–Yates from the last position to the first, with one 64-bit number for each
+/// position.
 ///
 /// ```
 /// let order = multicrop::order::epoch_order(7, 3, 5);
@@ -28,17 +29,17 @@ pub fn of_dataset(dataset: &dyn Dataset, seed: u64, epoch: u64) -> Vec<u32> {
 /// ```
 ///
 /// # Accuracy
-/// A place's choice among `n` samples is biased by less than `n / 2^64`.
+/// A position's choice among `n` samples is biased by less than `n / 2^64`.
 ///
 /// # Panics
-/// If `len` exceeds `u32::MAX`: indices are kept in 32 bits.
+/// If `len` exceeds `u32::MAX`, because indices have 32 bits.
 pub fn epoch_order(seed: u64, epoch: u64, len: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..index(len)).collect();
     shuffle(&mut order, &mut Key::new(seed, Purpose::Order).epoch(epoch).open());
     order
 }
 
-/// A permutation of all samples that has few shards in use at a time.
+/// A permutation of all samples that uses few shards at a time.
 ///
 /// ```text
 /// step         0      1      2      3      4          one column for each step, window = 3
@@ -47,13 +48,13 @@ pub fn epoch_order(seed: u64, epoch: u64, len: usize) -> Vec<u32> {
 /// shard c                    c₀     c₁     c₂
 /// ```
 ///
-/// Shards come in random order. The samples of each are dealt at random into `window` parts, and
-/// these into as many steps in a row; the samples of a step are shuffled. So at any place at most
-/// `window` shards are in use, a new one comes with each step, and the shuffle buffer, a step, is as
-/// large as a shard. The first and last steps of an epoch have fewer shards to mix.
+/// Shards come in random order. The samples of each are randomly dealt into `window` parts, which
+/// go to `window` consecutive steps; the samples of a step are shuffled. So at most `window` shards
+/// are in use at any position, each step adds a new one, and the shuffle buffer, which is a step,
+/// is as large as a shard. The first and last steps of an epoch mix fewer shards.
 ///
-/// A pure function of its arguments, which are counts: nothing has to be read to know the order, and
-/// a run that resumes reads at most `window` shards again, which it can do at the same time.
+/// A pure function of its arguments, which are counts. So nothing has to be read to know the order.
+/// A resumed run loads at most `window` shards again, which it can do in parallel.
 ///
 /// # Panics
 /// If there are more than `u32::MAX` samples, or the ends of the shards are not sorted.
@@ -81,7 +82,7 @@ fn index(len: usize) -> u32 {
     u32::try_from(len).expect("a data set has fewer than 2^32 samples")
 }
 
-/// Fisher–Yates from the last place to the first, one number for each place.
+/// Fisher–Yates from the last position to the first, one number for each position.
 fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     for last in (1..items.len()).rev() {
         let choices = last as u128 + 1;

@@ -1,8 +1,8 @@
-//! A crop in the making: each channel for itself, which is what vector instructions are for.
+//! [`Planes`]: an image with separate channels, the layout that vector instructions need.
 
 use crate::image::{Image8, RGB};
 
-/// An image of 8-bit values, `[channels, height, width]`, whose memory is used again.
+/// An image of 8-bit values, `[channels, height, width]`, with reusable memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Planes {
     width: usize,
@@ -11,7 +11,7 @@ pub struct Planes {
 }
 
 impl Planes {
-    /// The pixels of `image`, channel by channel.
+    /// Converts from interleaved channels.
     pub fn from_image(image: &Image8) -> Self {
         let mut planes = Self::default();
         planes.reset(image.width() as usize, image.height() as usize, image.channels());
@@ -22,7 +22,7 @@ impl Planes {
         planes
     }
 
-    /// The pixels, with the channels of each side by side.
+    /// Converts to interleaved channels.
     ///
     /// # Panics
     /// If there are no pixels, as in [`Planes::default`].
@@ -37,30 +37,30 @@ impl Planes {
         Image8::with_channels(width, height, channels, pixels).expect("planes with pixels")
     }
 
-    /// Does to `image` what `change` does to its planes.
+    /// Applies `change` to the planes of `image`.
     pub(crate) fn edit(image: &mut Image8, change: impl FnOnce(&mut Self)) {
         let mut planes = Self::from_image(image);
         change(&mut planes);
         *image = planes.to_image();
     }
 
-    /// Takes this size; the values are arbitrary.
+    /// Resizes the memory to this shape; the values are arbitrary.
     pub(crate) fn reset(&mut self, width: usize, height: usize, channels: usize) {
         (self.width, self.height) = (width, height);
         self.values.resize(channels * height * width, 0);
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Number of rows.
+    /// Height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Values of a pixel.
+    /// Number of channels.
     pub fn channels(&self) -> usize {
         self.values.len().checked_div(self.width * self.height).unwrap_or(0)
     }
@@ -70,29 +70,29 @@ impl Planes {
         &self.values
     }
 
-    /// All values, `[channels, height, width]`, to be changed in place.
+    /// All values, `[channels, height, width]`, mutable.
     pub fn values_mut(&mut self) -> &mut [u8] {
         &mut self.values
     }
 
-    /// The channels one after the other, `[height, width]` each.
+    /// Iterates over the channels, `[height, width]` each.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.values.chunks_exact((self.width * self.height).max(1))
     }
 
-    /// The channels one after the other, `[height, width]` each, to be changed in place.
+    /// Iterates over the channels, `[height, width]` each, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.values.chunks_exact_mut((self.width * self.height).max(1))
     }
 
-    /// Red, green and blue, `[height, width]` each; `None` if the channels are not these.
+    /// Red, green and blue, `[height, width]` each; `None` if there are not three channels.
     pub fn colors(&self) -> Option<[&[u8]; RGB]> {
         let (red, rest) = self.values.split_at_checked(self.width * self.height)?;
         let (green, blue) = rest.split_at_checked(red.len())?;
         (blue.len() == red.len()).then_some([red, green, blue])
     }
 
-    /// [`colors`](Self::colors), to be changed in place.
+    /// As [`colors`](Self::colors), mutable.
     pub fn colors_mut(&mut self) -> Option<[&mut [u8]; RGB]> {
         let (red, rest) = self.values.split_at_mut_checked(self.width * self.height)?;
         let (green, blue) = rest.split_at_mut_checked(red.len())?;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_of_any_number_of_channels_survives_the_way_to_planes_and_back() {
+    fn an_image_of_any_number_of_channels_survives_conversion_to_planes_and_back() {
         for channels in 1..=6 {
             let pixels = (0..5 * 3 * channels).map(|i| (i * 7) as u8).collect();
             let image = Image8::with_channels(5, 3, channels, pixels).unwrap();

@@ -1,4 +1,5 @@
-//! The multi-crop recipe: which crops are cut from an image, and how each is changed.
+//! [`Recipe`]: the multi-crop augmentation, with the number and sizes of crops and their random
+//! changes.
 
 use rand::Rng;
 
@@ -7,7 +8,7 @@ use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
 use crate::augment::{CropParameters, Scratch, blur, crop, flip, grayscale, solarize};
 use crate::image::{Image8, Rect};
 
-/// How many global crops a recipe has: the teacher sees exactly two.
+/// Number of global crops of a recipe: the teacher gets exactly two.
 pub const GLOBAL_CROPS: usize = 2;
 
 /// One kind of crop.
@@ -15,36 +16,36 @@ pub const GLOBAL_CROPS: usize = 2;
 pub struct CropRecipe {
     /// Side of the square crop, in pixels.
     pub size: u32,
-    /// Crops of this kind for one image.
+    /// Number of crops of this kind for each image.
     pub count: u32,
-    /// Smallest and largest part of the image's area.
+    /// Range of the crop's area as a fraction of the image's area.
     pub scale: (f64, f64),
-    /// Smallest and largest width / height of the part that is cut out.
+    /// Range of the aspect ratio, width / height, of the box that is cut out.
     pub aspect: (f64, f64),
-    /// Part of the crops that are blurred.
+    /// Probability of blur.
     pub blur: f64,
-    /// Smallest and largest standard deviation of the blur, in pixels of the crop.
+    /// Range of the standard deviation of the blur, in pixels of the crop.
     pub blur_sigma: (f64, f64),
-    /// Part of the crops whose bright values are inverted.
+    /// Probability of solarization, which inverts bright values.
     pub solarize: f64,
 }
 
-/// All crops of an image: two global ones, which differ in blur and solarization, then local ones.
+/// The crops of an image: two global ones, which differ in blur and solarization, then local ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     /// Crop 0.
     pub first_global: CropRecipe,
     /// Crop 1.
     pub second_global: CropRecipe,
-    /// Crops 2, 3, …; their `count` may be 0.
+    /// Crops 2, 3, …; `count` may be 0.
     pub locals: CropRecipe,
-    /// Part of the crops whose left and right are exchanged.
+    /// Probability of a horizontal flip.
     pub flip: f64,
-    /// How often and how strongly colors change.
+    /// Probability and strength of color changes.
     pub color_jitter: ColorJitter,
-    /// Part of the crops without colors.
+    /// Probability of conversion to gray.
     pub grayscale: f64,
-    /// The darkest value that solarization inverts, 0 to 256; 256 inverts nothing.
+    /// Threshold of solarization, 0 to 256: values from here on are inverted; 256 inverts nothing.
     pub solarize_threshold: u32,
     /// Mean of each channel, of values in [0, 1]; its length is the number of channels.
     pub mean: Vec<f32>,
@@ -52,20 +53,20 @@ pub struct Recipe {
     pub std: Vec<f32>,
 }
 
-/// A setting that no crop can be made with.
+/// The error for an invalid field of a recipe.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("`{key}` is {found}, but {needed}")]
 pub struct InvalidRecipe {
-    /// Path of the field, `locals.scale`.
+    /// Path of the field, such as `locals.scale`.
     pub key: String,
-    /// What it is.
+    /// Its value.
     pub found: String,
-    /// What it must be.
+    /// The requirement that it violates.
     pub needed: &'static str,
 }
 
 impl Recipe {
-    /// The augmentation of DINO (`DataAugmentationDINO` in `main_dino.py`) with its defaults.
+    /// The augmentation of DINO with its defaults (`DataAugmentationDINO` in `main_dino.py`).
     pub fn dino(global_size: u32, local_size: u32, local_count: u32) -> Self {
         let first_global = CropRecipe {
             size: global_size,
@@ -101,27 +102,27 @@ impl Recipe {
         }
     }
 
-    /// The same for images of `channels` channels, with their
+    /// Adapts the recipe to images of `channels` channels, with their
     /// [default normalization](normalize::default_for).
     ///
-    /// Changes of colors that are not defined for them are drawn, but left out: so the other
+    /// Color changes that are not defined for them are drawn but not applied, so the other
     /// parameters of a crop do not depend on the number of channels.
     pub fn with_channels(self, channels: usize) -> Self {
         let (mean, std) = normalize::default_for(channels);
         Self { mean, std, ..self }
     }
 
-    /// Values of a pixel, of images and of crops.
+    /// Number of channels of images and crops.
     pub fn channels(&self) -> usize {
         self.mean.len()
     }
 
-    /// Number of crops of an image: two global ones and the local ones.
+    /// Number of crops of an image: global and local ones.
     pub fn crop_count(&self) -> usize {
         GLOBAL_CROPS + self.locals.count as usize
     }
 
-    /// The kind of crop `crop`: 0 and 1 are global, all others local.
+    /// The kind of crop `crop`: 0 and 1 are global, the others local.
     ///
     /// # Panics
     /// If there is no such crop.
@@ -134,7 +135,7 @@ impl Recipe {
         }
     }
 
-    /// Numbers in crop `crop`: `channels · size²`.
+    /// Number of values in crop `crop`: `channels · size²`.
     ///
     /// # Panics
     /// If there is no such crop.
@@ -143,11 +144,11 @@ impl Recipe {
         self.channels() * size * size
     }
 
-    /// Draws everything random about crop `crop` of an image of `width` × `height` pixels.
+    /// Draws all random parameters of crop `crop` of an image of `width` × `height` pixels.
     ///
-    /// Drawn in this order, which is part of every run's reproducibility: box, flip, color jitter,
-    /// grayscale, blur, solarization. Each crop has a stream of its own, so it does not matter that
-    /// not all crops draw equally often.
+    /// The order of the draws is fixed, because runs must be reproducible: box, flip, color jitter,
+    /// grayscale, blur, solarization. Each crop has its own stream, so the number of draws may
+    /// differ between crops.
     ///
     /// # Panics
     /// If there is no such crop.
@@ -158,7 +159,7 @@ impl Recipe {
         rng: &mut impl Rng,
     ) -> CropParameters {
         let kind = self.kind(crop);
-        // fields of a struct are evaluated in the order in which they are written
+        // struct fields are evaluated in the order in which they are written here
         CropParameters {
             size: kind.size,
             source: crop::sample((width, height), kind.scale, kind.aspect, rng),
@@ -173,8 +174,8 @@ impl Recipe {
     /// Makes the normalized crop with these parameters; `out` is `[channels, size, size]`.
     ///
     /// # Panics
-    /// If `out` has another length, if `parameters` were drawn for a smaller image, or if the image
-    /// has another number of channels.
+    /// If `out` has the wrong length, the box in `parameters` exceeds the image, or the image has
+    /// the wrong number of channels.
     pub fn apply<T: Element>(&self, parameters: &CropParameters, image: &Image8, out: &mut [T]) {
         let mut scratch = Scratch::default();
         scratch.resizer.load(image, parameters.source);
@@ -183,10 +184,11 @@ impl Recipe {
 
     /// Draws and makes crop `crop` of `image`; `out` is `[channels, size, size]`.
     ///
-    /// Slower for all crops of an image than [`augment`](Self::augment), and equal in every bit.
+    /// Gives the same bits as [`augment`](Self::augment), which is faster for all crops of an
+    /// image.
     ///
     /// # Panics
-    /// If there is no such crop, if `out` has another length, or if the image has another number of
+    /// If there is no such crop, `out` has the wrong length, or the image has the wrong number of
     /// channels.
     pub fn augment_crop<T: Element>(
         &self,
@@ -203,7 +205,7 @@ impl Recipe {
     /// `[channels, size, size]`.
     ///
     /// # Panics
-    /// If there are more `outs` than crops, if one has another length, or if the image has another
+    /// If there are more `outs` than crops, one has the wrong length, or the image has the wrong
     /// number of channels.
     pub fn augment<T: Element, R: Rng>(
         &self,
@@ -223,7 +225,7 @@ impl Recipe {
     /// Checks all fields.
     ///
     /// # Errors
-    /// Names the first field that no crop can be made with, what it is, and what it must be.
+    /// Names the first invalid field, its value and the requirement that it violates.
     pub fn validate(&self) -> Result<(), InvalidRecipe> {
         let kinds = [
             ("first_global", &self.first_global),
@@ -271,7 +273,7 @@ impl Recipe {
 }
 
 impl CropRecipe {
-    /// Checks the fields of the crop kind that `Recipe` calls `name`.
+    /// Checks the fields; `name` is the field of [`Recipe`] that holds this kind, for messages.
     fn validate(&self, name: &str) -> Result<(), InvalidRecipe> {
         let key = |field: &str| format!("{name}.{field}");
         check((1..=8192).contains(&self.size), &key("size"), self.size, "must lie in [1, 8192]")?;
@@ -291,7 +293,7 @@ impl CropRecipe {
     }
 }
 
-/// `[low, high]`, as it stands in a configuration.
+/// Formats a range as in a configuration file: `[low, high]`.
 fn range((low, high): (f64, f64)) -> String {
     format!("[{low}, {high}]")
 }
@@ -300,7 +302,7 @@ fn check_probability(key: &str, found: f64) -> Result<(), InvalidRecipe> {
     check((0.0..=1.0).contains(&found), key, found, "must lie in [0, 1]")
 }
 
-/// The error about `key` unless `valid`.
+/// Returns an error for `key` unless `valid`.
 fn check(
     valid: bool,
     key: &str,

@@ -1,30 +1,30 @@
-//! Crop and resize in one step: bicubic with antialiasing, bit for bit Pillow's.
+//! Crops and resizes in one step: bicubic with antialiasing, with the bits of Pillow.
 //!
 //! ```text
 //! y_i = clip((2²¹ + Σ_j w_ij x_j) >> 22)      w_ij = round(2²² k_ij / Σ_j k_ij)
 //! k_ij = K((j + ½ − c_i) / s)                  c_i = (i + ½) r,  r = n_in / n_out,  s = max(r, 1)
 //! ```
 //!
-//! `K` is Keys' cubic with `a = −½`, and `j` runs over the pixels within `2 s` of the center `c_i`
-//! that lie in the image. Rows first, rounded to 8 bits, then columns; an axis that keeps its size
-//! is left alone.
+//! `K` is Keys' cubic with `a = −½`, and `j` runs over the pixels of the image within `2 s` of the
+//! center `c_i`. Rows are resized first and rounded to 8 bits, then columns. An axis that keeps its
+//! size is copied.
 //!
-//! # The way of the pixels
-//! Vector instructions sum many values with one weight, so in both passes the values that lie side
-//! by side in memory are those that share their weights:
+//! # Memory layout
+//! Vector instructions multiply many values by one weight. So both passes work on a layout in which
+//! values with the same weights are adjacent:
 //!
 //! ```text
-//! image [h, w, c] ─ turned ─▶ [w, c, h] ─ sums of columns ─▶ [w', h] ─ turned ─▶ [h, w']
-//!       once for all crops                for each channel        ─ sums of rows ─▶ [h', w']
+//! image [h, w, c] ─ transpose ─▶ [w, c, h] ─ sum columns ─▶ [w', h] ─ transpose ─▶ [h, w']
+//!       once for all crops                   for each channel        ─ sum rows ─▶ [h', w']
 //! ```
 //!
 //! # Accuracy
 //! Equal to `Image.crop(box).resize(size, BICUBIC)` of Pillow 11.3 in every bit
-//! (`tests/golden_augment.rs`). Pillow 13 takes columns first for some shapes and differs by 1.
+//! (`tests/golden_augment.rs`). Pillow 13 resizes columns first for some shapes, and differs by 1.
 //!
 //! # Source
-//! The arithmetic of Pillow's `Resample.c`: weights in double precision in its order, 22-bit
-//! integers from there.
+//! The arithmetic of Pillow's `Resample.c`: weights are computed in double precision in the same
+//! order of operations, then rounded to 22-bit integers.
 
 mod lines;
 mod taps;
@@ -34,12 +34,12 @@ use crate::planes::Planes;
 use lines::{LANES, Lines, Out, Outputs, WORD, sum_lines, transpose};
 use taps::Taps;
 
-/// The pixels of `image` in `source`, resized to `width` × `height`.
+/// Resizes the pixels of `image` in `source` to `width` × `height`.
 ///
 /// Pixels outside the box have no influence, as if the box had been cut out first.
 ///
 /// # Panics
-/// If the box is empty or sticks out of the image, or if `width` or `height` is zero.
+/// If the box is empty or exceeds the image, or if `width` or `height` is zero.
 pub fn crop_resize(image: &Image8, source: Rect, width: u32, height: u32) -> Image8 {
     let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
     resizer.load(image, source);
@@ -47,45 +47,45 @@ pub fn crop_resize(image: &Image8, source: Rect, width: u32, height: u32) -> Ima
     planes.to_image()
 }
 
-/// What is made of the image that a [`Resizer`] has loaded.
+/// Parameters of [`Resizer::resize`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resize {
     /// The pixels of the image that are resized; others have no influence.
     pub source: Rect,
     /// Width and height that `source` is resized to.
     pub size: (u32, u32),
-    /// The part of the resized picture that is wanted; no other pixel is computed.
+    /// The part of the resized image to compute.
     pub window: Rect,
-    /// True if left and right of the window are exchanged.
+    /// Whether to flip the window horizontally.
     pub flip: bool,
 }
 
 impl Resize {
-    /// `source`, resized to `size`, all of it.
+    /// Resizes `source` to `size`, without a flip; the window is the whole result.
     pub fn whole(source: Rect, size: (u32, u32)) -> Self {
         let window = Rect { left: 0, top: 0, width: size.0, height: size.1 };
         Self { source, size, window, flip: false }
     }
 }
 
-/// An image that is ready to be resized many times, and the memory that this needs.
+/// Resizes parts of one image many times; holds the transposed image and scratch memory.
 #[derive(Debug, Clone, Default)]
 pub struct Resizer {
-    region: Option<Rect>, // of the image, what `columns` holds
+    region: Option<Rect>, // the part of the image in `columns`
     channels: usize,
     columns: Vec<u8>, // [region.width, channels, column_stride]
     column_stride: usize,
     across: Taps,
     down: Taps,
     narrow: Vec<u8>, // a few columns of one channel after the first pass, [WORD, rows]
-    rows: Vec<u8>,   // all of them, turned, [rows, window.width]
+    rows: Vec<u8>,   // all columns after the first pass, transposed, [rows, window.width]
 }
 
 impl Resizer {
-    /// Takes the pixels of `image` in `region`.
+    /// Loads the pixels of `image` in `region`.
     ///
     /// # Panics
-    /// If the region is empty or sticks out of the image.
+    /// If the region is empty or exceeds the image.
     pub fn load(&mut self, image: &Image8, region: Rect) {
         let inside = region.lies_inside(image.width(), image.height());
         assert!(inside, "{region:?} is not in {} x {} pixels", image.width(), image.height());
@@ -100,12 +100,13 @@ impl Resizer {
         transpose(rows, height, columns, &mut self.columns, self.column_stride);
     }
 
-    /// Resizes pixels of the region that was loaded.
+    /// Resizes a part of the loaded region.
     ///
     /// # Panics
-    /// If a box is empty or sticks out: `source` of the region, `window` of the resized picture.
-    pub fn resize(&mut self, wanted: &Resize, out: &mut Planes) {
-        let &Resize { source, size, window, flip } = wanted;
+    /// If `source` is empty or exceeds the region, or `window` is empty or exceeds the resized
+    /// image.
+    pub fn resize(&mut self, parameters: &Resize, out: &mut Planes) {
+        let &Resize { source, size, window, flip } = parameters;
         let (left, top) = self.offset(source);
         assert!(window.lies_inside(size.0, size.1), "{window:?} is not in {} x {}", size.0, size.1);
         self.across.fill((left, source.width), size.0, (window.left, window.width));
@@ -134,7 +135,7 @@ impl Resizer {
         }
     }
 
-    /// Left and top of `source`, counted from those of the region.
+    /// Left and top of `source`, relative to the region.
     fn offset(&self, source: Rect) -> (u32, u32) {
         let region = self.region.expect("an image is loaded before it is resized");
         let inside = source.left.checked_sub(region.left).zip(source.top.checked_sub(region.top));
@@ -145,12 +146,12 @@ impl Resizer {
     }
 }
 
-/// Bytes from one line of `len` bytes to the next: whole words.
+/// Stride of lines of `len` bytes: rounded up to whole words.
 fn line_stride(len: usize) -> usize {
     len.next_multiple_of(WORD)
 }
 
-/// Makes room for lines of `len` bytes in all, and for what is read behind the last one.
+/// Grows a buffer to `len` bytes, plus the bytes that are read past its end.
 fn grow(buffer: &mut Vec<u8>, len: usize) {
     if buffer.len() < len + LANES {
         buffer.resize(len + LANES, 0);

@@ -1,8 +1,8 @@
-//! Folders, tar archives, WebDataset shards and lists that `python/containers_matrix.py` makes: the same
-//! images, with the same labels, in the same order as `tarfile`, `webdataset` and `datasets` read in them.
+//! Compares folders, tar archives, WebDataset shards and lists that `python/containers_matrix.py`
+//! writes with `tarfile`, `webdataset` and `datasets`: the same images, labels and order.
 //!
-//! Ignored where `$DINO_VMF_PYTHON`, or else `python3`, lacks these or Pillow. Where the order differs on
-//! purpose, the name of the case says so.
+//! Ignored if `$DINO_VMF_PYTHON`, or else `python3`, lacks these packages or Pillow. If the order
+//! differs on purpose, the name of the case says so.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::print_stdout, reason = "figures of a comparison are its result")]
@@ -20,7 +20,7 @@ use multicrop::dataset::{OpenOptions, Sample, open_with};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// Families of cases with the judge of each, and the least number of cases.
+/// Families of cases, each with its reference and the minimum number of cases.
 const FAMILIES: [(&str, &str, usize); 5] = [
     ("folders", "folders_are_those_of_image_folder", 40),
     ("parts", "parts_are_those_of_datasets", 16),
@@ -29,7 +29,7 @@ const FAMILIES: [(&str, &str, usize); 5] = [
     ("lists", "lists_are_what_csv_json_and_datasets_read", 242),
 ];
 
-/// A source, and what Python reads in it.
+/// A source, and what Python reads from it.
 #[derive(Deserialize)]
 struct Case {
     family: String,
@@ -38,7 +38,7 @@ struct Case {
     options: HashMap<String, String>,
     /// SHA-256 of the bytes of each image.
     images: Vec<String>,
-    /// The name of the class of each image.
+    /// The class name of each image.
     labels: Vec<Option<String>>,
     /// Whether the order is compared too.
     order: bool,
@@ -60,12 +60,12 @@ fn main() {
     });
     let trials = trials.collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // `exit` runs no destructors, so the folder goes first
+    // removed here, because `exit` runs no destructors
     drop(out);
     conclusion.exit();
 }
 
-/// The cases that Python makes, or why there are none.
+/// The cases that Python writes, or the reason why there are none.
 fn generate(out: &Path) -> Result<Vec<Case>, String> {
     let python = env::var_os("DINO_VMF_PYTHON").unwrap_or_else(|| OsString::from("python3"));
     let found = Command::new(&python).args(["-c", "import PIL, datasets, webdataset"]).output();
@@ -96,7 +96,7 @@ fn compare(cases: &[Case], family: &str, least: usize) -> Result<(), Failed> {
     Err(faults.join("\n").into())
 }
 
-/// What differs from Python.
+/// The differences from Python.
 fn check(case: &Case) -> Result<(), String> {
     let options = OpenOptions {
         image_extension: case.options.get("image_extension").cloned(),

@@ -1,5 +1,5 @@
-//! Image files of every kind against what Pillow makes of them (`tests/decode/make_files.py`), and
-//! the same files broken in every place.
+//! Compares image files of every kind with Pillow's pixels (`tests/decode/make_files.py`), and
+//! decodes the same files truncated and damaged everywhere.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -29,7 +29,7 @@ fn options(channels: usize) -> Options {
     Options { channels, ..Options::default() }
 }
 
-/// Asserts that an image has this size and, to a tolerance, these values.
+/// Asserts that an image has this size and, within a tolerance, these values.
 fn assert_is(image: &Image8, size: &Value, values: &Value, tolerance: u8, what: &str) {
     assert_eq!((u64::from(image.width()), u64::from(image.height())), {
         (size["width"].as_u64().unwrap(), size["height"].as_u64().unwrap())
@@ -46,7 +46,7 @@ fn assert_is(image: &Image8, size: &Value, values: &Value, tolerance: u8, what: 
 }
 
 #[test]
-fn every_file_is_what_pillow_makes_of_it() {
+fn every_file_has_pillows_pixels() {
     for entry in expected() {
         let name = entry["file"].as_str().unwrap();
         let tolerance = entry["tolerance"].as_u64().unwrap() as u8;
@@ -87,7 +87,7 @@ fn a_file_cut_off_anywhere_is_refused_or_whole() {
         let channels = entry["n"].as_u64().unwrap_or(3) as usize;
         let whole = decode(&bytes, &options(channels)).unwrap();
         for len in 0..bytes.len() {
-            // what stands behind the pixels may be missing: checksums, further frames, orientation
+            // data after the pixels may be missing: checksums, further frames, orientation
             match decode(&bytes[..len], &options(channels)) {
                 Err(error) => assert!(!error.to_string().is_empty()),
                 Ok(image) if name.ends_with("jpg") => panic!("{name} cut at {len}: {image:?}"),
@@ -103,15 +103,15 @@ fn other_numbers_of_channels_need_exactly_as_many_samples() {
     assert_eq!(error, SampleError::Channels { found: 5, wanted: 3 });
     assert_eq!(
         error.to_string(),
-        "5 samples per pixel where 3 channels are wanted: gray and color become 1, 3 or 4 channels, \
-         everything else keeps its number"
+        "5 samples per pixel, but 3 channels are required: only gray and color images can be \
+         converted, to 1, 3 or 4 channels"
     );
     assert!(decode(&file("rgb_8.png"), &options(5)).is_err());
     assert!(decode(&file("rgb_8.png"), &options(0)).is_err());
     assert_eq!(decode(&file("gray_alpha.png"), &options(2)).unwrap().channels(), 2);
 }
 
-/// The first place of `pattern`.
+/// The first position of `pattern`.
 fn find(bytes: &[u8], pattern: &[u8]) -> usize {
     bytes.windows(pattern.len()).position(|window| window == pattern).unwrap()
 }
@@ -138,14 +138,14 @@ fn bombs_are_refused_by_their_size() {
     }
 }
 
-/// A find of the fuzz target: 1.4 GiB of EXIF were announced, and taken.
+/// Found by the fuzz target: a file declared 1.4 GiB of EXIF, and they were allocated.
 #[test]
-fn a_chunk_that_claims_to_be_huge_takes_no_memory() {
+fn a_chunk_that_declares_a_huge_size_is_not_allocated() {
     let mut webp = file("turned.webp");
     let chunk = find(&webp, b"EXIF");
     webp[chunk + 4..chunk + 8].copy_from_slice(&[0xF0, 0xFF, 0xFF, 0x7F]);
     let image = decode(&webp, &Options::default()).unwrap();
-    assert_eq!((image.width(), image.height()), (7, 5), "as it is stored: there is no EXIF");
+    assert_eq!((image.width(), image.height()), (7, 5), "not rotated: there is no EXIF");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_small_file_does_not_hold_a_large_photograph() {
 }
 
 proptest! {
-    /// Whatever is changed in a file: an image of the wanted channels, or an error.
+    /// Any change of a file gives an image with the requested channels, or an error.
     #[test]
     fn changed_bytes_never_panic(
         choice in any::<prop::sample::Index>(),
@@ -186,9 +186,9 @@ proptest! {
         }
     }
 
-    /// Bytes that begin like an image, and then anything.
+    /// The first bytes of an image, followed by random bytes.
     #[test]
-    fn garbage_behind_a_signature_never_panics(
+    fn garbage_after_a_signature_never_panics(
         choice in any::<prop::sample::Index>(),
         start in 4_usize..40,
         garbage in prop::collection::vec(any::<u8>(), 0..200),

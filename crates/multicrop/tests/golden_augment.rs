@@ -1,7 +1,8 @@
-//! The augmentation against Pillow and torchvision: the fixture `augment` of the full golden set (a
-//! photograph), and `golden/pillow.csv` (procedural images), which a fresh clone has.
+//! Compares the augmentation with Pillow and torchvision: on a photograph, the fixture `augment` of
+//! the full golden set, and on procedural images in `golden/pillow.csv`, which is part of the
+//! repository.
 //!
-//! All bytes must be equal: the arithmetic is that of integers.
+//! All bytes must be equal, because the arithmetic is in integers.
 
 mod golden {
     use std::collections::BTreeMap;
@@ -34,8 +35,9 @@ mod golden {
     }
 
     impl Fixture {
-        /// From `DINO_VMF_GOLDEN` if it is set now, else from where it was found when the tests were
-        /// compiled; `#[goldens::test(augment)]` ignores the test where it is missing.
+        /// Reads it from `DINO_VMF_GOLDEN` if that is set now, else from the folder that was found
+        /// when the tests were compiled. `#[goldens::test(augment)]` ignores the test if it is
+        /// missing.
         fn open() -> Self {
             let now = env::var_os("DINO_VMF_GOLDEN").filter(|value| !value.is_empty());
             let folder = now.map_or_else(|| goldens::folder!().into(), PathBuf::from);
@@ -108,7 +110,7 @@ mod golden {
         }
     }
 
-    /// The jitter that makes one change only.
+    /// A jitter with only one change.
     fn only(change: &str, value: f64) -> Jitter {
         let mut jitter = STILL;
         match change {
@@ -209,7 +211,8 @@ mod golden {
         fixture.expect("eval/output", &view.view(&photo));
     }
 
-    /// 1e-6 is half a unit in the last place of the largest value, 2.6, six times over.
+    /// The tolerance of 1e-6 is about six times half a unit in the last place of the largest value,
+    /// 2.6.
     #[goldens::test(augment)]
     fn normalized_values_agree_within_single_precision() {
         let fixture = Fixture::open();
@@ -226,7 +229,7 @@ mod golden {
         }
     }
 
-    /// One line of `golden/pillow.csv`; `picture` of `pillow.py` is repeated here.
+    /// One line of `golden/pillow.csv`; this repeats the function `picture` of `pillow.py`.
     struct Case<'a> {
         op: &'a str,
         value: f64,

@@ -1,4 +1,4 @@
-//! JPEG XL against what libjxl makes of the same files (`tests/jpeg_xl/make_files.py`).
+//! Compares JPEG XL files with libjxl's pixels (`tests/jpeg_xl/make_files.py`).
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 

@@ -1,4 +1,4 @@
-//! What is promised about batches: their contents, their order, and bad images in between.
+//! Tests of the guarantees about batches: contents, order, and replacement of bad images.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -17,7 +17,7 @@ use multicrop::recipe::Recipe;
 use multicrop::{Dataset, Error, Image8, SampleError, open};
 use tempfile::tempdir;
 
-/// Images that all differ; those in `bad` cannot be loaded.
+/// A data set of distinct images; those in `bad` cannot be loaded.
 struct Colors {
     len: usize,
     bad: Vec<usize>,
@@ -116,7 +116,7 @@ fn recycled_memory_changes_nothing() {
 }
 
 #[test]
-fn crops_lie_crop_by_crop_and_come_from_the_stream_of_their_sample() {
+fn crops_are_ordered_by_crop_and_come_from_the_stream_of_their_sample() {
     use streams::{Key, Purpose};
     let (data, recipe) = (colors(9, &[]), recipe());
     let batch = batch_at::<f32>(&*data, &recipe, &config(4, 1), 3).unwrap();
@@ -146,7 +146,7 @@ fn an_epoch_visits_no_image_twice() {
 }
 
 #[test]
-fn a_recipe_without_local_crops_is_served() {
+fn a_recipe_may_have_no_local_crops() {
     let recipe = Arc::new(Recipe::dino(12, 8, 0));
     let mut loader = Loader::<f32>::start(colors(8, &[]), recipe, config(4, 2), 0, 1).unwrap();
     let batch = loader.next().unwrap().unwrap();
@@ -169,11 +169,12 @@ fn bad_images_are_replaced_by_the_next_ones_and_listed() {
         }
     }
     let bad: Vec<_> = batches(&data, 1, 0, 3).into_iter().flat_map(|batch| batch.bad).collect();
-    assert_eq!(bad.len(), 4, "image 5 is met for itself and in place of 4");
+    assert_eq!(bad.len(), 4, "image 5 occurs for itself and in place of 4");
     assert!(bad.iter().all(|image| image.kind == "empty" && image.name.starts_with("color ")));
 }
 
-/// Counts how often each image is read; image 3 is damaged, image 5 is away for the first two reads.
+/// Counts how often each image is read. Image 3 is damaged, image 5 is unavailable for the first
+/// two reads.
 struct Counted([AtomicUsize; 8]);
 
 impl Dataset for Counted {
@@ -203,14 +204,14 @@ impl Dataset for Counted {
 }
 
 #[test]
-fn a_bad_image_is_read_once_and_one_that_is_away_for_a_moment_is_used() {
+fn a_bad_image_is_read_once_and_a_temporarily_unavailable_one_is_used() {
     let counted = Arc::new(Counted(Default::default()));
     let data: Arc<dyn Dataset> = counted.clone();
     // six epochs
     let batches = batches(&data, 1, 0, 12);
     let bad =
         |index| batches.iter().flat_map(|batch| &batch.bad).filter(|b| b.index == index).count();
-    assert_eq!((bad(3), bad(5)), (6, 0), "listed each time it is met");
+    assert_eq!((bad(3), bad(5)), (6, 0), "listed each time it occurs");
     assert_eq!(counted.0[3].load(Ordering::Relaxed), 1);
     assert!(batches.iter().any(|batch| batch.indices.contains(&5)));
 }
@@ -288,7 +289,7 @@ fn images_bytes_and_times_are_counted() {
 
 #[test]
 fn ranks_share_the_batch_of_one_process() {
-    // 12 images in a batch of all, 3 left over in every epoch; image 7 is bad
+    // 12 images in the shared batch, 3 left over in every epoch; image 7 is bad
     let data = colors(39, &[7]);
     let whole: Vec<_> = start(&data, config(12, 2), 0, 5).map(Result::unwrap).collect();
     for ranks in [1, 2, 3, 4, 6, 12] {
@@ -312,7 +313,7 @@ fn ranks_share_the_batch_of_one_process() {
     assert!(matches!(error, Error::TooFewImages { images: 39, batch_size: 40, .. }), "{error}");
 }
 
-/// The first image that is read waits until five others were.
+/// The first read waits until five others have started.
 struct Slow(Mutex<usize>, Condvar);
 
 impl Dataset for Slow {
@@ -326,7 +327,7 @@ impl Dataset for Slow {
         if *read == 1 {
             let limit = Duration::from_secs(60);
             let waited = self.1.wait_timeout_while(read, limit, |read| *read < 6).unwrap();
-            assert!(!waited.1.timed_out(), "nobody works on the next batch");
+            assert!(!waited.1.timed_out(), "no worker started the next batch");
         }
         Ok(Sample::Pixels(Image8::filled(4, 4, &[1, 2, 3])))
     }
@@ -345,13 +346,13 @@ impl Dataset for Slow {
 }
 
 #[test]
-fn a_slow_image_does_not_keep_others_from_the_next_batch() {
+fn a_slow_image_does_not_delay_the_next_batch() {
     let data: Arc<dyn Dataset> = Arc::new(Slow(Mutex::new(0), Condvar::new()));
     assert_eq!(batches(&data, 2, 0, 3).len(), 3);
 }
 
 #[test]
-fn no_more_batches_are_made_ahead_than_allowed() {
+fn no_more_batches_are_prefetched_than_allowed() {
     let config = LoaderConfig { prefetch: 1, ..config(4, 2) };
     let loader = start(&colors(400, &[]), config, 0, 100);
     let limit = Instant::now() + Duration::from_secs(60);
@@ -359,11 +360,11 @@ fn no_more_batches_are_made_ahead_than_allowed() {
         thread::yield_now();
     }
     thread::sleep(Duration::from_millis(100));
-    // one that waits, one in the making
+    // one waiting, one in progress
     assert_eq!(loader.stats().images, 8);
 }
 
-/// A dataset whose decoder has a bug.
+/// A data set whose decoder panics.
 struct Panics;
 
 impl Dataset for Panics {
@@ -388,7 +389,7 @@ impl Dataset for Panics {
 }
 
 #[test]
-fn a_panic_of_a_worker_is_an_error_and_no_hang() {
+fn a_panic_of_a_worker_is_an_error_not_a_hang() {
     for workers in [1, 3] {
         let data: Arc<dyn Dataset> = Arc::new(Panics);
         let results: Vec<_> = start(&data, config(4, workers), 0, 2).collect();
@@ -405,7 +406,7 @@ fn jpeg() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Twenty good JPEGs, one of each kind of broken file, and an animation, which is none.
+/// Twenty good JPEGs, one of each kind of broken file, and an animation, which is good too.
 fn broken_folder(root: &Path) {
     for i in 0..20 {
         fs::write(root.join(format!("{i:02}.jpg")), jpeg()).unwrap();

@@ -1,4 +1,5 @@
-//! Reading parquet files takes bounded memory. Alone in its process: the peak is one per process.
+//! Reading parquet files takes bounded memory. A test binary of its own, because peak memory is
+//! measured for the whole process.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -17,12 +18,12 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-/// Bytes of an image, images of a page (as many as pyarrow writes), pages of a file.
+/// Bytes of an image, images of a page (as pyarrow writes them), pages of a file.
 const IMAGE: usize = 120_000;
 const PAGE: usize = 1024;
 const PAGES: usize = 2;
 
-/// One row group of images that cannot be packed.
+/// One row group of incompressible images.
 fn write(path: &Path, seed: u32) {
     let schema = parse_message_type("message m { REQUIRED BYTE_ARRAY image; }").unwrap();
     let properties = WriterProperties::builder()
@@ -54,7 +55,7 @@ fn write(path: &Path, seed: u32) {
     writer.close().unwrap();
 }
 
-/// The most memory that this process had since the peak was last forgotten.
+/// Peak memory of this process since the last reset.
 fn peak_mib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -65,10 +66,10 @@ fn peak_mib() -> u64 {
 fn large_row_groups_take_little_memory_with_many_threads() {
     let root = tempfile::tempdir().unwrap();
     (0..2).for_each(|file| write(&root.path().join(format!("{file}.parquet")), file));
-    // from here on the peak is that of reading
+    // measure from here
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let data = open(root.path().to_str().unwrap()).unwrap();
-    let order = order::of_dataset(data.as_ref(), 0, 0);
+    let order = order::for_dataset(data.as_ref(), 0, 0);
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -82,7 +83,7 @@ fn large_row_groups_take_little_memory_with_many_threads() {
             });
         }
     });
-    // a page, packed and unpacked, and what of it is not yet in a file
+    // a page, packed and unpacked, and the part of it that is still in memory
     let (page, peak) = ((PAGE * IMAGE) as u64 >> 20, peak_mib());
     assert!(peak < 2 * page + 150, "{peak} MiB for pages of {page} MiB");
 }

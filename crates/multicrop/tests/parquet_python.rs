@@ -1,7 +1,7 @@
-//! Parquet files that `python/parquet_matrix.py` writes with pyarrow and `datasets`: the same images,
-//! with the same labels, in the same order as these read.
+//! Compares parquet files that `python/parquet_matrix.py` writes with pyarrow and `datasets`: the
+//! same images, labels and order as these packages read.
 //!
-//! Ignored where `$DINO_VMF_PYTHON`, or else `python3`, lacks pyarrow, `datasets` or Pillow.
+//! Ignored if `$DINO_VMF_PYTHON`, or else `python3`, lacks pyarrow, `datasets` or Pillow.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::print_stdout, reason = "figures that a reader of the log wants")]
@@ -18,11 +18,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// Families of cases, each a test, and the number of their cases.
+/// Families of cases, each a test, with their numbers of cases.
 const FAMILIES: [(&str, usize); 5] =
     [("storage", 291), ("types", 48), ("labels", 84), ("files", 7), ("hugging_face", 4)];
 
-/// A source, and what Python reads in it.
+/// A source, and what Python reads from it.
 #[derive(Deserialize)]
 struct Case {
     family: String,
@@ -42,7 +42,7 @@ enum Label {
     None,
 }
 
-/// What the script has written.
+/// The output of the script.
 struct Matrix {
     root: TempDir,
     cases: Vec<Case>,
@@ -68,7 +68,7 @@ fn generate() -> Result<Matrix, String> {
     Ok(Matrix { cases: serde_json::from_slice(&cases).unwrap(), root })
 }
 
-/// What differs, if anything does.
+/// The differences, if there are any.
 fn compare(case: &Case, root: &Path) -> Result<(), String> {
     let options = OpenOptions {
         label_column: case.options.get("label_column").cloned(),
@@ -80,7 +80,7 @@ fn compare(case: &Case, root: &Path) -> Result<(), String> {
     if data.len() != case.images.len() {
         return Err(format!("{} images, not {}", data.len(), case.images.len()));
     }
-    // numbers are classes of their own unless there are names
+    // without names, numbers are the classes
     for (index, (image, label)) in case.images.iter().zip(&case.labels).enumerate() {
         let found = match data.read(index) {
             Ok(Sample::Encoded(bytes)) => {

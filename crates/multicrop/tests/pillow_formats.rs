@@ -1,10 +1,10 @@
-//! Every image format beside Pillow: a generated matrix of files (`tests/pillow/files.py`), one test for
-//! each part of it. A file must have Pillow's pixels, or be refused by both, or by us with the name of
-//! what is not supported.
+//! Compares every image format with Pillow, on a generated matrix of files
+//! (`tests/pillow/files.py`) with one test for each part. A file must have Pillow's pixels, or be
+//! refused by both, or be refused by us with the name of an unsupported feature.
 //!
-//! Needs `python3` (or `$DINO_VMF_PYTHON`) with Pillow 12 or newer and numpy; without it all parts count
-//! as ignored. `DINO_VMF_PICTURES=folder` compares the files below a folder instead, and says what
-//! differs.
+//! Needs `python3` (or `$DINO_VMF_PYTHON`) with Pillow 12 or newer and numpy; without them all
+//! parts count as ignored. `DINO_VMF_PICTURES=folder` compares the files below a folder instead,
+//! and prints the differences.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::print_stdout, reason = "figures of a comparison are its result")]
@@ -49,12 +49,12 @@ const PARTS: [&str; 24] = [
     "bmp",
 ];
 
-/// Files that differ which are named.
+/// Number of differing files that are named.
 const LISTED: usize = 40;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // a part is over in no time, and its figures shall stand together
+    // one thread keeps the output of a part together, and parts are short
     arguments.test_threads = Some(1);
     let pictures = env::var_os("DINO_VMF_PICTURES").map(PathBuf::from);
     let out = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The manifest that Python writes, or why there is none.
+/// The manifest that Python writes, or the reason why there is none.
 fn expect(out: &Path, pictures: Option<&Path>) -> Result<Vec<Value>, String> {
     let python = env::var_os("DINO_VMF_PYTHON").unwrap_or_else(|| "python3".into());
     let probe =
@@ -101,7 +101,7 @@ fn expect(out: &Path, pictures: Option<&Path>) -> Result<Vec<Value>, String> {
     Ok(serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap())
 }
 
-/// What became of the files of a part.
+/// The results for the files of a part.
 #[derive(Default)]
 struct Figures {
     tried: usize,
@@ -150,7 +150,7 @@ fn compare(expected: &[Value], folder: &Path, part: &str, strict: bool) -> Resul
 enum Outcome {
     Equal,
     RefusedByBoth,
-    /// By us, as something that is not yet supported.
+    /// Refused by us, as not yet supported.
     RefusedByName(String),
     ReadByUsOnly(String),
     Fault(String),

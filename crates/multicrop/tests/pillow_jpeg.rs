@@ -1,8 +1,8 @@
-//! JPEG files of all kinds beside Pillow, made and read by `tests/pillow/jpeg.py` when the test runs:
-//! every pixel is equal, or both refuse the file.
+//! Compares JPEG files of all kinds with Pillow. `tests/pillow/jpeg.py` writes and reads them when
+//! the test runs: every pixel is equal, or both refuse the file.
 //!
-//! Needs Python with Pillow 12 or later (`DINO_VMF_PYTHON`, else `python3`), and counts its tests as
-//! ignored where that is missing; those of the part `cjpeg`, where libjpeg-turbo's `cjpeg` is.
+//! Needs Python with Pillow 12 or later (`DINO_VMF_PYTHON`, else `python3`), and the part `cjpeg`
+//! also needs libjpeg-turbo's `cjpeg`. Tests count as ignored if these are missing.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::print_stdout, reason = "the log of a test run has the counts")]
@@ -17,8 +17,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use multicrop::decode::{Options, decode};
 use tempfile::TempDir;
 
-/// The parts of the script, and whether we may read what Pillow refuses there. Pillow's own reader of
-/// headers stops at segments that no decoder needs, such as a JFIF segment without a version.
+/// The parts of the script, and whether we may accept files that Pillow refuses. Pillow's own
+/// header parser fails on segments that no decoder needs, such as a JFIF segment without a version.
 const PARTS: [(&str, bool); 11] = [
     ("golden", false),
     ("sizes", false),
@@ -33,7 +33,7 @@ const PARTS: [(&str, bool); 11] = [
     ("scaled", false),
 ];
 
-/// A line of the index: name, scale, and what follows.
+/// A line of the index: name, scale, and the expectation.
 type Line = (String, u32, Vec<String>);
 
 fn main() {
@@ -54,13 +54,13 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// The files and what is expected of them, by part.
+/// The files and their expectations, by part.
 struct Made {
     folder: TempDir,
     index: BTreeMap<String, Vec<Line>>,
 }
 
-/// Runs the script; an error says what is missing.
+/// Runs the script; an error names what is missing.
 fn make(python: &str) -> Result<Made, String> {
     let check = "import PIL, numpy, sys; sys.exit(int(PIL.__version__.split('.')[0]) < 12)";
     let found = Command::new(python).args(["-c", check]).output();
@@ -105,7 +105,7 @@ fn compare(made: &Made, part: &str, reads_more: bool) -> Result<(), Failed> {
     if equal == 0 { Err("nothing was compared".into()) } else { Ok(()) }
 }
 
-/// Our pixels at the scale and with the channels that Pillow has.
+/// Our pixels, at Pillow's scale and with its channels.
 fn read(bytes: &[u8], scale: u32, expected: &[String]) -> Result<Vec<u8>, String> {
     let number = |i: usize| expected.get(i).and_then(|field| field.parse::<u32>().ok());
     let shorter = number(0).min(number(1));

@@ -47,8 +47,8 @@ pub struct Request {
 ///
 /// # Errors
 /// Bad settings, data that cannot be read, a run folder that cannot be used or written, a loss that
-/// stays without a finite value. The steps done before are saved if that is possible, and a run folder
-/// in which no step was done is removed.
+/// stays without a finite value. The steps done before are saved if that is possible, and a run
+/// folder in which no step was done is removed.
 pub fn pretrain(
     request: Request,
     stop: &AtomicBool,
@@ -153,7 +153,10 @@ impl Run<'_> {
             .collect();
         let batches: Vec<_> = parts
             .iter()
-            .map(|(globals, locals, masks)| CropBatch { globals, locals, masks, images })
+            .map(|(globals, locals, masks)| {
+                let (globals, locals) = (&globals.data[..], &locals.data[..]);
+                CropBatch { globals, locals, masks, images }
+            })
             .collect();
         self.step.take(&mut self.state, &mut self.grads, &batches, values)
     }

@@ -1,4 +1,4 @@
-//! Gaussian blur as Pillow does it: three box averages along each axis.
+//! Gaussian blur as in Pillow: three box averages along each axis.
 
 use std::ops::Range;
 
@@ -9,11 +9,11 @@ use super::{chance, uniform};
 use crate::image::Image8;
 use crate::planes::Planes;
 
-/// Box averages along each axis.
+/// Number of box averages along each axis.
 const PASSES: usize = 3;
-/// Values that are averaged together.
+/// Number of values that are averaged together.
 const LANES: usize = 32;
-/// Bits behind the point of a box's weights.
+/// Fraction bits of the weights of a box.
 const WEIGHT_BITS: u32 = 24;
 
 /// Draws whether to blur, and if so the standard deviation, uniformly from `sigma`.
@@ -21,31 +21,31 @@ pub fn sample(probability: f64, sigma: (f64, f64), rng: &mut impl Rng) -> Option
     chance(probability, rng).then(|| uniform(sigma, rng))
 }
 
-/// Blurs with a standard deviation of `sigma` pixels (Pillow calls it the radius).
+/// Blurs with a standard deviation of `sigma` pixels, which Pillow calls the radius.
 ///
-/// Three box averages along the rows, then three along the columns, each rounded to 8 bits and
-/// with the border's pixels repeated outside.
+/// Applies three box averages along the rows, then three along the columns. Each is rounded to 8
+/// bits, and border pixels are repeated outside the image.
 ///
 /// # Accuracy
-/// Equal to `GaussianBlur(sigma)` of Pillow 11.3 in every bit (`tests/golden_augment.rs`). It is
-/// not a Gaussian: only its variance is that of one.
+/// Equal to `GaussianBlur(sigma)` of Pillow 11.3 in every bit (`tests/golden_augment.rs`). The
+/// kernel is not a Gaussian, but has the same variance.
 ///
 /// # Panics
 /// If `sigma` is negative, NaN, or above 1000 pixels.
 pub fn apply(image: &mut Image8, sigma: f64) {
     assert!((0.0..=1000.0).contains(&sigma), "cannot blur by {sigma} pixels");
-    Planes::edit(image, |planes| apply_to(planes, sigma, &mut Spare::default()));
+    Planes::edit(image, |planes| apply_to(planes, sigma, &mut Scratch::default()));
 }
 
-/// Memory of a blur, used again for the next one.
+/// Scratch memory of a blur.
 #[derive(Debug, Clone, Default)]
-pub struct Spare([Vec<u8>; 2]);
+pub struct Scratch([Vec<u8>; 2]);
 
-/// [`apply`], to planes.
+/// As [`apply`], on planes.
 ///
 /// # Panics
 /// As [`apply`].
-pub fn apply_to(planes: &mut Planes, sigma: f64, spare: &mut Spare) {
+pub fn apply_to(planes: &mut Planes, sigma: f64, scratch: &mut Scratch) {
     assert!((0.0..=1000.0).contains(&sigma), "cannot blur by {sigma} pixels");
     let average = BoxAverage::new(box_radius(sigma as f32));
     if average.is_identity() {
@@ -53,21 +53,22 @@ pub fn apply_to(planes: &mut Planes, sigma: f64, spare: &mut Spare) {
     }
     let (width, plane) = (planes.width(), planes.width() * planes.height());
     for (run, step) in [(width, 1), (plane, width)] {
-        for buffer in &mut spare.0 {
+        for buffer in &mut scratch.0 {
             buffer.resize(run + average.margins(step) + LANES, 0);
         }
-        average_runs(planes.values_mut(), Run { len: run, step }, average, &mut spare.0);
+        average_runs(planes.values_mut(), Run { len: run, step }, average, &mut scratch.0);
     }
 }
 
-/// Radius of the box that, applied three times, has the variance of a Gaussian; fractional.
+/// Radius of the box whose threefold average has the variance of a Gaussian; fractional.
 ///
 /// ```text
 /// v = σ² / 3       l = ⌊(√(12 v + 1) − 1) / 2⌋
 /// radius = l + (2 l + 1) (l (l + 1) − 3 v) / (6 (v − (l + 1)²))
 /// ```
 ///
-/// Single precision where Pillow has it: a unit in the last place of the radius moves the weights.
+/// In single precision wherever Pillow is: one unit in the last place of the radius changes the
+/// weights.
 ///
 /// # Source
 /// Gwosdek et al., *Theoretical foundations of Gaussian convolution by extended box filtering*,
@@ -93,10 +94,10 @@ struct BoxAverage {
     edge: u32,
 }
 
-/// Values along which is averaged: `len` of them, neighbors `step` apart.
+/// A run of `len` values to average, whose neighbors are `step` apart.
 ///
-/// A row has steps of 1; a plane, taken as one run with steps of a row's length, has its columns
-/// averaged side by side.
+/// Along rows the step is 1. A whole plane, as one run with a step of a row's length, averages all
+/// columns in parallel.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     len: usize,
@@ -104,7 +105,7 @@ struct Run {
 }
 
 impl BoxAverage {
-    /// The box of this fractional radius; its weights sum to 2²⁴, or one less.
+    /// The box with this fractional radius; its weights sum to 2²⁴ or 2²⁴ − 1.
     fn new(radius: f32) -> Self {
         let reach = radius as usize;
         let full = ((1 << WEIGHT_BITS) as f32 / (radius * 2.0 + 1.0)) as u32;
@@ -113,17 +114,17 @@ impl BoxAverage {
         Self { reach, full, edge }
     }
 
-    /// True if no neighbor has a weight.
+    /// True if all neighbors have weight 0.
     fn is_identity(&self) -> bool {
         self.reach == 0 && self.edge == 0
     }
 
-    /// Values that lie before and behind a run.
+    /// Number of extra values before and after a run, in all.
     fn margins(&self, step: usize) -> usize {
         2 * (self.reach + 1) * step
     }
 
-    /// One pass; `values` has the run's margins and [`LANES`] more than `out`.
+    /// Runs one pass; `values` is longer than `out` by the run's margins and [`LANES`].
     #[inline(always)]
     fn average(&self, values: &[u8], step: usize, out: &mut [u8]) {
         let (chunks, rest) = out.as_chunks_mut::<LANES>();
@@ -136,7 +137,7 @@ impl BoxAverage {
         }
     }
 
-    /// The averages of the windows that begin at the first values.
+    /// The averages of the windows that start at the first [`LANES`] values.
     #[inline(always)]
     fn average_chunk(&self, values: &[u8], step: usize) -> [u8; LANES] {
         let last = 2 * (self.reach + 1);
@@ -157,9 +158,10 @@ impl BoxAverage {
 }
 
 kernel! {
-    /// All passes over all runs; each `spare` has room for a run, its margins and [`LANES`] more.
-    fn average_runs(values: &mut [u8], run: Run, average: BoxAverage, spare: &mut [Vec<u8>; 2]) {
-        let [a, b] = spare;
+    /// Runs all passes over all runs; each scratch buffer has space for a run, its margins and
+    /// [`LANES`].
+    fn average_runs(values: &mut [u8], run: Run, average: BoxAverage, scratch: &mut [Vec<u8>; 2]) {
+        let [a, b] = scratch;
         let inner = average.margins(run.step) / 2..average.margins(run.step) / 2 + run.len;
         for values in values.chunks_exact_mut(run.len) {
             a[inner.clone()].copy_from_slice(values);
@@ -202,7 +204,7 @@ mod tests {
         }
     }
 
-    /// The definition: one sum for each pixel, indices held at the border.
+    /// The definition: one sum for each pixel, with indices clamped at the border.
     fn naive(kernel: &BoxAverage, line: &[u8]) -> Vec<u8> {
         let at = |i: isize| u64::from(line[i.clamp(0, line.len() as isize - 1) as usize]);
         let reach = kernel.reach as isize;
@@ -239,13 +241,13 @@ mod tests {
             };
             let mut found = values.clone();
             let room = values.len() + average.margins(width) + LANES;
-            let mut spare = [vec![0; room], vec![0; room]];
-            average_runs(&mut found, Run { len: width, step: 1 }, average, &mut spare);
+            let mut scratch = [vec![0; room], vec![0; room]];
+            average_runs(&mut found, Run { len: width, step: 1 }, average, &mut scratch);
             let rows = values.chunks(width).flat_map(|row| thrice(row.to_vec()));
             prop_assert_eq!(&found, &rows.collect::<Vec<_>>());
             found.copy_from_slice(&values);
             let all = Run { len: width * height, step: width };
-            average_runs(&mut found, all, average, &mut spare);
+            average_runs(&mut found, all, average, &mut scratch);
             for x in 0..width {
                 let column = |values: &[u8]| values[x..].iter().step_by(width).copied().collect();
                 prop_assert_eq!(column(&found), thrice(column(&values)));

@@ -1,4 +1,4 @@
-//! Random brightness, contrast, saturation and hue, in random order.
+//! Random changes of brightness, contrast, saturation and hue, in random order.
 
 mod hue;
 
@@ -10,10 +10,10 @@ use super::{chance, uniform};
 use crate::image::{Image8, RGB};
 use crate::planes::Planes;
 
-/// How often and how strongly colors change.
+/// Probability and strength of color changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColorJitter {
-    /// Part of the crops whose colors change.
+    /// Probability of a change.
     pub probability: f64,
     /// Brightness factors are drawn from `1 ± brightness`, but never below 0.
     pub brightness: f64,
@@ -21,20 +21,20 @@ pub struct ColorJitter {
     pub contrast: f64,
     /// Saturation factors are drawn from `1 ± saturation`, but never below 0.
     pub saturation: f64,
-    /// Hue shifts are drawn from `± hue`, in turns of the color wheel; at most ½.
+    /// Hue shifts are drawn from `± hue`, in turns of the color wheel, at most ½.
     pub hue: f64,
 }
 
-/// One change of the colors.
+/// One kind of color change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adjustment {
     /// Scales all values.
     Brightness,
-    /// Scales the distance of all values to the mean luma.
+    /// Scales the differences from the mean luma.
     Contrast,
-    /// Scales the distance of all values to the luma of their pixel.
+    /// Scales the differences from the luma of the pixel.
     Saturation,
-    /// Turns the color wheel.
+    /// Rotates the color wheel.
     Hue,
 }
 
@@ -43,24 +43,24 @@ impl Adjustment {
     pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
 }
 
-/// What was drawn for one crop. A factor of 1 changes nothing.
+/// The color changes of one crop. A factor of 1 changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Jitter {
-    /// Which change comes first, second, third and fourth.
+    /// Order of the changes.
     pub order: [Adjustment; 4],
-    /// 0 is black.
+    /// Factor; 0 gives black.
     pub brightness: f64,
-    /// 0 is the mean luma everywhere.
+    /// Factor; 0 gives the mean luma everywhere.
     pub contrast: f64,
-    /// 0 is without colors.
+    /// Factor; 0 gives gray.
     pub saturation: f64,
-    /// Shift in turns. Exactly 0 leaves the image alone; any other shift, however small, takes the
-    /// way over 8-bit hue, saturation and value, which rounds.
+    /// Shift in turns. Exactly 0 changes nothing; any other shift converts to 8-bit hue, saturation
+    /// and value and back, which rounds.
     pub hue: f64,
 }
 
 impl ColorJitter {
-    /// Draws whether the colors change, and if so: the order, brightness, contrast, saturation, hue.
+    /// Draws whether colors change, and if so the order, brightness, contrast, saturation and hue.
     ///
     /// # Source
     /// `RandomApply` of `ColorJitter.get_params` of torchvision.
@@ -83,10 +83,10 @@ impl ColorJitter {
     }
 }
 
-/// Changes the colors in the order of `jitter`; rounds to 8 bits after each change.
+/// Changes colors in the order of `jitter`, and rounds to 8 bits after each change.
 ///
-/// Where torchvision does not define a change, it is left out: saturation and hue need red, green
-/// and blue, brightness and contrast these or a single channel of gray.
+/// Changes that torchvision does not define are skipped: saturation and hue need red, green and
+/// blue; brightness and contrast need these or a single channel.
 ///
 /// # Accuracy
 /// Equal to torchvision's functions on Pillow 11.3 images in every bit (`tests/golden_augment.rs`).
@@ -94,7 +94,7 @@ pub fn apply(jitter: &Jitter, image: &mut Image8) {
     Planes::edit(image, |planes| apply_to(jitter, planes));
 }
 
-/// [`apply`], to planes.
+/// As [`apply`], on planes.
 pub fn apply_to(jitter: &Jitter, planes: &mut Planes) {
     for adjustment in jitter.order {
         match adjustment {
@@ -106,14 +106,14 @@ pub fn apply_to(jitter: &Jitter, planes: &mut Planes) {
     }
 }
 
-/// Away from black, or towards it: `x → factor · x`.
+/// `x → factor · x`.
 fn adjust_brightness(planes: &mut Planes, factor: f64) {
     if [1, RGB].contains(&planes.channels()) {
         blend_with_constant(planes.values_mut(), 0, factor as f32);
     }
 }
 
-/// Away from the mean luma `m` of the image, or towards it: `x → m + factor · (x − m)`.
+/// `x → m + factor · (x − m)` with the mean luma `m` of the image.
 fn adjust_contrast(planes: &mut Planes, factor: f64) {
     let (width, pixels) = (planes.width(), planes.width() * planes.height());
     let sum: u64 = match (planes.colors(), planes.channels()) {
@@ -129,7 +129,7 @@ fn adjust_contrast(planes: &mut Planes, factor: f64) {
     blend_with_constant(planes.values_mut(), (mean + 0.5) as u8, factor as f32);
 }
 
-/// Away from the luma `L` of the pixel, or towards it: `x → L + factor · (x − L)`.
+/// `x → L + factor · (x − L)` with the luma `L` of the pixel.
 fn adjust_saturation(planes: &mut Planes, factor: f64) {
     if let Some([red, green, blue]) = planes.colors_mut() {
         blend_with_luma(red, green, blue, factor as f32);
@@ -137,7 +137,7 @@ fn adjust_saturation(planes: &mut Planes, factor: f64) {
 }
 
 kernel! {
-    /// Sum of the lumas of less than 2²⁴ pixels.
+    /// Sum of the lumas of fewer than 2²⁴ pixels.
     fn sum_lumas(red: &[u8], green: &[u8], blue: &[u8]) -> u32 {
         let mut sum = 0;
         for ((&red, &green), &blue) in red.iter().zip(green).zip(blue) {
@@ -168,7 +168,7 @@ kernel! {
     }
 }
 
-/// `from + factor · (to − from)` in single precision, clipped to 0..=255, fraction cut off.
+/// `from + factor · (to − from)` in single precision, clipped to 0..=255 and truncated.
 #[inline(always)]
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let difference = f32::from(to) - f32::from(from);
@@ -177,10 +177,10 @@ fn blend(from: u8, to: u8, factor: f32) -> u8 {
     whole(if value < 255.0 { value } else { 255.0 }) as u8
 }
 
-/// The number without its fraction, for `0 ≤ value < 2²³`.
+/// Truncates a number with `0 ≤ value < 2²³`.
 ///
-/// `as` treats numbers out of range as it should, but for one number at a time. Here, numbers from
-/// 2²³ on hold the whole part in their last bits.
+/// Not `as u32`, which the compiler does not vectorize because of its checks: adding 2²³ moves the
+/// integer part to the low bits.
 #[inline(always)]
 fn whole(value: f32) -> u32 {
     const WHOLE: f32 = 8_388_608.0; // 2²³
@@ -210,7 +210,8 @@ mod tests {
         assert_covers(drawn.iter().map(|jitter| jitter.hue), (-0.1, 0.1));
     }
 
-    /// All values in the range, some near each end, the mean within 2 % of the middle.
+    /// All values are in the range, some are near each end, and the mean is within 2 % of the
+    /// middle.
     fn assert_covers(values: impl Iterator<Item = f64> + Clone, (low, high): (f64, f64)) {
         let (count, sum) = values.clone().fold((0, 0.0), |(n, sum), value| (n + 1, sum + value));
         let smallest = values.clone().fold(f64::INFINITY, f64::min);
@@ -238,9 +239,8 @@ mod tests {
         assert_covers(drawn(&strong, 4000).iter().map(|jitter| jitter.brightness), (0.0, 2.5));
     }
 
-    /// Away from torchvision's meaning there is none, so nothing happens; a single channel is gray.
     #[test]
-    fn other_channels_change_only_where_torchvision_says_how() {
+    fn other_channels_change_only_if_torchvision_defines_how() {
         let strong = Jitter {
             order: Adjustment::ALL,
             brightness: 1.5,
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(gray.pixels(), [67, 90, 135, 187]);
     }
 
-    /// The definition: clipped, fraction cut off.
+    /// The definition: clipped and truncated.
     #[test]
     fn all_bytes_are_blended_as_written() {
         let factors = [0.0, 0.3, 0.6, 0.999_999, 1.0, 1.1, 1.4, 2.5, 1e9];

@@ -1,23 +1,23 @@
-//! Which part of the image a crop shows: a box of random area and aspect ratio.
+//! Random crop boxes: random area, aspect ratio and position.
 
 use rand::{Rng, RngExt};
 
 use super::uniform;
 use crate::image::Rect;
 
-/// Attempts to draw a box that fits, before the largest centered one is taken.
+/// Number of attempts to draw a box that fits, before the largest centered box is used.
 const ATTEMPTS: usize = 10;
 
-/// Draws a box inside a `width` × `height` image; the same `rng` state, the same box.
+/// Draws a box inside a `width` × `height` image. The same `rng` state gives the same box.
 ///
 /// ```text
 /// a = width · height · U(scale)          r = exp U(log aspect)
 /// box = round √(a r) × round √(a / r)    at a uniform position
 /// ```
 ///
-/// Ten attempts, each of which draws `a`, then `r`, and, if the box fits, its top and its left
-/// side; then the largest centered box of an allowed aspect ratio. `scale` is a range of parts of
-/// the image's area, `aspect` one of width / height. Rounds half to even.
+/// Makes up to ten attempts. Each draws `a`, then `r`, and, if the box fits, its top and left. If
+/// none fits, returns the largest centered box with an allowed aspect ratio. `scale` is a range of
+/// fractions of the image's area, `aspect` a range of width / height. Rounds half to even.
 ///
 /// # Source
 /// `RandomResizedCrop.get_params` of torchvision 0.26. It draws the area and the logarithm in
@@ -44,7 +44,7 @@ pub fn sample(
     largest_centered(width, height, aspect)
 }
 
-/// The largest centered box of an allowed aspect ratio, at least one pixel wide and high.
+/// The largest centered box with an allowed aspect ratio, at least one pixel wide and high.
 fn largest_centered(width: u32, height: u32, aspect: (f64, f64)) -> Rect {
     let ratio = f64::from(width) / f64::from(height);
     let (mut box_width, mut box_height) = (width, height);
@@ -70,7 +70,7 @@ mod tests {
 
     const ASPECT: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
 
-    /// 400 × 400 pixels and less than half of the area: every first attempt fits.
+    /// For a square image and less than half of the area, every first attempt fits.
     #[test]
     fn area_and_logarithm_of_the_aspect_are_uniform() {
         let boxes: Vec<_> = (0..4000)
@@ -98,15 +98,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_no_box_fits_gives_its_centered_middle() {
+    fn an_image_that_no_box_fits_gives_its_center() {
         let wide = sample((3000, 1), (0.9, 1.0), ASPECT, &mut test_stream(0));
         assert_eq!(wide, Rect { left: 1499, top: 0, width: 1, height: 1 });
         let high = sample((30, 90), (1.0, 1.0), ASPECT, &mut test_stream(0));
         assert_eq!(high, Rect { left: 0, top: 25, width: 30, height: 40 });
     }
 
-    /// A box of the whole area fits a square image only if its aspect is 1 up to rounding: ten
-    /// attempts, of 2 % each, then the fallback, which is the whole image.
+    /// A box of the whole area fits a square image only if its aspect is 1 up to rounding, with a
+    /// probability of 2 % in each attempt. The fallback is the whole image.
     #[test]
     fn ten_attempts_are_made_before_the_fallback() {
         let aspect = (0.5_f64, 2.0_f64);

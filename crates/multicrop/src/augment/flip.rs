@@ -1,4 +1,4 @@
-//! Exchange of left and right.
+//! Horizontal flip.
 
 use rand::Rng;
 
@@ -13,7 +13,8 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
 
 /// Reverses every row.
 ///
-/// A crop is flipped while it is [resized](crate::resize::Resize::flip), which costs nothing.
+/// Crops do not need this: they are flipped while they are [resized](crate::resize::Resize::flip),
+/// at no cost.
 pub fn apply(image: &mut Image8) {
     let width = image.width() as usize;
     let flip = |planes: &mut Planes| {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_reversed_color_by_color() {
+    fn rows_are_reversed_and_colors_kept_together() {
         let mut image = Image8::new(2, 2, (1..=12).collect()).unwrap();
         apply(&mut image);
         assert_eq!(image.pixels(), [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);

@@ -1,4 +1,4 @@
-//! Colors replaced by their luma.
+//! Replaces colors by their luma.
 
 use dispatch::kernel;
 use rand::Rng;
@@ -12,12 +12,12 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
     chance(probability, rng)
 }
 
-/// Sets all three channels to the luma; without colors there is nothing to remove.
+/// Sets all three channels to the luma; does nothing if there are no colors.
 pub fn apply(image: &mut Image8) {
     Planes::edit(image, apply_to);
 }
 
-/// [`apply`], to planes.
+/// As [`apply`], on planes.
 pub fn apply_to(planes: &mut Planes) {
     if let Some([red, green, blue]) = planes.colors_mut() {
         remove_colors(red, green, blue);
@@ -25,7 +25,7 @@ pub fn apply_to(planes: &mut Planes) {
 }
 
 kernel! {
-    /// The planes of the three channels, of equal length.
+    /// Sets three planes of equal length to the luma.
     fn remove_colors(red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
         for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
             let gray = luma([*red, *green, *blue]);
@@ -34,7 +34,7 @@ kernel! {
     }
 }
 
-/// Luma of ITU-R BT.601 in 16-bit fixed point, as Pillow's mode `L`.
+/// Luma of ITU-R BT.601 in 16-bit fixed point, as in Pillow's mode `L`.
 ///
 /// ```text
 /// L = (19595 R + 38470 G + 7471 B + 2¹⁵) >> 16

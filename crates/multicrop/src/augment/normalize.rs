@@ -1,4 +1,4 @@
-//! From bytes to the numbers that a model sees.
+//! Normalization: bytes to the values that a model takes.
 
 use dispatch::kernel;
 use std::fmt::Debug;
@@ -14,8 +14,8 @@ pub const IMAGENET_MEAN: [f32; RGB] = [0.485, 0.456, 0.406];
 /// Standard deviation of the channels of ImageNet, of values in [0, 1].
 pub const IMAGENET_STD: [f32; RGB] = [0.229, 0.224, 0.225];
 
-/// Mean and standard deviation of each channel where nothing better is known: those of ImageNet for
-/// three channels, else ½ and ½ for each, which takes [0, 1] to [−1, 1].
+/// Default mean and standard deviation of each channel: those of ImageNet for three channels,
+/// otherwise ½ and ½, which maps [0, 1] to [−1, 1].
 pub fn default_for(channels: usize) -> (Vec<f32>, Vec<f32>) {
     if channels == RGB {
         return (IMAGENET_MEAN.to_vec(), IMAGENET_STD.to_vec());
@@ -23,7 +23,7 @@ pub fn default_for(channels: usize) -> (Vec<f32>, Vec<f32>) {
     (vec![0.5; channels], vec![0.5; channels])
 }
 
-/// A number that a model computes with: single precision, or its upper half.
+/// A type of values that a model takes: `f32` or `bf16`.
 pub trait Element: Pod + Default + PartialEq + Debug + Send + Sync {
     /// Standardizes one channel: see [`apply`].
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]);
@@ -35,25 +35,27 @@ impl Element for f32 {
     }
 }
 
-/// Rounded to nearest, ties to even, from what single precision gives.
+/// Computed in single precision, then rounded to nearest, ties to even.
 impl Element for bf16 {
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]) {
         standardize_bf16(values, mean, std, out);
     }
 }
 
-/// Scales to [0, 1], standardizes each channel, and separates the channels.
+/// Scales to [0, 1], standardizes and separates the channels.
 ///
 /// ```text
 /// out_c = (x_c / 255 − mean_c) / std_c
 /// ```
 ///
 /// # Shapes and units
-/// `image` is `[height, width, channels]`, `out` is `[channels, height, width]`; single precision,
-/// rounded after each of the three operations as `to_tensor` and `normalize` of torchvision round.
+/// `image` is `[height, width, channels]`, `out` is `[channels, height, width]`. Computed in single
+/// precision and rounded after each of the three operations, as in torchvision's `to_tensor` and
+/// `normalize`.
 ///
 /// # Panics
-/// If `out` is not as long as the image, or if `mean` or `std` is not one number for each channel.
+/// If `out` and the image differ in length, or `mean` or `std` does not have one value for each
+/// channel.
 pub fn apply<T: Element>(
     image: &Image8,
     mean: impl AsRef<[f32]>,
@@ -63,13 +65,13 @@ pub fn apply<T: Element>(
     apply_to(&Planes::from_image(image), mean.as_ref(), std.as_ref(), out);
 }
 
-/// [`apply`], to planes.
+/// As [`apply`], on planes.
 ///
 /// # Panics
 /// As [`apply`].
 pub fn apply_to<T: Element>(planes: &Planes, mean: &[f32], std: &[f32], out: &mut [T]) {
-    assert_eq!(out.len(), planes.values().len(), "room for a normalized image");
-    assert_eq!([mean.len(), std.len()], [planes.channels(); 2], "mean and std of each channel");
+    assert_eq!(out.len(), planes.values().len(), "length of the output");
+    assert_eq!([mean.len(), std.len()], [planes.channels(); 2], "mean and std for each channel");
     let outs = out.chunks_exact_mut(planes.width() * planes.height());
     for ((plane, out), (&mean, &std)) in planes.iter().zip(outs).zip(mean.iter().zip(std)) {
         T::standardize(plane, mean, std, out);
@@ -98,14 +100,14 @@ kernel! {
 /// 1 / 255 = 257 / 2¹⁶ + 1 / (255 · 2¹⁶)
 /// ```
 ///
-/// The first product is exact, so that only the sum is rounded to any effect (tested for all 256).
-/// A division takes several times as long.
+/// The first product is exact, so only the sum rounds (tested for all 256 values). A division would
+/// take several times as long.
 #[inline(always)]
 pub(crate) fn unit(x: f32) -> f32 {
     x * (257.0 / 65_536.0) + x * (1.0 / (255.0 * 65_536.0))
 }
 
-/// The upper half of the bits, rounded to nearest, ties to even; of finite numbers.
+/// Rounds a finite number to the bits of `bf16`: to nearest, ties to even.
 #[inline(always)]
 fn round(value: f32) -> u16 {
     let bits = value.to_bits();

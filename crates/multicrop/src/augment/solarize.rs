@@ -1,4 +1,4 @@
-//! Inversion of the bright values.
+//! Solarization: inverts bright values.
 
 use dispatch::kernel;
 use rand::Rng;
@@ -7,7 +7,7 @@ use super::chance;
 use crate::image::Image8;
 use crate::planes::Planes;
 
-/// The darkest value that the reference inverts.
+/// The threshold of the reference.
 pub const THRESHOLD: u32 = 128;
 
 /// Draws whether to solarize.
@@ -15,12 +15,13 @@ pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
     chance(probability, rng)
 }
 
-/// `x → 255 − x` for each value `x ≥ threshold` of each channel; from 256 on nothing changes.
+/// `x → 255 − x` for each value `x ≥ threshold` of each channel; a threshold of 256 changes
+/// nothing.
 pub fn apply(image: &mut Image8, threshold: u32) {
     invert(image.pixels_mut(), threshold);
 }
 
-/// [`apply`], to planes.
+/// As [`apply`], on planes.
 pub fn apply_to(planes: &mut Planes, threshold: u32) {
     invert(planes.values_mut(), threshold);
 }
@@ -45,14 +46,14 @@ mod tests {
 
     #[test]
     fn values_from_the_threshold_on_are_inverted() {
-        let of = |threshold| {
+        let solarized = |threshold| {
             let mut image = Image8::new(2, 1, vec![0, 1, 127, 128, 254, 255]).unwrap();
             apply(&mut image, threshold);
             image.pixels().to_vec()
         };
-        assert_eq!(of(THRESHOLD), [0, 1, 127, 127, 1, 0]);
-        assert_eq!(of(0), [255, 254, 128, 127, 1, 0]);
-        assert_eq!(of(255), [0, 1, 127, 128, 254, 0]);
-        assert_eq!(of(256), [0, 1, 127, 128, 254, 255]);
+        assert_eq!(solarized(THRESHOLD), [0, 1, 127, 127, 1, 0]);
+        assert_eq!(solarized(0), [255, 254, 128, 127, 1, 0]);
+        assert_eq!(solarized(255), [0, 1, 127, 128, 254, 0]);
+        assert_eq!(solarized(256), [0, 1, 127, 128, 254, 255]);
     }
 }

@@ -1,18 +1,18 @@
-//! Images in tar archives: in folders, or with WebDataset's keys.
+//! [`Archive`] reads images from tar archives, in folders or with WebDataset keys.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::bytes::{Bytes, container_unreadable, start};
+use super::bytes::{Bytes, container_unreadable, read_start};
 use super::cache::Cache;
-use super::detect::is_tar;
 use super::labels::Labels;
 use super::layout::Layout;
 use super::left_out::{LeftOut, Part, Tally};
+use super::lru::LruCache;
 use super::names::{Names, to_bytes, to_text};
-use super::shards::{Listed, Shards};
-use super::slots::Slots;
+use super::shards::{ShardFiles, Shards};
+use super::signature::is_tar;
 use super::{Dataset, OpenOptions, Sample, Split};
 use crate::error::{Error, SampleError};
 
@@ -20,49 +20,55 @@ mod companions;
 mod index;
 mod keys;
 mod links;
+mod member;
 mod scan;
 
-pub(super) use companions::json_label;
-use index::Index;
+use member::Index;
 
-/// Gzipped archives that are mixed with each other, and unpacked at the same time.
+/// Number of gzipped archives whose images are mixed, and which are unpacked at the same time.
 const WINDOW: usize = 4;
-/// More plain archives than this are opened at each read: a process may have about 1000 files.
+/// With more plain archives than this, each read opens its archive: a process may open about 1000
+/// files.
 const MAX_OPEN: usize = 256;
 
 /// All images of one or more tar archives, one archive after the other, sorted by name in each.
 ///
-/// The headers are read once, and for large archives kept in the user's cache folder. Images of a
-/// plain archive are then read in place. A gzipped archive is unpacked when its images are wanted,
-/// to memory if it is small, or else to an unnamed file in the temporary folder, six archives at a
-/// time. Labels are what `key.cls` or `key.json` beside `key.jpg` say, or else the first folder;
-/// folders around everything do not count. Links are the images that they lead to.
+/// The headers are scanned once; the index of a large archive is kept in the user's cache folder.
+/// Images of a plain archive are then read in place. A gzipped archive is unpacked on the first
+/// read of one of its images: to memory if it is small, otherwise to an unnamed file in the
+/// temporary folder. Up to six archives are kept unpacked. The label is the contents of `key.cls`
+/// or `key.json` for `key.jpg`, otherwise the first folder; folders that contain everything do not
+/// count. A link is read as the image that it leads to.
 pub struct Archive {
     path: PathBuf,
     split: Option<Split>,
     shards: Vec<Shard>,
-    unpacked: Slots<Bytes>,
+    unpacked: LruCache<Bytes>,
     names: Names,
     /// Offset and length of each image in its archive.
     spans: Vec<(u64, u64)>,
     labels: Labels,
     left_out: Vec<LeftOut>,
     parts: Vec<Part>,
-    /// What is before a name in its archive, if it is the folder of a part.
+    /// The folder of the part that is read, with a `/`, which `names` lack; empty if there is none.
     folder: String,
 }
 
 /// One archive.
 struct Shard {
     path: PathBuf,
-    /// Index of the first image behind it.
+    /// Index of the first image after it.
     end: usize,
     contents: Contents,
 }
 
+/// How the bytes of an archive are accessed.
 enum Contents {
+    /// A plain archive that stays open.
     Open(Bytes),
+    /// A plain archive that each read opens.
     Closed,
+    /// A gzipped archive.
     Packed,
 }
 
@@ -70,13 +76,13 @@ impl Archive {
     /// Opens one archive, or the shards of one data set.
     ///
     /// # Errors
-    /// If an archive is damaged or none, there is no such part, or there is no image.
+    /// If a file is damaged or not an archive, there is no such part, or there is no image.
     pub(super) fn open(
-        listed: &Listed,
+        listed: &ShardFiles,
         split: Option<Split>,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let (path, cache) = (&listed.path, Cache::of_user());
+        let (path, cache) = (&listed.path, Cache::for_user());
         let field = options.label_column.as_deref();
         let indices: Vec<_> =
             listed.files.par_iter().map(|file| index_of(file, field, &cache)).collect();
@@ -106,7 +112,7 @@ impl Archive {
     }
 
     fn new(
-        listed: &Listed,
+        listed: &ShardFiles,
         shards: Vec<Shard>,
         indices: &[Index],
         layout: Layout,
@@ -124,8 +130,9 @@ impl Archive {
             path: listed.path.clone(),
             split: layout.split.or(listed.split),
             shards,
-            // two more than are mixed: workers and batches ahead are at both sides of a change
-            unpacked: Slots::new(WINDOW + 2),
+            // two more than are mixed: some workers are still reading the old archives while others
+            // already read the next
+            unpacked: LruCache::new(WINDOW + 2),
             spans: members().map(|member| (member.offset, member.len)).collect(),
             names,
             labels,
@@ -135,13 +142,13 @@ impl Archive {
         }
     }
 
-    /// The number of the archive that has image `index`.
+    /// Index of the archive that holds image `index`.
     fn shard_of(&self, index: usize) -> usize {
         assert!(index < self.len(), "image {index} of {}", self.len());
         self.shards.partition_point(|shard| shard.end <= index)
     }
 
-    /// Applies `read` to a gzipped archive, which is unpacked first if it is not.
+    /// Applies `read` to a gzipped archive, unpacking it first if necessary.
     fn with_unpacked<T>(
         &self,
         number: usize,
@@ -152,21 +159,21 @@ impl Archive {
     }
 }
 
-/// Whether a file is gzipped, and its images; an empty file has none, as an archive of nothing does.
+/// Whether a file is gzipped, and its index; an empty file counts as an empty archive.
 fn index_of(file: &Path, label_field: Option<&str>, cache: &Cache) -> Result<(bool, Index), Error> {
-    let (bytes, packed) = start(file)?;
+    let (bytes, packed) = read_start(file)?;
     if bytes.iter().all(|&byte| byte == 0) {
         return Ok((packed, Index::default()));
     }
     if !is_tar(&bytes) {
-        let found = "no tar archive, though others beside it are".into();
+        let found = "not a tar archive, though other files of the data set are".into();
         return Err(Error::UnknownFormat { path: file.into(), found });
     }
-    Ok((packed, Index::open(file, packed, label_field, cache)?))
+    Ok((packed, index::open(file, packed, label_field, cache)?))
 }
 
-/// The archives with the place of their images among all.
-fn open_all(listed: &Listed, packed: &[bool], indices: &[Index]) -> Result<Vec<Shard>, Error> {
+/// Opens the archives, and computes the positions of their images.
+fn open_all(listed: &ShardFiles, packed: &[bool], indices: &[Index]) -> Result<Vec<Shard>, Error> {
     let few = listed.files.len() <= MAX_OPEN;
     let (mut opened, mut end) = (Vec::new(), 0);
     for ((file, &packed), index) in listed.files.iter().zip(packed).zip(indices) {
@@ -216,7 +223,7 @@ impl Dataset for Archive {
 
     fn prepare(&self, shard: usize) {
         if matches!(self.shards[shard].contents, Contents::Packed) {
-            // whoever reads an image of it is told the error
+            // the next read of one of its images returns the error
             drop(self.with_unpacked(shard, |_| Ok(())));
         }
     }

@@ -1,4 +1,4 @@
-//! Bytes that are read at any offset by many threads: a file, or what was unpacked from one.
+//! [`Bytes`]: random access for many threads to a file, or to the unpacked contents of one.
 
 use std::cell::Cell;
 use std::env;
@@ -13,14 +13,15 @@ use tempfile::{SpooledData, SpooledTempFile};
 use super::Sample;
 use crate::error::{Error, SampleError};
 
-/// What unpacks to less stays in memory, the rest goes to a temporary file.
+/// Unpacked contents up to this size stay in memory, larger ones go to a temporary file.
 const MAX_IN_MEMORY: u64 = 64 << 20;
-/// Most bytes of an image, packed: as many as its pixels may have.
+/// Limit on the encoded bytes of an image, about the size of the largest decoded one.
 const MAX_IMAGE: u64 = 512 << 20;
-/// Images do not shrink much, pixels of simple drawings do; what shrinks more is no data set.
+/// Limit on the compression ratio. Encoded images hardly compress and pixels of simple drawings do,
+/// but a file that exceeds this is a decompression bomb.
 const MAX_RATIO: u64 = 200;
 
-/// What a gzip file starts with.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// Random access to a file or to memory.
@@ -31,10 +32,10 @@ pub(super) enum Bytes {
 
 impl Bytes {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        open_file(path).and_then(Self::of_file).map_err(unreadable(path))
+        open_file(path).and_then(Self::from_file).map_err(unreadable(path))
     }
 
-    pub(super) fn of_file(file: File) -> io::Result<Self> {
+    pub(super) fn from_file(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self::File { file, len })
     }
@@ -45,7 +46,7 @@ impl Bytes {
         let (mut spool, mut bytes) = (Spool::new(path), Vec::new());
         loop {
             bytes.clear();
-            // reading and writing fail for different reasons, so `io::copy` will not do
+            // not `io::copy`: a failed read and a failed write need different messages
             reader.by_ref().take(1 << 20).read_to_end(&mut bytes).map_err(|error| {
                 malformed(path, format!("is a damaged gzip file ({error}); copy it again"))
             })?;
@@ -63,7 +64,7 @@ impl Bytes {
         }
     }
 
-    /// Fills `out` with the bytes from `offset` on.
+    /// Fills `out` with the bytes that start at `offset`.
     pub(super) fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File { file, .. } => read_file_at(file, offset, out),
@@ -79,7 +80,7 @@ impl Bytes {
     /// The bytes of one sample.
     pub(super) fn sample(&self, offset: u64, len: u64) -> Result<Vec<u8>, SampleError> {
         check_len(len)?;
-        // before memory is taken: the file may be shorter than when its index was made
+        // checked before allocating: the file may have become shorter since it was indexed
         if offset.checked_add(len).is_none_or(|end| end > self.len()) {
             return Err(sample_unreadable(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -89,15 +90,15 @@ impl Bytes {
     }
 }
 
-/// What is unpacked from a file: in memory if it is small, or else in a temporary file without a
-/// name, which is gone when it is closed.
+/// Collects the unpacked contents of a file: in memory while they are small, then in an unnamed
+/// temporary file, which is deleted when it is closed.
 pub(super) struct Spool<'a> {
     path: &'a Path,
     file: SpooledTempFile,
 }
 
 impl<'a> Spool<'a> {
-    /// Room for what comes from the file `path`.
+    /// Starts empty; `path` is the packed file, for messages.
     pub(super) fn new(path: &'a Path) -> Self {
         Self { path, file: SpooledTempFile::new(MAX_IN_MEMORY as usize) }
     }
@@ -114,7 +115,7 @@ impl<'a> Spool<'a> {
                 bytes.shrink_to_fit();
                 Ok(Bytes::Memory(bytes))
             }
-            SpooledData::OnDisk(file) => Bytes::of_file(file).map_err(unreadable(path)),
+            SpooledData::OnDisk(file) => Bytes::from_file(file).map_err(unreadable(path)),
         }
     }
 
@@ -147,8 +148,8 @@ fn read_file_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<
     Ok(())
 }
 
-/// Opens a regular file, and nothing else: opening a pipe waits for a writer, and a device may have no
-/// end.
+/// Opens a regular file and refuses anything else: opening a pipe would block, and a device may be
+/// endless.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
     match irregular(&path.metadata()?) {
         Some(what) => Err(io::Error::other(format!("it is {what}, not a file"))),
@@ -156,7 +157,7 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What this is, if it is neither a file nor a folder.
+/// The kind of a file system entry that is not a regular file.
 pub(super) fn irregular(metadata: &fs::Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -178,12 +179,12 @@ pub(super) fn irregular(metadata: &fs::Metadata) -> Option<&'static str> {
     Some("a device")
 }
 
-/// What a gzip file unpacks to, from its start to its end; fails on a decompression bomb.
+/// Reads the unpacked contents of a gzip file; fails on a decompression bomb.
 ///
-/// Any number of members follow each other, with or without zeros between them. What else follows is
-/// ignored, as by `gzip`; [`Self::has_trailing_bytes`] says so.
+/// A file has any number of members, with or without zeros between them. Other bytes after a member
+/// are ignored, as by `gzip`, and reported by [`Self::has_trailing_bytes`].
 pub(super) struct Unpacker {
-    /// `None` behind the last member.
+    /// `None` after the last member.
     decoder: Option<GzDecoder<BufReader<File>>>,
     position: u64,
     limit: u64,
@@ -201,17 +202,17 @@ impl Unpacker {
         open().map_err(unreadable(path))
     }
 
-    /// How many bytes were unpacked so far.
+    /// Number of bytes unpacked so far.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Whether something follows the last member that is neither a member nor zeros; known at the end.
+    /// Whether bytes follow the last member that are neither a member nor zeros; known at the end.
     pub(super) fn has_trailing_bytes(&self) -> bool {
         self.trailing
     }
 
-    /// Goes on with the next member, if there is one.
+    /// Starts the next member, if there is one.
     fn next_member(&mut self, mut file: BufReader<File>) -> io::Result<()> {
         loop {
             let buffer = file.fill_buf()?;
@@ -257,21 +258,21 @@ impl Read for Unpacker {
     }
 }
 
-/// A reader that gives no more bytes than are left, and then an error: for readers that take a piece
-/// of a file into memory whatever its length.
-pub(super) struct Budget<R> {
+/// A reader that fails after a given number of bytes: for parsers that would otherwise load a piece
+/// of any length into memory.
+pub(super) struct LimitedReader<R> {
     inner: R,
     left: Rc<Cell<u64>>,
     too_much: &'static str,
 }
 
-impl<R> Budget<R> {
-    /// Gives `left` bytes before it fails with the message `too_much`.
+impl<R> LimitedReader<R> {
+    /// Reads up to `left` bytes, then fails with the message `too_much`.
     pub(super) fn new(inner: R, left: u64, too_much: &'static str) -> Self {
         Self { inner, left: Rc::new(Cell::new(left)), too_much }
     }
 
-    /// What is left, to be set while the reader belongs to somebody else.
+    /// The number of bytes left, which can be set while a parser owns the reader.
     pub(super) fn left(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.left)
     }
@@ -281,7 +282,7 @@ impl<R> Budget<R> {
     }
 }
 
-impl<R: Read> Read for Budget<R> {
+impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(out)?;
         let left = self.left.get().checked_sub(count as u64);
@@ -291,14 +292,14 @@ impl<R: Read> Read for Budget<R> {
     }
 }
 
-impl<R: Seek> Seek for Budget<R> {
+impl<R: Seek> Seek for LimitedReader<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }
 }
 
-/// The first bytes of a file, at most 512; unpacked, if it is a gzip file.
-pub(super) fn start(path: &Path) -> Result<(Vec<u8>, bool), Error> {
+/// The first bytes of a file, at most 512, unpacked if it is a gzip file; and whether it is one.
+pub(super) fn read_start(path: &Path) -> Result<(Vec<u8>, bool), Error> {
     let read = |reader: &mut dyn Read| {
         let mut bytes = Vec::new();
         reader.take(512).read_to_end(&mut bytes).map(|_| bytes)
@@ -319,9 +320,9 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
     |source| Error::Unreadable { path, source }
 }
 
-/// An image that is a file of its own.
+/// Reads an image file.
 pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
-    // before it is opened: a pipe would wait, a device may have no end
+    // checked before opening: opening a pipe would block, and a device may be endless
     let metadata = path.metadata().map_err(|error| file_unreadable(path, error))?;
     if let Some(what) = irregular(&metadata) {
         return Err(sample_unreadable(io::Error::other(format!("it is {what}, not a file"))));
@@ -330,47 +331,49 @@ pub(super) fn read_file(path: &Path) -> Result<Sample<'static>, SampleError> {
     Ok(Sample::Encoded(fs::read(path).map_err(|error| file_unreadable(path, error))?.into()))
 }
 
-/// Refuses what no image needs, before memory is taken.
+/// Refuses a length that no image has, before allocating.
 fn check_len(len: u64) -> Result<(), SampleError> {
     if len > MAX_IMAGE {
-        let reason = format!("{len} bytes are more than the {MAX_IMAGE} that an image may have");
+        let reason =
+            format!("it has {len} bytes, more than the {MAX_IMAGE} that an image may have");
         return Err(SampleError::Unreadable { reason });
     }
     Ok(())
 }
 
-/// What the system says about the file itself lasts; everything else, such as an error of the device or
-/// the network, may be over soon.
+/// Errors about the file itself are permanent; all other errors, such as those of a device or the
+/// network, may be temporary.
 fn sample_unreadable(error: io::Error) -> SampleError {
     let reason = error.to_string();
-    if may_pass(&error) {
+    if is_temporary(&error) {
         SampleError::Unavailable { reason }
     } else {
         SampleError::Unreadable { reason }
     }
 }
 
-fn may_pass(error: &io::Error) -> bool {
+fn is_temporary(error: &io::Error) -> bool {
     use io::ErrorKind::{
         InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof,
     };
-    let lasting =
+    let permanent =
         [InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof];
-    error.raw_os_error().is_some() && !lasting.contains(&error.kind())
+    error.raw_os_error().is_some() && !permanent.contains(&error.kind())
 }
 
-/// The same for a container that cannot be opened or unpacked when one of its images is wanted.
+/// The error of an image whose container cannot be opened or unpacked.
 pub(super) fn container_unreadable(error: Error) -> SampleError {
     let reason = error.to_string();
     match error {
-        Error::Unreadable { source, .. } if may_pass(&source) => {
+        Error::Unreadable { source, .. } if is_temporary(&source) => {
             SampleError::Unavailable { reason }
         }
         _ => SampleError::Unreadable { reason },
     }
 }
 
-/// The same for a file of its own. Without its folder, a whole share may be gone for a moment.
+/// The error of an image file. If its folder is missing too, a network share may be away
+/// temporarily.
 fn file_unreadable(path: &Path, error: io::Error) -> SampleError {
     // the parent of a bare name is the current folder, and its path is empty
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -392,7 +395,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     #[test]
-    fn what_unpacks_to_much_is_read_from_a_temporary_file() {
+    fn large_contents_are_unpacked_to_a_temporary_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("large.gz");
         let mut packer = GzEncoder::new(File::create(&path).expect("a file"), Compression::none());
@@ -403,7 +406,7 @@ mod tests {
         let bytes = Bytes::unpack(&path).expect("unpacked");
         assert!(matches!(bytes, Bytes::File { .. }));
         assert_eq!(bytes.len(), 66 << 20);
-        // across the place up to which it was unpacked to memory first
+        // across the offset at which the spool moved from memory to a file
         let sample = bytes.sample((64 << 20) - 5, 10).expect("read");
         assert_eq!(sample, [&mebibyte[(1 << 20) - 5..], &mebibyte[..5]].concat());
         assert!(bytes.sample((66 << 20) - 5, 6).is_err());

@@ -1,11 +1,11 @@
-//! CIFAR-10 and CIFAR-100 in their binary form.
+//! [`Cifar`] reads CIFAR-10 and CIFAR-100 in their binary form.
 //!
 //! ```text
 //! CIFAR-10:   label, 1024 red, 1024 green, 1024 blue                    3073 bytes for an image
 //! CIFAR-100:  coarse label, fine label, 1024 red, green, blue           3074 bytes for an image
 //! ```
 //!
-//! There is no header: a file is recognized by its length and by labels that are all in range.
+//! There is no header. A file is recognized by its length and by labels that are all in range.
 //!
 //! Source: <https://www.cs.toronto.edu/~kriz/cifar.html>
 
@@ -17,12 +17,12 @@ use super::{Dataset, Sample, Split};
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
 
-/// Pixels of a side.
+/// Side of an image in pixels.
 const SIDE: usize = 32;
 /// Bytes of one color of one image.
 const PLANE: usize = SIDE * SIDE;
 
-/// Which of the two data sets.
+/// Which of the two data sets a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Ten,
@@ -62,14 +62,22 @@ pub struct Cifar {
     path: PathBuf,
     split: Option<Split>,
     kind: Kind,
-    /// Each batch with the index of its first image.
-    batches: Vec<(usize, PathBuf, Bytes)>,
+    batches: Vec<Batch>,
     labels: Vec<u32>,
     classes: Vec<String>,
 }
 
+/// One file of images.
+struct Batch {
+    path: PathBuf,
+    bytes: Bytes,
+    /// Index of its first image.
+    first: usize,
+}
+
 impl Cifar {
-    /// The batches of one part among `files`, all files in `folder`; `None` if there are none.
+    /// Opens the batches of one part among `files`, the files in `folder`; `None` if there are
+    /// none.
     pub(super) fn open_folder(
         folder: &Path,
         files: &[PathBuf],
@@ -98,18 +106,18 @@ impl Cifar {
         let wrong = |path: &Path| {
             malformed(
                 path,
-                "holds no whole number of CIFAR images with labels in range; copy it again".into(),
+                "is not a whole number of CIFAR images with labels in range; copy it again".into(),
             )
         };
         Self::from_files(folder, &chosen, Some(split))?.map(Some).map_err(|path| wrong(&path))
     }
 
-    /// One batch; `None` if the file is none.
+    /// Opens one batch; `None` if the file is not a batch.
     pub(super) fn open_file(path: &Path) -> Result<Option<Self>, Error> {
         Ok(Self::from_files(path, &[path.into()], None)?.ok())
     }
 
-    /// The inner error is the path of a file that is no batch, or one of another kind.
+    /// The inner error is the path of a file that is not a batch, or one of another kind.
     fn from_files(
         path: &Path,
         files: &[PathBuf],
@@ -124,7 +132,7 @@ impl Cifar {
             if *common.get_or_insert(kind) != kind {
                 return Ok(Err(file.clone()));
             }
-            batches.push((labels.len(), file.clone(), bytes));
+            batches.push(Batch { path: file.clone(), bytes, first: labels.len() });
             labels.extend(batch);
         }
         let Some(kind) = common else { return Ok(Err(path.into())) };
@@ -132,16 +140,15 @@ impl Cifar {
         Ok(Ok(Self { path: path.into(), split, kind, batches, labels, classes }))
     }
 
-    /// The batch with image `index`, and the image's place in it.
-    fn find(&self, index: usize) -> (&Path, &Bytes, usize) {
+    /// The batch with image `index`, and the image's position in it.
+    fn find(&self, index: usize) -> (&Batch, usize) {
         assert!(index < self.labels.len(), "image {index} of {}", self.labels.len());
-        let batch = self.batches.partition_point(|(first, ..)| *first <= index) - 1;
-        let (first, path, bytes) = &self.batches[batch];
-        (path, bytes, index - first)
+        let batch = &self.batches[self.batches.partition_point(|b| b.first <= index) - 1];
+        (batch, index - batch.first)
     }
 }
 
-/// The kind of a batch and its labels, if length and labels are those of one.
+/// The kind of a batch and its labels; `None` if length or labels do not fit.
 fn recognize(bytes: &Bytes) -> std::io::Result<Option<(Kind, Vec<u32>)>> {
     for kind in [Kind::Ten, Kind::Hundred] {
         if bytes.len() == 0 || !bytes.len().is_multiple_of(kind.record()) {
@@ -163,7 +170,7 @@ fn recognize(bytes: &Bytes) -> std::io::Result<Option<(Kind, Vec<u32>)>> {
     Ok(None)
 }
 
-/// Names from the text file beside a batch, or else numbers.
+/// Class names from the text file in the folder of a batch, or else numbers.
 fn class_names(batch: &Path, kind: Kind) -> Vec<String> {
     let text = fs::read_to_string(batch.with_file_name(kind.names_file())).unwrap_or_default();
     let names: Vec<String> =
@@ -180,9 +187,9 @@ impl Dataset for Cifar {
     }
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        let (_, bytes, place) = self.find(index);
-        let offset = place as u64 * self.kind.record() + self.kind.label_bytes() as u64;
-        let planes = bytes.sample(offset, 3 * PLANE as u64)?;
+        let (batch, position) = self.find(index);
+        let offset = position as u64 * self.kind.record() + self.kind.label_bytes() as u64;
+        let planes = batch.bytes.sample(offset, 3 * PLANE as u64)?;
         let pixels = (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]);
         let image = Image8::new(SIDE as u32, SIDE as u32, pixels.collect());
         image.map(Sample::Pixels).ok_or(SampleError::Empty)
@@ -197,8 +204,8 @@ impl Dataset for Cifar {
     }
 
     fn name(&self, index: usize) -> String {
-        let (path, _, place) = self.find(index);
-        format!("{}, image {place}", path.display())
+        let (batch, position) = self.find(index);
+        format!("{}, image {position}", batch.path.display())
     }
 
     fn describe(&self) -> String {

@@ -1,22 +1,21 @@
-//! What a path holds, from its bytes.
+//! Detects the kind of a source from its bytes, and opens it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bytes::{irregular, start, unreadable};
+use super::bytes::{irregular, read_start, unreadable};
 use super::left_out::Tally;
 use super::names::{Kind, is_hidden, kind_of, to_bytes};
-use super::shards::{self, Listed};
-use super::{Archive, Cifar, Dataset, Folder, Idx, List, OpenOptions, Parquet, Split, idx};
+use super::shards::{self, ShardFiles};
+use super::signature::{is_empty_tar, is_parquet, is_tar, is_text};
+use super::{
+    Archive, Cifar, Dataset, Folder, Idx, List, OpenOptions, Parquet, Split, foreign, idx,
+};
 use crate::decode;
 use crate::error::Error;
 
-/// Folders with more files than this hold images, not batches of them.
+/// A folder with more files than this holds single images, not batches of them.
 const MAX_CONTAINERS: usize = 64;
-
-mod foreign;
-
-pub(super) use foreign::JSON;
 
 /// Opens the file or folder `path`.
 pub(super) fn open(
@@ -28,7 +27,7 @@ pub(super) fn open(
     if metadata.is_dir() {
         return open_folder(path, split, options);
     }
-    // before it is opened: a pipe would wait, and a device may have no end
+    // checked before opening: opening a pipe would block, and a device may be endless
     if let Some(what) = irregular(&metadata) {
         let reason = format!("it is {what}; pass a file or folder");
         return Err(unreadable(path)(std::io::Error::other(reason)));
@@ -36,7 +35,7 @@ pub(super) fn open(
     open_file(path, split, options)
 }
 
-/// Opens the shards that a pattern with braces stands for.
+/// Opens the shards that match a pattern with braces.
 pub(super) fn open_pattern(
     pattern: &str,
     split: Option<Split>,
@@ -56,14 +55,14 @@ fn open_folder(
     split: Option<Split>,
     options: &OpenOptions,
 ) -> Result<Arc<dyn Dataset>, Error> {
-    let files = containers(path)?;
+    let files = few_files(path)?;
     if let Some(cifar) = Cifar::open_folder(path, &files, split)? {
         return Ok(Arc::new(cifar));
     }
     let mut images = Vec::new();
     for file in files {
-        // a file that cannot be looked into is no IDX file; as an image it is a bad one
-        if start(&file).is_ok_and(|(bytes, _)| idx::holds_images(&bytes)) {
+        // a file that cannot be read is not an IDX file; as an image it counts as bad
+        if read_start(&file).is_ok_and(|(bytes, _)| idx::holds_images(&bytes)) {
             images.push(file);
         }
     }
@@ -75,14 +74,15 @@ fn open_folder(
     if !direct.is_empty() && folders.is_empty() {
         let loose = loose_images(path)?;
         if loose.len() < direct.len() {
-            let mut beside = Tally::default();
-            loose.iter().for_each(|name| beside.add("images beside the archives", name));
-            return open_shards(path, direct, split, options, &beside);
+            let mut left_out = Tally::default();
+            loose.iter().for_each(|name| left_out.add("images next to the archives", name));
+            return open_shards(path, direct, split, options, &left_out);
         }
     }
     match Folder::open(path, split) {
         Ok(folder) => Ok(Arc::new(folder)),
-        // beside images shards are what these were unpacked from; without them they are the source
+        // if a folder has both images and shards, the images were probably unpacked from the
+        // shards, so shards are read only if there are no images
         Err(error @ (Error::NoImages { .. } | Error::NoSuchSplit { .. })) => {
             match shards::below(path)? {
                 files if files.is_empty() => Err(foreign::in_folder(path).unwrap_or(error)),
@@ -93,8 +93,8 @@ fn open_folder(
     }
 }
 
-/// The files directly in a folder, sorted; none if they are many.
-fn containers(path: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The files directly in a folder, sorted; none if there are more than [`MAX_CONTAINERS`].
+fn few_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for entry in path.read_dir().map_err(unreadable(path))? {
         let file = entry.map_err(unreadable(path))?.path();
@@ -111,8 +111,8 @@ fn containers(path: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Names of the images directly in a folder.
 ///
-/// One sample picture beside many shards is not the data set, and one backup beside many photographs is
-/// not either: whichever are more are read, and the others are counted.
+/// One sample picture among many shards is not the data set, and neither is one backup among many
+/// photographs. So the more numerous kind is read, and the other is counted as left out.
 fn loose_images(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let mut names = Vec::new();
     for entry in path.read_dir().map_err(unreadable(path))? {
@@ -124,7 +124,8 @@ fn loose_images(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
     Ok(names)
 }
 
-/// Opens tar archives or parquet files as one data set. `beside` is what lies beside them unread.
+/// Opens tar archives or parquet files as one data set. `beside` counts what is left out next to
+/// them.
 fn open_shards(
     path: &Path,
     files: Vec<PathBuf>,
@@ -134,45 +135,45 @@ fn open_shards(
 ) -> Result<Arc<dyn Dataset>, Error> {
     let mut listed = shards::choose_files(path, files.clone(), split);
     listed.left_out.merge(beside, b"");
-    let Some(kind) = Shard::of_any(if listed.files.is_empty() { &files } else { &listed.files })?
-    else {
+    let candidates = if listed.files.is_empty() { &files } else { &listed.files };
+    let Some(kind) = ShardFormat::detect(candidates)? else {
         return Err(Error::NoImages { path: path.into() });
     };
     match kind {
-        Shard::Parquet if !listed.files.is_empty() => {
+        ShardFormat::Parquet if !listed.files.is_empty() => {
             Ok(Arc::new(Parquet::open(&listed, options)?))
         }
-        Shard::Parquet => {
+        ShardFormat::Parquet => {
             let split = split.map_or("train", Split::name);
             let reason = format!("no file in it has `{split}` in its name");
             Err(Error::NoSuchSplit { path: path.into(), split, reason })
         }
         // the parts may be folders in the archives
-        Shard::Tar if listed.files.is_empty() => {
-            let mut all = Listed::all(path, files);
+        ShardFormat::Tar if listed.files.is_empty() => {
+            let mut all = ShardFiles::all(path, files);
             all.left_out.merge(beside, b"");
             Ok(Arc::new(Archive::open(&all, split, options)?))
         }
-        Shard::Tar => {
-            // what was chosen by the files' names is not to be chosen again inside of them
+        ShardFormat::Tar => {
+            // a part that was chosen by file names is not chosen again inside the files
             let inside = if listed.split.is_some() { None } else { split };
             Ok(Arc::new(Archive::open(&listed, inside, options)?))
         }
     }
 }
 
-/// What the files of a data set are.
+/// The format of the shards of a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Shard {
+enum ShardFormat {
     Parquet,
     Tar,
 }
 
-impl Shard {
-    /// What the first of these files is that has contents; `None` if none has.
-    fn of_any(files: &[PathBuf]) -> Result<Option<Self>, Error> {
+impl ShardFormat {
+    /// The format of the first file that is not empty; `None` if all are empty.
+    fn detect(files: &[PathBuf]) -> Result<Option<Self>, Error> {
         for file in files {
-            let (bytes, _) = start(file)?;
+            let (bytes, _) = read_start(file)?;
             if is_parquet(&bytes) {
                 return Ok(Some(Self::Parquet));
             }
@@ -189,9 +190,9 @@ fn open_file(
     split: Option<Split>,
     options: &OpenOptions,
 ) -> Result<Arc<dyn Dataset>, Error> {
-    let (bytes, packed) = start(path)?;
+    let (bytes, packed) = read_start(path)?;
     if is_tar(&bytes) {
-        return Ok(Arc::new(Archive::open(&Listed::one(path), split, options)?));
+        return Ok(Arc::new(Archive::open(&ShardFiles::one(path), split, options)?));
     }
     if is_empty_tar(&bytes) {
         return Err(Error::NoImages { path: path.into() });
@@ -204,7 +205,7 @@ fn open_file(
         return Ok(Arc::new(Idx::open(path, None)?));
     }
     if is_parquet(&bytes) && !packed {
-        return Ok(Arc::new(Parquet::open(&Listed::one(path), options)?));
+        return Ok(Arc::new(Parquet::open(&ShardFiles::one(path), options)?));
     }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
@@ -215,48 +216,17 @@ fn open_file(
     }
 }
 
-fn is_parquet(bytes: &[u8]) -> bool {
-    // the second one is encrypted, which its reader says
-    bytes.starts_with(b"PAR1") || bytes.starts_with(b"PARE")
-}
-
-/// Bytes of text in any encoding that extends ASCII.
-fn is_text(bytes: &[u8]) -> bool {
-    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    !bytes.is_empty() && !bytes.iter().any(|byte| control(byte) || *byte == 0x7F)
-}
-
-/// A tar header: the POSIX or GNU mark, or the checksum of the oldest form.
-pub(super) fn is_tar(bytes: &[u8]) -> bool {
-    let Some(header) = bytes.first_chunk::<512>() else { return false };
-    if header[257..].starts_with(b"ustar") {
-        return true;
-    }
-    // the sum is taken with spaces in place of the sum itself
-    let sum: u32 = (0..512)
-        .map(|i| if (148..156).contains(&i) { u32::from(b' ') } else { u32::from(header[i]) })
-        .sum();
-    let digits = header[148..156].iter().filter(|byte| (b'0'..=b'7').contains(byte));
-    let stored = digits.fold(0_u32, |value, digit| value << 3 | u32::from(digit - b'0'));
-    header[0] != 0 && stored == sum
-}
-
-/// Blocks of zeros: what an archive without members consists of.
-fn is_empty_tar(bytes: &[u8]) -> bool {
-    bytes.len() == 512 && bytes.iter().all(|&byte| byte == 0)
-}
-
-/// A name for what is no data set.
+/// Describes a file that is not a data set.
 fn guess(bytes: &[u8]) -> &'static str {
     if bytes.is_empty() {
         "an empty file"
     } else if decode::format(bytes).is_some() {
         "a single image"
     } else if idx::holds_labels(bytes) {
-        "an IDX file of labels (pass the file of images; labels are found beside it)"
+        "an IDX file of labels (pass the file of images; its labels are found automatically)"
     } else if is_parquet(bytes) {
         "a gzipped parquet file (unpack it with `gunzip`)"
     } else {
-        foreign::name(bytes).unwrap_or("in no format that is known here")
+        foreign::name(bytes).unwrap_or("in an unknown format")
     }
 }

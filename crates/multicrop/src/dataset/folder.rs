@@ -1,4 +1,4 @@
-//! A folder of images, searched recursively.
+//! [`Folder`] reads images from a folder, searched recursively.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,16 @@ mod walk;
 
 use walk::Tree;
 
-/// Smaller folders are listed as fast as a file with the list is read.
+/// Listing a smaller folder is as fast as reading its list from the cache.
 const MIN_CACHED: usize = 1000;
 
 /// All images below a folder, sorted by path; the label is the first folder below the root.
 ///
-/// An image is a file with the extension of one, or with an image's first bytes. Hidden files are
-/// left out and counted. Each real folder is visited once, so links in a loop end. The list of a
-/// large folder is kept in the user's cache folder, and folders are listed again only when they
-/// have changed.
+/// An image is a file with an image's extension or first bytes. Hidden files are left out and
+/// counted. Each real folder is visited once, so loops of links end. The list of a large folder is
+/// kept in the user's cache folder, and only folders that have changed are listed again.
 pub struct Folder {
-    /// The source, or the folder below it in which all images of its part lie.
+    /// The source, or the folder below it that contains all images of the part.
     root: PathBuf,
     split: Option<Split>,
     files: Names,
@@ -41,14 +40,14 @@ impl Folder {
     /// # Errors
     /// If a folder of images cannot be read, there is no such part, or there is no image.
     pub fn open(root: &Path, split: Option<Split>) -> Result<Self, Error> {
-        Self::open_cached(root, split, &Cache::of_user())
+        Self::open_cached(root, split, &Cache::for_user())
     }
 
     fn open_cached(root: &Path, split: Option<Split>, cache: &Cache) -> Result<Self, Error> {
-        Self::of_tree(root, find_images(root, cache)?, split)
+        Self::from_tree(root, find_images(root, cache)?, split)
     }
 
-    fn of_tree(root: &Path, tree: Tree, split: Option<Split>) -> Result<Self, Error> {
+    fn from_tree(root: &Path, tree: Tree, split: Option<Split>) -> Result<Self, Error> {
         let all = tree.images();
         if all.is_empty() && tree.has_unreadable() {
             return Err(first_unreadable(root, tree));
@@ -58,7 +57,8 @@ impl Folder {
         let mut left_out = tree.left_out();
         left_out.merge(&layout.left_out, b"");
         for (folder, source) in tree.into_unreadable() {
-            // what cannot be read beside the images is none of them, as `lost+found` is
+            // an unreadable folder outside the parts, such as `lost+found`, holds none of the
+            // images
             if layout.keep(&[&folder[..], b"/"].concat()).is_some() {
                 let path = root.join(to_path(&folder));
                 return Err(unreadable(&path)(source));
@@ -126,7 +126,7 @@ impl Dataset for Folder {
 
 /// All folders below `root` with their images.
 fn find_images(root: &Path, cache: &Cache) -> Result<Tree, Error> {
-    let known: Tree = cache.load("folder", root).filter(Tree::is_sound).unwrap_or_default();
+    let known: Tree = cache.load("folder", root).filter(Tree::is_valid).unwrap_or_default();
     let tree = Tree::walk(root, &known)?;
     if tree.len() >= MIN_CACHED && !tree.is_same(&known) {
         cache.store("folder", root, &tree);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_read_is_refused_among_the_images_and_counted_beside_them() {
+    fn an_unreadable_folder_is_refused_inside_the_part_and_counted_outside_it() {
         let root = tempfile::tempdir().expect("made");
         let root = root.path();
         for name in ["train/a", "val/a", "lost+found"] {
@@ -158,8 +158,8 @@ mod tests {
         }
         let open = |lost: &str| {
             let mut tree = Tree::walk(root, &Tree::default()).expect("listed");
-            tree.lose(lost);
-            Folder::of_tree(root, tree, None)
+            tree.make_unreadable(lost);
+            Folder::from_tree(root, tree, None)
         };
         let data = open("lost+found").expect("opened");
         assert_eq!(
@@ -167,11 +167,11 @@ mod tests {
             "1 folders that cannot be read (for example `lost+found`)"
         );
         let error = open("train/a").err().expect("refused").to_string();
-        assert!(error.contains("train/a`, but it is part of the data set: permission"), "{error}");
+        assert!(error.contains("train/a`, which is part of the data set: permission"), "{error}");
     }
 
     #[test]
-    fn a_cached_list_is_used_until_a_folder_changes_whatever_its_time_says() {
+    fn a_cached_list_is_used_until_a_folder_changes_even_with_an_old_mtime() {
         let (root, cache) =
             (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
         let (root, cache) = (root.path(), Cache::at(cache.path()));

@@ -1,4 +1,4 @@
-//! IDX, the format of MNIST and its family, plain or gzipped.
+//! [`Idx`] reads IDX files, the format of MNIST and its family, plain or gzipped.
 //!
 //! ```text
 //! images:  00 00 08 03, count, rows, columns (32 bits each, big endian), count · rows · columns bytes
@@ -9,24 +9,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::{Bytes, malformed, start, unreadable};
+use super::bytes::{Bytes, malformed, read_start, unreadable};
 use super::labels::Labels;
 use super::{Dataset, Sample, Split};
 use crate::decode::MAX_PIXELS;
 use crate::error::{Error, SampleError};
 use crate::image::Image8;
 
-/// Unsigned bytes in three dimensions: images.
+/// True for a header of unsigned bytes in three dimensions.
 pub(super) fn holds_images(start: &[u8]) -> bool {
     start.starts_with(&[0, 0, 8, 3])
 }
 
-/// Unsigned bytes in one dimension: labels.
+/// True for a header of unsigned bytes in one dimension.
 pub(super) fn holds_labels(start: &[u8]) -> bool {
     start.starts_with(&[0, 0, 8, 1])
 }
 
-/// The one of `files`, image files in `folder`, that is the part `split`, by its name.
+/// Chooses the file of the part `split` by its name, among `files`, the image files in `folder`.
 pub(super) fn choose(
     folder: &Path,
     mut files: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub(super) fn choose(
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         marks.iter().any(|mark| name.contains(mark))
     });
-    // the same file, plain and gzipped, is one file
+    // the same file, plain and gzipped, counts once
     files.dedup_by(|next, first| next.with_extension("") == **first);
     if files.len() == 1 {
         return Ok((files.remove(0), Some(split)));
@@ -55,7 +55,7 @@ pub(super) fn choose(
     Err(Error::NoSuchSplit { path: folder.into(), split: split.name(), reason })
 }
 
-/// Gray images of one size, with the labels beside them, if there are any.
+/// Gray images of one size, with labels if there is a label file in the same folder.
 pub struct Idx {
     path: PathBuf,
     split: Option<Split>,
@@ -67,11 +67,11 @@ pub struct Idx {
 }
 
 impl Idx {
-    /// Opens an image file and the label file beside it.
+    /// Opens an image file and the label file in its folder, if there is one.
     ///
     /// # Errors
-    /// If a file cannot be read, contradicts its header, or has no image; or if there are not as
-    /// many labels as images.
+    /// If a file cannot be read, contradicts its header or has no image, or if the numbers of
+    /// labels and images differ.
     pub fn open(path: &Path, split: Option<Split>) -> Result<Self, Error> {
         let bytes = contents(path)?;
         let [count, height, width] = header(path, &bytes)?;
@@ -94,11 +94,11 @@ impl Idx {
 }
 
 fn contents(path: &Path) -> Result<Bytes, Error> {
-    let (_, packed) = start(path)?;
+    let (_, packed) = read_start(path)?;
     if packed { Bytes::unpack(path) } else { Bytes::open(path) }
 }
 
-/// The sizes in the header of `N` dimensions, after a check that the file is as long as they say.
+/// Reads the sizes in a header of `N` dimensions, and checks that the length of the file matches.
 fn header<const N: usize>(path: &Path, bytes: &Bytes) -> Result<[u32; N], Error> {
     let start = 4 + 4 * N as u64;
     let mut words = [[0; 4]; N];
@@ -116,7 +116,7 @@ fn header<const N: usize>(path: &Path, bytes: &Bytes) -> Result<[u32; N], Error>
     let values = sizes.iter().map(|&size| u128::from(size)).product::<u128>();
     if u128::from(bytes.len() - start) != values {
         let reason = format!(
-            "has {} bytes behind its header, but {sizes:?} needs {values}; copy it again",
+            "has {} bytes after its header, but {sizes:?} needs {values}; copy it again",
             bytes.len() - start
         );
         return Err(malformed(path, reason));
@@ -124,16 +124,16 @@ fn header<const N: usize>(path: &Path, bytes: &Bytes) -> Result<[u32; N], Error>
     Ok(sizes)
 }
 
-/// `train-images-idx3-ubyte` has its labels in `train-labels-idx1-ubyte`, gzipped or not.
+/// The label file of an image file: `train-labels-idx1-ubyte` for `train-images-idx3-ubyte`,
+/// gzipped or not.
 fn label_file(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
     let name = name.strip_suffix(".gz").unwrap_or(name);
     let name = name.replace("images", "labels").replace("idx3", "idx1");
     let candidates = [images.with_file_name(format!("{name}.gz")), images.with_file_name(name)];
-    candidates
-        .into_iter()
-        .rev()
-        .find(|path| path != images && start(path).is_ok_and(|(bytes, _)| holds_labels(&bytes)))
+    candidates.into_iter().rev().find(|path| {
+        path != images && read_start(path).is_ok_and(|(bytes, _)| holds_labels(&bytes))
+    })
 }
 
 fn read_labels(path: &Path, images: usize) -> Result<Vec<u32>, Error> {
@@ -141,7 +141,7 @@ fn read_labels(path: &Path, images: usize) -> Result<Vec<u32>, Error> {
     let [count] = header(path, &bytes)?;
     if count as usize != images {
         let reason = format!(
-            "has {count} labels, but there are {images} images beside it; pass files that belong \
+            "has {count} labels, but its image file has {images} images; pass files that belong \
              together"
         );
         return Err(malformed(path, reason));

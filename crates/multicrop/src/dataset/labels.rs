@@ -1,23 +1,24 @@
-//! The one rule for labels, whatever the kind of source.
+//! [`Labels`] turns the labels of a source into classes, by the same rule for every kind of source.
 //!
 //! A source gives each image a text, a number or nothing: a folder's name, the contents of
-//! `key.cls`, a field of a list or a parquet row.
+//! `key.cls`, a field of a list or of a parquet row.
 //!
 //! 1. Nothing, an empty text and a negative whole number such as `-1` mean that the image has no
-//!    label. The image stays, and the other images keep their labels.
-//! 2. If every other label is a whole number below a million or so ([`MAX_CLASSES`]), labels are
-//!    these numbers, and there is a class for each number up to the largest. `2.0` is 2.
-//! 3. Otherwise labels are names, also those that look like numbers. Classes are sorted by name.
+//!    label. The image is kept, and so are the labels of the other images.
+//! 2. If all other labels are whole numbers below [`MAX_CLASSES`], labels are these numbers, and
+//!    there is a class for each number up to the largest. `2.0` is 2.
+//! 3. Otherwise labels are names, including those that look like numbers. Classes are sorted by
+//!    name.
 //!
-//! Names of folders are always names: `0`, `1` and `10` are classes in this order, as torchvision
-//! sorts them. A label is never a reason to refuse a source.
+//! Folder names are always names: `0`, `1` and `10` are classes in this order, as in torchvision.
+//! No label is a reason to refuse a source.
 
 use std::collections::HashMap;
 
-/// Class numbers are below this: each number up to the largest gets a name.
+/// Limit on class numbers, because each number up to the largest gets a name.
 pub(super) const MAX_CLASSES: u32 = 1 << 20;
 
-/// Names of columns, fields and files that hold a label, the likeliest first.
+/// Names of columns, fields and files that hold a label, most likely first.
 pub(super) const LABEL_NAMES: [&str; 10] = [
     "label",
     "class",
@@ -31,14 +32,14 @@ pub(super) const LABEL_NAMES: [&str; 10] = [
     "category_id",
 ];
 
-/// What stands for the class of an image that has none.
+/// Marks an image without a class.
 const NONE: u32 = u32::MAX;
 
 /// Class names and the class of each image; both are empty if no image has a label.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Labels {
     pub(super) classes: Vec<String>,
-    of: Vec<u32>,
+    class_of: Vec<u32>,
 }
 
 impl Labels {
@@ -48,10 +49,10 @@ impl Labels {
     /// If there is no such image.
     pub(super) fn get(&self, index: usize, len: usize) -> Option<u32> {
         assert!(index < len, "image {index} of {len}");
-        self.of.get(index).copied().filter(|&class| class != NONE)
+        self.class_of.get(index).copied().filter(|&class| class != NONE)
     }
 
-    /// Labels that are text: numbers if all are, or else names.
+    /// Labels from texts: numbers if all texts are numbers, or else names.
     pub(super) fn from_texts<'a>(texts: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> Self {
         let texts = texts.map(|text| match parse(text?.trim_ascii()) {
             Parsed::None => None,
@@ -68,7 +69,7 @@ impl Labels {
         }
     }
 
-    /// Labels that are numbers; those that are too large for a class number become names.
+    /// Labels from numbers; if one is too large for a class number, all become names.
     pub(super) fn from_numbers(numbers: impl Iterator<Item = Option<i64>> + Clone) -> Self {
         let numbers = numbers.map(|number| number.filter(|&number| number >= 0));
         let small = |number: Option<i64>| match number {
@@ -84,27 +85,28 @@ impl Labels {
         }
     }
 
-    /// Class numbers. `names` are the classes' names; numbers without a name are named by themselves.
+    /// Labels from class numbers. `names` are the names of the first classes; other classes are
+    /// named by their numbers.
     pub(super) fn from_classes(
         numbers: impl Iterator<Item = Option<u32>>,
         names: Vec<String>,
     ) -> Self {
-        let of: Vec<u32> = numbers.map(|number| number.unwrap_or(NONE)).collect();
-        let largest = of.iter().filter(|&&class| class != NONE).max();
+        let class_of: Vec<u32> = numbers.map(|number| number.unwrap_or(NONE)).collect();
+        let largest = class_of.iter().filter(|&&class| class != NONE).max();
         let Some(&largest) = largest else { return Self::default() };
         let mut classes = names;
         classes.extend((classes.len() as u32..=largest).map(|class| class.to_string()));
-        Self { classes, of }
+        Self { classes, class_of }
     }
 
-    /// Labels that are names; classes are sorted.
+    /// Labels from names; classes are sorted by name.
     pub(super) fn from_names<'a>(names: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
-        let (mut numbers, mut of) = (HashMap::new(), Vec::new());
-        // neighbors often have the same name, which spares most of the look-ups
+        let (mut numbers, mut class_of) = (HashMap::new(), Vec::new());
+        // neighbors often have the same name, which saves most look-ups
         let mut last: Option<(&[u8], u32)> = None;
         for name in names {
             let Some(name) = name else {
-                of.push(NONE);
+                class_of.push(NONE);
                 continue;
             };
             let number = match last {
@@ -115,7 +117,7 @@ impl Labels {
                 }
             };
             last = Some((name, number));
-            of.push(number);
+            class_of.push(number);
         }
         if numbers.is_empty() {
             return Self::default();
@@ -126,16 +128,16 @@ impl Labels {
         for (position, (_, number)) in classes.iter().enumerate() {
             rank[*number as usize] = position as u32;
         }
-        for class in of.iter_mut().filter(|class| **class != NONE) {
+        for class in class_of.iter_mut().filter(|class| **class != NONE) {
             *class = rank[*class as usize];
         }
-        of.shrink_to_fit();
+        class_of.shrink_to_fit();
         let name = |(name, _): (&[u8], u32)| String::from_utf8_lossy(name).into_owned();
-        Self { classes: classes.into_iter().map(name).collect(), of }
+        Self { classes: classes.into_iter().map(name).collect(), class_of }
     }
 }
 
-/// What a text says as a label.
+/// A text, parsed as a label.
 enum Parsed {
     None,
     Number(u32),
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     fn shown(labels: &Labels) -> (String, Vec<Option<u32>>) {
-        let len = labels.of.len();
+        let len = labels.class_of.len();
         (labels.classes.join(" "), (0..len).map(|index| labels.get(index, len)).collect())
     }
 
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_label_takes_none_from_the_others() {
+    fn an_image_without_a_label_leaves_the_labels_of_others_alone() {
         assert_eq!(texts(&["1", "-1", "", "0"]).1, [Some(1), None, None, Some(0)]);
         assert_eq!(texts(&["b", "-1.0", " ", "a"]).1, [Some(1), None, None, Some(0)]);
         let numbers = shown(&Labels::from_numbers([Some(1), Some(-1), None].into_iter()));

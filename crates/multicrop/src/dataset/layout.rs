@@ -1,9 +1,9 @@
-//! What the names of images say: which part they belong to, and their class.
+//! [`Layout`] derives the part and the class of images from their names.
 //!
-//! Folders and archives have the same rule. Folders that are around all images and hold nothing but
-//! folders do not count: `photos/cat/1.jpg` and `photos/dog/2.jpg` are `cat/1.jpg` and `dog/2.jpg`. Then,
-//! if the first folders are parts (see [`parts`](super::parts)), the images of one part are read, and the
-//! folders below it are the first ones. The first folder is the class; an image outside of all
+//! Folders and archives follow the same rule. Folders that contain all images and hold only folders
+//! do not count: `photos/cat/1.jpg` and `photos/dog/2.jpg` are read as `cat/1.jpg` and `dog/2.jpg`.
+//! Then, if the first folders are parts (see [`parts`](super::parts)), the images of one part are
+//! read, and the folders below it come first. The first folder is the class; an image outside all
 //! folders has none.
 
 use std::collections::BTreeMap;
@@ -15,35 +15,44 @@ use super::names::to_text;
 use super::parts;
 use crate::error::Error;
 
-/// What is left out of a source with parts.
-const BESIDE: &str = "images that lie beside the parts";
+/// Description of the images that are left out of a source with parts.
+const BESIDE: &str = "images outside the parts";
 
 /// Which images are read, by their names.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
-    /// What the names of these images begin with and what is cut off, with a `/` at its end.
+    /// The common prefix of the names of these images, which is removed; it ends with a `/`.
     prefix: Vec<u8>,
-    /// The folders behind it that make up the part; none if it is a single one, or all images are read.
+    /// The folders after the prefix that make up the part; empty if it is one folder, which is then
+    /// part of the prefix, or if all images are read.
     folders: Vec<Vec<u8>>,
     pub(super) split: Option<Split>,
     pub(super) parts: Vec<Part>,
     pub(super) left_out: Tally,
 }
 
-/// What lies at one level: folders with the number of images in each, and images outside of them.
+/// The contents of one level: folders with the number of images in each, and images outside of
+/// them.
 struct Level<'a> {
-    folders: BTreeMap<&'a [u8], (usize, &'a [u8])>,
-    loose: Option<(usize, &'a [u8])>,
+    folders: BTreeMap<&'a [u8], Count<'a>>,
+    loose: Option<Count<'a>>,
     /// Whether an image lies directly in one of the folders.
     direct: bool,
 }
 
+/// A number of images, and the name of one of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count<'a> {
+    images: usize,
+    example: &'a [u8],
+}
+
 impl Layout {
-    /// The layout of the source `path` with images of these names. `folders` are first folders that may
-    /// have no image.
+    /// The layout of the source `path` with images of these names. `folders` are first folders,
+    /// which may have no images.
     ///
     /// # Errors
-    /// If the part `split` is asked for and there is none.
+    /// If `split` names a part that does not exist.
     pub(super) fn find<'a>(
         path: &Path,
         names: impl Iterator<Item = &'a [u8]> + Clone,
@@ -59,7 +68,7 @@ impl Layout {
             if let Some(layout) = level.parts(names.clone(), depth, split) {
                 return Ok(layout);
             }
-            let mut folders = level.folders.iter().filter(|(_, (images, _))| *images > 0);
+            let mut folders = level.folders.iter().filter(|(_, count)| count.images > 0);
             let (Some((folder, _)), None, None) = (folders.next(), folders.next(), level.loose)
             else {
                 break;
@@ -67,7 +76,7 @@ impl Layout {
             let deeper = depth + folder.len() + 1;
             let next = Level::at(deeper, names.clone());
             if level.direct {
-                // an image beside the folders makes this one a class, unless these are parts
+                // an image next to the subfolders makes this folder a class, unless they are parts
                 match next.parts(names.clone(), deeper, split) {
                     Some(layout) => return Ok(layout),
                     None => break,
@@ -81,7 +90,7 @@ impl Layout {
         Ok(Self { prefix: prefix(names, depth), ..Self::default() })
     }
 
-    /// The name of an image without what is cut off, if the image is read.
+    /// The name of an image without the prefix; `None` if the image is not read.
     pub(super) fn keep<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
         let name = name.strip_prefix(&self.prefix[..])?;
         let first = || name.split(|&byte| byte == b'/').next().unwrap_or_default();
@@ -89,7 +98,7 @@ impl Layout {
             .then_some(name)
     }
 
-    /// The class that the name of an image says, as [`keep`](Self::keep) returns it.
+    /// The class of an image, from its name as [`keep`](Self::keep) returns it.
     pub(super) fn class<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
         let mut parts =
             name.split(|&byte| byte == b'/').skip(usize::from(!self.folders.is_empty()));
@@ -97,7 +106,7 @@ impl Layout {
         parts.next().is_some().then_some(first)
     }
 
-    /// What is cut off the names, without the last `/`.
+    /// The prefix that is removed from names, without the last `/`.
     pub(super) fn prefix(&self) -> &[u8] {
         self.prefix.strip_suffix(b"/").unwrap_or_default()
     }
@@ -121,15 +130,15 @@ fn prefix<'a>(mut names: impl Iterator<Item = &'a [u8]>, depth: usize) -> Vec<u8
 }
 
 impl<'a> Level<'a> {
-    /// What lies behind the first `depth` bytes of the names, which are the same folders in all.
+    /// The contents after the first `depth` bytes of the names, which are equal in all names.
     fn at(depth: usize, names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut level = Self { folders: BTreeMap::new(), loose: None, direct: false };
-        // neighbors mostly lie in the same folder, which spares most of the look-ups
+        // neighbors are mostly in the same folder, which saves most look-ups
         let mut last: Option<(&[u8], usize)> = None;
         for name in names {
             let rest = &name[depth..];
             let Some(end) = rest.iter().position(|&byte| byte == b'/') else {
-                level.loose.get_or_insert((0, name)).0 += 1;
+                level.loose.get_or_insert(Count { images: 0, example: name }).images += 1;
                 continue;
             };
             let folder = &rest[..end];
@@ -138,7 +147,7 @@ impl<'a> Level<'a> {
                 Some((same, count)) if *same == folder => *count += 1,
                 _ => {
                     level.count(last.take());
-                    level.folders.entry(folder).or_insert((0, name));
+                    level.folders.entry(folder).or_insert(Count { images: 0, example: name });
                     last = Some((folder, 1));
                 }
             }
@@ -149,10 +158,10 @@ impl<'a> Level<'a> {
 
     fn count(&mut self, run: Option<(&'a [u8], usize)>) {
         let Some((folder, count)) = run else { return };
-        self.folders.entry(folder).or_default().0 += count;
+        self.folders.entry(folder).or_default().images += count;
     }
 
-    /// The part that is read, if these folders are parts.
+    /// The layout for the part that is read, if these folders are parts.
     fn parts(
         &self,
         names: impl Iterator<Item = &'a [u8]>,
@@ -162,7 +171,9 @@ impl<'a> Level<'a> {
         let found: Vec<_> = self
             .folders
             .iter()
-            .filter_map(|(&folder, &(images, _))| Some((parts::of_folder(folder)?, folder, images)))
+            .filter_map(|(&folder, count)| {
+                Some((parts::split_of_folder(folder)?, folder, count.images))
+            })
             .collect();
         let present: Vec<_> = found.iter().map(|&(part, ..)| part).collect();
         let chosen = parts::choose(&present, split)?;
@@ -174,10 +185,11 @@ impl<'a> Level<'a> {
                 layout.folders.push(folder.to_vec());
             }
         }
-        let beside = self.folders.iter().filter(|(folder, _)| parts::of_folder(folder).is_none());
-        for (count, example) in beside.map(|(_, beside)| *beside).chain(self.loose) {
-            if count > 0 {
-                layout.left_out.add_many(BESIDE, count as u64, example);
+        let others =
+            self.folders.iter().filter(|(folder, _)| parts::split_of_folder(folder).is_none());
+        for Count { images, example } in others.map(|(_, count)| *count).chain(self.loose) {
+            if images > 0 {
+                layout.left_out.add_many(BESIDE, images as u64, example);
             }
         }
         layout.prefix = prefix(names, depth);
@@ -211,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_around_everything_do_not_count() {
+    fn folders_that_contain_everything_do_not_count() {
         let names = ["p/q/a/1", "p/q/b/2"];
         assert_eq!(find(&names, None).0, [("a/1", "a"), ("b/2", "b")]);
         assert_eq!(find(&["p/a/1"], None).0, [("a/1", "a")]);
@@ -220,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_chosen_and_what_lies_beside_it_is_counted() {
+    fn a_part_is_chosen_and_images_outside_the_parts_are_counted() {
         let names = ["p/extra/a/1", "p/loose", "p/train/a/2", "p/train/b/3", "p/val/a/4"];
         let (kept, layout) = find(&names, None);
         assert_eq!(kept, [("a/2", "a"), ("b/3", "b")]);

@@ -1,4 +1,4 @@
-//! What a source holds and does not give out as an image.
+//! Counts of what a source contains but a data set does not read.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::Dataset;
 use super::names::{Kind, to_text};
 
-/// One kind of things that were left out, counted and shown by an example.
+/// One kind of things that were left out, with a count and an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// How many.
+    /// How many there are.
     pub count: usize,
-    /// What they are and why they are left out, in the plural: `files in folders beside the parts`.
+    /// What they are and why they are left out, in the plural: `images outside the parts`.
     pub what: String,
     /// The name of one of them.
     pub example: String,
@@ -24,20 +24,20 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// A part that a source has, such as its folder `train`.
+/// A part of a source, such as its folder `train`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// What the part is called in the source.
+    /// Its name in the source.
     pub name: String,
-    /// How many images it has, or files if they are not counted one by one.
+    /// Its number of images, or of files if images are not counted.
     pub count: usize,
-    /// What is counted: `images` or `files`.
+    /// What `count` counts: `images` or `files`.
     pub unit: &'static str,
-    /// Whether it is the part that is read.
+    /// Whether this part is read.
     pub read: bool,
 }
 
-/// How many images of `dataset` have a label.
+/// Number of images of `dataset` that have a label.
 pub fn labelled(dataset: &dyn Dataset) -> usize {
     match dataset.classes() {
         [] => 0,
@@ -45,15 +45,15 @@ pub fn labelled(dataset: &dyn Dataset) -> usize {
     }
 }
 
-/// A sentence for each kind of things that `dataset` leaves out.
+/// One sentence for each kind of things that `dataset` leaves out.
 pub fn left_out_notes(dataset: &dyn Dataset) -> Vec<String> {
     let source = dataset.describe();
     let sentence = |left| format!("left out of {source}: {left}");
     dataset.left_out().iter().map(sentence).collect()
 }
 
-/// What somebody who uses `dataset` has to know before: a sentence for each kind of things that were
-/// left out, and one if only some images have labels.
+/// Notes for the user of `dataset`: one sentence for each kind of things that were left out, and
+/// one if only some images have labels.
 pub fn notes(dataset: &dyn Dataset) -> Vec<String> {
     let mut notes = left_out_notes(dataset);
     let (labelled, images) = (labelled(dataset), dataset.len());
@@ -67,7 +67,7 @@ pub fn notes(dataset: &dyn Dataset) -> Vec<String> {
 /// Counts what is left out, by kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tally {
-    /// What, how many, and the first name in sorted order.
+    /// Description, count, and the first name in sorted order.
     kinds: Vec<(String, u64, Vec<u8>)>,
 }
 
@@ -92,34 +92,34 @@ impl Tally {
         self.add("images with hidden names (a part of the name starts with a dot)", name);
     }
 
-    /// Counts a file that is not read as an image, if it looks as if it should be.
+    /// Counts a file that is not read, if the user may expect it to be.
     pub(super) fn add_file(&mut self, kind: Kind, name: &[u8]) {
         match kind {
             Kind::UnreadImage => {
                 self.add("images in a format that is not read; convert them to PNG or JPEG", name);
             }
             Kind::Archive => {
-                self.add("archives beside images, as if these were unpacked from them", name);
+                self.add("archives next to images, which were probably unpacked from them", name);
             }
             Kind::Image | Kind::Other | Kind::Unknown => {}
         }
     }
 
-    /// Adds the counts of `other`, whose examples lie below `prefix`.
+    /// Adds the counts of `other`, with `prefix` in front of its examples.
     pub(super) fn merge(&mut self, other: &Self, prefix: &[u8]) {
         for (what, count, example) in &other.kinds {
             self.add_many(what, *count, &[prefix, example].concat());
         }
     }
 
-    /// The kinds, in an order that depends on nothing but the source.
+    /// The kinds, in an order that depends only on the source.
     pub(super) fn finish(mut self) -> Vec<LeftOut> {
         self.kinds.sort_unstable();
-        let made = |(what, count, example): (String, u64, Vec<u8>)| LeftOut {
+        let entry = |(what, count, example): (String, u64, Vec<u8>)| LeftOut {
             count: count as usize,
             what,
             example: to_text(&example),
         };
-        self.kinds.into_iter().map(made).collect()
+        self.kinds.into_iter().map(entry).collect()
     }
 }

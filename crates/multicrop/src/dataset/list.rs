@@ -1,4 +1,5 @@
-//! A text file that lists images: a path in each line, `path,label`, or a JSON object in each line.
+//! [`List`] reads the images that a text file lists: a path, `path,label` or a JSON object in each
+//! line.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +10,21 @@ use super::names::{Kind, Names, kind_of, to_path};
 use super::{Dataset, OpenOptions, Sample};
 use crate::error::{Error, SampleError};
 
-mod form;
+mod format;
 mod rows;
 
-use form::Form;
+use format::Format;
 
 /// The images that a text file lists, in its order.
 ///
-/// Paths are relative to the file's folder. Columns are separated by tabs, commas or semicolons
-/// (quoted as in CSV), or the last space; the first line may be a header. A JSON object in each line has
-/// columns too, as `metadata.jsonl` of Hugging Face's `imagefolder`. Empty lines and lines that start with
-/// `#` are skipped. A path that leads nowhere is a bad image.
+/// Paths are relative to the folder of the file. Columns are separated by tabs, commas or semicolons
+/// (quoted as in CSV), or by the last space; the first line may be a header. The fields of JSON
+/// objects are columns too, as in `metadata.jsonl` of Hugging Face's `imagefolder`. Empty lines and
+/// lines that start with `#` are skipped. A path that does not exist is a bad image.
 ///
-/// Below a header, labels are those of a column such as `label` or `class`, or of the one that is
-/// chosen: a column `text` holds captions, which are no classes. Without a header, they are the column
-/// behind the paths.
+/// With a header, labels come from the chosen column, or else from a column such as `label` or
+/// `class`. A column `text` holds captions, not classes. Without a header, labels are in the column
+/// after the paths.
 pub struct List {
     path: PathBuf,
     folder: PathBuf,
@@ -39,15 +40,15 @@ impl List {
     /// If it cannot be read, none of its first 100 paths exists, or it lacks the chosen column.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let form = Form::find(path, &folder, options)?;
+        let format = Format::detect(path, &folder, options)?;
         let (mut files, mut labels) = (Names::default(), Names::default());
         let (mut left_out, mut number) = (Tally::default(), 0);
-        rows::for_each(path, &form.rows, usize::MAX, |line, row| {
+        rows::for_each(path, &format.syntax, usize::MAX, |line, row| {
             number += 1;
-            if form.header == Some(number - 1) {
+            if format.header == Some(number - 1) {
                 return Ok(());
             }
-            let field = row.get(form.path).copied().unwrap_or_default();
+            let field = row.get(format.path).copied().unwrap_or_default();
             let at = format!("line {line}");
             if field.is_empty() {
                 left_out.add("lines without a path", at.as_bytes());
@@ -57,7 +58,7 @@ impl List {
                 }
             } else {
                 files.push(field);
-                let label = form.label.and_then(|column| row.get(column));
+                let label = format.label.and_then(|column| row.get(column));
                 labels.push(label.copied().unwrap_or_default());
             }
             Ok(())

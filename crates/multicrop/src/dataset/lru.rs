@@ -1,4 +1,4 @@
-//! The few parts of a source that are held ready at a time.
+//! [`LruCache`] keeps the most recently used shards of a source loaded.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -6,24 +6,24 @@ use crate::error::SampleError;
 
 type Entry<T> = Arc<OnceLock<Result<T, SampleError>>>;
 
-/// At most so many loaded parts; the one that was not used for longest makes room.
+/// A cache with a fixed number of entries that evicts the least recently used one.
 ///
-/// A part that is in use when it is dropped here lives on until its last user is done. A part that
-/// cannot be loaded is not tried again while its slot lasts, so that each of its samples fails at once.
-/// What is only unavailable for now is tried again at the next use.
-pub(super) struct Slots<T> {
+/// An evicted shard that is in use lives on until its last user is done. A shard that failed to
+/// load keeps its error until it is evicted, so that each of its samples fails at once. A temporary
+/// failure is not kept: the next use tries again.
+pub(super) struct LruCache<T> {
     capacity: usize,
-    /// Numbers of the parts, the one used last at the end.
+    /// Shard numbers and shards, the most recently used last.
     entries: Mutex<Vec<(usize, Entry<T>)>>,
 }
 
-impl<T> Slots<T> {
+impl<T> LruCache<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), entries: Mutex::new(Vec::new()) }
     }
 
-    /// Applies `read` to part `number`, which `load` makes if no slot has it. Other threads that
-    /// want the same part wait for it, those that want another one do not.
+    /// Applies `read` to shard `number`, calling `load` first if it is not cached. Other threads
+    /// that need the same shard wait for it; threads that need another shard do not.
     pub(super) fn with<R>(
         &self,
         number: usize,
@@ -32,7 +32,7 @@ impl<T> Slots<T> {
     ) -> Result<R, SampleError> {
         let entry = self.entry(number);
         match entry.get_or_init(load) {
-            Ok(part) => read(part),
+            Ok(shard) => read(shard),
             Err(error) => {
                 if matches!(error, SampleError::Unavailable { .. }) {
                     self.forget(&entry);
@@ -66,15 +66,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_that_was_not_used_for_longest_makes_room() {
-        let slots = Slots::new(2);
+    fn the_least_recently_used_shard_is_evicted() {
+        let cache = LruCache::new(2);
         let loads = std::cell::RefCell::new(Vec::new());
         let get = |number: usize| {
             let load = || {
                 loads.borrow_mut().push(number);
                 if number == 9 { Err(SampleError::Empty) } else { Ok(number) }
             };
-            slots.with(number, load, |&part| Ok(part))
+            cache.with(number, load, |&shard| Ok(shard))
         };
         for number in [1, 2, 1, 3, 1, 2] {
             assert_eq!(get(number), Ok(number));
@@ -85,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unavailable_for_now_is_tried_again() {
-        let slots = Slots::new(2);
+    fn a_temporary_failure_is_tried_again() {
+        let cache = LruCache::new(2);
         let away = || Err(SampleError::Unavailable { reason: "the share is away".into() });
-        assert!(slots.with(1, away, |part: &usize| Ok(*part)).is_err());
-        assert_eq!(slots.with(1, || Ok(7), |part| Ok(*part)), Ok(7));
+        assert!(cache.with(1, away, |shard: &usize| Ok(*shard)).is_err());
+        assert_eq!(cache.with(1, || Ok(7), |shard| Ok(*shard)), Ok(7));
     }
 }

@@ -1,11 +1,12 @@
-//! Many names in little memory, as bytes: paths are not always UTF-8.
+//! [`Names`] stores many names compactly, and functions classify names. Names are bytes, because
+//! paths are not always UTF-8.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A list of names in one piece of memory: their bytes, and 8 more for each.
+/// A list of names in one allocation, with 8 bytes of overhead for each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Names {
     bytes: Vec<u8>,
@@ -17,7 +18,7 @@ impl Names {
         self.push_parts(&[name]);
     }
 
-    /// Adds the name that these parts make up.
+    /// Adds the concatenation of these parts.
     pub(super) fn push_parts(&mut self, parts: &[&[u8]]) {
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
         self.ends.push(self.bytes.len() as u64);
@@ -40,14 +41,14 @@ impl Names {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Gives back what was allocated in advance.
+    /// Frees excess capacity.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.ends.shrink_to_fit();
     }
 
-    /// False if the ends do not belong to the bytes: a damaged file was read.
-    pub(super) fn is_sound(&self) -> bool {
+    /// False if the ends do not fit the bytes, because a damaged cache file was read.
+    pub(super) fn is_valid(&self) -> bool {
         self.ends.is_sorted() && self.ends.last().is_none_or(|&end| end <= self.bytes.len() as u64)
     }
 }
@@ -60,7 +61,7 @@ impl<'a> FromIterator<&'a [u8]> for Names {
     }
 }
 
-/// The bytes of a file's name; where names are not bytes, their UTF-8.
+/// The bytes of a file name; on systems where names are not bytes, their UTF-8.
 pub(super) fn to_bytes(name: &OsStr) -> Vec<u8> {
     #[cfg(unix)]
     return std::os::unix::ffi::OsStrExt::as_bytes(name).to_vec();
@@ -68,7 +69,7 @@ pub(super) fn to_bytes(name: &OsStr) -> Vec<u8> {
     return name.to_string_lossy().into_owned().into_bytes();
 }
 
-/// The path of which these are the bytes.
+/// The path with these bytes.
 pub(super) fn to_path(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
@@ -76,7 +77,7 @@ pub(super) fn to_path(bytes: &[u8]) -> PathBuf {
     return PathBuf::from(String::from_utf8_lossy(bytes).into_owned());
 }
 
-/// A name inside of a container without empty parts, `.` and `..`: where `tar xf` would put it.
+/// A name inside a container without empty parts, `.` and `..`: the path that `tar xf` would write.
 ///
 /// `./photos/a.jpg`, `/photos/a.jpg`, `../photos/./a.jpg` and `photos/x/../a.jpg` are all
 /// `photos/a.jpg`.
@@ -92,33 +93,33 @@ pub(super) fn normalize(name: &[u8]) -> Vec<u8> {
     parts.join(&b'/')
 }
 
-/// True if a part of a normalized name hides the file: it starts with a dot, as in `.cache/1.jpg` or
-/// the `._1.jpg` that macOS adds to `1.jpg`, or it is macOS's `__MACOSX`.
+/// True if a part of a normalized name starts with a dot, as in `.cache/1.jpg` or the `._1.jpg`
+/// that macOS adds to `1.jpg`, or is `__MACOSX`.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
     name.split(|&byte| byte == b'/').any(|part| part.starts_with(b".") || part == b"__MACOSX")
 }
 
-/// What a file is by its extension.
+/// The kind of a file according to its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An image in a format that is read.
     Image,
-    /// An image in a format that is not read, unless its first bytes say another one.
+    /// An image in a format that is not read, unless its first bytes show another format.
     UnreadImage,
     /// An archive.
     Archive,
-    /// Something else that often lies beside images.
+    /// Another kind of file that is common next to images.
     Other,
-    /// The name does not tell; the first bytes do.
+    /// An unknown extension: the first bytes decide.
     Unknown,
 }
 
-/// Extensions of images. Such a file is an image without a look into it.
+/// Extensions of images. Such a file counts as an image without reading it.
 const IMAGES: [&str; 18] = [
     "jpg", "jpeg", "jpe", "jif", "jfif", "png", "apng", "webp", "bmp", "gif", "tif", "tiff", "btf",
     "ppm", "pgm", "pbm", "pnm", "jxl",
 ];
-/// Extensions of images that are mostly not read; the first bytes decide.
+/// Extensions of image formats that are usually not read; the first bytes decide.
 const UNREAD_IMAGES: [&str; 25] = [
     "heic", "heif", "avif", "jp2", "j2k", "jpx", "psd", "svg", "exr", "hdr", "ico", "tga", "dcm",
     "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2", "pcx", "sgi", "xcf",
@@ -126,13 +127,13 @@ const UNREAD_IMAGES: [&str; 25] = [
 /// Extensions of archives.
 const ARCHIVES: [&str; 12] =
     ["tar", "tgz", "tbz2", "txz", "tzst", "zip", "7z", "rar", "parquet", "zst", "bz2", "xz"];
-/// Extensions of files that are not looked into.
+/// Extensions of files whose first bytes are not checked.
 const OTHERS: [&str; 19] = [
     "cls", "csv", "gz", "html", "json", "jsonl", "md", "npy", "npz", "pt", "tsv", "txt", "xml",
     "yaml", "yml", "py", "pkl", "db", "ini",
 ];
 
-/// What a file of this name is.
+/// The kind of a file with this name.
 pub(super) fn kind_of(name: &[u8]) -> Kind {
     let Some(dot) = name.iter().rposition(|&byte| byte == b'.') else { return Kind::Unknown };
     let extension = &name[dot + 1..];
@@ -151,7 +152,7 @@ pub(super) fn kind_of(name: &[u8]) -> Kind {
     }
 }
 
-/// The text of a name for people, with `/` between its parts.
+/// A name as text for people, with `/` between its parts.
 pub(super) fn to_text(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_normalized_as_if_they_were_unpacked() {
+    fn names_are_normalized_as_unpacking_would() {
         let same =
             ["p/a", "./p/a", "/p/a", "//p//a", "../p/./a", "p/x/../a", "../../p/a/.", "q/../p/a/"];
         for name in same {

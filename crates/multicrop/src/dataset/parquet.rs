@@ -1,25 +1,25 @@
-//! Parquet files with a column of encoded images, as Hugging Face's data sets are.
+//! [`Parquet`] reads images from parquet files with a column of encoded images, such as Hugging
+//! Face's data sets.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use ::parquet::errors::ParquetError;
 use rayon::prelude::*;
 
-use super::bytes::{container_unreadable, malformed};
+use super::bytes::container_unreadable;
 use super::labels::Labels;
-use super::shards::{Listed, Shards};
-use super::slots::Slots;
+use super::lru::LruCache;
+use super::shards::{ShardFiles, Shards};
 use super::{Dataset, LeftOut, OpenOptions, Part, Sample, Split};
 use crate::error::{Error, SampleError};
 
 mod blocks;
 mod choose;
 mod classes;
-mod each_page;
 mod encryption;
+mod error;
 mod features;
 mod label_columns;
+mod map_pages;
 mod pages;
 mod parts;
 mod paths;
@@ -28,32 +28,33 @@ mod schema;
 mod sniff;
 mod unpack;
 
-use blocks::{BLOCK, Block, Held, Images, MAX_IMAGES, Turns};
+use blocks::{BLOCK, Block, Images, MAX_IMAGES, ReadLimit, StoredImage};
 use choose::Choice;
-use classes::Pool;
-use label_columns::Source;
+use classes::LabelMerger;
+use error::unsupported_or_damaged;
+use label_columns::LabelSource;
 use rows::Table;
 use schema::ImageColumn;
 
-/// Bytes of all blocks that are held at a time, about.
+/// Approximate limit on the bytes of all loaded blocks.
 const MEMORY: u64 = 384 << 20;
-/// Blocks that are held at a time, whatever their size.
-const MAX_SLOTS: u64 = 66;
+/// Limit on the number of loaded blocks.
+const MAX_BLOCKS: u64 = 66;
 
 /// All rows of one or more parquet files, in their order.
 ///
-/// The images are encoded bytes, or files whose paths the rows have. Labels are numbers or text in
-/// a column such as `label`, or a part of the path such as `label=cat`; names for numbers come from
-/// what Hugging Face's `datasets` writes into the file. A row without one has no label.
+/// The images are encoded bytes, or files whose paths are in the rows. Labels are numbers or text
+/// in a column such as `label`, or a part of the path such as `label=cat`. Class names of numbers
+/// come from the metadata that Hugging Face's `datasets` writes into the file.
 pub struct Parquet {
     path: PathBuf,
     split: Option<Split>,
     files: Vec<(Table, ImageColumn)>,
     blocks: Vec<Block>,
-    loaded: Slots<Images>,
-    turns: Turns,
+    loaded: LruCache<Images>,
+    read_limit: ReadLimit,
     window: usize,
-    /// True if rows hold the bytes of images; a path then may be no more than a name.
+    /// True if rows hold the bytes of images; a path may then be just a name.
     has_bytes: bool,
     labels: Labels,
     left_out: Vec<LeftOut>,
@@ -64,8 +65,8 @@ impl Parquet {
     /// Opens one file, or the files of one data set.
     ///
     /// # Errors
-    /// If a file is damaged, which column has the images cannot be told, or there are no rows.
-    pub(super) fn open(listed: &Listed, options: &OpenOptions) -> Result<Self, Error> {
+    /// If a file is damaged, the image column cannot be determined, or there are no rows.
+    pub(super) fn open(listed: &ShardFiles, options: &OpenOptions) -> Result<Self, Error> {
         let (tables, empty) = open_tables(listed)?;
         let Some(first) = tables.first() else {
             return Err(Error::NoImages { path: listed.path.clone() });
@@ -86,20 +87,21 @@ impl Parquet {
         }
         let (labels, not_labels) = read_labels(&listed.path, &files, options)?;
         left_out.extend(not_labels);
-        left_out.extend(parts::unread(&files));
+        left_out.extend(parts::unread_split_column(&files));
         left_out.extend(listed.left_out.clone().finish());
-        // larger ones are in the temporary folder
+        // larger blocks are in the temporary folder
         let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
-        let slots = (MEMORY / largest).min(MAX_SLOTS) as usize;
+        let capacity = (MEMORY / largest).min(MAX_BLOCKS) as usize;
         Ok(Self {
             path: listed.path.clone(),
             split: listed.split,
             files,
             blocks,
-            loaded: Slots::new(slots),
-            turns: Turns::default(),
-            // two less than are held: workers and batches ahead are at both sides of a change
-            window: slots - 2,
+            loaded: LruCache::new(capacity),
+            read_limit: ReadLimit::default(),
+            // two fewer than are loaded: some workers are still reading the old blocks while others
+            // already read the next
+            window: capacity - 2,
             has_bytes: choice.has_bytes,
             labels,
             left_out,
@@ -107,7 +109,7 @@ impl Parquet {
         })
     }
 
-    /// The number of the block that has image `index`, and the image's place in it.
+    /// The index of the block that holds image `index`, and the image's position in it.
     fn find(&self, index: usize) -> (usize, usize) {
         assert!(index < self.len(), "image {index} of {}", self.len());
         let number = self.blocks.partition_point(|block| block.end <= index);
@@ -115,11 +117,11 @@ impl Parquet {
         (number, index + block.rows - block.end)
     }
 
-    /// The images of a block.
+    /// Reads the images of a block.
     fn load_block(&self, number: usize) -> Result<Images, SampleError> {
         let block = &self.blocks[number];
         let (table, image) = &self.files[block.file];
-        let _turn = self.turns.take(block.bytes);
+        let _permit = self.read_limit.acquire(block.bytes);
         Images::read(table, image, block, MAX_IMAGES).map_err(|error| match error {
             Error::Malformed { .. } => SampleError::Damaged { reason: error.to_string() },
             error => container_unreadable(error),
@@ -127,8 +129,8 @@ impl Parquet {
     }
 }
 
-/// The files that have rows, and how many have none.
-fn open_tables(listed: &Listed) -> Result<(Vec<Table>, Option<LeftOut>), Error> {
+/// Opens the files that have rows, and counts those that have none.
+fn open_tables(listed: &ShardFiles) -> Result<(Vec<Table>, Option<LeftOut>), Error> {
     let open = |file: &PathBuf| Table::open(file).map_err(unsupported_or_damaged(file));
     let opened: Vec<_> = listed.files.par_iter().map(open).collect();
     let (mut tables, mut empty) = (Vec::new(), Vec::new());
@@ -144,19 +146,20 @@ fn open_tables(listed: &Listed) -> Result<(Vec<Table>, Option<LeftOut>), Error> 
     Ok((tables, left_out))
 }
 
-/// The columns that have images too.
+/// Counts further columns that contain images.
 fn others(choice: &Choice) -> Option<LeftOut> {
     choice.others.first().map(|first| LeftOut {
         count: choice.others.len(),
         what: format!(
-            "further columns of images beside `{}` (`data.image_column` chooses another)",
+            "further columns of images besides `{}` (`data.image_column` chooses another)",
             choice.image.name
         ),
         example: first.clone(),
     })
 }
 
-/// The image column of a file, that of the first file if it has one of this name, and its blocks.
+/// Finds the image column of a file, preferably the one with the name in the first file, and its
+/// blocks.
 fn open_file(
     table: Table,
     first: &ImageColumn,
@@ -168,7 +171,7 @@ fn open_file(
         Some(image) => image,
         None => choose::choose(&table, options.image_column.as_deref())?.image,
     };
-    let blocks = blocks::of_file(&table, &image)?;
+    let blocks = blocks::split_file(&table, &image)?;
     Ok((table, image, blocks))
 }
 
@@ -177,41 +180,14 @@ fn read_labels(
     files: &[(Table, ImageColumn)],
     options: &OpenOptions,
 ) -> Result<(Labels, Vec<LeftOut>), Error> {
-    let find = |(table, _): &(Table, _)| Source::find(root, table, options.label_column.as_deref());
+    let chosen = options.label_column.as_deref();
+    let find = |(table, _): &(Table, _)| LabelSource::find(root, table, chosen);
     let sources = files.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let mut pool = Pool::default();
+    let mut labels = LabelMerger::default();
     for ((table, _), source) in files.iter().zip(&sources) {
-        source.read(table, &mut pool)?;
+        source.read(table, &mut labels)?;
     }
-    Ok(pool.finish())
-}
-
-/// The error for a file that `parquet` cannot read: the system's, one of a form that is not
-/// supported, or else a damaged file.
-fn unsupported_or_damaged(path: &Path) -> impl Fn(ParquetError) -> Error {
-    move |error| {
-        let error = match error {
-            ParquetError::External(error) => match error.downcast::<io::Error>() {
-                Ok(source) if source.raw_os_error().is_some() => {
-                    return Error::Unreadable { path: path.into(), source: *source };
-                }
-                Ok(error) => ParquetError::External(error),
-                Err(error) => ParquetError::External(error),
-            },
-            error => error,
-        };
-        let reason = match error {
-            _ if encryption::is_encrypted(path) => {
-                "is an encrypted parquet file, which is not read; write it without encryption"
-                    .into()
-            }
-            ParquetError::NYI(what) => {
-                format!("is a parquet file of a kind that is not yet supported ({what})")
-            }
-            error => format!("is a damaged parquet file ({error}); copy or write it again"),
-        };
-        malformed(path, reason)
-    }
+    Ok(labels.finish())
 }
 
 impl Dataset for Parquet {
@@ -221,15 +197,15 @@ impl Dataset for Parquet {
 
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
         let (number, place) = self.find(index);
-        let held =
+        let stored =
             self.loaded.with(number, || self.load_block(number), |images| images.get(place))?;
-        match held {
-            Held::Bytes(bytes) if bytes.is_empty() => Err(SampleError::Empty),
-            Held::Bytes(bytes) => Ok(Sample::Encoded(bytes.into())),
-            Held::Path(path) => {
+        match stored {
+            StoredImage::Bytes(bytes) if bytes.is_empty() => Err(SampleError::Empty),
+            StoredImage::Bytes(bytes) => Ok(Sample::Encoded(bytes.into())),
+            StoredImage::Path(path) => {
                 let table = &self.files[self.blocks[number].file].0.path;
-                // `datasets` keeps the name of the file that an image came from
-                if self.has_bytes && paths::is_lost_name(table, &path) {
+                // `datasets` stores the original name of a file even if the file is not there
+                if self.has_bytes && paths::is_missing_name(table, &path) {
                     return Err(SampleError::Empty);
                 }
                 paths::read(table, &path)

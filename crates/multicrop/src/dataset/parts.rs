@@ -1,6 +1,7 @@
-//! The one rule for parts, in folders, archives and the names of shards.
+//! Recognizes the training, validation and test parts of a source, by the same rule in folders,
+//! archives and the names of shards.
 //!
-//! The words are those of `datasets`, in any case:
+//! The words are those of Hugging Face's `datasets`, in upper or lower case:
 //!
 //! ```text
 //! train   train, training
@@ -8,12 +9,13 @@
 //! test    test, testing, eval, evaluation
 //! ```
 //!
-//! A *folder* is a part if such a word is all of its name, apart from digits, signs and words such as
-//! `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. A *file* belongs to a part if
-//! its name has such a word (`imagenet-train-0001.tar`), or else the folder that it lies in.
+//! A *folder* is a part if its name is such a word, apart from digits, punctuation and words such
+//! as `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. A *file* belongs to a
+//! part if its name contains such a word (`imagenet-train-0001.tar`), or else if its folder's name
+//! does.
 //!
-//! A source has parts if it has a training part and another one. Then the training part is the
-//! default. `:test` means the test part, or else the validation part.
+//! A source has parts if it has a training part and at least one other. The training part is the
+//! default. `:test` selects the test part, or else the validation part.
 
 use std::path::Path;
 
@@ -26,29 +28,29 @@ const WORDS: [(Split, &[&str]); 3] = [
     (Split::Val, &["val", "validation", "valid", "dev"]),
     (Split::Test, &["test", "testing", "eval", "evaluation"]),
 ];
-/// Words that may stand beside these in a folder's name.
+/// Words that may accompany these in a folder's name.
 const OTHERS: [&str; 8] = ["image", "images", "img", "imgs", "data", "dataset", "set", "split"];
 
-/// The part that a folder of this name is.
-pub(super) fn of_folder(name: &[u8]) -> Option<Split> {
+/// The part that a folder with this name is, if any.
+pub(super) fn split_of_folder(name: &[u8]) -> Option<Split> {
     let mut words = words(name).filter(|word| !is_one_of(word, &OTHERS));
-    let part = of_word(words.next()?)?;
+    let part = split_of_word(words.next()?)?;
     words.next().is_none().then_some(part)
 }
 
-/// The part that a file belongs to, from its path below the source.
-pub(super) fn of_file(path: &Path) -> Option<Split> {
+/// The part that a file belongs to, from its path relative to the source.
+pub(super) fn split_of_file(path: &Path) -> Option<Split> {
     let names = path.components().rev().map(|part| part.as_os_str().as_encoded_bytes());
-    names.filter_map(|name| words(name).find_map(of_word)).next()
+    names.filter_map(|name| words(name).find_map(split_of_word)).next()
 }
 
 fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // bytes of letters beyond ASCII belong to words
+    // letters beyond ASCII belong to words
     name.split(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
         .filter(|word| !word.is_empty())
 }
 
-fn of_word(word: &[u8]) -> Option<Split> {
+fn split_of_word(word: &[u8]) -> Option<Split> {
     WORDS.iter().find(|(_, words)| is_one_of(word, words)).map(|(split, _)| *split)
 }
 
@@ -56,8 +58,8 @@ fn is_one_of(word: &[u8], words: &[&str]) -> bool {
     words.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
-/// The part to read of a source that has the parts `present`, where `split` is asked for; `None` if it
-/// has no parts, or not that one.
+/// Chooses the part to read of a source with the parts `present`. `split` is the user's choice.
+/// `None` if the source has no parts, or not that one.
 pub(super) fn choose(present: &[Split], split: Option<Split>) -> Option<Split> {
     let has = |part: Split| present.contains(&part);
     match split {
@@ -87,28 +89,28 @@ mod tests {
     fn folders_are_parts_if_their_whole_name_says_so() {
         let train = ["train", "Train", "TRAINING", "train2017", "train_images", "images-train"];
         for name in train {
-            assert_eq!(of_folder(name.as_bytes()), Some(Split::Train), "{name}");
+            assert_eq!(split_of_folder(name.as_bytes()), Some(Split::Train), "{name}");
         }
         for name in ["val", "valid", "Validation", "dev", "val_512"] {
-            assert_eq!(of_folder(name.as_bytes()), Some(Split::Val), "{name}");
+            assert_eq!(split_of_folder(name.as_bytes()), Some(Split::Val), "{name}");
         }
         for name in ["Test", "testing", "eval", "test-set"] {
-            assert_eq!(of_folder(name.as_bytes()), Some(Split::Test), "{name}");
+            assert_eq!(split_of_folder(name.as_bytes()), Some(Split::Test), "{name}");
         }
         for name in ["bullet_train", "trains", "train station", "test tube", "images", "2017", ""] {
-            assert_eq!(of_folder(name.as_bytes()), None, "{name}");
+            assert_eq!(split_of_folder(name.as_bytes()), None, "{name}");
         }
     }
 
     #[test]
     fn files_belong_to_the_part_that_their_name_or_else_their_folder_says() {
-        let of = |path: &str| of_file(Path::new(path));
-        assert_eq!(of("imagenet-train-0001.tar"), Some(Split::Train));
-        assert_eq!(of("data/Validation-00000-of-00004.parquet"), Some(Split::Val));
-        assert_eq!(of("train/deep/test-0.tar"), Some(Split::Test));
-        assert_eq!(of("val/deep/0001.tar"), Some(Split::Val));
-        assert_eq!(of("train0001.tar"), Some(Split::Train));
-        assert_eq!(of("constrain-0.tar"), None);
+        let split_of = |path: &str| split_of_file(Path::new(path));
+        assert_eq!(split_of("imagenet-train-0001.tar"), Some(Split::Train));
+        assert_eq!(split_of("data/Validation-00000-of-00004.parquet"), Some(Split::Val));
+        assert_eq!(split_of("train/deep/test-0.tar"), Some(Split::Test));
+        assert_eq!(split_of("val/deep/0001.tar"), Some(Split::Val));
+        assert_eq!(split_of("train0001.tar"), Some(Split::Train));
+        assert_eq!(split_of("constrain-0.tar"), None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! `shapes`: a procedural labelled data set inside the program.
+//! [`Shapes`]: a procedural, labelled data set that is built into the program.
 //!
-//! Ten classes: two outlines (disk, star) times five textures (plain, stripes, checks, dots,
-//! rings), 64 × 64 pixels. Colors, position, size, rotation, the period and phase of the texture,
-//! the background and what lies about in it are random and independent of the class, so pixels
-//! say little about it; outline and texture survive crops, flips and changes of color.
+//! It has ten classes: two outlines (disk, star) times five textures (plain, stripes, checks, dots,
+//! rings), in images of 64 × 64 pixels. Colors, position, size, rotation, the period and phase of
+//! the texture, the background and its clutter are random and independent of the class. So single
+//! pixels say little about the class, while outline and texture survive crops, flips and color
+//! changes.
 
 use streams::{Key, Purpose};
 
@@ -18,7 +19,7 @@ mod tests;
 
 use scene::{Outline, Scene, Texture};
 
-/// Pixels of a side.
+/// Side of an image in pixels.
 const SIDE: usize = 64;
 const OUTLINES: [(Outline, &str); 2] = [(Outline::Disk, "disk"), (Outline::Star, "star")];
 const TEXTURES: [(Texture, &str); 5] = [
@@ -29,7 +30,7 @@ const TEXTURES: [(Texture, &str); 5] = [
     (Texture::Rings, "ringed"),
 ];
 
-/// The built-in data set; image `i` has class `i % 10` and is a pure function of split and `i`.
+/// The built-in data set. Image `i` has class `i % 10` and is a pure function of the split and `i`.
 pub struct Shapes {
     split: Split,
     len: usize,
@@ -37,7 +38,7 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// 10,000 images to train on, or 2,000 others to test on.
+    /// 10,000 training images, or 2,000 different test images.
     pub fn new(split: Split) -> Self {
         let len = match split {
             Split::Train => 10_000,
@@ -64,7 +65,7 @@ impl Dataset for Shapes {
         let class = self.class(index);
         let outline = OUTLINES[class / TEXTURES.len()].0;
         let texture = TEXTURES[class % TEXTURES.len()].0;
-        // the epoch of the key tells the splits apart
+        // the epoch field of the key separates the splits
         let key = Key::new(0, Purpose::Synthetic).epoch(self.split as u64).index(index as u64);
         let mut rng = key.open();
         let scene = Scene::sample(outline, texture, &mut rng);

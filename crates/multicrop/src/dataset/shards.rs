@@ -1,4 +1,4 @@
-//! Sources that consist of several files: which files they are, and which part they belong to.
+//! Finds the files of sources that consist of several, and the part that each belongs to.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -9,35 +9,35 @@ use super::names::{is_hidden, to_bytes};
 use super::{Split, parts};
 use crate::error::Error;
 
-/// Most files that a pattern may stand for.
+/// Limit on the number of files that a pattern may stand for.
 const MAX_FILES: usize = 1 << 20;
 
-/// How the samples of a source lie together, where it is dear to jump from one place to another.
+/// The shard layout of a source in which random access is expensive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shards {
-    /// For each shard the index of the first sample behind it; the first shard starts with sample 0.
+    /// For each shard the index of the first sample after it; the first shard starts with sample 0.
     pub ends: Vec<usize>,
-    /// How many shards the source can hold ready at a time, and which are to be mixed.
+    /// How many shards the source can keep loaded, and so how many are mixed.
     pub window: usize,
-    /// That a shard takes long to be made ready, so [`Dataset::prepare`](super::Dataset::prepare)
-    /// is worth a call before its first image is read.
+    /// Whether loading a shard is slow, so that [`Dataset::prepare`](super::Dataset::prepare)
+    /// should be called before its first image is read.
     pub slow: bool,
 }
 
 /// The files of a source.
-pub(super) struct Listed {
-    /// What the user named.
+pub(super) struct ShardFiles {
+    /// The path or pattern that the user gave.
     pub(super) path: PathBuf,
     pub(super) files: Vec<PathBuf>,
-    /// The part that was chosen by the files' names.
+    /// The part that was chosen by file names.
     pub(super) split: Option<Split>,
-    /// The parts that the files' names say.
+    /// All parts that the file names mention.
     pub(super) parts: Vec<Part>,
-    /// Files that belong to no part, though others do.
+    /// Files that belong to no part, although others do.
     pub(super) left_out: Tally,
 }
 
-impl Listed {
+impl ShardFiles {
     /// All of these files.
     pub(super) fn all(path: &Path, files: Vec<PathBuf>) -> Self {
         let (parts, left_out) = (Vec::new(), Tally::default());
@@ -49,14 +49,14 @@ impl Listed {
     }
 }
 
-/// By the extension: a tar archive, gzipped or not, or a parquet file.
+/// True for the extension of a tar archive, gzipped or not, or of a parquet file.
 fn is_shard(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     !is_hidden(name.as_bytes())
         && [".tar", ".tar.gz", ".tgz", ".parquet"].iter().any(|end| name.ends_with(end))
 }
 
-/// What lies directly in a folder: shards, and folders that are not hidden; both sorted.
+/// The shards and the visible folders directly in a folder; both sorted.
 pub(super) fn in_folder(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in folder.read_dir().map_err(unreadable(folder))? {
@@ -73,13 +73,13 @@ pub(super) fn in_folder(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), E
     Ok((files, folders))
 }
 
-/// The shards in a folder and in all folders below it; first those in the folder itself.
+/// The shards in a folder, then those in all folders below it.
 pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(folder) = waiting.pop() {
-        // links in a loop end
+        // visiting each real folder once ends loops of links
         let canonical = folder.canonicalize().map_err(unreadable(&folder))?;
         if seen.insert(canonical) {
             let (direct, folders) = in_folder(&folder)?;
@@ -90,21 +90,21 @@ pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The files of the part `split`, by words in their names or their folder's (see [`parts`]):
-/// `train-0001.tar`, `data/test-00000-of-00004.parquet`, `val/0001.tar`.
+/// Chooses the files of the part `split`, by words in their names or in those of their folders (see
+/// [`parts`]): `train-0001.tar`, `data/test-00000-of-00004.parquet`, `val/0001.tar`.
 ///
-/// Without `split` it is the training part, if there is another one, or else all files. With one that
-/// does not exist it is no file.
-pub(super) fn choose_files(path: &Path, files: Vec<PathBuf>, split: Option<Split>) -> Listed {
-    let of = |file: &PathBuf| parts::of_file(file.strip_prefix(path).unwrap_or(file));
-    let present: Vec<_> = files.iter().filter_map(of).collect();
+/// Without `split`, chooses the training part if there is also another one, otherwise all files. If
+/// the part `split` does not exist, chooses no file.
+pub(super) fn choose_files(path: &Path, files: Vec<PathBuf>, split: Option<Split>) -> ShardFiles {
+    let part_of = |file: &PathBuf| parts::split_of_file(file.strip_prefix(path).unwrap_or(file));
+    let present: Vec<_> = files.iter().filter_map(part_of).collect();
     let Some(chosen) = parts::choose(&present, split) else {
         let files = if split.is_none() { files } else { Vec::new() };
-        return Listed::all(path, files);
+        return ShardFiles::all(path, files);
     };
     let (mut read, mut left_out) = (Vec::new(), Tally::default());
     for file in files {
-        match of(&file) {
+        match part_of(&file) {
             Some(part) if part == chosen => read.push(file),
             Some(_) => {}
             None => left_out.add("files that belong to no part", &to_bytes(file.as_os_str())),
@@ -119,7 +119,7 @@ pub(super) fn choose_files(path: &Path, files: Vec<PathBuf>, split: Option<Split
         read: part == chosen,
     });
     let (path, split) = (path.into(), split.or(Some(chosen)));
-    Listed { path, files: read, split, parts: parts.collect(), left_out }
+    ShardFiles { path, files: read, split, parts: parts.collect(), left_out }
 }
 
 /// True if a source has braces: `shards-{000..031}.tar`.
@@ -127,7 +127,7 @@ pub(super) fn is_pattern(source: &str) -> bool {
     source.contains('{') && source.contains('}')
 }
 
-/// The files that a pattern with `{first..last}` or `{one,other}` stands for, in its order.
+/// Expands a pattern with `{first..last}` or `{one,other}` to files, in order.
 ///
 /// # Errors
 /// If braces do not match, hold neither a range nor a list, or stand for too many files.
@@ -135,8 +135,8 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, Error> {
     let wrong = |reason: &str| malformed(Path::new(pattern), reason.into());
     let mut names = vec![String::new()];
     let mut rest = pattern;
-    while let Some((before, behind)) = rest.split_once('{') {
-        let (inside, behind) = behind
+    while let Some((before, after)) = rest.split_once('{') {
+        let (inside, after) = after
             .split_once('}')
             .ok_or_else(|| wrong("has a `{` without `}`; write a range as `{000..031}`"))?;
         let choices = choices(inside).ok_or_else(|| {
@@ -150,12 +150,12 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, Error> {
             choices.iter().map(move |choice| format!("{name}{choice}")).collect::<Vec<_>>()
         };
         names = names.iter().flat_map(longer).collect();
-        rest = behind;
+        rest = after;
     }
     Ok(names.into_iter().map(|name| PathBuf::from(name + rest)).collect())
 }
 
-/// `000..031` or `a,b`; numbers are as wide as the first one.
+/// Expands `000..031` or `a,b`; numbers are padded to the width of the first.
 fn choices(inside: &str) -> Option<Vec<String>> {
     let Some((first, last)) = inside.split_once("..") else {
         let list: Vec<_> = inside.split(',').map(String::from).collect();

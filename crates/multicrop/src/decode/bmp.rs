@@ -1,5 +1,5 @@
-//! BMP of Windows and OS/2, with or without its file header. The forms and their pixels are those of
-//! Pillow's `BmpImagePlugin`.
+//! The decoder of BMP files of Windows and OS/2, with or without the file header. It supports the
+//! same variants as Pillow's `BmpImagePlugin`, with the same pixels.
 
 use ::image::metadata::Orientation;
 
@@ -10,21 +10,21 @@ use crate::image::RGB;
 
 mod runs;
 
-/// Bytes in front of the header that says what the pixels are.
+/// Length of the file header, which precedes the bitmap header.
 const FILE_HEADER: usize = 14;
-/// Values of the field on compression.
+/// Values of the compression field.
 const NONE: u32 = 0;
 const RUNS_OF_8: u32 = 1;
 const RUNS_OF_4: u32 = 2;
 const MASKS: u32 = 3;
 
-/// Reads a bitmap as red, green, blue and, where its header names it, alpha.
+/// Reads a bitmap as red, green, blue and, if its header declares it, alpha.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let offset = u32_at(bytes, 10).ok_or_else(cut)?;
     read_at(bytes, FILE_HEADER, offset as usize, options)
 }
 
-/// Reads a bitmap without its file header, as programs copy it to the clipboard.
+/// Reads a bitmap without a file header, as it is on the clipboard.
 pub(super) fn read_dib(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     read_at(bytes, 0, 0, options)
 }
@@ -36,8 +36,8 @@ fn read_at(
     options: &Options,
 ) -> Result<Decoded, SampleError> {
     let header = Header::read(bytes, start)?;
-    let form = header.form(bytes)?;
-    let layout = form.layout();
+    let format = header.pixel_format(bytes)?;
+    let layout = format.layout();
     options.check_size(header.width, header.height, layout.len() as u64)?;
     let at = header.pixels_at(offset);
     let pixels = bytes.get(at..).ok_or_else(cut)?;
@@ -45,19 +45,19 @@ fn read_at(
         let (width, height) = (header.width as usize, header.height as usize);
         let indices = runs::read(pixels, width, height, header.compression == RUNS_OF_4)?;
         let rows = indices.chunks_exact(width);
-        header.upright(rows, |row, out| form.convert(row.iter().copied(), out))
+        header.upright(rows, |row, out| format.convert(row.iter().copied(), out))
     } else {
         let rows = header.rows(pixels)?;
         header.upright(rows, |row, out| match header.bits {
-            bits @ (1 | 4 | 8) => form.convert(indices(row, bits, header.width as usize), out),
-            _ => form.convert_colors(row, out),
+            bits @ (1 | 4 | 8) => format.convert(indices(row, bits, header.width as usize), out),
+            _ => format.convert_colors(row, out),
         })
     };
     let samples = Samples { width: header.width, height: header.height, layout, values };
     Ok(Decoded { samples, orientation: Orientation::NoTransforms })
 }
 
-/// The pixels of a row that has fewer than 16 bits for each.
+/// Unpacks the palette indices of a row.
 fn indices(row: &[u8], bits: u16, width: usize) -> impl Iterator<Item = u8> {
     let per_byte = usize::from(8 / bits);
     let largest = u8::MAX >> (8 - bits);
@@ -67,20 +67,21 @@ fn indices(row: &[u8], bits: u16, width: usize) -> impl Iterator<Item = u8> {
     })
 }
 
-/// What stands in front of the pixels.
+/// The bitmap header.
 struct Header {
     width: u32,
     height: u32,
     bits: u16,
     compression: u32,
-    /// Whether the first row is the upper one.
+    /// Whether the top row is stored first.
     top_down: bool,
-    /// Colors of the palette.
+    /// Number of colors of the palette.
     colors: usize,
     /// Bytes of a color of the palette.
     color_len: usize,
-    /// Where the header starts, and where it ends.
+    /// Offset of the header.
     start: usize,
+    /// Offset of the end of the header.
     end: usize,
 }
 
@@ -130,8 +131,8 @@ impl Header {
         match (compression, bits) {
             (NONE, _) | (RUNS_OF_8, 8) | (RUNS_OF_4, 4) | (MASKS, 16 | 24 | 32) => {}
             _ => {
-                let form = format!("BMP with compression {compression} of {bits} bits per pixel");
-                return Err(unsupported(form));
+                let what = format!("BMP with compression {compression} of {bits} bits per pixel");
+                return Err(unsupported(what));
             }
         }
         if width == 0 || height == 0 {
@@ -146,7 +147,7 @@ impl Header {
         Ok(self)
     }
 
-    /// Where the pixels start; the file header may leave out the palette, or say nothing.
+    /// Offset of the pixels. The offset in the file header may ignore the palette, or be 0.
     fn pixels_at(&self, offset: usize) -> usize {
         let palette = if self.bits <= 8 { self.color_len * self.colors } else { 0 };
         let masks = if self.compression == MASKS && self.end - self.start == 40 { 12 } else { 0 };
@@ -157,40 +158,47 @@ impl Header {
         }
     }
 
-    /// How the bits of a pixel become a color.
-    fn form(&self, bytes: &[u8]) -> Result<Form, SampleError> {
+    /// How the bits of a pixel encode a color.
+    fn pixel_format(&self, bytes: &[u8]) -> Result<PixelFormat, SampleError> {
         if self.bits <= 8 {
-            return Ok(Form::Palette(self.palette(bytes)));
+            return Ok(PixelFormat::Palette(self.palette(bytes)));
         }
         let masks = if self.compression == MASKS { Some(self.masks(bytes)?) } else { None };
         Ok(match (self.bits, masks) {
             (16, None | Some([0x7C00, 0x3E0, 0x1F, _])) => {
-                Form::Short([(10, 31), (5, 31), (0, 31)])
+                PixelFormat::Short([(10, 31), (5, 31), (0, 31)])
             }
-            (16, Some([0xF800, 0x7E0, 0x1F, _])) => Form::Short([(11, 31), (5, 63), (0, 31)]),
-            (24, None | Some([0xFF_0000, 0xFF00, 0xFF, _])) => Form::Bytes(3, [2, 1, 0]),
-            (32, None | Some([0xFF_0000, 0xFF00, 0xFF, 0])) => Form::Bytes(4, [2, 1, 0]),
-            (32, Some([0xFF00_0000, 0xFF_0000, 0xFF00, 0])) => Form::Bytes(4, [3, 2, 1]),
-            (32, Some([0xFF00_0000, 0xFF00, 0xFF, 0])) => Form::Bytes(4, [3, 1, 0]),
-            (32, Some([0xFF00_0000, 0xFF_0000, 0xFF00, 0xFF])) => Form::WithAlpha([3, 2, 1, 0]),
-            (32, Some([0xFF, 0xFF00, 0xFF_0000, 0xFF00_0000])) => Form::WithAlpha([0, 1, 2, 3]),
+            (16, Some([0xF800, 0x7E0, 0x1F, _])) => {
+                PixelFormat::Short([(11, 31), (5, 63), (0, 31)])
+            }
+            (24, None | Some([0xFF_0000, 0xFF00, 0xFF, _])) => PixelFormat::Bytes(3, [2, 1, 0]),
+            (32, None | Some([0xFF_0000, 0xFF00, 0xFF, 0])) => PixelFormat::Bytes(4, [2, 1, 0]),
+            (32, Some([0xFF00_0000, 0xFF_0000, 0xFF00, 0])) => PixelFormat::Bytes(4, [3, 2, 1]),
+            (32, Some([0xFF00_0000, 0xFF00, 0xFF, 0])) => PixelFormat::Bytes(4, [3, 1, 0]),
+            (32, Some([0xFF00_0000, 0xFF_0000, 0xFF00, 0xFF])) => {
+                PixelFormat::WithAlpha([3, 2, 1, 0])
+            }
+            (32, Some([0xFF, 0xFF00, 0xFF_0000, 0xFF00_0000])) => {
+                PixelFormat::WithAlpha([0, 1, 2, 3])
+            }
             (32, Some([0xFF_0000, 0xFF00, 0xFF, 0xFF00_0000] | [0, 0, 0, 0])) => {
-                Form::WithAlpha([2, 1, 0, 3])
+                PixelFormat::WithAlpha([2, 1, 0, 3])
             }
-            (32, Some([0xFF00_0000, 0xFF00, 0xFF, 0xFF_0000])) => Form::WithAlpha([3, 1, 0, 2]),
+            (32, Some([0xFF00_0000, 0xFF00, 0xFF, 0xFF_0000])) => {
+                PixelFormat::WithAlpha([3, 1, 0, 2])
+            }
             _ => return Err(unsupported("BMP with other masks than those of 8, 5 or 6 bits")),
         })
     }
 
-    /// The bits of red, green, blue and alpha in a pixel; older headers have the first three behind
-    /// them.
+    /// The bit masks of red, green, blue and alpha; older headers are followed by the first three.
     fn masks(&self, bytes: &[u8]) -> Result<[u32; 4], SampleError> {
         let has_alpha = self.end - self.start >= 56;
         let mask = |i: usize| u32_at(bytes, self.start + 40 + 4 * i).ok_or_else(cut);
         Ok([mask(0)?, mask(1)?, mask(2)?, if has_alpha { mask(3)? } else { 0 }])
     }
 
-    /// The colors of the palette, those that it lacks black.
+    /// The colors of the palette; missing colors are black.
     fn palette(&self, bytes: &[u8]) -> Box<[[u8; RGB]; 256]> {
         let stored = bytes.get(self.end..).unwrap_or_default();
         let mut palette = Box::new([[0; RGB]; 256]);
@@ -201,7 +209,7 @@ impl Header {
         palette
     }
 
-    /// The stored rows, each filled up to 4 bytes but for the last, which may lack that.
+    /// The stored rows, without their padding to 4 bytes, which the last row may lack.
     fn rows<'a>(&self, pixels: &'a [u8]) -> Result<impl Iterator<Item = &'a [u8]>, SampleError> {
         let bits = self.width as usize * usize::from(self.bits);
         let (len, stride) = (bits.div_ceil(8), bits.div_ceil(32) * 4);
@@ -210,7 +218,7 @@ impl Header {
         Ok(pixels.chunks(stride).map(move |row| &row[..len]))
     }
 
-    /// All pixels from the upper row down; `convert` appends those of a stored row.
+    /// All pixels, top row first; `convert` appends the pixels of a stored row.
     fn upright<R>(
         &self,
         rows: impl Iterator<Item = R>,
@@ -231,30 +239,30 @@ impl Header {
     }
 }
 
-/// How the bits of a pixel become a color.
-enum Form {
+/// How the bits of a pixel encode a color.
+enum PixelFormat {
     Palette(Box<[[u8; RGB]; 256]>),
-    /// Bits to skip, and the largest value, of red, green and blue in 16 bits.
+    /// Shift and largest value of red, green and blue in 16 bits.
     Short([(u32, u32); RGB]),
-    /// Bytes of a pixel, and which of them are red, green and blue.
+    /// Bytes per pixel, and the positions of red, green and blue.
     Bytes(usize, [usize; RGB]),
-    /// Which of four bytes are red, green, blue and alpha.
+    /// Positions of red, green, blue and alpha in four bytes.
     WithAlpha([usize; 4]),
 }
 
-impl Form {
+impl PixelFormat {
     fn layout(&self) -> Layout {
         if matches!(self, Self::WithAlpha(_)) { Layout::Rgba } else { Layout::Rgb }
     }
 
-    /// Appends the colors behind indices.
+    /// Appends the colors of palette indices.
     fn convert(&self, indices: impl Iterator<Item = u8>, out: &mut Vec<u8>) {
         if let Self::Palette(palette) = self {
             out.extend(indices.flat_map(|index| palette[usize::from(index)]));
         }
     }
 
-    /// Appends the colors of a row that stores them.
+    /// Appends the colors of a row without a palette.
     fn convert_colors(&self, row: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Palette(_) => {}

@@ -1,4 +1,4 @@
-//! GIF, of animations the first frame.
+//! The decoder of GIF files; of animations it reads the first frame.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use super::{Decoded, Options, damaged};
 use crate::error::SampleError;
 use crate::image::RGB;
 
-/// Reads the first frame on the screen that the header asks for, widened where the frame sticks out;
-/// what the frame leaves free has the transparent color, or the palette's first one.
+/// Reads the first frame onto a canvas of the size in the header, enlarged if the frame exceeds it.
+/// Pixels outside the frame get the transparent color, or the first color of the palette.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let mut settings = DecodeOptions::new();
     settings.set_color_output(ColorOutput::Indexed);
@@ -40,8 +40,8 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     Ok(Decoded { samples, orientation: Orientation::NoTransforms })
 }
 
-/// The file with a palette for all frames. Without one, frames that have none of their own are gray:
-/// the decoder refuses them.
+/// Adds a gray palette for all frames if the file has none. Without it, the decoder would refuse
+/// frames that have no palette of their own.
 fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     const PACKED: usize = 10;
     const HEADER: usize = 13;
@@ -55,7 +55,8 @@ fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
-/// The colors behind indices, with alpha if one of them is transparent. Beyond the palette is black.
+/// Looks up the colors of palette indices, with alpha if one index is transparent. Indices beyond
+/// the palette are black.
 fn look_up(indices: &[u8], palette: &[u8], transparent: Option<u8>) -> Vec<u8> {
     let mut colors = [[0, 0, 0, 255]; 256];
     for (color, found) in colors.iter_mut().zip(palette.as_chunks::<RGB>().0) {

@@ -1,4 +1,4 @@
-//! JPEG, by the crate `jpeg`: the pixels are Pillow's, bit for bit.
+//! The decoder of JPEG files, with the crate `jpeg`: the pixels are Pillow's, bit for bit.
 
 use jpeg::{Color, Decoder, Error, Scale};
 
@@ -8,19 +8,19 @@ use crate::error::SampleError;
 
 pub(super) use jpeg::frame_size;
 
-/// Reads a JPEG, smaller than it is if that was asked for.
+/// Reads a JPEG, at a reduced size if `options` allow it.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let decoder = Decoder::new(bytes).map_err(explain)?;
     let (width, height) = (decoder.width(), decoder.height());
     let scale = scale(width.min(height), options.reduced_for);
     let components = decoder.components() as u64;
     if decoder.has_several_scans() {
-        // they keep 2 bytes of coefficients for each sample until their end, at any scale
+        // the decoder keeps 2 bytes of coefficients for each sample, at any scale
         options.check_size(width, height, 2 * components)?;
     } else {
         options.check_size(scale.scaled(width), scale.scaled(height), components)?;
     }
-    let orientation = metadata::of_blocks(Some(decoder.exif()), decoder.xmp());
+    let orientation = metadata::from_blocks(Some(decoder.exif()), decoder.xmp());
     let image = decoder.decode(scale).map_err(explain)?;
     let (layout, values) = match image.color {
         Color::Gray => (Layout::Gray, image.pixels),
@@ -31,15 +31,16 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     Ok(Decoded { samples, orientation })
 }
 
-/// The smallest scale that leaves `wanted` pixels of a side of `shorter`.
+/// The smallest scale at which a side of `shorter` pixels has at least `wanted`.
 fn scale(shorter: u32, wanted: Option<u32>) -> Scale {
     let reduced = [Scale::Eighth, Scale::Quarter, Scale::Half].into_iter();
-    let is_enough = |scale: &Scale| wanted.is_some_and(|wanted| scale.scaled(shorter) >= wanted.max(1));
+    let is_enough =
+        |scale: &Scale| wanted.is_some_and(|wanted| scale.scaled(shorter) >= wanted.max(1));
     reduced.into_iter().find(is_enough).unwrap_or(Scale::Full)
 }
 
-/// Amounts of ink. Pillow takes every JPEG of four components as inverted, with or without Adobe's
-/// segment.
+/// Amounts of ink. Pillow treats every JPEG with four components as inverted, with or without
+/// Adobe's segment.
 fn inks(mut stored: Vec<u8>) -> Vec<u8> {
     stored.iter_mut().for_each(|value| *value = 255 - *value);
     stored
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_scale_that_is_large_enough_is_taken() {
+    fn the_smallest_scale_that_is_large_enough_is_chosen() {
         assert_eq!(scale(1000, None), Scale::Full);
         assert_eq!(scale(1000, Some(501)), Scale::Full);
         assert_eq!(scale(1000, Some(500)), Scale::Half);

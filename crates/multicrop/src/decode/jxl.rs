@@ -1,4 +1,4 @@
-//! JPEG XL, of animations the first frame.
+//! The decoder of JPEG XL files; of animations it reads the first frame.
 
 use std::io::Cursor;
 
@@ -9,18 +9,19 @@ use super::{Decoded, Options, damaged, unsupported};
 use crate::error::SampleError;
 use ::image::metadata::Orientation;
 
-/// Bytes that the decoder may take for a pixel: its planes are of 32 bits, and filters need copies.
+/// Limit on the decoder's memory per pixel, in bytes: its planes have 32 bits, and filters need
+/// copies.
 const BYTES_PER_PIXEL: u64 = 64;
-/// Bytes that it may take for tables, however small the image is.
+/// Limit on the decoder's memory for tables, in bytes, independent of the image size.
 const TABLES: u64 = 64 << 20;
 
-/// Reads a JPEG XL as gray or color with 8 bits a sample; more bits are rounded. The decoder has turned the
-/// image already: its orientation is part of the format.
+/// Reads a JPEG XL file as gray or color with 8 bits per sample; more bits are rounded. The decoder
+/// applies the orientation, which is part of the format.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let limit = options.max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(TABLES);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let image = JxlImage::builder()
-        // images are decoded side by side, so one of them needs no threads of its own
+        // images are decoded in parallel, so a single image needs no threads
         .pool(JxlThreadPool::none())
         .alloc_tracker(AllocTracker::with_limit(limit))
         .read(Cursor::new(bytes))

@@ -1,5 +1,5 @@
-//! The orientation that a file's metadata asks for, from every place where Pillow looks for it: EXIF
-//! first, and XMP if EXIF says nothing.
+//! Reads the orientation from a file's metadata, from all places where Pillow looks for it: EXIF
+//! first, then XMP.
 
 use ::image::metadata::Orientation;
 
@@ -8,10 +8,10 @@ use super::tiff::directory::Directory;
 /// Name at the start of JPEG's EXIF segments.
 const EXIF: &[u8] = b"Exif\0\0";
 
-/// The orientation that an EXIF block or an XMP packet asks for, if there are any.
-pub(super) fn of_blocks(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
+/// The orientation in an EXIF block or an XMP packet, if there are any.
+pub(super) fn from_blocks(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
     let directory = exif.and_then(|mut exif| {
-        // some programs write JPEG's name of the block into other formats too
+        // some programs write JPEG's segment name in other formats too
         while let Some(rest) = exif.strip_prefix(EXIF) {
             exif = rest;
         }
@@ -20,15 +20,15 @@ pub(super) fn of_blocks(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation 
     orientation(directory.as_ref(), xmp)
 }
 
-/// The orientation that a directory asks for, or if it has no such tag, an XMP packet.
+/// The orientation in a directory, or in an XMP packet if the directory has no such tag.
 pub(super) fn orientation(directory: Option<&Directory<'_>>, xmp: Option<&[u8]>) -> Orientation {
-    let tag = directory.and_then(Directory::orientation).or_else(|| of_xmp(xmp?));
+    let tag = directory.and_then(Directory::orientation).or_else(|| from_xmp(xmp?));
     tag.and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?))
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// The digit behind `tiff:Orientation="` or `<tiff:Orientation>`.
-fn of_xmp(packet: &[u8]) -> Option<u64> {
+/// The digit after `tiff:Orientation="` or `<tiff:Orientation>`.
+fn from_xmp(packet: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"tiff:Orientation";
     let mut places = packet.windows(NAME.len()).enumerate().filter(|(_, part)| *part == NAME);
     places.find_map(|(at, _)| match packet[at + NAME.len()..] {
@@ -39,12 +39,13 @@ fn of_xmp(packet: &[u8]) -> Option<u64> {
     })
 }
 
-/// The orientation in a WebP.
-pub(super) fn of_webp(bytes: &[u8]) -> Orientation {
-    of_blocks(webp_chunk(bytes, b"EXIF"), webp_chunk(bytes, b"XMP "))
+/// The orientation in a WebP file.
+pub(super) fn from_webp(bytes: &[u8]) -> Orientation {
+    from_blocks(webp_chunk(bytes, b"EXIF"), webp_chunk(bytes, b"XMP "))
 }
 
-/// The body of a chunk. The decoder's own access would take as much memory as the chunk says it has.
+/// The body of a chunk. Not read with the decoder, which allocates the size that the chunk
+/// declares.
 fn webp_chunk<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     let mut rest = bytes.get(12..)?; // `RIFF`, size, `WEBP`
     loop {
@@ -67,19 +68,19 @@ mod tests {
     #[test]
     fn exif_goes_before_xmp() {
         let xmp: &[u8] = b"<x tiff:Orientation=\"3\"/>";
-        assert_eq!(of_blocks(Some(TURNED), Some(xmp)), Orientation::Rotate90);
-        assert_eq!(of_blocks(None, Some(xmp)), Orientation::Rotate180);
+        assert_eq!(from_blocks(Some(TURNED), Some(xmp)), Orientation::Rotate90);
+        assert_eq!(from_blocks(None, Some(xmp)), Orientation::Rotate180);
         let mut upright = TURNED.to_vec();
         upright[19] = 1;
-        assert_eq!(of_blocks(Some(&upright), Some(xmp)), Orientation::NoTransforms);
+        assert_eq!(from_blocks(Some(&upright), Some(xmp)), Orientation::NoTransforms);
         let named = [EXIF, EXIF, TURNED].concat();
-        assert_eq!(of_blocks(Some(&named), None), Orientation::Rotate90);
+        assert_eq!(from_blocks(Some(&named), None), Orientation::Rotate90);
     }
 
     #[test]
     fn both_forms_of_xmp_are_found() {
-        assert_eq!(of_xmp(b"<tiff:Orientation>8</tiff:Orientation>"), Some(8));
-        assert_eq!(of_xmp(b"tiff:Orientation='8' tiff:Orientation=\"2\""), Some(2));
-        assert_eq!(of_xmp(b"tiff:Orientation"), None);
+        assert_eq!(from_xmp(b"<tiff:Orientation>8</tiff:Orientation>"), Some(8));
+        assert_eq!(from_xmp(b"tiff:Orientation='8' tiff:Orientation=\"2\""), Some(2));
+        assert_eq!(from_xmp(b"tiff:Orientation"), None);
     }
 }

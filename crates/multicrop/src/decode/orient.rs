@@ -1,10 +1,10 @@
-//! Turning and mirroring, as an EXIF tag asks for.
+//! Rotates and mirrors an image according to its EXIF orientation.
 
 use ::image::metadata::Orientation;
 
 use crate::image::Image8;
 
-/// Side of the squares in which pixels are moved: columns become rows within the cache.
+/// Side of the square tiles in which pixels are moved, so that columns and rows stay in the cache.
 const TILE: usize = 32;
 
 /// The image upright, as Pillow's `ImageOps.exif_transpose` returns it.
@@ -23,15 +23,15 @@ pub(super) fn apply(image: Image8, orientation: Orientation) -> Image8 {
         _ => moved_bands(image.pixels(), channels, size, &source),
     };
     Image8::with_channels(out_width, out_height, channels, values)
-        .expect("as many pixels leave as came")
+        .expect("the number of pixels does not change")
 }
 
-/// Where a pixel comes from.
+/// The map from pixels of the result to stored pixels.
 struct Source {
     /// Size of the stored image.
     width: usize,
     height: usize,
-    /// Rows become columns; the mirrors below are those of the stored image.
+    /// Whether rows become columns. The two fields below mirror the stored image.
     turned: bool,
     from_right: bool,
     from_bottom: bool,
@@ -56,7 +56,7 @@ impl Source {
         Self { width, height, turned, from_right, from_bottom }
     }
 
-    /// Index of the stored pixel that comes to column `x`, row `y`.
+    /// Index of the stored pixel for column `x` and row `y` of the result.
     fn index(&self, x: usize, y: usize) -> usize {
         let (x, y) = if self.turned { (y, x) } else { (x, y) };
         let x = if self.from_right { self.width - 1 - x } else { x };
@@ -102,7 +102,7 @@ fn moved_bands(
 mod tests {
     use super::*;
 
-    /// What Pillow 13.0 makes of the 3 x 2 image 0 1 2 / 3 4 5, orientations 1 to 8.
+    /// Pillow 13.0's result for the 3 x 2 image 0 1 2 / 3 4 5 and orientations 1 to 8.
     const UPRIGHT: [(u32, [u8; 6]); 8] = [
         (3, [0, 1, 2, 3, 4, 5]),
         (3, [2, 1, 0, 5, 4, 3]),

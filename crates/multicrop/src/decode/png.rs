@@ -1,4 +1,4 @@
-//! PNG, of animations the first image.
+//! The decoder of PNG files; of animations it reads the first image.
 
 use std::io::Cursor;
 
@@ -10,19 +10,20 @@ use crate::error::SampleError;
 
 mod chunks;
 
-/// Reads a PNG: palettes are looked up, few bits spread over 0..=255, of 16 bits the high byte kept.
+/// Reads a PNG file: palettes are looked up, fewer than 8 bits are scaled to 0..=255, and 16 bits
+/// are reduced to the high byte.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     chunks::check_headers(bytes)?;
     let bytes = chunks::with_small_gray(chunks::closed(bytes));
     let samples = read_pixels(&bytes, options)?;
-    let text = chunks::Metadata::of(&bytes);
-    let orientation = metadata::of_blocks(text.exif.as_deref(), text.xmp.as_deref());
+    let text = chunks::Metadata::read(&bytes);
+    let orientation = metadata::from_blocks(text.exif.as_deref(), text.xmp.as_deref());
     Ok(Decoded { samples, orientation })
 }
 
 fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> {
     let mut settings = DecodeOptions::default();
-    // those that matter were checked; like Pillow, pixels are taken whatever theirs is
+    // `check_headers` has checked those of headers; like Pillow, ignore those of pixels
     settings.set_ignore_checksums(true);
     settings.set_ignore_text_chunk(true);
     settings.set_ignore_iccp_chunk(true);

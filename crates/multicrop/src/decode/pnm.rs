@@ -1,4 +1,5 @@
-//! PBM, PGM and PPM, as text and as bytes. The pixels are those of Pillow's `PpmImagePlugin`.
+//! The decoder of PBM, PGM and PPM files, text and binary, with the pixels of Pillow's
+//! `PpmImagePlugin`.
 
 use ::image::metadata::Orientation;
 
@@ -6,11 +7,11 @@ use super::samples::{Layout, Samples};
 use super::{Decoded, Options, damaged};
 use crate::error::SampleError;
 
-/// Longest number that is read, in digits.
+/// Limit on the digits of a number.
 const MAX_DIGITS: usize = 10;
 
-/// Reads the forms P1 to P6. Values are spread over 0..=255; of gray with more than 8 bits the high
-/// byte is kept.
+/// Reads the formats P1 to P6. Values are scaled to 0..=255; gray with more than 8 bits is reduced
+/// to the high byte.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let form = bytes.get(1).copied().unwrap_or(0);
     let mut text = Text { rest: &bytes[2..] };
@@ -28,7 +29,7 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
         b'1' => text.bits(len)?,
         b'2' | b'3' => text.values(len, largest as u16, layout)?,
         b'4' => unpack(text.rest, width as usize, height as usize)?,
-        _ => bytes_of(text.rest, len, largest as u16, layout)?,
+        _ => read_binary(text.rest, len, largest as u16, layout)?,
     };
     let samples = Samples { width, height, layout, values };
     Ok(Decoded { samples, orientation: Orientation::NoTransforms })
@@ -45,7 +46,7 @@ fn cut() -> SampleError {
     damaged("the pixels end too early")
 }
 
-/// Eight pixels a byte, each row on a whole byte; a set bit is black.
+/// Unpacks eight pixels per byte; each row starts at a byte, and a set bit is black.
 fn unpack(packed: &[u8], width: usize, height: usize) -> Result<Vec<u8>, SampleError> {
     let row_len = width.div_ceil(8);
     let packed = packed.get(..row_len * height).ok_or_else(cut)?;
@@ -53,8 +54,8 @@ fn unpack(packed: &[u8], width: usize, height: usize) -> Result<Vec<u8>, SampleE
     Ok(packed.chunks_exact(row_len).flat_map(|row| (0..width).map(|x| bit(row, x))).collect())
 }
 
-/// Values of one byte, or of two if `largest` needs them.
-fn bytes_of(
+/// Reads values of one byte each, or of two if `largest` needs them.
+fn read_binary(
     bytes: &[u8],
     len: usize,
     largest: u16,
@@ -65,18 +66,18 @@ fn bytes_of(
         if largest == 255 {
             return Ok(bytes.to_vec());
         }
-        let table: Vec<u8> = (0..256).map(|v| spread(v, largest, layout)).collect();
+        let table: Vec<u8> = (0..256).map(|v| rescale(v, largest, layout)).collect();
         return Ok(bytes.iter().map(|&v| table[usize::from(v)]).collect());
     }
     let pairs = bytes.as_chunks::<2>().0.get(..len).ok_or_else(cut)?;
-    Ok(pairs.iter().map(|&pair| spread(u16::from_be_bytes(pair), largest, layout)).collect())
+    Ok(pairs.iter().map(|&pair| rescale(u16::from_be_bytes(pair), largest, layout)).collect())
 }
 
-/// A value of `0..=largest` as one of `0..=255`.
+/// Scales a value from `0..=largest` to `0..=255`.
 ///
-/// Color is rounded to the nearest, halves to even. Gray of more than 8 bits becomes 16 bits first, as
-/// in Pillow, and of these the high byte.
-fn spread(value: u16, largest: u16, layout: Layout) -> u8 {
+/// Color is rounded to the nearest value, halves to even. Gray of more than 8 bits is scaled to 16
+/// bits first, as in Pillow, and then reduced to the high byte.
+fn rescale(value: u16, largest: u16, layout: Layout) -> u8 {
     let fraction = f64::from(value) / f64::from(largest);
     if largest > 255 && layout == Layout::Gray {
         let wide = (fraction * 65_535.0).round_ties_even().min(65_535.0);
@@ -85,7 +86,7 @@ fn spread(value: u16, largest: u16, layout: Layout) -> u8 {
     (fraction * 255.0).round_ties_even().min(255.0) as u8
 }
 
-/// Numbers in text.
+/// A parser of numbers in text.
 struct Text<'a> {
     rest: &'a [u8],
 }
@@ -97,7 +98,8 @@ impl Text<'_> {
         Some(byte)
     }
 
-    /// A number of the header, and one blank behind it. A comment may stand anywhere, even in a number.
+    /// Reads a number of the header, and one blank after it. A comment may be anywhere, even inside
+    /// a number.
     fn header_number(&mut self) -> Result<u64, SampleError> {
         let mut digits = Vec::new();
         while let Some(byte) = self.next() {
@@ -112,7 +114,7 @@ impl Text<'_> {
         number(&digits)
     }
 
-    /// The next number between blanks and comments.
+    /// Reads the next number between blanks and comments.
     fn number(&mut self) -> Result<u64, SampleError> {
         self.skip_blanks();
         let is_end = |byte: &u8| is_blank(*byte) || *byte == b'#';
@@ -134,7 +136,7 @@ impl Text<'_> {
         }
     }
 
-    /// `len` digits, with or without blanks between them; 1 is black.
+    /// Reads `len` digits, with or without blanks between them; 1 is black.
     fn bits(&mut self, len: usize) -> Result<Vec<u8>, SampleError> {
         let mut values = Vec::with_capacity(len.min(self.rest.len()));
         while values.len() < len {
@@ -154,7 +156,7 @@ impl Text<'_> {
             let value = self.number()?;
             let value = u16::try_from(value).ok().filter(|&value| value <= largest);
             let value = value.ok_or_else(|| damaged("a value is above the largest"))?;
-            values.push(spread(value, largest, layout));
+            values.push(rescale(value, largest, layout));
         }
         Ok(values)
     }
@@ -169,7 +171,7 @@ fn number(digits: &[u8]) -> Result<u64, SampleError> {
     let digits_only = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits_only
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| damaged("a number of it is missing or broken"))
+        .ok_or_else(|| damaged("a number is missing or not valid"))
 }
 
 #[cfg(test)]
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_spread_over_a_byte() {
+    fn values_are_scaled_to_a_byte() {
         assert_eq!(values(b"P5 2 1 1\n\0\x01").unwrap(), [0, 255]);
         assert_eq!(values(b"P5 1 1 65535\n\x12\x34").unwrap(), [0x12]);
         assert_eq!(values(b"P6 1 1 1023\n\x03\xFF\0\0\x02\0").unwrap(), [255, 0, 128]);

@@ -1,27 +1,27 @@
-//! Samples as a file stores them, and their way to the channels that are wanted.
+//! [`Samples`] holds pixels as a file stores them, and converts them to the requested channels.
 
 use super::damaged;
 use crate::error::SampleError;
 use crate::image::{Image8, RGB};
 
-/// Values of a pixel with alpha.
+/// Number of values of a pixel with alpha.
 const RGBA: usize = 4;
 
-/// What the samples of a pixel mean, in their order.
+/// The meaning of the samples of a pixel, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     Gray,
     GrayAlpha,
     Rgb,
     Rgba,
-    /// Amounts of ink: 255 is full.
+    /// Amounts of ink: 255 is the maximum.
     Cmyk,
-    /// So many samples without a color.
+    /// This number of samples, without a color.
     Bands(usize),
 }
 
 impl Layout {
-    /// Samples of a pixel.
+    /// Number of samples of a pixel.
     pub(super) fn len(self) -> usize {
         match self {
             Self::Gray => 1,
@@ -43,7 +43,8 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// The image with `wanted` channels, as [`Options::channels`](super::Options::channels) says.
+    /// Converts to an image with `wanted` channels, see
+    /// [`Options::channels`](super::Options::channels).
     pub(super) fn into_image(self, wanted: usize) -> Result<Image8, SampleError> {
         let (width, height) = (self.width, self.height);
         let values = self.into_channels(wanted)?;
@@ -67,7 +68,7 @@ impl Samples {
     }
 }
 
-/// Drops every fourth value in place, so that a large image is not in memory twice.
+/// Removes every fourth value in place, so that a large image is not in memory twice.
 fn without_alpha(mut values: Vec<u8>) -> Vec<u8> {
     let pixels = values.len() / RGBA;
     for pixel in 0..pixels {
@@ -77,28 +78,28 @@ fn without_alpha(mut values: Vec<u8>) -> Vec<u8> {
     values
 }
 
-/// Each pixel as red, green, blue and alpha, and what `form` makes of them; `None` if bands have no
+/// Converts each pixel to red, green, blue and alpha, then with `convert`; `None` if bands have no
 /// color.
 fn to_channels<const N: usize>(
     layout: Layout,
     values: &[u8],
-    form: impl Fn([u8; RGBA]) -> [u8; N],
+    convert: impl Fn([u8; RGBA]) -> [u8; N],
 ) -> Option<Vec<u8>> {
     Some(match layout {
-        Layout::Gray => each(values, |[v]| form([v, v, v, 255])),
-        Layout::GrayAlpha => each(values, |[v, a]| form([v, v, v, a])),
-        Layout::Rgb => each(values, |[r, g, b]| form([r, g, b, 255])),
-        Layout::Rgba => each(values, form),
-        Layout::Cmyk => each(values, |ink| form(without_ink(ink))),
+        Layout::Gray => each(values, |[v]| convert([v, v, v, 255])),
+        Layout::GrayAlpha => each(values, |[v, a]| convert([v, v, v, a])),
+        Layout::Rgb => each(values, |[r, g, b]| convert([r, g, b, 255])),
+        Layout::Rgba => each(values, convert),
+        Layout::Cmyk => each(values, |ink| convert(color_of_inks(ink))),
         Layout::Bands(_) => return None,
     })
 }
 
 fn each<const FROM: usize, const TO: usize>(
     values: &[u8],
-    form: impl Fn([u8; FROM]) -> [u8; TO],
+    convert: impl Fn([u8; FROM]) -> [u8; TO],
 ) -> Vec<u8> {
-    let pixels: Vec<[u8; TO]> = values.as_chunks().0.iter().map(|&pixel| form(pixel)).collect();
+    let pixels: Vec<[u8; TO]> = values.as_chunks().0.iter().map(|&pixel| convert(pixel)).collect();
     pixels.into_flattened()
 }
 
@@ -108,9 +109,9 @@ fn luma([r, g, b, _]: [u8; RGBA]) -> u8 {
     ((19_595 * r + 38_470 * g + 7_471 * b + 0x8000) >> 16) as u8
 }
 
-/// The color of paper with these inks, as Pillow's `convert("RGB")`: what black leaves, less the part
-/// that each ink takes of it.
-fn without_ink([c, m, y, k]: [u8; RGBA]) -> [u8; RGBA] {
+/// The color of paper with these inks, as Pillow's `convert("RGB")`: the light that black reflects,
+/// minus the part that each ink absorbs.
+fn color_of_inks([c, m, y, k]: [u8; RGBA]) -> [u8; RGBA] {
     let light = 255 - k;
     let [r, g, b] = [c, m, y].map(|ink| light - times(ink, light));
     [r, g, b, 255]

@@ -1,12 +1,12 @@
-//! Which image format some bytes are in, by their first bytes.
+//! Detects image formats by their first bytes.
 
-/// Formats that are read.
+/// The supported image formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
     /// JPEG, JFIF.
     Jpeg,
-    /// PNG, of animated ones the first image.
+    /// PNG; of animations the first image.
     Png,
     /// WebP.
     WebP,
@@ -24,18 +24,18 @@ pub enum Format {
     JpegXl,
 }
 
-/// Bytes that suffice to find the format.
+/// Number of first bytes that are enough to detect a format.
 const START: usize = 16;
 
 impl Format {
-    /// The format of these first bytes of a file; 16 of them suffice.
-    pub(super) fn of(start: &[u8]) -> Option<Self> {
+    /// The format of a file with these first bytes; 16 are enough.
+    pub(super) fn detect(start: &[u8]) -> Option<Self> {
         Some(match start {
             [0xFF, 0xD8, 0xFF, ..] => Self::Jpeg,
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Self::Png,
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::WebP,
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Self::Gif,
-            // Pillow knows the two with a swapped version too
+            // Pillow also accepts a version in the wrong byte order
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Self::Tiff,
             [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Self::Tiff,
             [b'I', b'I', 43, 0, 8, 0, ..] | [b'M', b'M', 0, 43, 0, 8, ..] => Self::Tiff,
@@ -49,7 +49,7 @@ impl Format {
     }
 }
 
-/// A bitmap's header: its size, then one plane of 1 to 32 bits.
+/// True for a bitmap header: its size, then one plane of 1 to 32 bits.
 fn is_dib(start: &[u8]) -> bool {
     let Some(start) = start.first_chunk::<START>() else { return false };
     let short = |at: usize| u16::from_le_bytes([start[at], start[at + 1]]);
@@ -61,9 +61,9 @@ fn is_dib(start: &[u8]) -> bool {
     planes == 1 && matches!(bits, 1 | 4 | 8 | 16 | 24 | 32)
 }
 
-/// The name of an image format that is known and not read.
+/// The name of an image format that is known but not supported.
 pub(super) fn unread(start: &[u8]) -> Option<&'static str> {
-    // `ftyp` of an ISO media file: the brand stands at offset 8, others follow
+    // `ftyp` of an ISO media file: the main brand is at offset 8, others follow
     if start.get(4..8) == Some(b"ftyp") {
         let len = u32::from_be_bytes(*start.first_chunk()?) as usize;
         let brands = start.get(8..len.clamp(12, 64).min(start.len()))?.as_chunks::<4>().0;
@@ -137,12 +137,12 @@ fn brand(brand: &[u8; 4]) -> Option<&'static str> {
     }
 }
 
-/// TGA has no signature at its start; its footer names it.
+/// True for a TGA file, which has its signature at the end.
 pub(super) fn is_tga(bytes: &[u8]) -> bool {
     bytes.ends_with(b"TRUEVISION-XFILE.\0")
 }
 
-/// XML whose first element, after comments and a document type, is `<svg`.
+/// True for XML with an `<svg` element near its start.
 fn is_svg(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
     let window = &start[..start.len().min(1024)];
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_that_are_not_read_have_a_name() {
+    fn unsupported_formats_have_a_name() {
         let avif = b"\0\0\0\x1Cftypavif\0\0\0\0mif1";
         let heic = b"\0\0\0\x18ftypmif1\0\0\0\0heic";
         let svg = b"<?xml version=\"1.0\"?>\n<!-- a -->\n<svg xmlns=\"\">";
@@ -172,17 +172,17 @@ mod tests {
     fn a_bitmap_without_its_file_header_needs_a_plausible_one() {
         let mut header = [0; 16];
         header[0] = 40;
-        assert_eq!(Format::of(&header), None);
+        assert_eq!(Format::detect(&header), None);
         header[12] = 1;
         header[14] = 24;
-        assert_eq!(Format::of(&header), Some(Format::Dib));
-        assert_eq!(Format::of(&header[..15]), None);
+        assert_eq!(Format::detect(&header), Some(Format::Dib));
+        assert_eq!(Format::detect(&header[..15]), None);
     }
 
     #[test]
     fn bigtiff_is_a_tiff() {
-        assert_eq!(Format::of(b"II\x2B\0\x08\0\0\0"), Some(Format::Tiff));
-        assert_eq!(Format::of(b"MM\0\x2B\0\x08\0\0"), Some(Format::Tiff));
-        assert_eq!(Format::of(b"II\x2C\0\x08\0\0\0"), None);
+        assert_eq!(Format::detect(b"II\x2B\0\x08\0\0\0"), Some(Format::Tiff));
+        assert_eq!(Format::detect(b"MM\0\x2B\0\x08\0\0"), Some(Format::Tiff));
+        assert_eq!(Format::detect(b"II\x2C\0\x08\0\0\0"), None);
     }
 }

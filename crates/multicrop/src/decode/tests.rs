@@ -11,13 +11,13 @@ fn encode(format: ImageFormat) -> Vec<u8> {
 }
 
 #[test]
-fn nothing_and_text_are_no_images() {
+fn empty_files_and_text_are_not_images() {
     assert_eq!(decode(&[], &Options::default()), Err(SampleError::Empty));
     assert_eq!(decode(b"hello, this is text", &Options::default()), Err(SampleError::NotAnImage));
 }
 
 #[test]
-fn all_encoders_are_understood() {
+fn files_of_all_encoders_are_decoded() {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
     for format in [Bmp, Gif, Jpeg, Png, Tiff, WebP] {
         let image = decode(&encode(format), &Options::default()).unwrap();
@@ -26,7 +26,7 @@ fn all_encoders_are_understood() {
 }
 
 #[test]
-fn forms_that_are_not_read_are_named() {
+fn unsupported_variants_are_named() {
     let mut bytes = encode(ImageFormat::Jpeg);
     let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     bytes[frame + 4] = 12;
@@ -57,7 +57,7 @@ fn the_limit_is_an_option_and_pillows_by_default() {
     assert!(Options::default().check_size(13_378, 13_378, 3).is_err());
     let options = Options { max_pixels: 1199, ..Options::default() };
     let error = decode(&encode(ImageFormat::Png), &options).unwrap_err().to_string(); // 40 x 30
-    assert!(error.contains("40 x 30 pixels are more than the 1199"), "{error}");
+    assert!(error.contains("40 x 30 pixels are more than the limit of 1199"), "{error}");
     assert!(error.contains("data.max_pixels"), "{error}");
 }
 
@@ -79,7 +79,7 @@ fn other_image_formats_are_refused_by_their_name() {
 }
 
 #[test]
-fn the_channels_of_the_file_are_told_beside_the_pixels() {
+fn the_channels_of_the_file_are_returned_with_the_pixels() {
     let bytes = encode(ImageFormat::Png);
     let gray = Options { channels: 1, ..Options::default() };
     let (image, stored) = decode_with_channels(&bytes, &gray).unwrap();
@@ -87,7 +87,7 @@ fn the_channels_of_the_file_are_told_beside_the_pixels() {
 }
 
 #[test]
-fn pixels_that_need_no_decoder_become_what_is_wanted_too() {
+fn pixels_that_need_no_decoder_are_converted_too() {
     let gray = Image8::with_channels(2, 1, 1, vec![3, 4]).unwrap();
     let wanted = |channels| Options { channels, ..Options::default() };
     assert_eq!(convert(gray.clone(), &wanted(3)).unwrap().pixels(), [3, 3, 3, 4, 4, 4]);
@@ -112,7 +112,7 @@ fn a_reduced_jpeg_keeps_the_side_that_was_asked_for() {
     assert_eq!((size(16), size(u32::MAX)), ((40, 30), (40, 30)));
 }
 
-/// A shorter transform keeps the mean of what the left out frequencies would have made.
+/// A reduced inverse DCT keeps the mean of each block.
 #[test]
 fn a_reduced_jpeg_is_nearly_the_mean_of_its_blocks() {
     let bytes = encode(ImageFormat::Jpeg);

@@ -1,7 +1,8 @@
-//! TIFF and BigTIFF, of several pages the first.
+//! The decoder of TIFF and BigTIFF files; of several pages it reads the first.
 //!
-//! The directory, the layout of strips, tiles and planes, and what samples mean are read here; each
-//! compression has a library. Extra samples are left out while strips and tiles are copied.
+//! This module reads the directory, the layout of strips, tiles and planes, and the meaning of
+//! samples; libraries do the decompression. Extra samples are dropped when strips and tiles are
+//! copied.
 
 use super::samples::{Layout, Samples};
 use super::{Decoded, Options, damaged, unsupported};
@@ -10,6 +11,7 @@ use page::{Color, Page};
 
 mod chunk;
 mod color;
+mod compression;
 pub(super) mod directory;
 mod fax;
 mod jpeg;
@@ -21,15 +23,16 @@ use directory::Directory;
 /// Tags.
 const COLOR_MAP: u16 = 320;
 const XMP: u16 = 700;
-/// Values of the tag on extra samples: nothing known, and alpha with or without the colors multiplied
-/// by it.
+/// Values of the tag for extra samples: unspecified, and alpha with or without premultiplied
+/// colors.
 const UNSPECIFIED: u64 = 0;
 const PREMULTIPLIED: u64 = 1;
 const ALPHA: u64 = 2;
-/// Corel Draw's value for alpha.
+/// Corel Draw's value for alpha in the same tag.
 const ALPHA_OF_COREL: u64 = 999;
 
-/// Reads a TIFF. Four colored samples are taken as they are if `options` want four, and so are more.
+/// Reads a TIFF file. Four or more samples are returned unchanged if `options` ask for that number
+/// of channels.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
     let directory = Directory::read(bytes)?;
     let page = Page::read(&directory)?;
@@ -46,14 +49,15 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     Ok(Decoded { samples, orientation })
 }
 
-/// Channels of the file, extra ones included: those of a palette's colors where it has one.
+/// Number of channels of the file, including extra samples; a palette counts with the channels of
+/// its colors.
 pub(super) fn channels(bytes: &[u8]) -> Option<usize> {
     let page = Page::read(&Directory::read(bytes).ok()?).ok()?;
     let more = page.samples - page.color.samples();
     Some(if page.color == Color::Palette { 3 + more } else { page.samples })
 }
 
-/// What the samples of a pixel mean, and how many of them are needed for it.
+/// The meaning of the samples of a pixel, and how many of them are needed.
 fn meaning(page: &Page, wanted: usize) -> (Layout, usize) {
     let extra = page.extra.first().copied();
     let has_alpha = matches!(extra, Some(PREMULTIPLIED | ALPHA | ALPHA_OF_COREL));
@@ -72,21 +76,22 @@ fn meaning(page: &Page, wanted: usize) -> (Layout, usize) {
         Color::Palette if more && has_alpha => Layout::GrayAlpha, // an index and alpha
         Color::Palette => Layout::Gray,
         Color::Cmyk => Layout::Cmyk,
-        // four samples without a word about the fourth: Pillow takes it as alpha
+        // like Pillow, treat a fourth sample that the file does not describe as alpha
         Color::Rgb if more && !unspecified => Layout::Rgba,
         Color::Rgb | Color::YCbCr => Layout::Rgb,
     };
     (layout, layout.len())
 }
 
-/// Refuses what would take too much memory or time: the image, a chunk, and all chunks together,
-/// whose edges may stand far out of the image.
+/// Refuses a file that would take too much memory or time: checks the image, a chunk, and all
+/// chunks together, whose edges may extend far outside the image.
 fn check_memory(page: &Page, kept: usize, options: &Options) -> Result<(), SampleError> {
     options.check_size(page.width as u32, page.height as u32, kept as u64)?;
     let pixels = page.chunk_width as u64 * page.chunk_height as u64;
     let stored = (page.samples_in_chunk() * page.bits.div_ceil(8)) as u64;
     let all = pixels.saturating_mul(stored).saturating_mul(page.in_plane() as u64);
-    // an image of the most pixels with 16 samples of 2 bytes, in tiles that are half empty
+    // 64 is an image of `max_pixels` pixels with 16 samples of 2 bytes, in tiles that are half
+    // empty
     if all > options.max_pixels.saturating_mul(64) {
         return Err(damaged(format!(
             "strips or tiles of {} x {} pixels for {} x {}",
@@ -111,7 +116,7 @@ fn read_chunk(
         let raw = page.raw(bytes, plane * page.in_plane() + index)?;
         // [rows, chunk_width, samples], 8 bits
         let (samples, stored) = match page.compression {
-            chunk::JPEG | chunk::WEBP => jpeg::decompress(page, directory, raw, rows)?,
+            compression::JPEG | compression::WEBP => jpeg::decompress(page, directory, raw, rows)?,
             _ if ycbcr::is_subsampled(page) => (ycbcr::decompress(page, raw, rows)?, 3),
             _ => {
                 let packed = chunk::decompress(page, raw, rows)?;
@@ -123,7 +128,7 @@ fn read_chunk(
     Ok(())
 }
 
-/// Copies the samples of a chunk, `stored` of each pixel, to where they belong in the image.
+/// Copies the samples of a chunk, `stored` of each pixel, to their place in the image.
 fn place(page: &Page, index: usize, samples: &[u8], stored: usize, values: &mut [u8], kept: usize) {
     let (top, left) =
         (index / page.across() * page.chunk_height, index % page.across() * page.chunk_width);
@@ -143,7 +148,7 @@ fn place(page: &Page, index: usize, samples: &[u8], stored: usize, values: &mut 
     }
 }
 
-/// Turns what the samples mean in a TIFF into what they mean in [`Samples`].
+/// Converts samples from their meaning in a TIFF to the meaning in [`Samples`].
 fn into_color(
     mut samples: Samples,
     page: &Page,
@@ -157,7 +162,8 @@ fn into_color(
         let palette = directory.numbers(COLOR_MAP).ok_or_else(|| damaged("it has no palette"))?;
         return Ok(color::look_up(samples, &palette));
     }
-    if page.color == Color::YCbCr && !matches!(page.compression, chunk::JPEG if !page.planes) {
+    if page.color == Color::YCbCr && !matches!(page.compression, compression::JPEG if !page.planes)
+    {
         samples.values = color::rgb_of_ycbcr(samples.values);
     }
     if page.extra.first() == Some(&PREMULTIPLIED) {

@@ -1,4 +1,4 @@
-//! WebP, of animations the first frame.
+//! The decoder of WebP files; of animations it reads the first frame.
 
 use std::io::Cursor;
 
@@ -9,9 +9,10 @@ use super::samples::{Layout, Samples};
 use super::{Decoded, Options, damaged, metadata};
 use crate::error::SampleError;
 
-/// Reads a WebP as red, green, blue and, where the file has it, alpha.
+/// Reads a WebP file as red, green, blue and, if the file has it, alpha.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
-    // libwebp refuses what is shorter than its header says; the decoder here would make up pixels
+    // libwebp refuses a file that is shorter than its header declares; this decoder would invent
+    // pixels
     let len = bytes.get(4..8).and_then(|len| len.first_chunk()).map(|&len| u32::from_le_bytes(len));
     if len.is_none_or(|len| len as usize > bytes.len() - 8) {
         return Err(damaged("the file is shorter than its header says"));
@@ -26,5 +27,5 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     let mut values = vec![0; width as usize * height as usize * layout.len()];
     decoder.read_image(&mut values).map_err(damaged)?;
     let samples = Samples { width, height, layout, values };
-    Ok(Decoded { samples, orientation: metadata::of_webp(bytes) })
+    Ok(Decoded { samples, orientation: metadata::from_webp(bytes) })
 }

@@ -1,69 +1,85 @@
-//! A batch and its memory.
+//! [`Batch`] and [`CropBuffer`]: the crops that a training step uses.
 
-use super::sample::{Made, Task};
+use std::ops::Range;
+
+use super::bad::BadImage;
+use super::sample::{Task, TaskResult};
 use super::values::Values;
 use crate::augment::normalize::Element;
 use crate::error::Error;
 use crate::recipe::{GLOBAL_CROPS, Recipe};
 
-/// Crops of one size of all images of a batch, `[crops, images, channels, size, size]`.
+/// Crops of one size of several images, `[crops, images, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CropBuffer<T: Element = f32> {
-    /// Normalized values, crop by crop as in the reference: all images' crop 0 first.
+    /// Normalized values, in the order of the reference: crop 0 of all images first.
     pub data: Values<T>,
-    /// Crops of each image.
+    /// Number of crops of each image.
     pub crops: usize,
-    /// Images in the batch.
+    /// Number of images.
     pub images: usize,
-    /// Pixels of a side; 0 if there are no crops.
+    /// Number of channels.
+    pub channels: usize,
+    /// Side of a crop in pixels; 0 if there are no crops.
     pub size: usize,
-    crop_len: usize,
 }
 
 impl<T: Element> CropBuffer<T> {
-    /// Room for crops `first..first + crops` of the recipe, which are of one kind.
-    fn new(recipe: &Recipe, first: usize, crops: usize, images: usize) -> Self {
-        let kind = (crops > 0).then(|| (recipe.kind(first).size as usize, recipe.crop_len(first)));
-        let (size, crop_len) = kind.unwrap_or_default();
-        Self { data: Values::zeros(crops * images * crop_len), crops, images, size, crop_len }
+    /// Allocates a buffer of this shape, filled with zeros.
+    fn zeros([crops, images, channels, size, _]: [usize; 5]) -> Self {
+        let data = Values::zeros(crops * images * channels * size * size);
+        Self { data, crops, images, channels, size }
     }
 
-    /// Numbers in one crop of one image.
+    /// `[crops, images, channels, size, size]`.
+    pub fn shape(&self) -> [usize; 5] {
+        [self.crops, self.images, self.channels, self.size, self.size]
+    }
+
+    /// Number of values in one crop of one image.
     pub fn crop_len(&self) -> usize {
-        self.crop_len
+        self.channels * self.size * self.size
     }
 
-    /// Crop `crop` of image `image` of the batch, `[channels, size, size]`.
+    /// Crop `crop` of image `image`, `[channels, size, size]`.
     ///
     /// # Panics
     /// If there is no such crop or image.
     pub fn crop(&self, crop: usize, image: usize) -> &[T] {
         assert!(crop < self.crops && image < self.images, "crop {crop} of image {image}");
-        &self.data[(crop * self.images + image) * self.crop_len..][..self.crop_len]
+        &self.data[(crop * self.images + image) * self.crop_len()..][..self.crop_len()]
     }
 
-    /// A copy of the crops of some of the images, `[crops, range, channels, size, size]`: a
-    /// micro-batch.
+    /// A copy of the crops of some of the images: a micro-batch.
     ///
     /// # Panics
-    /// If the range ends behind the last image.
-    pub fn part(&self, range: std::ops::Range<usize>) -> Vec<T> {
-        let first = |crop: usize| (crop * self.images + range.start) * self.crop_len;
-        let len = range.len() * self.crop_len;
-        (0..self.crops).flat_map(|crop| &self.data[first(crop)..][..len]).copied().collect()
+    /// If the range ends after the last image.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        assert!(range.end <= self.images, "images {range:?} of {}", self.images);
+        let [crops, _, channels, size, _] = self.shape();
+        let mut part = Self::zeros([crops, range.len(), channels, size, size]);
+        let len = range.len() * self.crop_len();
+        for crop in 0..crops {
+            let first = (crop * self.images + range.start) * self.crop_len();
+            part.data[crop * len..][..len].copy_from_slice(&self.data[first..][..len]);
+        }
+        part
     }
 
-    /// Gives the memory of each image away, behind what is in `by_image`.
-    fn lend(&mut self, by_image: &mut [Vec<Values<T>>]) {
+    /// Splits the memory into crops, and appends those of each image to its entry of `by_image`.
+    /// Leaves the buffer without memory until [`join_crops`](Self::join_crops).
+    fn split_crops(&mut self, by_image: &mut [Vec<Values<T>>]) {
+        let len = self.crop_len();
         for _ in 0..self.crops {
             for crops in &mut *by_image {
-                crops.push(self.data.split_to(self.crop_len));
+                crops.push(self.data.split_to(len));
             }
         }
     }
 
-    /// Takes back what [`lend`](Self::lend) gave: the next crops of each image.
-    fn take_back(&mut self, by_image: &mut [impl Iterator<Item = Values<T>>]) {
+    /// Undoes [`split_crops`](Self::split_crops) without a copy: takes the next crops of each
+    /// image.
+    fn join_crops(&mut self, by_image: &mut [impl Iterator<Item = Values<T>>]) {
         let mut whole: Option<Values<T>> = None;
         for _ in 0..self.crops {
             for part in by_image.iter_mut().filter_map(Iterator::next) {
@@ -76,94 +92,105 @@ impl<T: Element> CropBuffer<T> {
         self.data = whole.unwrap_or_default();
     }
 
-    /// True if this has the shape, and the memory, of `other`.
-    fn fits(&self, other: (usize, usize, usize, usize)) -> bool {
-        let len = self.crops * self.images * self.crop_len;
-        self.data.len() == len && (self.crops, self.images, self.size, self.crop_len) == other
+    /// True if the buffer has this shape, and its memory.
+    fn fits(&self, shape: [usize; 5]) -> bool {
+        self.shape() == shape && self.data.len() == shape.iter().product::<usize>()
     }
 }
 
-/// An image that could not be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadImage {
-    /// Its index in the data set.
-    pub index: usize,
-    /// Its name: the path of a file, as a rule.
-    pub name: String,
-    /// The reason in a word or two, equal for all images with this kind of fault.
-    pub kind: String,
-    /// The reason in full.
-    pub reason: String,
-}
-
-/// What one optimizer step sees; of one rank, if there are several.
+/// The crops for one optimizer step of one rank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch<T: Element = f32> {
     /// The step, counted from 0 over all epochs.
     pub step: u64,
-    /// The epoch that it lies in.
+    /// The epoch of the step.
     pub epoch: u64,
-    /// Index of each image in the data set; where one was bad, that of its replacement.
+    /// Index of each image in the data set; for a bad image, the index of its replacement.
     pub indices: Vec<usize>,
     /// The two global crops.
     pub globals: CropBuffer<T>,
     /// The local crops.
     pub locals: CropBuffer<T>,
-    /// Images that should have been in the batch but are bad; listed each time they are met.
+    /// Images of the batch that are bad and were replaced; each occurrence is listed.
     pub bad: Vec<BadImage>,
 }
 
+/// Shapes of the global and of the local crops of a batch.
+fn shapes(recipe: &Recipe, images: usize) -> [[usize; 5]; 2] {
+    let shape = |crops: usize, size: u32| {
+        let size = if crops > 0 { size as usize } else { 0 };
+        [crops, images, recipe.channels(), size, size]
+    };
+    let locals = recipe.locals.count as usize;
+    [shape(GLOBAL_CROPS, recipe.first_global.size), shape(locals, recipe.locals.size)]
+}
+
 impl<T: Element> Batch<T> {
-    /// Memory for a batch.
+    /// Allocates a batch.
     pub(super) fn empty(recipe: &Recipe, images: usize) -> Self {
-        let locals = recipe.locals.count as usize;
+        let [globals, locals] = shapes(recipe, images);
         Self {
             step: 0,
             epoch: 0,
             indices: Vec::with_capacity(images),
-            globals: CropBuffer::new(recipe, 0, GLOBAL_CROPS, images),
-            locals: CropBuffer::new(recipe, GLOBAL_CROPS, locals, images),
+            globals: CropBuffer::zeros(globals),
+            locals: CropBuffer::zeros(locals),
             bad: Vec::new(),
         }
     }
 
-    /// True if the memory is that of such a batch.
+    /// True if the memory fits a batch with this recipe and number of images.
     pub(super) fn fits(&self, recipe: &Recipe, images: usize) -> bool {
-        let shape = |first, crops| match crops {
-            0 => (0, images, 0, 0),
-            _ => (crops, images, recipe.kind(first).size as usize, recipe.crop_len(first)),
-        };
-        self.globals.fits(shape(0, GLOBAL_CROPS))
-            && self.locals.fits(shape(GLOBAL_CROPS, recipe.locals.count as usize))
+        let [globals, locals] = shapes(recipe, images);
+        self.globals.fits(globals) && self.locals.fits(locals)
     }
 
-    /// Sets what the batch is, and gives its memory to one task for each image.
+    /// Starts the batch of a step: returns one task for each image, which owns the memory of its
+    /// crops.
     pub(super) fn begin(&mut self, step: u64, epoch: u64, indices: Vec<usize>) -> Vec<Task<T>> {
         (self.step, self.epoch) = (step, epoch);
         self.indices = indices;
         self.bad.clear();
         let mut crops: Vec<_> = self.indices.iter().map(|_| Vec::new()).collect();
-        self.globals.lend(&mut crops);
-        self.locals.lend(&mut crops);
+        self.globals.split_crops(&mut crops);
+        self.locals.split_crops(&mut crops);
         let tasks = self.indices.iter().zip(crops).enumerate();
-        tasks.map(|(place, (&index, crops))| Task { step, epoch, place, index, crops }).collect()
+        tasks
+            .map(|(position, (&index, crops))| Task { step, epoch, position, index, crops })
+            .collect()
     }
 
-    /// Takes the memory of all images back, and what became of them; both in the order of
-    /// [`begin`](Self::begin).
+    /// Completes the batch with the results of all tasks, in the order of [`begin`](Self::begin).
     ///
     /// # Errors
-    /// The first in that order, so that it does not depend on which thread was faster.
-    pub(super) fn finish(mut self, made: Vec<Made<T>>) -> Result<Self, Error> {
-        let mut crops = Vec::with_capacity(made.len());
-        for (place, made) in made.into_iter().enumerate() {
-            let (index, bad) = made.outcome?;
-            self.indices[place] = index;
-            self.bad.extend(bad);
-            crops.push(made.crops.into_iter());
+    /// The first error in that order, so that it does not depend on which thread was faster.
+    pub(super) fn finish(mut self, results: Vec<TaskResult<T>>) -> Result<Self, Error> {
+        let mut crops = Vec::with_capacity(results.len());
+        for (position, result) in results.into_iter().enumerate() {
+            let chosen = result.chosen?;
+            self.indices[position] = chosen.index;
+            self.bad.extend(chosen.bad);
+            crops.push(result.crops.into_iter());
         }
-        self.globals.take_back(&mut crops);
-        self.locals.take_back(&mut crops);
+        self.globals.join_crops(&mut crops);
+        self.locals.join_crops(&mut crops);
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_the_crops_of_its_images() {
+        let mut whole = CropBuffer::<f32>::zeros([2, 5, 3, 2, 2]);
+        whole.data.iter_mut().enumerate().for_each(|(i, value)| *value = i as f32);
+        let part = whole.part(1..4);
+        assert_eq!(part.shape(), [2, 3, 3, 2, 2]);
+        for (crop, image) in [(0, 0), (0, 2), (1, 0), (1, 2)] {
+            assert_eq!(part.crop(crop, image), whole.crop(crop, image + 1));
+        }
+        assert!(CropBuffer::<f32>::zeros([0, 5, 3, 0, 0]).part(1..4).data.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What workers remember about images that could not be used.
+//! [`Faults`] remembers bad images for all workers, and retries reads that may succeed later.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,28 +8,29 @@ use std::time::Duration;
 
 use crate::error::SampleError;
 
-/// Pauses before an image that the system does not give out is read again.
+/// Pauses before further attempts to read an image that is temporarily unavailable.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
-/// After so many images in a row that were not there after all pauses, nobody waits any more.
-const PATIENCE: u32 = 4;
+/// After this number of consecutive images that stayed unavailable, there are no further pauses.
+const MAX_GIVEN_UP: u32 = 4;
 
-/// Faults that were met; shared by all workers.
+/// The faults of images so far; shared by all workers.
 #[derive(Default)]
 pub(super) struct Faults {
-    /// Images that are bad for good: they are not read and decoded again in every epoch.
+    /// Images with permanent faults, which are not read again in every epoch.
     bad: RwLock<HashMap<usize, SampleError>>,
-    /// Images in a row that were given up after all pauses.
+    /// Number of consecutive images that stayed unavailable after all pauses.
     given_up: AtomicU32,
 }
 
 impl Faults {
-    /// What is wrong with an image that was found bad before.
+    /// The permanent fault of an image, if one is known.
     pub(super) fn known(&self, index: usize) -> Option<SampleError> {
         self.bad.read().unwrap_or_else(PoisonError::into_inner).get(&index).cloned()
     }
 
-    /// Remembers that the content of an image is bad. What could not be read may be better another time.
+    /// Remembers that the contents of an image are bad. Read errors are not remembered, because the
+    /// next read may succeed.
     pub(super) fn remember(&self, index: usize, fault: &SampleError) {
         if !matches!(fault, SampleError::Unavailable { .. } | SampleError::Unreadable { .. }) {
             let mut bad = self.bad.write().unwrap_or_else(PoisonError::into_inner);
@@ -37,8 +38,8 @@ impl Faults {
         }
     }
 
-    /// Reads an image, several times if the system does not give it out at once.
-    pub(super) fn patiently<T>(
+    /// Reads an image, and retries after pauses while it is unavailable.
+    pub(super) fn retry<T>(
         &self,
         read: impl Fn() -> Result<T, SampleError>,
     ) -> Result<T, SampleError> {
@@ -46,14 +47,14 @@ impl Faults {
             |read: &Result<T, SampleError>| matches!(read, Err(SampleError::Unavailable { .. }));
         let mut result = read();
         if !unavailable(&result) {
-            // Written only if it changes something: all workers read it for every image.
+            // written only if it changes, because all workers read it for every image
             if self.given_up.load(Ordering::Relaxed) > 0 {
                 self.given_up.store(0, Ordering::Relaxed);
             }
             return result;
         }
         for pause in PAUSES {
-            if self.given_up.load(Ordering::Relaxed) >= PATIENCE {
+            if self.given_up.load(Ordering::Relaxed) >= MAX_GIVEN_UP {
                 return result;
             }
             thread::sleep(pause);
@@ -85,7 +86,7 @@ mod tests {
             reads.set(reads.get() + 1);
             if reads.get() < 3 { Err(unavailable()) } else { Ok(reads.get()) }
         };
-        assert_eq!(faults.patiently(read), Ok(3));
+        assert_eq!(faults.retry(read), Ok(3));
     }
 
     #[test]
@@ -96,21 +97,21 @@ mod tests {
             reads.set(reads.get() + 1);
             Err::<(), _>(damaged.clone())
         };
-        assert_eq!((faults.patiently(read), reads.get()), (Err(damaged.clone()), 1));
+        assert_eq!((faults.retry(read), reads.get()), (Err(damaged.clone()), 1));
         faults.remember(4, &damaged);
         faults.remember(5, &unavailable());
         assert_eq!((faults.known(4), faults.known(5)), (Some(damaged), None));
     }
 
     #[test]
-    fn nobody_waits_for_a_source_that_stays_away() {
-        let faults = Faults { given_up: AtomicU32::new(PATIENCE), ..Faults::default() };
+    fn there_are_no_pauses_for_a_source_that_stays_away() {
+        let faults = Faults { given_up: AtomicU32::new(MAX_GIVEN_UP), ..Faults::default() };
         let start = Instant::now();
         for _ in 0..100 {
-            assert_eq!(faults.patiently(|| Err::<(), _>(unavailable())), Err(unavailable()));
+            assert_eq!(faults.retry(|| Err::<(), _>(unavailable())), Err(unavailable()));
         }
         assert!(start.elapsed() < Duration::from_secs(1));
-        assert_eq!(faults.patiently(|| Ok(1)), Ok(1));
+        assert_eq!(faults.retry(|| Ok(1)), Ok(1));
         assert_eq!(faults.given_up.load(Ordering::Relaxed), 0);
     }
 }

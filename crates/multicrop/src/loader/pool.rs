@@ -1,8 +1,9 @@
-//! The workers, and the batches that they fill.
+//! [`Pool`]: the queue of tasks for the workers, and the batches that they fill.
 //!
-//! A batch in flight is a list of tasks, one for each image; each owns the memory of its crops, so
-//! a worker writes without a lock. Workers take tasks in the order of the steps. When a batch has
-//! no task left to be taken, the next one is begun, so nobody waits for the last image of a batch.
+//! A batch in flight is a list of tasks, one for each image. Each task owns the memory of its
+//! crops, so workers write without a lock. Workers take tasks in the order of the steps. When a
+//! batch has no task left, the next batch is started, so no worker waits for the last image of a
+//! batch.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,9 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::ahead::Ahead;
 use super::faults::Faults;
-use super::sample::{Made, Maker, Task};
+use super::sample::{SampleLoader, Task, TaskResult};
+use super::shard_prefetch::ShardPrefetch;
 use super::stats::LoaderStats;
 use super::{Batch, LoaderConfig};
 use crate::augment::Scratch;
@@ -22,7 +23,7 @@ use crate::error::Error;
 use crate::order;
 use crate::recipe::Recipe;
 
-/// What the workers and whoever takes batches share.
+/// The state that the workers and the [`Loader`](super::Loader) share.
 pub(super) struct Pool<T: Element> {
     pub(super) dataset: Arc<dyn Dataset>,
     pub(super) recipe: Arc<Recipe>,
@@ -30,41 +31,41 @@ pub(super) struct Pool<T: Element> {
     pub(super) steps_per_epoch: u64,
     faults: Faults,
     state: Mutex<State<T>>,
-    /// A batch is finished, or will never be.
+    /// Signals that the first batch is finished, or that a worker panicked.
     finished: Condvar,
-    /// There may be tasks, or it is time to stop.
+    /// Signals that there may be new tasks, or that workers should stop.
     wanted: Condvar,
 }
 
 struct State<T: Element> {
-    /// Steps whose batches are not begun.
+    /// Steps whose batches are not started.
     steps: Range<u64>,
-    /// The epoch whose batches are begun.
+    /// The epoch of the batch that was started last.
     epoch: Option<Epoch>,
-    /// Batches that are being made or wait to be taken, in the order of the steps.
-    flights: VecDeque<Flight<T>>,
-    /// Memory of batches that were given back.
+    /// Batches that are in progress or wait to be taken, in the order of the steps.
+    in_flight: VecDeque<InFlight<T>>,
+    /// Recycled batches.
     free: Vec<Batch<T>>,
     stats: LoaderStats,
     stop: bool,
-    /// A worker ended by a panic.
+    /// Whether a worker panicked.
     panicked: bool,
 }
 
-/// An epoch, the order of its samples, and which of their shards are still to be made ready.
+/// An epoch: the order of its samples, and the shards that have to be loaded.
 struct Epoch {
     number: u64,
     order: Vec<u32>,
-    ahead: Ahead,
+    prefetch: ShardPrefetch,
 }
 
-/// A batch whose memory is with its tasks.
-struct Flight<T: Element> {
+/// A batch whose tasks own its memory.
+struct InFlight<T: Element> {
     batch: Batch<T>,
-    /// Not yet taken, the last one first.
+    /// Tasks that no worker has taken, the last one first.
     tasks: Vec<Task<T>>,
-    /// What became of each image.
-    made: Vec<Option<Made<T>>>,
+    /// The result of each task that is done.
+    results: Vec<Option<TaskResult<T>>>,
     missing: usize,
 }
 
@@ -79,7 +80,7 @@ impl<T: Element> Pool<T> {
         let state = Mutex::new(State {
             steps,
             epoch: None,
-            flights: VecDeque::new(),
+            in_flight: VecDeque::new(),
             free: Vec::new(),
             stats: LoaderStats::default(),
             stop: false,
@@ -91,37 +92,38 @@ impl<T: Element> Pool<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // nothing that can panic is done under the lock
+        // a poisoned lock is fine, because no code under it can panic halfway through a change
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a worker does, until it is told to stop or all batches are made.
+    /// Runs a worker until [`stop`](Self::stop), or until all batches are made.
     pub(super) fn work(&self) {
-        let _end = End(self);
+        let _guard = PanicGuard(self);
         let (dataset, recipe, config) = (&*self.dataset, &*self.recipe, &self.config);
-        let faults = &self.faults;
-        let mut maker = Maker { dataset, recipe, config, faults, scratch: Scratch::default() };
+        let (faults, scratch) = (&self.faults, Scratch::default());
+        let mut loader = SampleLoader { dataset, recipe, config, faults, scratch };
         while let Some(task) = self.take() {
-            let (step, place) = (task.step, task.place);
-            let made = maker.make(task);
-            self.put(step, place, made);
+            let (step, position) = (task.step, task.position);
+            let result = loader.run(task);
+            self.put(step, position, result);
         }
     }
 
-    /// The next task; waits until there is room for one; nothing if there will be none.
+    /// Takes the next task, waiting while too many batches are in flight; `None` if there are no
+    /// more.
     fn take(&self) -> Option<Task<T>> {
         let mut state = self.lock();
         loop {
             if state.stop {
                 return None;
             }
-            if let Some(task) = state.flights.iter_mut().find_map(|flight| flight.tasks.pop()) {
+            if let Some(task) = state.in_flight.iter_mut().find_map(|batch| batch.tasks.pop()) {
                 return Some(task);
             }
             if state.steps.is_empty() {
                 return None;
             }
-            if state.flights.len() < self.config.in_flight() {
+            if state.in_flight.len() < self.config.in_flight() {
                 self.begin(&mut state);
                 self.wanted.notify_all();
                 continue;
@@ -132,7 +134,7 @@ impl<T: Element> Pool<T> {
         }
     }
 
-    /// Begins the batch of the next step.
+    /// Starts the batch of the next step.
     fn begin(&self, state: &mut State<T>) {
         let Some(step) = state.steps.next() else { return };
         let (epoch, images) = (step / self.steps_per_epoch, self.config.batch_size);
@@ -141,57 +143,55 @@ impl<T: Element> Pool<T> {
             other => other.insert(self.epoch(epoch)),
         };
         let step_of_epoch = step % self.steps_per_epoch;
-        let places = self.config.places(step_of_epoch);
-        current.ahead.prepare(&self.dataset, places);
+        current.prefetch.start(&self.dataset, self.config.positions(step_of_epoch));
         let indices = self.config.indices(step_of_epoch, &current.order);
         let free = state.free.pop().filter(|batch| batch.fits(&self.recipe, images));
         let mut batch = free.unwrap_or_else(|| Batch::empty(&self.recipe, images));
         let mut tasks = batch.begin(step, epoch, indices);
         tasks.reverse();
-        let made = tasks.iter().map(|_| None).collect();
-        state.flights.push_back(Flight { batch, missing: tasks.len(), tasks, made });
+        let results = tasks.iter().map(|_| None).collect();
+        state.in_flight.push_back(InFlight { batch, missing: tasks.len(), tasks, results });
     }
 
     fn epoch(&self, number: u64) -> Epoch {
-        let order = order::of_dataset(self.dataset.as_ref(), self.config.seed, number);
-        let ahead = Ahead::new(&order, self.dataset.shards().as_ref());
-        Epoch { number, order, ahead }
+        let order = order::for_dataset(self.dataset.as_ref(), self.config.seed, number);
+        let prefetch = ShardPrefetch::new(&order, self.dataset.shards().as_ref());
+        Epoch { number, order, prefetch }
     }
 
-    /// Stores what became of a task.
-    fn put(&self, step: u64, place: usize, made: Made<T>) {
+    /// Stores the result of a task.
+    fn put(&self, step: u64, position: usize, result: TaskResult<T>) {
         let mut state = self.lock();
-        state.stats += made.stats;
-        // batches are taken only when they are finished, so the flight is there
-        let Some(first) = state.flights.front().map(|flight| flight.batch.step) else { return };
-        let flight = &mut state.flights[(step - first) as usize];
-        flight.made[place] = Some(made);
-        flight.missing -= 1;
-        if flight.missing == 0 && step == first {
+        state.stats += result.stats;
+        // only finished batches are taken, so this one is still in the queue
+        let Some(first) = state.in_flight.front().map(|first| first.batch.step) else { return };
+        let current = &mut state.in_flight[(step - first) as usize];
+        current.results[position] = Some(result);
+        current.missing -= 1;
+        if current.missing == 0 && step == first {
             self.finished.notify_one();
         }
     }
 
-    /// The batch of the next step, when it is finished; nothing after the last one.
+    /// Waits for the batch of the next step; `None` after the last one.
     pub(super) fn next(&self) -> Option<Result<Batch<T>, Error>> {
         let mut state = self.lock();
-        let flight = loop {
-            let finished = state.flights.front().is_some_and(|flight| flight.missing == 0);
-            if finished {
-                break state.flights.pop_front()?;
+        let finished = loop {
+            if state.in_flight.front().is_some_and(|first| first.missing == 0) {
+                break state.in_flight.pop_front()?;
             }
             if state.panicked {
                 let reason = "ended by a panic, which is a bug".into();
                 return Some(Err(Error::Worker { reason }));
             }
-            if state.flights.is_empty() && state.steps.is_empty() {
+            if state.in_flight.is_empty() && state.steps.is_empty() {
                 return None;
             }
             state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         drop(state);
         self.wanted.notify_all();
-        Some(flight.batch.finish(flight.made.into_iter().flatten().collect()))
+        Some(finished.batch.finish(finished.results.into_iter().flatten().collect()))
     }
 
     pub(super) fn recycle(&self, batch: Batch<T>) {
@@ -202,17 +202,17 @@ impl<T: Element> Pool<T> {
         self.lock().stats
     }
 
-    /// Tells the workers to end after the image they are at.
+    /// Makes the workers end after their current image.
     pub(super) fn stop(&self) {
         self.lock().stop = true;
         self.wanted.notify_all();
     }
 }
 
-/// Tells of a panic, when the worker that has it ends.
-struct End<'a, T: Element>(&'a Pool<T>);
+/// Marks the pool as panicked if the worker that owns the guard panics.
+struct PanicGuard<'a, T: Element>(&'a Pool<T>);
 
-impl<T: Element> Drop for End<'_, T> {
+impl<T: Element> Drop for PanicGuard<'_, T> {
     fn drop(&mut self) {
         if thread::panicking() {
             let mut state = self.0.lock();

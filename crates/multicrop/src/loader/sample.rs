@@ -1,11 +1,12 @@
-//! Loads one image of a batch, or a replacement of it, and makes its crops.
+//! [`SampleLoader`] loads one image of a batch, or a replacement for it, and makes its crops.
 
 use std::time::{Duration, Instant};
 
+use super::bad::BadImage;
 use super::faults::Faults;
 use super::stats::LoaderStats;
 use super::values::Values;
-use super::{BadImage, LoaderConfig, crop_stream};
+use super::{LoaderConfig, crop_stream};
 use crate::augment::Scratch;
 use crate::augment::normalize::Element;
 use crate::dataset::{Dataset, Sample};
@@ -13,66 +14,72 @@ use crate::error::{Error, SampleError};
 use crate::image::Image8;
 use crate::recipe::Recipe;
 
-/// Samples that are tried in place of a bad one before it is an error.
+/// Limit on the samples that are tried in place of a bad one.
 const MAX_TRIES: usize = 100;
 
-/// One image of a batch to be made: its place, its index in the data set, the memory of its crops.
+/// The task to make the crops of one image of a batch.
 pub(super) struct Task<T> {
     pub(super) step: u64,
     pub(super) epoch: u64,
-    pub(super) place: usize,
+    /// Position of the image in the batch.
+    pub(super) position: usize,
+    /// Index of the image in the data set.
     pub(super) index: usize,
+    /// Memory for the crops.
     pub(super) crops: Vec<Values<T>>,
 }
 
-/// What became of a task.
-pub(super) struct Made<T> {
+/// The result of a task.
+pub(super) struct TaskResult<T> {
     pub(super) crops: Vec<Values<T>>,
-    /// The index that was used in the end, and the bad ones before it.
-    pub(super) outcome: Result<(usize, Vec<BadImage>), Error>,
-    /// What it took.
+    /// The image that was used.
+    pub(super) chosen: Result<Chosen, Error>,
+    /// Counts and times of the task.
     pub(super) stats: LoaderStats,
 }
 
-/// Makes the crops of images: what a worker needs to know.
-pub(super) struct Maker<'a> {
+/// The image that a task used.
+pub(super) struct Chosen {
+    /// Its index in the data set.
+    pub(super) index: usize,
+    /// The bad images that it replaces.
+    pub(super) bad: Vec<BadImage>,
+}
+
+/// Loads images and makes their crops; each worker has one.
+pub(super) struct SampleLoader<'a> {
     pub(super) dataset: &'a dyn Dataset,
     pub(super) recipe: &'a Recipe,
     pub(super) config: &'a LoaderConfig,
-    /// What is known of bad images.
     pub(super) faults: &'a Faults,
-    /// The thread's own memory for crops in the making.
+    /// The thread's scratch memory for crops.
     pub(super) scratch: Scratch,
 }
 
-impl Maker<'_> {
-    /// Makes the crops of a task.
-    pub(super) fn make<T: Element>(&mut self, task: Task<T>) -> Made<T> {
+impl SampleLoader<'_> {
+    /// Runs a task.
+    pub(super) fn run<T: Element>(&mut self, task: Task<T>) -> TaskResult<T> {
         let Task { epoch, index, mut crops, .. } = task;
         let mut stats = LoaderStats::default();
-        let outcome = self.load(index, &mut stats).map(|(image, index, bad)| {
+        let chosen = self.load(index, &mut stats).map(|(image, chosen)| {
             let start = Instant::now();
-            let stream = |crop| crop_stream(self.config.seed, epoch, index, crop);
+            let stream = |crop| crop_stream(self.config.seed, epoch, chosen.index, crop);
             let mut outs: Vec<&mut [T]> = crops.iter_mut().map(|values| &mut **values).collect();
             self.recipe.augment(&image, stream, &mut outs, &mut self.scratch);
             stats.augment = start.elapsed();
             stats.images = 1;
-            (index, bad)
+            chosen
         });
-        Made { crops, outcome, stats }
+        TaskResult { crops, chosen, stats }
     }
 
-    /// The first of `wanted`, `wanted + 1`, … that can be loaded, and the bad ones before it.
-    fn load(
-        &self,
-        wanted: usize,
-        stats: &mut LoaderStats,
-    ) -> Result<(Image8, usize, Vec<BadImage>), Error> {
+    /// Loads the first of the images `wanted`, `wanted + 1`, … that is not bad.
+    fn load(&self, wanted: usize, stats: &mut LoaderStats) -> Result<(Image8, Chosen), Error> {
         let len = self.dataset.len();
         let (mut bad, mut first) = (Vec::new(), None);
         for index in (wanted..wanted + MAX_TRIES.min(len)).map(|index| index % len) {
             let source = match self.load_one(index, stats) {
-                Ok(image) => return Ok((image, index, bad)),
+                Ok(image) => return Ok((image, Chosen { index, bad })),
                 Err(source) => source,
             };
             let name = self.dataset.name(index);
@@ -82,13 +89,13 @@ impl Maker<'_> {
             bad.push(bad_image(index, name, &source));
             first.get_or_insert(source);
         }
-        // a data set has at least one image, so there was a first one
+        // a data set has at least one image, so `first` is set
         let source = first.unwrap_or(SampleError::Empty);
         let (index, name, tries) = (wanted, self.dataset.name(wanted), bad.len());
         Err(Error::NoReplacement { index, name, tries, source })
     }
 
-    /// One image; a bad one is read and decoded only once, however often an epoch comes to it.
+    /// Loads one image. An image that is known to be bad is not read again.
     fn load_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
         if let Some(fault) = self.faults.known(index) {
             return Err(fault);
@@ -97,7 +104,7 @@ impl Maker<'_> {
     }
 
     fn decode_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
-        let read = || self.faults.patiently(|| self.dataset.read(index));
+        let read = || self.faults.retry(|| self.dataset.read(index));
         let sample = timed(&mut stats.read, read)?;
         stats.bytes += match &sample {
             Sample::Encoded(bytes) => bytes.len() as u64,

@@ -1,36 +1,37 @@
-//! Where the time of a loader went.
+//! [`LoaderStats`]: counts and times of a loader.
 
 use std::ops::{AddAssign, Sub};
 use std::time::Duration;
 
-/// What a loader has done since it was started. Times but the last two are sums over the workers.
+/// Counts and times of a loader since its start. All times but the last two are sums over the
+/// workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoaderStats {
-    /// Images whose crops were made.
+    /// Number of images whose crops were made.
     pub images: u64,
-    /// Bytes that were read for them: of files as they are stored, of pixels where there is no file.
+    /// Bytes that were read for them: of encoded files, or of pixels if the source has no files.
     pub bytes: u64,
-    /// Getting the bytes from the source.
+    /// Time to read bytes from the source.
     pub read: Duration,
-    /// Bytes to pixels.
+    /// Time to decode bytes to pixels.
     pub decode: Duration,
-    /// Pixels to all crops of the image, written to the batch.
+    /// Time to make all crops and write them to the batch.
     pub augment: Duration,
-    /// Waiting for batches to be taken: workers are faster than whoever uses the batches.
+    /// Time that workers waited because enough batches were ready: the training step is slower.
     pub idle: Duration,
-    /// Time that [`next`](super::Loader::next) waited: workers are slower.
+    /// Time that [`next`](super::Loader::next) waited: the workers are slower.
     pub data_wait: Duration,
     /// Time since the start.
     pub elapsed: Duration,
 }
 
 impl LoaderStats {
-    /// Time that workers spent on images.
+    /// Time that the workers spent on images.
     pub fn busy(&self) -> Duration {
         self.read + self.decode + self.augment
     }
 
-    /// Part of the time that [`next`](super::Loader::next) waited, in [0, 1].
+    /// Share of the time that [`next`](super::Loader::next) waited, in [0, 1].
     pub fn data_wait_share(&self) -> f64 {
         self.data_wait.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9)
     }
@@ -49,7 +50,7 @@ impl AddAssign for LoaderStats {
     }
 }
 
-/// What was done between two moments: later minus earlier.
+/// The counts and times between two moments: later minus earlier.
 impl Sub for LoaderStats {
     type Output = Self;
 

@@ -1,4 +1,5 @@
-//! The memory of a batch: one block, of which parts are lent to the workers and come back.
+//! [`Values`]: the memory of a batch, which can be split into parts for the workers and joined
+//! again.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,11 +12,11 @@ use crate::augment::normalize::Element;
 /// Alignment in bytes: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
 
-/// Normalized values of crops, a slice of numbers to whoever reads them.
+/// Normalized values of crops; derefs to a slice.
 ///
-/// The block starts at a multiple of 64 bytes. It can be cut into parts that are owned, and thus
-/// written by any thread, and put together again without a copy: so every crop is written once, to
-/// where the model reads it.
+/// The memory is aligned to 64 bytes. It can be split into owned parts, which any thread can write,
+/// and joined again without a copy. So every crop is written once, to the memory that the model
+/// reads.
 pub struct Values<T = f32>(BytesMut, PhantomData<T>);
 
 impl<T: Element> Values<T> {
@@ -27,7 +28,7 @@ impl<T: Element> Values<T> {
         Self(bytes, PhantomData)
     }
 
-    /// Cuts off the first `len` values.
+    /// Splits off and returns the first `len` values.
     ///
     /// # Panics
     /// If there are fewer.
@@ -35,7 +36,7 @@ impl<T: Element> Values<T> {
         Self(self.0.split_to(len * size_of::<T>()), PhantomData)
     }
 
-    /// Puts `next` behind these values: without a copy if it was cut off there.
+    /// Appends `next`, without a copy if it was split off at that place.
     pub(super) fn join(&mut self, next: Self) {
         self.0.unsplit(next.0);
     }
@@ -51,7 +52,7 @@ impl<T: Element> Deref for Values<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // no values have no place, and so no alignment
+        // an empty buffer may have any alignment
         if self.0.is_empty() { &[] } else { bytemuck::cast_slice(&self.0) }
     }
 }
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_come_back_to_their_places_without_a_copy() {
+    fn parts_are_joined_in_place_without_a_copy() {
         for part in [1, 3, 64] {
             let mut values = Values::<f32>::zeros(4 * part);
             let start = values.as_ptr();
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn there_may_be_none() {
+    fn a_buffer_may_be_empty() {
         assert!(Values::<f32>::zeros(0).is_empty() && Values::<f32>::default().clone().is_empty());
     }
 }

@@ -104,7 +104,7 @@ fn all_changes_can_be_turned_off() {
 }
 
 #[test]
-fn a_setting_without_sense_is_refused_in_one_sentence() {
+fn an_invalid_setting_is_refused_in_one_sentence() {
     let refusal = |change: fn(&mut Recipe)| {
         let mut recipe = Recipe::dino(224, 96, 8);
         change(&mut recipe);
@@ -130,8 +130,8 @@ fn a_setting_without_sense_is_refused_in_one_sentence() {
     assert!(refusal(|recipe| recipe.mean.clear()).contains("`mean` is []"));
 }
 
-/// The area is uniform within `scale`, the logarithm of the aspect within that of `aspect`, where
-/// every box fits at the first attempt: below half of a square image.
+/// The area is uniform in `scale`, and the logarithm of the aspect in that of `aspect`, if every
+/// box fits at the first attempt. That is the case below half of a square image.
 #[test]
 fn local_crops_of_a_square_image_are_uniform_in_area_and_logarithm_of_the_aspect() {
     let recipe = Recipe::dino(224, 96, 8);

@@ -1,5 +1,4 @@
-//! Sums of whole lines, and the exchange of lines and columns: both passes of a resize in terms of
-//! these two.
+//! Weighted sums of lines, and transposition: the two operations of a resize.
 
 use std::ops::Range;
 
@@ -7,24 +6,24 @@ use dispatch::kernel;
 
 use super::taps::{Taps, WEIGHT_BITS};
 
-/// Values that are summed together; buffers must be readable this far behind their last line.
+/// Number of values that are summed together. Buffers must have this many extra bytes after the
+/// last line.
 pub(super) const LANES: usize = 32;
-/// Lines that are exchanged with columns at a time: bytes of a word.
+/// Number of lines that are transposed together: the bytes of a word.
 pub(super) const WORD: usize = 16;
-/// Columns that are exchanged with all lines before the next ones: their lines of output fit into
-/// the first-level cache.
+/// Number of columns in a block of a transposition: their output lines fit into the L1 cache.
 const BLOCK: usize = 256;
-/// What rounds a sum to the nearest.
+/// Added to a sum to round it to nearest.
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
-/// Lines of bytes, each `stride` behind the one before.
+/// Lines of bytes at a distance of `stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Lines<'a> {
     pub(super) values: &'a [u8],
     pub(super) stride: usize,
 }
 
-/// Some of the outputs of an axis, counted from the end if `reversed`.
+/// A range of the outputs of an axis, counted from the end if `reversed`.
 #[derive(Clone, Copy)]
 pub(super) struct Outputs {
     pub(super) first: usize,
@@ -32,7 +31,7 @@ pub(super) struct Outputs {
     pub(super) reversed: bool,
 }
 
-/// Lines of bytes to be written, `len` bytes each.
+/// Output lines of `len` bytes.
 pub(super) struct Out<'a> {
     pub(super) values: &'a mut [u8],
     pub(super) stride: usize,
@@ -40,10 +39,11 @@ pub(super) struct Out<'a> {
 }
 
 kernel! {
-    /// Each line of `out` is the sum of input lines that `taps` gives one of `outputs`, in order.
+    /// Computes each line of `out` as the weighted sum of input lines that `taps` defines for one
+    /// of `outputs`, in order.
     ///
-    /// The lines of `input` begin with the span of `taps`. What lies behind the end of a line is
-    /// read and ignored.
+    /// The first line of `input` is the first of the span of `taps`. Bytes after the end of a line
+    /// are read and ignored.
     pub(super) fn sum_lines(input: Lines<'_>, taps: &Taps, outputs: Outputs, out: Out<'_>) {
         for line in 0..outputs.count {
             let i = outputs.first + line;
@@ -67,7 +67,7 @@ kernel! {
     }
 }
 
-/// `clip((2²¹ + Σ_t w_t x_t) >> 22)` of the first values of each line.
+/// `clip((2²¹ + Σ_t w_t x_t) >> 22)` for the first values of each line.
 #[inline(always)]
 fn sum_chunk<const N: usize>(values: &[u8], stride: usize, weights: &[i32]) -> [u8; N] {
     let mut sums = [HALF; N];
@@ -85,9 +85,11 @@ fn sum_chunk<const N: usize>(values: &[u8], stride: usize, weights: &[i32]) -> [
 }
 
 kernel! {
-    /// `out[j * stride + i] = input[i * input.stride + j]` for `i < count` and `j < columns`.
+    /// Transposes: `out[j * stride + i] = input[i * input.stride + j]` for `i < count` and
+    /// `j < columns`.
     ///
-    /// Lines of `out` have room for `count` rounded up to whole words; what is behind is arbitrary.
+    /// Lines of `out` must have space for `count` rounded up to whole words; the extra bytes are
+    /// arbitrary.
     pub(super) fn transpose(
         input: Lines<'_>,
         count: usize,
@@ -114,7 +116,7 @@ kernel! {
     }
 }
 
-/// Column by column, the values of the first of `lines` from `column` on.
+/// Gathers the values of `lines` by column, for the columns that start at `column`.
 #[inline(always)]
 fn gather(input: Lines<'_>, lines: Range<usize>, column: usize, words: &mut [[u64; 2]; LANES]) {
     let first = lines.start * input.stride + column;
@@ -125,7 +127,7 @@ fn gather(input: Lines<'_>, lines: Range<usize>, column: usize, words: &mut [[u6
     }
 }
 
-/// Word `j` gets value `j` of each line.
+/// Transposes a tile: word `j` gets value `j` of each line.
 #[inline(always)]
 fn interleave(tile: &[u8], stride: usize, words: &mut [[u64; 2]; LANES]) {
     let (mut pairs, mut quads) = ([[0_u16; LANES]; 8], [[0_u32; LANES]; 4]);
@@ -148,7 +150,7 @@ fn interleave(tile: &[u8], stride: usize, words: &mut [[u64; 2]; LANES]) {
     }
 }
 
-/// A tile at the end of the lines or the columns, filled up with zeros.
+/// A tile at the end of the lines or columns, padded with zeros.
 #[cold]
 fn last_tile(input: Lines<'_>, lines: Range<usize>, column: usize) -> [u8; WORD * LANES] {
     let mut tile = [0; WORD * LANES];

@@ -1,31 +1,31 @@
-//! Which inputs an output sums with which weights, along one axis.
+//! [`Taps`]: the inputs and weights of each output, along one axis.
 
 use std::ops::Range;
 
 use dispatch::kernel;
 
-/// Bits behind the point of a weight: 32 − 8 of a pixel − 2 for the kernel's overshoot.
+/// Fraction bits of a weight: 32, minus 8 for a pixel, minus 2 for the kernel's overshoot.
 pub(super) const WEIGHT_BITS: u32 = 22;
-/// Weights that are computed together.
+/// Number of weights that are computed together.
 const LANES: usize = 8;
-/// Reach of the cubic kernel to each side, in pixels of the coarser grid.
+/// Radius of the cubic kernel, in pixels of the coarser grid.
 const REACH: f64 = 2.0;
 
-/// For every output position of one axis, which inputs it sums with which integer weights.
+/// For every output of one axis, the inputs that it sums and their integer weights.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Taps {
     span: Range<usize>, // the inputs that any output needs
-    starts: Vec<usize>, // [n_out], the first input, counted from the span's first
+    starts: Vec<usize>, // [n_out], the first input, relative to the span
     ends: Vec<usize>,   // [n_out], one past the last weight in `weights`
-    weights: Vec<i32>,  // all weights, one output after the other
-    kernel: Vec<f64>,   // of one output; memory that is used again
+    weights: Vec<i32>,  // all weights, ordered by output
+    kernel: Vec<f64>,   // scratch memory for one output
 }
 
 impl Taps {
-    /// Resizes `source`, (first, length), to `size`, of which `window`, (first, length), is needed; no
-    /// length is 0.
+    /// Computes the taps that resize `source`, (first, length), to `size`, for the outputs in
+    /// `window`, (first, length). No length may be 0.
     ///
-    /// An axis that keeps its size has one weight of 1 for each output, which is a copy.
+    /// An axis that keeps its size has one weight of 1 for each output, which copies it.
     pub(super) fn fill(&mut self, source: (u32, u32), size: u32, window: (u32, u32)) {
         let (first, from) = source;
         self.starts.clear();
@@ -36,7 +36,7 @@ impl Taps {
             self.starts.push(start as usize);
             self.ends.push(self.weights.len());
         }
-        // neither the first nor the last input of an output ever moves back
+        // the first and last inputs never decrease from one output to the next
         let (last, weights) = self.at(self.len() - 1);
         let (low, high) = (self.starts[0], last + weights.len());
         self.starts.iter_mut().for_each(|start| *start -= low);
@@ -53,7 +53,7 @@ impl Taps {
         self.starts.len()
     }
 
-    /// First input, counted from the span's first, and weights of output `i`.
+    /// First input, relative to the span, and weights of output `i`.
     #[inline(always)]
     pub(super) fn at(&self, i: usize) -> (usize, &[i32]) {
         let begin = if i == 0 { 0 } else { self.ends[i - 1] };
@@ -71,7 +71,7 @@ impl Taps {
         let stretch = ratio.max(1.0);
         let (reach, shrink) = (REACH * stretch, 1.0 / stretch);
         let center = (f64::from(i) + 0.5) * ratio;
-        // `as u32` cuts off the fraction and takes negative numbers to zero
+        // `as u32` truncates, and turns negative numbers into zero
         let start = (center - reach + 0.5) as u32;
         let end = ((center + reach + 0.5) as u32).min(from);
         let count = (end - start) as usize;
@@ -87,7 +87,8 @@ impl Taps {
 }
 
 kernel! {
-    /// The kernel at the inputs from `start` on, and the weights; the first `count` sum to 1.
+    /// Evaluates the kernel at the inputs that start at `start`, and normalizes the first `count`
+    /// values to weights that sum to 1.
     fn weigh(
         start: u32,
         center: f64,
@@ -102,7 +103,7 @@ kernel! {
                 *value = keys((f64::from(input) - center + 0.5) * shrink);
             }
         }
-        // in this order: a sum of floating-point numbers depends on it
+        // in this order, because a floating-point sum depends on it
         let total: f64 = values[..count].iter().sum();
         let weights = weights.as_chunks_mut::<LANES>().0.iter_mut();
         for (weights, values) in weights.zip(values.as_chunks::<LANES>().0) {
@@ -128,10 +129,10 @@ fn keys(x: f64) -> f64 {
     if x < 1.0 { near } else { reached }
 }
 
-/// A weight in units of 2⁻²², rounded half away from zero by cutting off, as Pillow does.
+/// A weight in units of 2⁻²², rounded half away from zero, as in Pillow.
 ///
-/// `as` would convert one number at a time. Here, numbers from 2⁵² on hold the whole part in their
-/// last bits.
+/// Not `as i32`, which the compiler does not vectorize: adding 2⁵² moves the integer part to the
+/// low bits.
 #[inline(always)]
 fn fixed_point(weight: f64) -> i32 {
     const WHOLE: f64 = (1_u64 << 52) as f64;

@@ -1,14 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 
-/// A photograph's worst case: noise.
+/// Noise, the worst case for rounding.
 fn noise(width: u32, height: u32, channels: usize) -> Image8 {
     let bytes = (width * height) as usize * channels;
     let pixels = (0..bytes as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     Image8::with_channels(width, height, channels, pixels.collect()).unwrap()
 }
 
-/// The formula at the head of the module, pixel by pixel, of a box that was cut out before.
+/// The formula of the module documentation, pixel by pixel, for a box that was cut out before.
 fn plain(image: &Image8, (width, height): (u32, u32)) -> Image8 {
     let (w, h, channels) = (image.width(), image.height(), image.channels());
     let at = |x: u32, y: u32, c: usize| image.row(y)[x as usize * channels + c];
@@ -140,14 +140,14 @@ fn a_line_of_30000_pixels_shrinks_and_grows() {
 
 #[test]
 #[should_panic(expected = "is not in 4 x 4 pixels")]
-fn a_box_outside_the_image_is_our_own_mistake() {
+fn a_box_outside_the_image_panics() {
     let source = Rect { left: 2, top: 0, width: 3, height: 1 };
     crop_resize(&Image8::filled(4, 4, &[0; 3]), source, 1, 1);
 }
 
 #[test]
 #[should_panic(expected = "is not in Rect")]
-fn a_box_outside_the_loaded_region_is_our_own_mistake() {
+fn a_box_outside_the_loaded_region_panics() {
     let mut resizer = Resizer::default();
     let image = Image8::filled(4, 4, &[0; 3]);
     resizer.load(&image, Rect { left: 1, top: 1, width: 3, height: 3 });

@@ -1,4 +1,4 @@
-"""Small parquet files in the forms that people have, beside this script.
+"""Small parquet files of the kinds that people have, written next to this script.
 
 Written with pyarrow 26.0.1, Pillow 11.3 and Python 3.11; nothing is random. Image i is a PNG of
 5 x 4 pixels, all (i, i, i).

@@ -3,7 +3,7 @@
     python3 expect.py OUT            makes the files of `files.py` and what is expected of them
     python3 expect.py OUT FOLDER     takes the files below FOLDER instead
 
-Writes OUT/manifest.json, a list of files with their part of the matrix, and beside it the pixels of each
+Writes OUT/manifest.json, a list of files with their part of the matrix, and next to it the pixels of each
 as `<number>.<mode>`. A file that Pillow refuses has `refused`, the reason. Needs Pillow 12 and numpy.
 """
 

@@ -215,7 +215,7 @@ PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def filtered(lines, bytes_per_pixel, filters):
-    """Each line behind its filter's number; `filters` go round."""
+    """Prefixes each line with its filter number, cycling through `filters`."""
     out, above = b"", None
     for line, kind in zip(lines, filters):
         line = np.frombuffer(line, np.uint8).astype(int)

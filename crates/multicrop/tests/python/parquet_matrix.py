@@ -102,7 +102,7 @@ def storage():
 
 
 def types():
-    """Types of image columns, and of columns beside them that are no images."""
+    """Types of image columns, and of other columns that are not images."""
     values = [png(i) for i in range(5)]
     structs = [{"bytes": v, "path": f"{i}.png"} for i, v in enumerate(values)]
     both = [("bytes", pa.binary()), ("path", pa.string())]

@@ -22,7 +22,7 @@ fn cifar_batches_come_back_with_the_names_beside_them() {
     assert_eq!(values(&*one), [1, 2]);
     write(root.path(), "data_batch_2.bin", &record(9, 4)[1..]);
     let error = message(open_at(root.path(), ""));
-    assert!(error.contains("data_batch_2.bin` holds no whole number"), "{error}");
+    assert!(error.contains("data_batch_2.bin` is not a whole number"), "{error}");
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn idx_files_that_contradict_themselves_are_refused() {
     let bytes = idx_images(&[1, 2]);
     write(root.path(), "x-images-idx3", &bytes[..bytes.len() - 1]);
     let error = message(open_at(root.path(), "x-images-idx3"));
-    assert!(error.contains("has 11 bytes behind its header, but [2, 2, 3] needs 12"), "{error}");
+    assert!(error.contains("has 11 bytes after its header, but [2, 2, 3] needs 12"), "{error}");
     write(root.path(), "x-images-idx3", &bytes);
     write(root.path(), "x-labels-idx1", &idx_labels(&[1]));
     let error = message(open_at(root.path(), "x-images-idx3"));
-    assert!(error.contains("has 1 labels, but there are 2 images"), "{error}");
+    assert!(error.contains("has 1 labels, but its image file has 2 images"), "{error}");
 }

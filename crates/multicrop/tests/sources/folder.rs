@@ -92,7 +92,7 @@ fn a_file_too_large_for_an_image_is_a_bad_image_before_it_is_read() {
     let error = data.load(1, &Options::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot be read: 1073741824 bytes are more than the 536870912 that an image may have"
+        "cannot be read: it has 1073741824 bytes, more than the 536870912 that an image may have"
     );
 }
 
@@ -100,7 +100,7 @@ fn a_file_too_large_for_an_image_is_a_bad_image_before_it_is_read() {
 #[test]
 fn what_is_named_like_an_image_but_is_no_file_is_a_bad_image() {
     let root = folder(&["a/1.png"]);
-    // reading either would never end
+    // reading either would block forever
     std::os::unix::fs::symlink("/dev/zero", root.path().join("a/2.png")).unwrap();
     let made = std::process::Command::new("mkfifo").arg(root.path().join("a/3.png")).status();
     assert!(made.unwrap().success());
@@ -127,7 +127,7 @@ fn images_beside_the_parts_are_counted_and_named() {
     let root = folder(&["train/a/1.png", "val/a/2.png", "extra/a/3.png", "stray.png"]);
     let data = open_at(root.path(), "").unwrap();
     assert_eq!((values(&*data), data.classes()), (vec![0], &["a".to_owned()][..]));
-    assert_eq!(left_out(&*data), ["2 images that lie beside the parts (extra/a/3.png)"]);
+    assert_eq!(left_out(&*data), ["2 images outside the parts (extra/a/3.png)"]);
     let parts: Vec<_> = data.parts().iter().map(|p| (&p.name[..], p.count, p.read)).collect();
     assert_eq!(parts, [("train", 1, true), ("val", 1, false)]);
 }
@@ -169,7 +169,7 @@ fn a_training_part_without_images_is_not_replaced_by_the_validation_part() {
 }
 
 #[test]
-fn parts_may_lie_in_a_folder_around_them() {
+fn parts_may_be_inside_another_folder() {
     let root = folder(&["set/train/a/1.png", "set/train/b/2.png", "set/val/a/3.png"]);
     let data = open_at(root.path(), "").unwrap();
     assert_eq!((values(&*data), data.classes().join(" ")), (vec![0, 1], "a b".into()));
@@ -191,7 +191,7 @@ fn what_is_hidden_or_not_read_is_counted_and_named() {
     assert_eq!(
         left_out(&*data),
         [
-            "1 archives beside images, as if these were unpacked from them (a/all.tar.gz)",
+            "1 archives next to images, which were probably unpacked from them (a/all.tar.gz)",
             "1 images in a format that is not read; convert them to PNG or JPEG (a/phone.HEIC)",
             "3 images with hidden names (a part of the name starts with a dot) (.cache/deep/2.png)",
         ]
@@ -246,7 +246,7 @@ fn whichever_are_more_of_loose_images_and_archives_are_read_and_the_others_count
     write(root.path(), "backup.tar", &backup);
     let photos = open_at(root.path(), "").unwrap();
     assert_eq!(values(&*photos), [0, 1, 2]);
-    assert!(photos.left_out()[0].to_string().starts_with("1 archives beside images"));
+    assert!(photos.left_out()[0].to_string().starts_with("1 archives next to images"));
     fs::remove_file(root.path().join("1.png")).unwrap();
     fs::remove_file(root.path().join("2.png")).unwrap();
     write(root.path(), "more.tar", &backup);
@@ -254,6 +254,6 @@ fn whichever_are_more_of_loose_images_and_archives_are_read_and_the_others_count
     assert_eq!(values(&*shards), [8, 9, 8, 9]);
     assert_eq!(
         shards.left_out()[0].to_string(),
-        "1 images beside the archives (for example `0.png`)"
+        "1 images next to the archives (for example `0.png`)"
     );
 }

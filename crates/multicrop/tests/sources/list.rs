@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Opens a list of this text beside four images.
+/// Opens a list with this text, in a folder with four images.
 fn list(text: &[u8]) -> (TempDir, Result<std::sync::Arc<dyn Dataset>, Error>) {
     let root = folder(&["a/0.png", "a/1.png", "b/with space.png", "b/with, comma.png"]);
     write(root.path(), "list", text);
@@ -33,7 +33,7 @@ fn a_list_with_labels_is_read_in_all_its_forms() {
     assert_eq!(contents(&table), names);
     assert_eq!(contents("\"a/1.png\";\"dog\"\na/0.png; cat\nb/with space.png; dog"), names);
     assert_eq!(contents("a/1.png dog\na/0.png cat\nb/with space.png dog"), names);
-    // lines of old Macs, which all count as the first one
+    // with line ends of old Macs, all lines count as the first
     assert_eq!(contents("file,class\ra/1.png,dog\ra/0.png,cat\rb/with space.png,dog\r"), names);
     let numbers = (vec![1, 3], vec![2, 0], "0 1 2".to_owned());
     assert_eq!(contents("a/1.png,2\n\"b/with, comma.png\",0\n"), numbers);
@@ -69,7 +69,7 @@ fn a_list_that_makes_no_sense_is_refused_in_one_sentence() {
     let error = refused(b"Dear reader,\nthis is no list.\n");
     assert!(error.contains("is text, but none of its first lines names a file"), "{error}");
     assert!(error.contains("line 1 is `Dear reader,`"), "{error}");
-    assert!(refused(b"a/0.png\0").contains("in no format that is known"));
+    assert!(refused(b"a/0.png\0").contains("in an unknown format"));
     let (root, _) = list(b"a/0.png\n");
     assert!(message(open_at(root.path(), "list:test")).contains("without parts"));
 }
@@ -144,5 +144,5 @@ fn a_long_line_is_refused_before_it_is_in_memory() {
     let mut open_quote = b"path,label\na/0.png,\"cat\n".to_vec();
     (0..300_000).for_each(|_| open_quote.extend_from_slice(b"a/1.png,dog\n"));
     let error = message(list(&open_quote).1);
-    assert!(error.contains("for lack of a closing quote"), "{error}");
+    assert!(error.contains("perhaps a closing quote is missing"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Every kind of source, from small files that the tests write.
+//! Tests of every kind of source, on small files that the tests write.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -34,7 +34,7 @@ fn write(root: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A folder with these files; each is a PNG whose color is its place in the list.
+/// A folder with these files; each is a PNG whose color is its index in the list.
 fn folder(names: &[&str]) -> TempDir {
     let root = tempdir().unwrap();
     for (i, name) in names.iter().enumerate() {
@@ -96,11 +96,11 @@ fn what_is_no_data_set_is_refused_in_one_sentence() {
         message(open_at(root.path(), name))
     };
     assert!(file("a.tar", b"").contains("is an empty file, but a data set is a folder"));
-    assert!(file("a.bin", b"\x01\x02").contains("in no format that is known"));
+    assert!(file("a.bin", b"\x01\x02").contains("in an unknown format"));
     assert!(file("photo.tar", &png([1; 3])).contains("a single image"));
     assert!(file("a.parquet", b"PAR1....").contains("damaged parquet file"));
     assert!(file("a.gz", &gz(&[1; 600])[..12]).contains("damaged gzip file"));
-    assert!(file("a.tar.zst", b"\x28\xB5\x2F\xFD....").contains("packed by zstd"));
+    assert!(file("a.tar.zst", b"\x28\xB5\x2F\xFD....").contains("compressed with zstd"));
     assert!(file("a.txt", b"\xFF\xFEa\0").contains("text in UTF-16"));
     let missing = message(open("/no/such/place"));
     assert!(missing.contains("neither `shapes[:train|:test]` nor an existing"), "{missing}");

@@ -6,7 +6,7 @@ fn golden() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet")
 }
 
-/// A folder with these of the golden files.
+/// A folder with some of the golden files.
 fn copy(names: &[&str]) -> TempDir {
     let root = tempdir().unwrap();
     for name in names {
@@ -30,7 +30,7 @@ fn hugging_face_data_sets_are_read_with_parts_and_class_names() {
         let train = open_at(root.path(), folder).unwrap();
         assert_eq!(train.classes(), ["cat", "dog", "owl"]);
         assert_eq!((train.len(), labels(&*train)), (7, vec![2, 0, 2, 1, 1, 0, 0]));
-        // in an order that goes back and forth between the row groups
+        // in an order that alternates between row groups
         for index in [6, 0, 5, 3, 1, 2] {
             let value = train.load(index, &Options::default()).unwrap().pixels()[0];
             assert_eq!(usize::from(value), index + 1, "a value is one more than its index");
@@ -84,7 +84,7 @@ fn damaged_parquet_files_are_refused_or_have_bad_images() {
         let error = message(open_at(root.path(), "cut.parquet"));
         assert!(error.contains("is a damaged parquet file"), "{error}");
     }
-    // each byte once: an error, a bad image or another image, and never a panic
+    // changing any byte gives an error, a bad image or another image, never a panic
     for place in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[place] ^= 0x55;
@@ -161,24 +161,24 @@ fn the_column_is_chosen_whose_first_values_are_images() {
     let audio = "optional group audio { optional binary bytes; } optional binary image;";
     write_table(&path, audio, &[riff, images(1..3)], None);
     assert_eq!(values(&*open_at(root.path(), "a.parquet").unwrap()), [1, 2]);
-    // nulls say nothing
+    // nulls are skipped
     let late = vec![None, Some(png([4; 3]))];
     write_table(&path, "optional binary image; optional binary jpeg_data;", &[hashes, late], None);
     let data = open_at(root.path(), "a.parquet").unwrap();
     assert_eq!(data.load(1, &Options::default()).unwrap().pixels()[0], 4);
-    // of several the known name, and of these what Hugging Face calls an image
+    // a usual name wins, and among these the column with Hugging Face's feature `Image`
     let two = "optional binary left; optional binary image;";
     write_table(&path, two, &[images(1..3), images(5..7)], None);
     let data = open_at(root.path(), "a.parquet").unwrap();
     assert_eq!(values(&*data), [5, 6]);
     let left_out = data.left_out()[0].to_string();
-    assert!(left_out.starts_with("1 further columns of images beside `image`"), "{left_out}");
+    assert!(left_out.starts_with("1 further columns of images besides `image`"), "{left_out}");
     let features = Some("{\"left\": {\"_type\": \"Image\"}}");
     write_table(&path, two, &[images(1..3), images(5..7)], features);
     assert_eq!(values(&*open_at(root.path(), "a.parquet").unwrap()), [1, 2]);
     write_table(&path, "optional binary sha;", &[leaf(&[[7; 32]])], None);
     let error = message(open_at(root.path(), "a.parquet"));
-    assert!(error.contains("the first values of `sha` are no images"), "{error}");
+    assert!(error.contains("the first values of `sha` are not images"), "{error}");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn images_without_bytes_are_read_from_their_paths() {
     assert_eq!(missing.kind(), "unreadable");
     assert!(missing.to_string().contains("pics/9.png"), "{missing}");
     let url = load(4).unwrap_err().to_string();
-    assert!(url.contains("not yet supported: an image behind a URL"), "{url}");
+    assert!(url.contains("not yet supported: an image at a URL"), "{url}");
     // a plain column of text
     let names = leaf(&["pics/0.png", "pics/2.png"]);
     let schema = "optional binary caption (UTF8); optional binary file_name (UTF8);";
@@ -243,7 +243,7 @@ fn paths_that_lead_nowhere_urls_and_base64_are_refused_by_name() {
         message(open_at(root.path(), "a.parquet"))
     };
     let error = refused("/no/such/0.png");
-    assert!(error.contains("paths in the column `image`, and `/no/such/0.png` is no"), "{error}");
+    assert!(error.contains("paths in the column `image`, but `/no/such/0.png` is not"), "{error}");
     assert!(refused("https://a.b/0.png").contains("has URLs of images in the column `image`"));
     write_table(&path, "optional binary image (UTF8);", &[leaf(&["iVBORw0KGgoAAAANSU"])], None);
     let error = message(open_at(root.path(), "a.parquet"));

@@ -31,7 +31,7 @@ fn tar_archives_are_read_plain_and_gzipped() {
         ["1 images with hidden names (a part of the name starts with a dot) (data/cat/._2.png)"]
     );
     let whole = tar(&files);
-    // inside of the first image, and inside of the second header
+    // inside the first image, and inside the second header
     for len in [580, 1300] {
         write(root.path(), "cut", &whole[..len]);
         assert!(message(open_at(root.path(), "cut")).contains("copy"), "cut at {len}");
@@ -49,7 +49,7 @@ fn tar_archives_have_parts() {
     assert_eq!(values(&*open_at(root.path(), "parts.tar:test").unwrap()), [2]);
 }
 
-/// Shards of four images each, gzipped or not; images are numbered through.
+/// Shards of four images each, gzipped or not; images have consecutive numbers.
 fn shards(root: &Path, count: usize, ending: &str) {
     for shard in 0..count {
         let file = |i: usize| {
@@ -119,8 +119,8 @@ fn packed_shards_are_visited_near_each_other_and_plain_ones_in_any_order() {
     shards(plain.path(), 12, "tar");
     shards(packed.path(), 12, "tar.gz");
     let (plain, packed) = (open_at(plain.path(), "").unwrap(), open_at(packed.path(), "").unwrap());
-    assert_eq!(order::of_dataset(&*plain, 3, 1), order::epoch_order(3, 1, 48));
-    let order = order::of_dataset(&*packed, 3, 1);
+    assert_eq!(order::for_dataset(&*plain, 3, 1), order::epoch_order(3, 1, 48));
+    let order = order::for_dataset(&*packed, 3, 1);
     for stretch in order.windows(4) {
         let mut shards: Vec<_> = stretch.iter().map(|index| index / 4).collect();
         shards.sort_unstable();
@@ -136,7 +136,7 @@ fn packed_shards_are_visited_near_each_other_and_plain_ones_in_any_order() {
     let all = batches(1, 0);
     assert_eq!(
         all[0].indices[..],
-        order::of_dataset(&*packed, 3, 0)[..5].iter().map(|&i| i as usize).collect::<Vec<_>>()
+        order::for_dataset(&*packed, 3, 0)[..5].iter().map(|&i| i as usize).collect::<Vec<_>>()
     );
     assert_eq!(all, batches(3, 0));
     assert_eq!(all[13..], batches(2, 13));
@@ -156,13 +156,13 @@ fn archives_that_are_damaged_or_vanish_are_refused_or_have_bad_images() {
     assert!(load(8).unwrap_err().to_string().contains("cannot read"));
     assert!(message(open_at(root.path(), "")).contains("shard-001.tar.gz` is a damaged"));
     write(root.path(), "shard-001.tar.gz", b"no archive");
-    assert!(message(open_at(root.path(), "")).contains("no tar archive, though others"));
+    assert!(message(open_at(root.path(), "")).contains("not a tar archive, though other"));
 }
 
 #[test]
 fn bombs_are_refused_by_size() {
     let root = tempdir().unwrap();
-    // 100 MiB of zeros behind a header; a name of 2 MiB
+    // 100 MiB of zeros after a header; a name of 2 MiB
     let zeros = tar(&[("zeros.png", vec![0; 100 << 20])]);
     write(root.path(), "zeros.tar.gz", &gz(&zeros));
     let error = message(open_at(root.path(), "zeros.tar.gz"));
@@ -307,7 +307,7 @@ fn an_archive_that_may_be_cut_is_read_with_a_word() {
         write(root.path(), name, &joined);
         let data = open_at(root.path(), name).unwrap();
         assert_eq!(values(&*data), [1, 2]);
-        assert!(left_out(&*data)[0].contains("data behind their end mark"), "{name}");
+        assert!(left_out(&*data)[0].contains("data after their end mark"), "{name}");
     }
 }
 
@@ -333,21 +333,21 @@ fn archives_without_images_are_empty_shards() {
 }
 
 #[test]
-fn bytes_behind_a_gzipped_archive_are_ignored_in_opening_and_reading() {
+fn bytes_after_a_gzipped_archive_are_ignored_in_opening_and_reading() {
     let root = tempdir().unwrap();
     let packed = gz(&archive(&[file("1.png", 1)]));
     for (tail, said) in [(&[0; 700][..], false), (b"\0\0garbage", true), (b"\x1F", true)] {
         write(root.path(), "a.tgz", &[&packed[..], tail].concat());
         let data = open_at(root.path(), "a.tgz").unwrap();
         assert_eq!(values(&*data), [1]);
-        assert_eq!(left_out(&*data).iter().any(|left| left.contains("other bytes behind")), said);
+        assert_eq!(left_out(&*data).iter().any(|left| left.contains("other bytes after")), said);
     }
     // members one after the other, with zeros between them
     let whole = archive(&[file("1.png", 1), file("2.png", 2)]);
     let (first, second) = whole.split_at(700);
     write(root.path(), "a.tgz", &[gz(first), vec![0; 9], gz(second)].concat());
     assert_eq!(values(&*open_at(root.path(), "a.tgz").unwrap()), [1, 2]);
-    // a file that is damaged at its end is refused when it is opened
+    // damage at the end of a file is noticed when it is opened
     let mut damaged = packed;
     let sum = damaged.len() - 6;
     damaged[sum] ^= 1;

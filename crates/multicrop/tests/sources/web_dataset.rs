@@ -1,8 +1,8 @@
-//! Tar archives with WebDataset's keys.
+//! Tar archives with WebDataset keys.
 
 use super::*;
 
-/// Images and labels of an archive of these files; a file with text is no image.
+/// Images and labels of an archive of these files; a file with text is not an image.
 fn keyed(files: &[(&str, &str)], options: &OpenOptions) -> std::sync::Arc<dyn Dataset> {
     let root = tempdir().unwrap();
     let bytes = |place: usize, text: &str| match text {
@@ -94,8 +94,8 @@ fn a_key_gives_one_image_and_the_others_are_counted_by_extension() {
     assert_eq!(
         left_out(&*data),
         [
-            "1 images `.depth.png` beside the image of their key (1.depth.png)",
-            "2 images `.seg.png` beside the image of their key (0.seg.png)",
+            "1 images `.depth.png` next to the image of their key (1.depth.png)",
+            "2 images `.seg.png` next to the image of their key (0.seg.png)",
         ]
     );
     let choose = |extension: &str| OpenOptions {
@@ -108,7 +108,7 @@ fn a_key_gives_one_image_and_the_others_are_counted_by_extension() {
     write(root.path(), "a.tar", &tar(&[("0.jpg", png([1; 3]))]));
     let refused = open_with(root.path().join("a.tar").to_str().unwrap(), &choose("webp"));
     let error = message(refused);
-    assert!(error.contains("no image with the extension `webp`, but with `jpg`"), "{error}");
+    assert!(error.contains("no image with the extension `webp`, only with `jpg`"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Turns of the color wheel in 8-bit hue, saturation and value, as Pillow's mode `HSV` has them.
+//! Shifts the hue in 8-bit hue, saturation and value, as in Pillow's mode `HSV`.
 
 use dispatch::kernel;
 
@@ -6,9 +6,9 @@ use super::super::normalize::unit;
 use super::whole;
 use crate::planes::Planes;
 
-/// Shifts the 8-bit hue by `turns · 255`, fraction cut off, modulo 256.
+/// Shifts the 8-bit hue by `turns · 255`, truncated, modulo 256.
 ///
-/// `turns` of exactly 0 leaves the image alone; see [`Jitter::hue`](super::Jitter::hue).
+/// Exactly 0 turns change nothing; see [`Jitter::hue`](super::Jitter::hue).
 pub(super) fn adjust(planes: &mut Planes, turns: f64) {
     if turns == 0.0 {
         return;
@@ -19,7 +19,7 @@ pub(super) fn adjust(planes: &mut Planes, turns: f64) {
 }
 
 kernel! {
-    /// The planes of the three channels, of equal length.
+    /// Shifts the hue in three planes of equal length.
     fn turn(red: &mut [u8], green: &mut [u8], blue: &mut [u8], shift: u8) {
         for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
             let [hue, saturation, value] = to_hsv([*red, *green, *blue].map(i32::from));
@@ -29,7 +29,7 @@ kernel! {
     }
 }
 
-/// 8-bit hue, saturation and value; fractions are cut off. The hue of gray is arbitrary.
+/// Converts to 8-bit hue, saturation and value, truncated. The hue of gray is arbitrary.
 ///
 /// ```text
 /// V = max        S = 255 (max − min) / max        H = 255 frac(h / 6)
@@ -37,8 +37,8 @@ kernel! {
 /// m = (max − mid) / (max − min)
 /// ```
 ///
-/// All in single precision and without branches. Pillow has three quotients like `m`, one of which
-/// is 1, one 0, and double precision between; the results are equal for all colors (tested).
+/// In single precision and without branches. Pillow computes three quotients like `m`, of which one
+/// is 1 and one is 0, partly in double precision. The results are equal for all colors (tested).
 #[inline(always)]
 fn to_hsv([red, green, blue]: [i32; 3]) -> [i32; 3] {
     let high = red.max(green).max(blue);
@@ -56,14 +56,14 @@ fn to_hsv([red, green, blue]: [i32; 3]) -> [i32; 3] {
     [whole(turn * 255.0) as i32, whole(saturation) as i32, high]
 }
 
-/// The color of an 8-bit hue, saturation and value; products are rounded half up.
+/// Converts 8-bit hue, saturation and value to a color; products are rounded half up.
 ///
 /// ```text
 /// p = V (1 − S)      m = V (1 − S f) in odd sixths of the wheel,  V (1 − S (1 − f)) in even ones
 /// ```
 ///
-/// with `f` how far into its sixth the hue lies. In single precision; equal to Pillow's double
-/// precision for all hues, saturations and values (tested).
+/// where `f` is the position of the hue within its sixth. In single precision; equal to Pillow's
+/// double precision for all hues, saturations and values (tested).
 #[inline(always)]
 fn to_rgb([hue, saturation, value]: [i32; 3]) -> [i32; 3] {
     let sixths = 6 * hue;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::image::Image8;
 
-    /// The definition, as in Pillow's `Convert.c`: single precision where it has it.
+    /// The definition in Pillow's `Convert.c`, with the same precision in each operation.
     fn pillow_to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
         let high = red.max(green).max(blue);
         let low = red.min(green).min(blue);
@@ -109,7 +109,7 @@ mod tests {
         [to_8_bits(hue), to_8_bits(saturation), high]
     }
 
-    /// The definition, likewise.
+    /// The definition in Pillow's `Convert.c`.
     fn pillow_to_rgb([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
         if saturation == 0 {
             return [value; 3];
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn all_colors_have_the_hue_of_pillow() {
+    fn all_colors_have_pillows_hue() {
         for color in all_triples() {
             let (found, expected) = (to_hsv(color.map(i32::from)), pillow_to_hsv(color));
             let hue = if expected[1] == 0 { found[0] } else { i32::from(expected[0]) };
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn all_hues_saturations_and_values_have_the_color_of_pillow() {
+    fn all_hues_saturations_and_values_have_pillows_color() {
         for hsv in all_triples() {
             let found = to_rgb(hsv.map(i32::from));
             assert_eq!(found, pillow_to_rgb(hsv).map(i32::from), "{hsv:?}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colors_there_is_no_hue_to_turn() {
+    fn without_colors_nothing_changes() {
         for pixel in [&[90; 3][..], &[90, 3], &[90, 30, 60, 9]] {
             let image = Image8::filled(2, 2, pixel);
             let mut planes = Planes::from_image(&image);

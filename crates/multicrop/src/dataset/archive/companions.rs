@@ -1,52 +1,53 @@
-//! Files beside the images of a WebDataset: what they say about the class.
+//! [`Companions`] collects the files of a WebDataset that hold the classes of its images.
 //!
 //! ```text
-//! key.cls  key.class  key.label       the class as text, also with `.txt` behind it
+//! key.cls  key.class  key.label       the class as text, also with `.txt` appended
 //! key.json                            the class in a field such as `label` or `cls`
 //! ```
 //!
-//! `key.txt` is a caption and says nothing about the class. What a text means, see
-//! [`labels`](crate::dataset::labels).
+//! `key.txt` is a caption, not a class. [`labels`](crate::dataset::labels) turns texts into
+//! classes.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::index::Member;
 use super::keys::{key, split};
+use super::member::Member;
+use crate::dataset::json::json_label;
 use crate::dataset::labels::LABEL_NAMES;
 
-/// Extensions of files that hold a class, the likeliest first.
+/// Extensions of files that hold a class, most likely first.
 const CLASS_FILES: [&str; 6] = ["cls", "class", "label", "cls.txt", "class.txt", "label.txt"];
-/// Extensions of files with fields.
+/// Extensions of JSON files.
 const JSON_FILES: [&str; 2] = ["json", "jsn"];
-/// Most bytes of a class; a longer text is something else.
+/// Limit on the bytes of a class; a longer text is something else.
 const MAX_CLASS: u64 = 1 << 10;
-/// Most bytes of a file with fields.
+/// Limit on the bytes of a JSON file.
 const MAX_JSON: u64 = 1 << 20;
 
-/// The files beside images, by what stands in their names before the extension.
+/// The companion files of an archive, by their names without the extension.
 #[derive(Default)]
 pub(super) struct Companions {
-    /// The field of a file with fields to take.
+    /// The JSON field that holds the class; `None` tries the usual names.
     pub(super) label_field: Option<String>,
     by_stem: HashMap<Vec<u8>, Companion>,
 }
 
-/// What files of one key say.
+/// The class that the companion files of one key give.
 #[derive(Default)]
 struct Companion {
     label: Option<Box<str>>,
-    /// Place of the label's extension in [`CLASS_FILES`]; behind it for a file with fields.
+    /// Index of the label's extension in [`CLASS_FILES`], then in [`JSON_FILES`].
     rank: Option<usize>,
 }
 
-/// How many bytes of a file are needed, if it may hold a class.
-pub(super) fn needed(name: &[u8], len: u64) -> Option<u64> {
+/// Number of bytes to read of a file that may hold a class; `None` for other files.
+pub(super) fn bytes_to_read(name: &[u8], len: u64) -> Option<u64> {
     let extension = class_extension(name)?.1;
-    let most = if extension < CLASS_FILES.len() { MAX_CLASS } else { MAX_JSON };
+    let limit = if extension < CLASS_FILES.len() { MAX_CLASS } else { MAX_JSON };
     // contents that are too long are not read at all
-    Some(if len > most { 0 } else { len })
+    Some(if len > limit { 0 } else { len })
 }
 
 /// The stem of a file that may hold a class, and the rank of its extension.
@@ -58,12 +59,12 @@ fn class_extension(name: &[u8]) -> Option<(&[u8], usize)> {
         let same = end[0] == b'.' && end[1..].eq_ignore_ascii_case(extension.as_bytes());
         (same && !stem.is_empty() && !stem.ends_with(b"/")).then_some(stem)
     };
-    // `x.label.txt` ends like no shorter one, so the first that fits is the right one
+    // no shorter extension matches the end of `x.label.txt`, so the first match is the right one
     known.filter_map(|(rank, extension)| Some((fits(extension)?, rank))).next()
 }
 
 impl Companions {
-    /// Notes a file that is no image.
+    /// Adds a file that is not an image.
     pub(super) fn add(&mut self, name: &[u8], contents: &[u8], len: u64) {
         let Some((stem, rank)) = class_extension(name) else {
             let (key, extension) = split(name);
@@ -78,9 +79,9 @@ impl Companions {
             false => self.field(contents),
         };
         let companion = self.by_stem.entry(stem.to_vec()).or_default();
-        // a file with fields need not have the class
-        let says = label.is_some() || rank < CLASS_FILES.len();
-        if says && companion.rank.is_none_or(|known| rank < known) {
+        // a JSON file may lack the class
+        let counts = label.is_some() || rank < CLASS_FILES.len();
+        if counts && companion.rank.is_none_or(|known| rank < known) {
             *companion = Companion { label, rank: Some(rank) };
         }
     }
@@ -94,9 +95,9 @@ impl Companions {
         json_label(field?)
     }
 
-    /// Gives each image what the files of its key say: those of the longest key that its name begins
-    /// with.
-    pub(super) fn join(&self, images: &mut [Member]) {
+    /// Sets the label of each image from its companion: the one whose stem is the longest prefix of
+    /// the image's name.
+    pub(super) fn label(&self, images: &mut [Member]) {
         if self.by_stem.is_empty() {
             return;
         }
@@ -114,18 +115,8 @@ impl Companions {
     }
 }
 
-/// The class in a file of text: one line.
+/// The class in a text file of one line.
 fn class(contents: &[u8]) -> Option<Box<str>> {
     let text = String::from_utf8_lossy(contents.trim_ascii());
     (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.into())
-}
-
-/// A JSON value as a label: a number, a text or a truth value.
-pub(in crate::dataset) fn json_label(value: &Value) -> Option<Box<str>> {
-    match value {
-        Value::String(text) => Some(text.as_str().into()),
-        Value::Number(number) => Some(number.to_string().into()),
-        Value::Bool(truth) => Some(truth.to_string().into()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }

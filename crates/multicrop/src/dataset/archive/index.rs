@@ -1,38 +1,19 @@
-//! The images of one tar archive, sorted by name; kept in the user's cache folder if it is large.
+//! Lists the images of one tar archive, and keeps the list of a large one in the user's cache
+//! folder.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::member::Index;
 use super::scan;
 use crate::dataset::cache::{Cache, Stamp};
-use crate::dataset::left_out::Tally;
 use crate::error::Error;
 
-/// The headers of smaller archives are read as fast as a file with the index.
+/// Scanning the headers of a smaller archive is as fast as reading its list from the cache.
 const MIN_CACHED: u64 = 16 << 20;
 
-/// An image in an archive.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Member {
-    /// As it would be unpacked, see [`normalize`](crate::dataset::names::normalize).
-    pub(super) name: Vec<u8>,
-    pub(super) offset: u64,
-    pub(super) len: u64,
-    /// What a file with the same key says about its class.
-    pub(super) label: Option<Box<str>>,
-    /// Whether there are other files with its WebDataset key, which are no images.
-    pub(super) keyed: bool,
-}
-
-/// What an archive holds.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Index {
-    pub(super) members: Vec<Member>,
-    pub(super) left_out: Tally,
-}
-
-/// An index with what it was made of.
+/// An index with the inputs that it was made from.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     stamp: Stamp,
@@ -40,31 +21,28 @@ struct Stored {
     index: Index,
 }
 
-impl Index {
-    /// The index of an archive; from the cache, if the archive has not changed. `label_field` is the
-    /// field of `key.json` that holds the class.
-    pub(super) fn open(
-        path: &Path,
-        packed: bool,
-        label_field: Option<&str>,
-        cache: &Cache,
-    ) -> Result<Self, Error> {
-        let large = path.metadata().is_ok_and(|metadata| metadata.len() >= MIN_CACHED);
-        let stamp = if large { Stamp::of(path) } else { None };
-        if let Some(stamp) = &stamp {
-            let stored: Option<Stored> = cache.load("tar", path);
-            let same =
-                |old: &Stored| (&old.stamp, old.label_field.as_deref()) == (stamp, label_field);
-            if let Some(stored) = stored.filter(same) {
-                return Ok(stored.index);
-            }
+/// Returns the index of an archive, from the cache if the archive has not changed. `label_field` is
+/// the field of `key.json` that holds the class.
+pub(super) fn open(
+    path: &Path,
+    packed: bool,
+    label_field: Option<&str>,
+    cache: &Cache,
+) -> Result<Index, Error> {
+    let large = path.metadata().is_ok_and(|metadata| metadata.len() >= MIN_CACHED);
+    let stamp = if large { Stamp::read(path) } else { None };
+    if let Some(stamp) = &stamp {
+        let stored: Option<Stored> = cache.load("tar", path);
+        let same = |old: &Stored| (&old.stamp, old.label_field.as_deref()) == (stamp, label_field);
+        if let Some(stored) = stored.filter(same) {
+            return Ok(stored.index);
         }
-        let index = scan::archive(path, packed, label_field)?;
-        let Some(stamp) = stamp else { return Ok(index) };
-        let stored = Stored { stamp, label_field: label_field.map(str::to_owned), index };
-        cache.store("tar", path, &stored);
-        Ok(stored.index)
     }
+    let index = scan::scan(path, packed, label_field)?;
+    let Some(stamp) = stamp else { return Ok(index) };
+    let stored = Stored { stamp, label_field: label_field.map(str::to_owned), index };
+    cache.store("tar", path, &stored);
+    Ok(stored.index)
 }
 
 #[cfg(test)]
@@ -85,12 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_a_large_archive_is_kept_until_the_archive_changes_whatever_its_time_says() {
+    fn the_index_of_a_large_archive_is_cached_until_the_archive_changes_even_with_an_old_mtime() {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache::at(&folder.path().join("cache"));
         let path = folder.path().join("large.tar");
         let name_of = || {
-            let index = Index::open(&path, false, None, &cache).expect("an index");
+            let index = open(&path, false, None, &cache).expect("an index");
             String::from_utf8(index.members[0].name.clone()).expect("text")
         };
         let write = |name: &str| {
@@ -101,7 +79,7 @@ mod tests {
         };
         write("a.jpg");
         assert_eq!(name_of(), "a.jpg");
-        // the stored index is used: it is changed here to see that
+        // changed here to show that the stored index is used
         let mut stored: Stored = cache.load("tar", &path).expect("an index was stored");
         stored.index.members[0].name = b"stored.jpg".to_vec();
         cache.store("tar", &path, &stored);

@@ -1,36 +1,37 @@
-//! WebDataset's keys: the files of one sample have one name up to the first dot.
+//! WebDataset keys: the files of one sample have the same name up to the first dot.
 //!
-//! A sample gives one image, also if it has more: `0001.jpg` beside `0001.seg.png` is the image, and the
-//! mask is left out. But `a.b.jpg` and `a.c.jpg` in a plain archive are two images. So images with one key
-//! are taken for one sample
+//! A sample gives one image, even if it holds several: of `0001.jpg` and `0001.seg.png` the first
+//! is the image, and the mask is left out. But `a.b.jpg` and `a.c.jpg` in a plain archive are two
+//! images. Images with the same key form one sample in these cases:
 //!
-//! 1. if another file has the key and a simple extension, such as `key.cls`, `key.json` or `key.txt`,
-//! 2. or if the keys with several images all have the same extensions, these are fewer than the keys,
-//!    and no part of them is a number: `cat.1.jpg` and `dog.1.jpg` are images,
-//! 3. or if an extension is chosen; then images with another one are left out.
+//! 1. Another file has the key and a simple extension, such as `key.cls`, `key.json` or `key.txt`.
+//! 2. All keys with several images have the same extensions, there are more such keys than
+//!    extensions, and no part of an extension is a number. So `cat.1.jpg` and `dog.1.jpg` are
+//!    separate images.
+//! 3. The user chose an extension; then images with any other are left out.
 //!
-//! Of the images of a sample the one with the plainest extension is taken, in the order of
-//! [`PREFERRED`], a simple extension before `input.png` and the like.
+//! Of the images of a sample, the one with the plainest extension is used: a simple extension
+//! before `input.png` and the like, then the order of [`PREFERRED`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::index::{Index, Member};
+use super::member::{Index, Member};
 use crate::dataset::bytes::malformed;
 use crate::dataset::left_out::Tally;
 use crate::error::Error;
 
-/// Extensions of images, those of WebDataset's own examples first.
+/// Preferred extensions of images; those of WebDataset's own examples come first.
 const PREFERRED: [&str; 6] = ["jpg", "jpeg", "png", "webp", "jpe", "jfif"];
-/// Words of extensions that tell the image from masks and depths.
+/// Words in extensions that distinguish the image from masks and depth maps.
 const IMAGE_WORDS: [&str; 6] = ["image", "img", "input", "rgb", "photo", "color"];
 
-/// The key of a file: everything before the first dot of its name, folders included.
+/// The key of a file: its path up to the first dot of its name.
 pub(super) fn key(name: &[u8]) -> &[u8] {
     split(name).0
 }
 
-/// Key and extension of a file, without the dot between them.
+/// Splits a path into key and extension, without the dot between them.
 pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
     let file = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     match name[file..].iter().position(|&byte| byte == b'.') {
@@ -43,7 +44,7 @@ fn extension(member: &Member) -> String {
     String::from_utf8_lossy(split(&member.name).1).to_lowercase()
 }
 
-/// Keeps one image of each sample, or those with the extension `chosen`.
+/// Keeps one image of each sample, or the images with the extension `chosen`.
 ///
 /// # Errors
 /// If no image has the extension `chosen`.
@@ -56,11 +57,11 @@ pub(super) fn choose(
     if let Some(chosen) = chosen {
         return keep_extension(path, indices, chosen, left_out);
     }
-    let together = has_repeated_extensions(indices);
+    let same_extensions = has_repeated_extensions(indices);
     for index in indices {
         let mut keep = Vec::with_capacity(index.members.len());
         for sample in index.members.chunk_by(|a, b| key(&a.name) == key(&b.name)) {
-            let best = match sample.len() > 1 && (together || sample[0].keyed) {
+            let best = match sample.len() > 1 && (same_extensions || sample[0].keyed) {
                 true => sample.iter().map(|member| rank(&extension(member))).min(),
                 false => None,
             };
@@ -69,7 +70,7 @@ pub(super) fn choose(
                 let kept = best.as_ref().is_none_or(|best| *best == rank(&extension));
                 keep.push(kept);
                 if !kept {
-                    let what = format!("images `.{extension}` beside the image of their key");
+                    let what = format!("images `.{extension}` next to the image of their key");
                     left_out.add(&what, &member.name);
                 }
             }
@@ -102,14 +103,14 @@ fn keep_extension(
     if !found && !others.is_empty() {
         let names: Vec<_> = others.keys().take(8).map(|name| format!("`{name}`")).collect();
         let reason = format!(
-            "has no image with the extension `{wanted}`, but with {}; choose one of these as \
-             `data.image_extension`",
+            "has no image with the extension `{wanted}`, only with {}; set `data.image_extension` to \
+             one of these",
             names.join(", ")
         );
         return Err(malformed(path, reason));
     }
     for (extension, (count, example)) in others {
-        let what = format!("images `.{extension}`, as `.{wanted}` is chosen");
+        let what = format!("images `.{extension}`, because `.{wanted}` is chosen");
         left_out.add_many(&what, count, &example);
     }
     Ok(())
@@ -123,7 +124,7 @@ fn retain(members: &mut Vec<Member>, keep: &[bool]) {
     members.retain(|_| keep.next().is_none_or(|&keep| keep));
 }
 
-/// Whether keys with several images all have the same extensions, as those of samples do.
+/// Whether all keys with several images have the same extensions, as those of samples do.
 fn has_repeated_extensions(indices: &[Index]) -> bool {
     let mut common: Option<Vec<String>> = None;
     let mut keys = 0;
@@ -150,7 +151,7 @@ fn has_number(extension: &str) -> bool {
     extension.split('.').any(is_number)
 }
 
-/// Orders extensions; the image of a sample has the first one.
+/// Sort key of extensions; the image of a sample has the smallest.
 fn rank(extension: &str) -> (usize, bool, usize, String) {
     let parts: Vec<_> = extension.split('.').collect();
     let named = parts.iter().any(|part| IMAGE_WORDS.contains(part));
@@ -163,7 +164,7 @@ fn rank(extension: &str) -> (usize, bool, usize, String) {
 mod tests {
     use super::*;
 
-    /// Names that are kept; `keyed` ones have another file with their key.
+    /// Names of the images that are kept; with `keyed`, other files have their keys.
     fn kept(names: &[&str], keyed: bool, chosen: Option<&str>) -> Vec<String> {
         let member = |name: &&str| Member {
             name: name.as_bytes().to_vec(),
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_other_files_gives_its_plainest_image() {
+    fn a_sample_gives_the_image_with_the_plainest_extension() {
         assert_eq!(
             kept(&["0.jpg", "0.seg.png", "1.png", "1.seg.jpg"], true, None),
             ["0.jpg", "1.png"]
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_that_repeat_are_those_of_samples() {
+    fn extensions_that_repeat_belong_to_samples() {
         let masks = ["a.jpg", "a.seg.png", "b.jpg", "b.seg.png", "c.jpg", "c.seg.png", "d.jpg"];
         assert_eq!(kept(&masks, false, None), ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]);
     }

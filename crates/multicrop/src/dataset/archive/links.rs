@@ -1,21 +1,27 @@
-//! Hard and symbolic links inside of an archive.
+//! Resolves hard and symbolic links inside an archive.
 //!
-//! A link to an image of the archive is an image with another name, as it would be when unpacked. `tar`
-//! itself makes hard links of files that have several names on the disk.
+//! A link to an image in the archive is an image with another name, as it would be after unpacking.
+//! `tar` writes a hard link when a file has several names on disk.
 
 use std::collections::{HashMap, HashSet};
 
-use super::index::Member;
-use super::scan::Link;
+use super::member::Member;
 use crate::dataset::left_out::Tally;
 use crate::dataset::names::{Kind, is_hidden, kind_of, normalize};
 
-/// Links that lead from one to the next; more are a loop.
+/// Limit on the length of a chain of links; a longer one is a loop.
 const MAX_CHAIN: usize = 40;
 
-/// The member that a link of this name leads to; empty if it lies outside of the archive.
+/// A link to another member.
+pub(super) struct Link {
+    pub(super) name: Vec<u8>,
+    /// The member that it points to; empty if that is outside the archive.
+    pub(super) target: Vec<u8>,
+}
+
+/// The member that a link called `name` points to; empty if that is outside the archive.
 ///
-/// A hard link names a member. A symbolic link names a path as seen from its folder.
+/// A hard link names a member. A symbolic link names a path relative to its own folder.
 pub(super) fn target(name: &[u8], link: &[u8], symbolic: bool) -> Vec<u8> {
     if !symbolic {
         return normalize(link);
@@ -27,7 +33,7 @@ pub(super) fn target(name: &[u8], link: &[u8], symbolic: bool) -> Vec<u8> {
     normalize(&[folder, link].concat())
 }
 
-/// Adds the links that lead to images, and counts those that seem to be images and lead nowhere.
+/// Adds the links that lead to images, and counts links with an image's name that lead nowhere.
 pub(super) fn resolve(
     links: Vec<Link>,
     images: &mut Vec<Member>,
@@ -38,7 +44,7 @@ pub(super) fn resolve(
         return;
     }
     let span = |member: &Member| (member.name.clone(), (member.offset, member.len));
-    // the last of several members with one name is what unpacking leaves
+    // of several members with one name, unpacking keeps the last
     let files: HashMap<_, _> = hidden.iter().chain(&*images).map(span).collect();
     let folders: HashSet<_> = files.keys().flat_map(|name| parents(name)).collect();
     let targets: HashMap<_, _> =
@@ -66,7 +72,7 @@ pub(super) fn resolve(
 
 /// The folders around a name.
 fn parents(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // those of a name of very many folders would be too long together
+    // bounds the total length of the parents of a very deep name
     const MAX_PARENTS: usize = 64;
     name.iter()
         .enumerate()

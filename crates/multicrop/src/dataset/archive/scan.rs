@@ -1,86 +1,75 @@
-//! One pass over the headers of a tar archive.
+//! Scans the headers of a tar archive in one pass and collects its images.
 
 use std::cell::Cell;
-
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use tar::{Entry, EntryType};
 
-use super::index::{Index, Member};
-use super::{companions, links};
-use crate::dataset::bytes::{Budget, Bytes, Unpacker, malformed};
+use super::companions::{self, Companions};
+use super::links::{self, Link};
+use super::member::{Index, Member};
+use crate::dataset::bytes::{Bytes, LimitedReader, Unpacker, malformed};
 use crate::dataset::left_out::Tally;
 use crate::dataset::names::{Kind, is_hidden, kind_of, normalize, to_bytes};
 use crate::decode;
 use crate::error::Error;
 
-/// Most bytes of a header with all its extensions: a long name needs some thousands.
+/// Limit on the bytes of a header with all its extensions: a long name needs a few thousand.
 const MAX_HEADER: u64 = 1 << 20;
 const TOO_LONG: &str = "a header of more than 1 MiB";
-/// Bytes of a block.
+/// Bytes of a tar block.
 const BLOCK: u64 = 512;
 
 const RARE: &str = "images in tar members of rare kinds (sparse files, devices)";
 const NO_END: &str = "archives without an end mark; they may be cut, so copy them again";
-const BEHIND_END: &str = "archives with data behind their end mark, which is not read (repack \
-                          archives that were joined by `cat`)";
-const TRAILING: &str = "gzip files with other bytes behind their end, which are ignored";
+const AFTER_END: &str = "archives with data after their end mark, which is not read (repack \
+                         archives that were joined by `cat`)";
+const TRAILING: &str = "gzip files with other bytes after their end, which are ignored";
 
-/// A link to another member.
-pub(super) struct Link {
-    pub(super) name: Vec<u8>,
-    /// The member that it stands for; empty if that lies outside of the archive.
-    pub(super) target: Vec<u8>,
-}
-
-/// What was found so far.
+/// Collects the images, links and companion files of an archive.
 #[derive(Default)]
-struct Found {
+struct Scanner {
     images: Vec<Member>,
     /// Images with hidden names: links may lead to them.
     hidden: Vec<Member>,
     links: Vec<Link>,
-    companions: companions::Companions,
+    companions: Companions,
     left_out: Tally,
-    /// Where the last member ends; `None` if that is not known.
+    /// End of the last member; `None` if it is not known.
     end: Option<u64>,
 }
 
-/// The images of the archive, sorted by name.
-pub(super) fn archive(
-    path: &Path,
-    packed: bool,
-    label_field: Option<&str>,
-) -> Result<Index, Error> {
-    let mut found = Found { end: Some(0), ..Found::default() };
-    found.companions.label_field = label_field.map(str::to_owned);
+/// Scans the archive `path` and lists its images, sorted by name.
+pub(super) fn scan(path: &Path, packed: bool, label_field: Option<&str>) -> Result<Index, Error> {
+    let mut scanner = Scanner { end: Some(0), ..Scanner::default() };
+    scanner.companions.label_field = label_field.map(str::to_owned);
     if packed {
-        let reader = Budget::new(Unpacker::open(path)?, MAX_HEADER, TOO_LONG);
+        let reader = LimitedReader::new(Unpacker::open(path)?, MAX_HEADER, TOO_LONG);
         let left = reader.left();
         let mut archive = tar::Archive::new(reader);
         let entries = archive.entries().map_err(broken(path))?;
-        found.scan(path, entries, &left, None)?;
+        scanner.visit(path, entries, &left, None)?;
         let mut unpacker = archive.into_inner().into_inner();
-        // to its end, where a damaged file shows
+        // to its end, where a damaged file is noticed
         let position = unpacker.position();
         let more = has_data(&mut unpacker, true).map_err(broken(path))?;
         if unpacker.has_trailing_bytes() {
-            found.note(TRAILING, path);
+            scanner.note(TRAILING, path);
         }
-        found.note_ending(path, position, more);
-        return Ok(found.finish());
+        scanner.note_ending(path, position, more);
+        return Ok(scanner.finish());
     }
     let bytes = Bytes::open(path)?;
-    let reader = Budget::new(Cursor { bytes: &bytes, position: 0 }, MAX_HEADER, TOO_LONG);
+    let reader = LimitedReader::new(Cursor { bytes: &bytes, position: 0 }, MAX_HEADER, TOO_LONG);
     let left = reader.left();
     let mut archive = tar::Archive::new(reader);
     let entries = archive.entries_with_seek().map_err(broken(path))?;
-    found.scan(path, entries, &left, Some(bytes.len()))?;
-    let mut rest = Cursor { bytes: &bytes, position: found.end.unwrap_or(bytes.len()) };
+    scanner.visit(path, entries, &left, Some(bytes.len()))?;
+    let mut rest = Cursor { bytes: &bytes, position: scanner.end.unwrap_or(bytes.len()) };
     let more = has_data(&mut rest, false).map_err(broken(path))?;
-    found.note_ending(path, bytes.len(), more);
-    Ok(found.finish())
+    scanner.note_ending(path, bytes.len(), more);
+    Ok(scanner.finish())
 }
 
 fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
@@ -89,10 +78,10 @@ fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
     }
 }
 
-impl Found {
-    /// Visits all entries. `left` is what may still be read, `end` the length of the archive where
-    /// contents are skipped without being read.
-    fn scan<R: Read>(
+impl Scanner {
+    /// Visits all entries. `left` is the number of bytes that may still be read. `end` is the
+    /// length of the archive, if contents are skipped without being read.
+    fn visit<R: Read>(
         &mut self,
         path: &Path,
         mut entries: tar::Entries<'_, R>,
@@ -107,9 +96,9 @@ impl Found {
             let (offset, len) = (entry.raw_file_position(), entry.size());
             let cut = |entry: &Entry<'_, R>| {
                 let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-                malformed(path, format!("ends inside of `{name}`; copy it again"))
+                malformed(path, format!("ends inside `{name}`; copy it again"))
             };
-            // of a sparse file fewer bytes are stored than it has
+            // a sparse file has fewer stored bytes than its size
             let sparse = entry.header().entry_type().is_gnu_sparse();
             let last = offset.checked_add(len).filter(|&last| end.is_none_or(|end| last <= end));
             if last.is_none() && !sparse {
@@ -128,7 +117,7 @@ impl Found {
         Ok(())
     }
 
-    /// Notes one entry; returns how many bytes of its contents were read.
+    /// Adds one entry, and returns the number of bytes of its contents that were read.
     fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<u64> {
         let kind = entry.header().entry_type();
         let raw = entry.path_bytes().into_owned();
@@ -139,7 +128,7 @@ impl Found {
             self.links.push(Link { name, target });
             return Ok(0);
         }
-        // the oldest form of tar has folders that are files with a slash
+        // in the oldest form of tar, folders are files with a trailing slash
         if kind.is_dir() || raw.ends_with(b"/") || name.is_empty() {
             return Ok(0);
         }
@@ -151,36 +140,35 @@ impl Found {
             return Ok(0);
         }
         let mut contents = Vec::new();
-        let needed = needed(&name, entry.size());
-        Read::by_ref(entry).take(needed).read_to_end(&mut contents)?;
-        self.add_file(name, (entry.raw_file_position(), entry.size()), &contents);
+        let limit = bytes_to_read(&name, entry.size());
+        Read::by_ref(entry).take(limit).read_to_end(&mut contents)?;
+        let (offset, len) = (entry.raw_file_position(), entry.size());
+        self.add_file(Member { name, offset, len, label: None, keyed: false }, &contents);
         Ok(contents.len() as u64)
     }
 
-    /// Notes a file with these first bytes.
-    fn add_file(&mut self, name: Vec<u8>, (offset, len): (u64, u64), contents: &[u8]) {
-        let hidden = is_hidden(&name);
-        let kind = kind_of(&name);
+    /// Adds a file that starts with `contents`.
+    fn add_file(&mut self, file: Member, contents: &[u8]) {
+        let hidden = is_hidden(&file.name);
+        let kind = kind_of(&file.name);
         let known = match kind {
             Kind::Image => true,
             Kind::Unknown | Kind::UnreadImage => decode::format(contents).is_some(),
             Kind::Archive | Kind::Other => false,
         };
         match (known, hidden) {
-            (true, false) => {
-                self.images.push(Member { name, offset, len, label: None, keyed: false });
-            }
+            (true, false) => self.images.push(file),
             (true, true) => {
                 if kind == Kind::Image {
-                    self.left_out.add_hidden(&name);
+                    self.left_out.add_hidden(&file.name);
                 }
-                self.hidden.push(Member { name, offset, len, label: None, keyed: false });
+                self.hidden.push(file);
             }
             (false, false) => {
                 if kind == Kind::UnreadImage {
-                    self.left_out.add_file(kind, &name);
+                    self.left_out.add_file(kind, &file.name);
                 }
-                self.companions.add(&name, contents, len);
+                self.companions.add(&file.name, contents, file.len);
             }
             (false, true) => {}
         }
@@ -190,12 +178,11 @@ impl Found {
         self.left_out.add(what, &to_bytes(path.as_os_str()));
     }
 
-    /// Notes an archive of which `read` bytes were there, and whether there is `more` than zeros behind
-    /// its members.
+    /// Notes an archive of `read` bytes that lacks an end mark, or has `more` than zeros after it.
     fn note_ending(&mut self, path: &Path, read: u64, more: bool) {
         match self.end {
             Some(end) if read <= end => self.note(NO_END, path),
-            Some(_) if more => self.note(BEHIND_END, path),
+            Some(_) if more => self.note(AFTER_END, path),
             _ => {}
         }
     }
@@ -203,7 +190,7 @@ impl Found {
     fn finish(self) -> Index {
         let Self { mut images, hidden, links, companions, mut left_out, .. } = self;
         links::resolve(links, &mut images, &hidden, &mut left_out);
-        // the last of several members with one name is what unpacking leaves
+        // of several members with one name, unpacking keeps the last
         images.reverse();
         images.sort_by(|a, b| a.name.cmp(&b.name));
         images.dedup_by(|later, first| {
@@ -214,28 +201,28 @@ impl Found {
             }
             same
         });
-        companions.join(&mut images);
+        companions.label(&mut images);
         images.shrink_to_fit();
         Index { members: images, left_out }
     }
 }
 
-/// Whether a file is stored with its holes left out, as GNU tar does it in the POSIX format.
+/// Whether a file is stored without its holes, as GNU tar does in the POSIX format.
 fn is_pax_sparse<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<bool> {
     let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
     let sparse = |key: &[u8]| key.starts_with(b"GNU.sparse.");
     Ok(extensions.flatten().any(|extension| sparse(extension.key_bytes())))
 }
 
-/// How many first bytes of a file tell what it is.
-fn needed(name: &[u8], len: u64) -> u64 {
+/// Number of first bytes that are needed to find out what a file is.
+fn bytes_to_read(name: &[u8], len: u64) -> u64 {
     match kind_of(name) {
         Kind::Image => 0,
-        _ => companions::needed(name, len).unwrap_or(len.min(16)),
+        _ => companions::bytes_to_read(name, len).unwrap_or(len.min(16)),
     }
 }
 
-/// Whether something other than zeros follows; reads on to the end in any case if `whole`.
+/// Whether anything other than zeros follows. With `whole`, always reads to the end.
 fn has_data(reader: &mut impl Read, whole: bool) -> io::Result<bool> {
     let (mut buffer, mut found) = (vec![0; 64 << 10], false);
     while whole || !found {
@@ -247,7 +234,7 @@ fn has_data(reader: &mut impl Read, whole: bool) -> io::Result<bool> {
     Ok(found)
 }
 
-/// [`Bytes`] as the reader that walks over the headers.
+/// A sequential reader over [`Bytes`].
 struct Cursor<'a> {
     bytes: &'a Bytes,
     position: u64,

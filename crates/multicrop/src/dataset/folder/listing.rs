@@ -1,37 +1,38 @@
-//! What lies directly in a folder.
+//! Lists the direct contents of one folder.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::walk::starts_like_an_image;
+use crate::dataset::bytes::open_file;
 use crate::dataset::cache::Stamp;
 use crate::dataset::left_out::Tally;
 use crate::dataset::names::{Kind, Names, is_hidden, kind_of, to_bytes};
+use crate::decode;
 
-/// Hidden folders can be large and are not read: images are counted among so many of their entries.
+/// Limit on the entries of a hidden folder that are counted; such folders can be large.
 const MAX_HIDDEN: usize = 10_000;
 
-/// A folder as its parent lists it.
+/// A folder in its parent's listing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Child {
     pub(super) name: Vec<u8>,
-    /// A link to a folder, which may have other names.
+    /// Whether it is a link to a folder, which may also have other names.
     pub(super) link: bool,
 }
 
-/// What lies directly in a folder, sorted by name.
+/// The direct contents of a folder, sorted by name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Listing {
-    /// The folder's own; `None` if it has to be listed again in any case.
+    /// The folder's stamp; `None` if it must always be listed again.
     pub(super) stamp: Option<Stamp>,
     pub(super) images: Names,
     pub(super) folders: Vec<Child>,
     pub(super) left_out: Tally,
 }
 
-/// Images and folders directly in `folder`; what is hidden is only counted.
+/// Lists the images and folders directly in `folder`; hidden ones are only counted.
 pub(super) fn list(folder: &Path, stamp: Option<Stamp>) -> io::Result<Listing> {
     let (mut images, mut folders, mut left_out) = (Vec::new(), Vec::new(), Tally::default());
     for entry in folder.read_dir()? {
@@ -49,7 +50,7 @@ pub(super) fn list(folder: &Path, stamp: Option<Stamp>) -> io::Result<Listing> {
             folders.push(Child { name, link });
         } else {
             match kind_of(&name) {
-                // a link to nothing is listed, and turns out to be bad
+                // a broken link is listed, and counts as a bad image when it is read
                 Kind::Image => images.push(name),
                 Kind::Unknown | Kind::UnreadImage if starts_like_an_image(&entry.path()) => {
                     images.push(name);
@@ -64,13 +65,20 @@ pub(super) fn list(folder: &Path, stamp: Option<Stamp>) -> io::Result<Listing> {
     Ok(Listing { stamp, images, folders, left_out })
 }
 
+/// Whether a file has the first bytes of an image; for files whose name does not tell.
+fn starts_like_an_image(path: &Path) -> bool {
+    let mut start = Vec::new();
+    open_file(path).and_then(|file| file.take(16).read_to_end(&mut start)).is_ok()
+        && decode::format(&start).is_some()
+}
+
 fn note_hidden(name: &[u8], left_out: &mut Tally) {
     if kind_of(name) == Kind::Image {
         left_out.add_hidden(name);
     }
 }
 
-/// Counts the images in a hidden folder, by their names alone. What cannot be listed is passed over.
+/// Counts the images in a hidden folder by their names. Folders that cannot be listed are skipped.
 fn count_hidden(folder: &Path, name: &[u8], left_out: &mut Tally, budget: &mut usize) {
     let Ok(entries) = folder.read_dir() else { return };
     for entry in entries.flatten() {

@@ -1,7 +1,8 @@
-//! The images below a folder, listed by several threads, and what of an older list still holds.
+//! [`Tree`] lists all images below a folder in parallel, and reuses the unchanged part of an older
+//! list.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Read};
+use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +10,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Listing, list};
-use crate::dataset::bytes::{open_file, unreadable};
+use crate::dataset::bytes::unreadable;
 use crate::dataset::cache::Stamp;
 use crate::dataset::left_out::Tally;
 use crate::dataset::names::{Names, to_bytes, to_path};
-use crate::decode;
 use crate::error::Error;
 
-/// What links to folders are that lead to one that is found anyway.
+/// Description of links to a folder that was already visited.
 const SECOND_NAMES: &str = "links to folders that are read under another name";
 
-/// All folders below a root by their path relative to it; each real folder under one name only.
+/// All folders below a root by their relative paths; each real folder has one entry.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tree {
     folders: BTreeMap<Vec<u8>, Listing>,
@@ -28,36 +28,36 @@ pub(super) struct Tree {
     /// Folders that could not be listed.
     #[serde(skip)]
     unreadable: BTreeMap<Vec<u8>, io::Error>,
-    /// Folders that were listed now.
+    /// Number of folders that were listed, not taken from an older list.
     #[serde(skip)]
     listed: usize,
 }
 
-/// A folder that is to be listed.
-struct Place {
+/// A folder that has to be listed.
+struct Pending {
     relative: PathBuf,
     canonical: PathBuf,
 }
 
 impl Tree {
-    /// Lists all folders below `root`; those that `known` has are listed only if they changed.
+    /// Lists all folders below `root`; folders in `known` are listed again only if they changed.
     ///
-    /// Real folders go first, so a folder inside of the root has its own name there and not that of a
-    /// link to it. Then links are followed, those at the shortest paths first; links in a loop end.
+    /// Real folders are visited before links, so a folder inside the root keeps its own name. Then
+    /// links are followed, shortest path first. Loops of links end.
     pub(super) fn walk(root: &Path, known: &Self) -> Result<Self, Error> {
         let canonical = root.canonicalize().map_err(unreadable(root))?;
         let mut seen = HashSet::from([canonical.clone()]);
-        let mut level = vec![Place { relative: PathBuf::new(), canonical }];
+        let mut level = vec![Pending { relative: PathBuf::new(), canonical }];
         let (mut tree, mut links) = (Self::default(), Vec::new());
         while !level.is_empty() {
             while !level.is_empty() {
                 level = tree.add_level(root, known, &level, &mut seen, &mut links);
             }
             for relative in mem::take(&mut links) {
-                // a link whose target has vanished meanwhile leads nowhere
+                // the target may have been removed in the meantime
                 let Ok(canonical) = root.join(&relative).canonicalize() else { continue };
                 if seen.insert(canonical.clone()) {
-                    level.push(Place { relative, canonical });
+                    level.push(Pending { relative, canonical });
                 } else {
                     tree.links.add(SECOND_NAMES, &to_bytes(relative.as_os_str()));
                 }
@@ -69,26 +69,26 @@ impl Tree {
         }
     }
 
-    /// Lists the folders of one level; returns the real folders in them, and adds links to `links`.
+    /// Lists the folders of one level. Returns the real folders in them, and adds links to `links`.
     fn add_level(
         &mut self,
         root: &Path,
         known: &Self,
-        level: &[Place],
+        level: &[Pending],
         seen: &mut HashSet<PathBuf>,
         links: &mut Vec<PathBuf>,
-    ) -> Vec<Place> {
+    ) -> Vec<Pending> {
         let listings: Vec<_> =
             level.par_iter().map(|place| known.listing(root, &place.relative)).collect();
         let mut next = Vec::new();
         for (place, listing) in level.iter().zip(listings) {
             let folder = to_bytes(place.relative.as_os_str());
             let listing = match listing {
-                Ok((listing, anew)) => {
-                    self.listed += usize::from(anew);
+                Ok((listing, is_new)) => {
+                    self.listed += usize::from(is_new);
                     listing
                 }
-                // it was removed while its parent was listed
+                // it was removed after its parent was listed
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_empty() => {
                     continue;
                 }
@@ -104,7 +104,7 @@ impl Tree {
                 if child.link {
                     links.push(relative);
                 } else if seen.insert(canonical.clone()) {
-                    next.push(Place { relative, canonical });
+                    next.push(Pending { relative, canonical });
                 }
             }
             self.folders.insert(folder, listing);
@@ -112,7 +112,7 @@ impl Tree {
         next
     }
 
-    /// Paths of all images relative to the root with `/` between their parts, sorted part by part.
+    /// Relative paths of all images with `/` between their parts, sorted part by part.
     pub(super) fn images(&self) -> Names {
         let mut images = Names::default();
         self.append(b"", b"", &mut images);
@@ -126,7 +126,7 @@ impl Tree {
         top.iter().map(|child| &child.name[..])
     }
 
-    /// What was found and is not among the images.
+    /// What was found but not listed as an image.
     pub(super) fn left_out(&self) -> Tally {
         let mut left_out = self.links.clone();
         for (folder, listing) in &self.folders {
@@ -136,9 +136,9 @@ impl Tree {
         left_out
     }
 
-    /// Makes a folder one that could not be listed.
+    /// Pretends that a folder could not be listed.
     #[cfg(test)]
-    pub(super) fn lose(&mut self, folder: &str) {
+    pub(super) fn make_unreadable(&mut self, folder: &str) {
         self.folders.remove(folder.as_bytes());
         self.unreadable.insert(folder.into(), io::ErrorKind::PermissionDenied.into());
     }
@@ -153,27 +153,27 @@ impl Tree {
         !self.unreadable.is_empty()
     }
 
-    /// Folders that could not be listed, by their paths relative to the root.
+    /// Folders that could not be listed, by their relative paths.
     pub(super) fn into_unreadable(self) -> BTreeMap<Vec<u8>, io::Error> {
         self.unreadable
     }
 
-    /// False if a damaged file was read.
-    pub(super) fn is_sound(&self) -> bool {
-        self.folders.values().all(|listing| listing.images.is_sound())
+    /// False if the tree was read from a damaged cache file.
+    pub(super) fn is_valid(&self) -> bool {
+        self.folders.values().all(|listing| listing.images.is_valid())
     }
 
-    /// Whether `known` had all of this.
+    /// Whether all listings came from `known`.
     pub(super) fn is_same(&self, known: &Self) -> bool {
         self.listed == 0 && self.folders.len() == known.folders.len()
     }
 
-    /// The listing of one folder, and whether it was made now: the one that is here is taken if the
-    /// folder has not changed since.
+    /// The listing of one folder, from this tree if the folder has not changed; and whether it is
+    /// new.
     fn listing(&self, root: &Path, relative: &Path) -> io::Result<(Listing, bool)> {
         let folder = root.join(relative);
-        // the stamp is taken first: what changes while the folder is read is seen the next time
-        let stamp = Stamp::of(&folder);
+        // the stamp is read first, so that changes made during listing are noticed the next time
+        let stamp = Stamp::read(&folder);
         let known = self.folders.get(&to_bytes(relative.as_os_str()));
         match known.filter(|known| stamp.is_some() && known.stamp == stamp) {
             Some(known) => Ok((known.clone(), false)),
@@ -181,7 +181,7 @@ impl Tree {
         }
     }
 
-    /// Adds the images of `folder`, which is called `prefix` in their names.
+    /// Adds the images of `folder`, with names that start with `prefix`.
     fn append(&self, folder: &[u8], prefix: &[u8], images: &mut Names) {
         let Some(listing) = self.folders.get(folder) else { return };
         let mut children = listing.folders.iter().peekable();
@@ -198,11 +198,4 @@ impl Tree {
         }
         children.for_each(|child| descend(&child.name, images));
     }
-}
-
-/// By the first bytes: for a file whose name does not tell.
-pub(super) fn starts_like_an_image(path: &Path) -> bool {
-    let mut start = Vec::new();
-    open_file(path).and_then(|file| file.take(16).read_to_end(&mut start)).is_ok()
-        && decode::format(&start).is_some()
 }

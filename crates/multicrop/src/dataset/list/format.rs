@@ -1,18 +1,18 @@
-//! How the lines of a list are to be read, found out from its first lines.
+//! Detects the [`Format`] of a list from its first lines.
 
 use std::path::Path;
 
-use super::rows::{self, Rows};
+use super::rows::{self, Syntax};
 use crate::dataset::OpenOptions;
 use crate::dataset::bytes::malformed;
-use crate::dataset::detect::JSON;
+use crate::dataset::foreign::JSON;
 use crate::dataset::labels::LABEL_NAMES;
 use crate::dataset::names::{Kind, kind_of, to_path};
 use crate::error::Error;
 
-/// Lines from whose paths the form of a list is found out.
-const LOOKED_AT: usize = 100;
-/// Columns among which the paths are looked for.
+/// Number of lines that are read to detect the format.
+const PREVIEW_LINES: usize = 100;
+/// Number of columns that are searched for paths.
 const MAX_COLUMNS: usize = 32;
 /// Names of columns of paths.
 const PATH_NAMES: [&str; 12] = [
@@ -30,69 +30,69 @@ const PATH_NAMES: [&str; 12] = [
     "image_name",
 ];
 
-/// How the lines of a list are to be read.
+/// The format of a list: its syntax, and the columns of paths and labels.
 #[derive(Debug, Clone)]
-pub(super) struct Form {
-    pub(super) rows: Rows,
+pub(super) struct Format {
+    pub(super) syntax: Syntax,
     pub(super) path: usize,
     pub(super) label: Option<usize>,
-    /// The row with the names of the columns.
+    /// Index of the row that holds the names of the columns.
     pub(super) header: Option<usize>,
 }
 
-/// The first rows of a list, read in one way.
-struct Sample {
-    rows: Rows,
-    /// With their numbers, without those that start with `#`.
+/// The first rows of a list, parsed with one syntax.
+struct Preview {
+    syntax: Syntax,
+    /// Row indices and fields, without rows that start with `#`.
     lines: Vec<(usize, Vec<Vec<u8>>)>,
-    /// The names of JSON's fields.
+    /// The names of JSON fields.
     names: Option<Vec<Vec<u8>>>,
 }
 
-impl Form {
-    /// The form in which most of the first paths exist.
-    pub(super) fn find(path: &Path, folder: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let mut ways = vec![
-            Rows::Whole,
-            Rows::Separated(b'\t'),
-            Rows::Separated(b','),
-            Rows::Separated(b';'),
-            Rows::LastSpace,
+impl Format {
+    /// The format in which most of the first paths exist.
+    pub(super) fn detect(path: &Path, folder: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let mut candidates = vec![
+            Syntax::Whole,
+            Syntax::Separated(b'\t'),
+            Syntax::Separated(b','),
+            Syntax::Separated(b';'),
+            Syntax::LastSpace,
         ];
-        let fields = rows::json_fields(path, LOOKED_AT)?;
+        let fields = rows::json_fields(path, PREVIEW_LINES)?;
         let is_json = fields.is_some();
         if let Some(fields) = fields {
-            ways = vec![Rows::Json(fields)];
+            candidates = vec![Syntax::Json(fields)];
         }
         let mut best: Option<((usize, bool), Self)> = None;
         let mut first_line = String::new();
-        for rows in ways {
-            let sample = Sample::read(path, rows)?;
-            if let (Rows::Whole, Some((_, first))) = (&sample.rows, sample.lines.first()) {
+        for syntax in candidates {
+            let preview = Preview::read(path, syntax)?;
+            if let (Syntax::Whole, Some((_, first))) = (&preview.syntax, preview.lines.first()) {
                 first_line = String::from_utf8_lossy(&first[0]).chars().take(80).collect();
             }
-            let columns = sample.lines.iter().map(|(_, row)| row.len()).max().unwrap_or(0);
+            let columns = preview.lines.iter().map(|(_, row)| row.len()).max().unwrap_or(0);
             for column in 0..columns.min(MAX_COLUMNS) {
-                let found = sample.score(column, folder, options);
-                if found.0 > 0 && best.as_ref().is_none_or(|(score, _)| found > *score) {
-                    best = Some((found, sample.form(column, folder)));
+                let score = preview.score(column, folder, options);
+                if score.0 > 0 && best.as_ref().is_none_or(|(highest, _)| score > *highest) {
+                    best = Some((score, preview.format(column, folder)));
                 }
             }
         }
-        let Some((_, form)) = best else {
+        let Some((_, format)) = best else {
             return Err(match is_json {
                 true => Error::UnknownFormat { path: path.into(), found: JSON.into() },
                 false => no_paths(path, folder, &first_line),
             });
         };
-        form.with_label(path, options)
+        format.with_label(path, options)
     }
 
-    /// With the chosen column of labels.
+    /// Replaces the column of labels by the one that the user chose.
     fn with_label(self, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let Some(chosen) = &options.label_column else { return Ok(self) };
-        let sample = Sample::read(path, self.rows.clone())?;
-        let names = sample.header(self.header).unwrap_or_default();
+        let preview = Preview::read(path, self.syntax.clone())?;
+        let names = preview.header(self.header).unwrap_or_default();
         let label = names.iter().position(|name| name.eq_ignore_ascii_case(chosen.as_bytes()));
         if label.is_some() {
             return Ok(Self { label, ..self });
@@ -103,7 +103,7 @@ impl Form {
             names => format!("it has `{}`", names.join("`, `")),
         };
         let reason =
-            format!("has no column `{chosen}` for labels ({found}); set `data.label_column`");
+            format!("has no column `{chosen}` for labels ({found}); correct `data.label_column`");
         Err(malformed(path, reason))
     }
 }
@@ -114,32 +114,32 @@ fn no_paths(path: &Path, folder: &Path, first_line: &str) -> Error {
         false => folder.display().to_string(),
     };
     let reason = format!(
-        "is text, but none of its first lines names a file (line 1 is `{first_line}`); a list \
-         has a path, or `path,label`, in each line, relative to its own folder `{folder}`"
+        "is text, but none of its first lines names a file (line 1 is `{first_line}`); a list has a \
+         path, or `path,label`, in each line, relative to its own folder `{folder}`"
     );
     malformed(path, reason)
 }
 
-impl Sample {
-    fn read(path: &Path, rows: Rows) -> Result<Self, Error> {
+impl Preview {
+    fn read(path: &Path, syntax: Syntax) -> Result<Self, Error> {
         let mut lines = Vec::new();
         let mut number = 0;
-        rows::for_each(path, &rows, LOOKED_AT, |_, row| {
+        rows::for_each(path, &syntax, PREVIEW_LINES, |_, row| {
             if !row.first().is_some_and(|field| field.starts_with(b"#")) {
                 lines.push((number, row.iter().map(|field| field.to_vec()).collect()));
             }
             number += 1;
             Ok(())
         })?;
-        let names = match &rows {
-            Rows::Json(fields) => Some(fields.iter().map(|name| name.clone().into()).collect()),
+        let names = match &syntax {
+            Syntax::Json(fields) => Some(fields.iter().map(|name| name.clone().into()).collect()),
             _ => None,
         };
-        Ok(Self { rows, lines, names })
+        Ok(Self { syntax, lines, names })
     }
 
-    /// How many of the first fields of a column are files, and whether the column's name says so; the
-    /// chosen column has more than any other.
+    /// Score of a column as the column of paths: how many of its fields are files, and whether it
+    /// has a usual name. The column that the user chose scores highest.
     fn score(&self, column: usize, folder: &Path, options: &OpenOptions) -> (usize, bool) {
         let fields = self.lines.iter().filter_map(|(_, row)| row.get(column));
         let count = fields.filter(|field| is_file(folder, field)).count();
@@ -152,8 +152,8 @@ impl Sample {
         (count, PATH_NAMES.into_iter().any(is))
     }
 
-    /// The form with the paths in this column.
-    fn form(&self, path: usize, folder: &Path) -> Form {
+    /// The format with the paths in this column.
+    fn format(&self, path: usize, folder: &Path) -> Format {
         let first = self.lines.first();
         let head = first.and_then(|(_, row)| row.get(path)).map_or(&b""[..], |field| field);
         let is_path = is_file(folder, head) || kind_of(head) == Kind::Image;
@@ -166,7 +166,8 @@ impl Sample {
             None if path + 1 < columns => Some(path + 1),
             None => path.checked_sub(1),
         };
-        Form { rows: self.rows.clone(), path, label: label.filter(|&label| label != path), header }
+        let label = label.filter(|&label| label != path);
+        Format { syntax: self.syntax.clone(), path, label, header }
     }
 
     /// The names of the columns, if there are any.

@@ -1,4 +1,4 @@
-//! The lines of a list as rows of fields.
+//! Parses the lines of a list into rows of fields.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -9,21 +9,21 @@ use std::rc::Rc;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use crate::dataset::archive::json_label;
-use crate::dataset::bytes::{Budget, malformed, open_file, unreadable};
-use crate::dataset::detect::JSON;
+use crate::dataset::bytes::{LimitedReader, malformed, open_file, unreadable};
+use crate::dataset::foreign::JSON;
+use crate::dataset::json::json_label;
 use crate::error::Error;
 
-/// Most bytes of a line: a path has some thousands at most, a caption hardly more.
+/// Limit on the bytes of a line: a path or a caption has a few thousand at most.
 const MAX_LINE: u64 = 1 << 20;
 const TOO_LONG: &str = "a line has more than 1 MiB";
 
-/// How lines become rows.
+/// The syntax of a line.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Rows {
-    /// A line is a path.
+pub(super) enum Syntax {
+    /// One path.
     Whole,
-    /// Fields between these bytes, quoted as in CSV.
+    /// Fields separated by this byte, quoted as in CSV.
     Separated(u8),
     /// `path with spaces 17`
     LastSpace,
@@ -31,37 +31,51 @@ pub(super) enum Rows {
     Json(Vec<String>),
 }
 
-/// Calls `visit` with number and fields of the first rows that are not empty, `most` of them.
+/// Calls `visit` with the line number and the fields of the first `limit` rows that are not empty.
 pub(super) fn for_each(
     path: &Path,
-    rows: &Rows,
-    most: usize,
+    syntax: &Syntax,
+    limit: usize,
     mut visit: impl FnMut(u64, &[&[u8]]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let file = open_file(path).map_err(unreadable(path))?;
-    let budget = Budget::new(file, MAX_LINE, TOO_LONG);
-    let left = budget.left();
-    match rows {
-        Rows::Json(fields) => json(path, budget, &left, fields, most, &mut visit),
-        _ => separated(path, budget, &left, rows, most, &mut visit),
+    let input = Input::new(path, file);
+    match syntax {
+        Syntax::Json(fields) => json(input, fields, limit, &mut visit),
+        _ => separated(input, syntax, limit, &mut visit),
+    }
+}
+
+/// An open list whose lines have a limited length.
+struct Input<'a> {
+    path: &'a Path,
+    reader: LimitedReader<File>,
+    /// Bytes that the current line may still have.
+    left: Rc<Cell<u64>>,
+}
+
+impl<'a> Input<'a> {
+    fn new(path: &'a Path, file: File) -> Self {
+        let reader = LimitedReader::new(file, MAX_LINE, TOO_LONG);
+        let left = reader.left();
+        Self { path, reader, left }
     }
 }
 
 type Visit<'a> = dyn FnMut(u64, &[&[u8]]) -> Result<(), Error> + 'a;
 
 fn separated(
-    path: &Path,
-    budget: Budget<File>,
-    left: &Rc<Cell<u64>>,
-    rows: &Rows,
-    most: usize,
+    input: Input<'_>,
+    syntax: &Syntax,
+    limit: usize,
     visit: &mut Visit<'_>,
 ) -> Result<(), Error> {
-    let mut reader = reader(budget, rows);
-    // the reader takes the second byte of such a line's end for the start of the next line
+    let Input { path, reader, left } = input;
+    let mut reader = csv_reader(reader, syntax);
+    // the reader counts the second byte of a Windows line end as part of the next line
     let ends_twice = ends_in_two_bytes(path).map_err(unreadable(path))?;
     let (mut row, mut count, mut first) = (ByteRecord::new(), 0, true);
-    while count < most {
+    while count < limit {
         left.set(MAX_LINE);
         if !reader.read_byte_record(&mut row).map_err(|error| damaged(path, &error))? {
             break;
@@ -71,9 +85,9 @@ fn separated(
         if row.iter().all(|field| field.trim_ascii().is_empty()) {
             continue;
         }
-        let fields: Vec<&[u8]> = match rows {
-            Rows::Whole => row.iter().collect(),
-            Rows::LastSpace => at_last_space(row.get(0).unwrap_or_default().trim_ascii()),
+        let fields: Vec<&[u8]> = match syntax {
+            Syntax::Whole => row.iter().collect(),
+            Syntax::LastSpace => at_last_space(row.get(0).unwrap_or_default().trim_ascii()),
             _ => row.iter().map(<[u8]>::trim_ascii).collect(),
         };
         visit(line, &fields)?;
@@ -82,7 +96,7 @@ fn separated(
     Ok(())
 }
 
-/// Whether the first line ends as on Windows.
+/// Whether the first line has a Windows line end.
 fn ends_in_two_bytes(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     open_file(path)?.take(64 << 10).read_to_end(&mut start)?;
@@ -101,18 +115,18 @@ fn unreadable_line(path: &Path, source: &io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::InvalidData => malformed(
             path,
-            format!("is no list of images: {source}, perhaps for lack of a closing quote"),
+            format!("is not a list of images: {source}; perhaps a closing quote is missing"),
         ),
         kind => unreadable(path)(io::Error::new(kind, source.to_string())),
     }
 }
 
-fn reader(file: Budget<File>, rows: &Rows) -> Reader<Budget<File>> {
+fn csv_reader(file: LimitedReader<File>, syntax: &Syntax) -> Reader<LimitedReader<File>> {
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true);
-    match rows {
-        Rows::Separated(byte) => builder.delimiter(*byte),
-        // no text has this byte
+    match syntax {
+        Syntax::Separated(byte) => builder.delimiter(*byte),
+        // this byte does not occur in text
         _ => builder.delimiter(0).quoting(false),
     };
     builder.from_reader(file)
@@ -126,55 +140,51 @@ fn at_last_space(line: &[u8]) -> Vec<&[u8]> {
 }
 
 fn json(
-    path: &Path,
-    budget: Budget<File>,
-    left: &Rc<Cell<u64>>,
+    input: Input<'_>,
     fields: &[String],
-    most: usize,
+    limit: usize,
     visit: &mut Visit<'_>,
 ) -> Result<(), Error> {
     let mut count = 0;
-    objects(path, budget, left, |line, object| {
+    objects(input, |line, object| {
         let field = |name: &String| object.get(name).and_then(json_label).unwrap_or_default();
         let row: Vec<_> = fields.iter().map(field).collect();
         let row: Vec<_> = row.iter().map(|field| field.as_bytes()).collect();
         count += 1;
-        visit(line, &row).map(|()| count < most)
+        visit(line, &row).map(|()| count < limit)
     })
 }
 
-/// The names of all fields in the first objects, `most` of them, in their order; `None` if a line is no
-/// object.
-pub(super) fn json_fields(path: &Path, most: usize) -> Result<Option<Vec<String>>, Error> {
+/// The names of all fields in the first `limit` objects, in order; `None` if the file does not
+/// start with an object.
+pub(super) fn json_fields(path: &Path, limit: usize) -> Result<Option<Vec<String>>, Error> {
     let mut file = BufReader::new(open_file(path).map_err(unreadable(path))?);
     let start = file.fill_buf().map_err(unreadable(path))?;
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
     if !start.starts_with(b"{") {
         return Ok(None);
     }
-    let budget = Budget::new(open_file(path).map_err(unreadable(path))?, MAX_LINE, TOO_LONG);
-    let left = budget.left();
+    let input = Input::new(path, open_file(path).map_err(unreadable(path))?);
     let (mut fields, mut count) = (Vec::<String>::new(), 0);
-    objects(path, budget, &left, |_, object| {
+    objects(input, |_, object| {
         for name in object.keys() {
             if !fields.contains(name) {
                 fields.push(name.clone());
             }
         }
         count += 1;
-        Ok(count < most)
+        Ok(count < limit)
     })?;
     Ok(Some(fields))
 }
 
-/// Calls `visit` with number and contents of each line, as long as it wants more.
+/// Calls `visit` with the number and the object of each line, until it returns false.
 fn objects(
-    path: &Path,
-    budget: Budget<File>,
-    left: &Rc<Cell<u64>>,
+    input: Input<'_>,
     mut visit: impl FnMut(u64, &Map<String, Value>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let mut reader = BufReader::new(budget);
+    let Input { path, reader, left } = input;
+    let mut reader = BufReader::new(reader);
     let (mut bytes, mut line) = (Vec::new(), 0);
     loop {
         left.set(MAX_LINE);

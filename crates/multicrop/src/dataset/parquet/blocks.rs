@@ -1,43 +1,45 @@
-//! Parts of row groups that are read at once, and the images in them.
+//! Splits row groups into blocks, and reads the images of a block.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use ::parquet::data_type::ByteArray;
 use ::parquet::errors::ParquetError;
 
+use super::error::unsupported_or_damaged;
 use super::rows::Table;
 use super::schema::ImageColumn;
-use super::unsupported_or_damaged;
 use crate::dataset::bytes::{Bytes, Spool};
 use crate::error::{Error, SampleError};
 
-/// Bytes that are read at once, about: a row group, or pages of a large one.
+/// Approximate bytes of a block: a row group, or some pages of a large one.
 pub(super) const BLOCK: u64 = 48 << 20;
-/// Most bytes that the images of a block may take: a dictionary can repeat one without end.
+/// Limit on the bytes of the images of a block: a dictionary can repeat one image any number of
+/// times.
 pub(super) const MAX_IMAGES: u64 = 1 << 30;
-/// Most bytes that the paths of a block may take.
+/// Limit on the bytes of the paths of a block.
 const MAX_PATHS: u64 = 256 << 20;
 /// Rows that are read before they are copied.
 const ROWS: usize = 16;
-/// Rows for which memory is taken before they are read.
+/// Limit on the rows that are allocated before they are read.
 const MAX_EXPECTED: usize = 1 << 20;
 
-/// Some rows of a row group.
+/// Consecutive rows of a row group that are read together.
 pub(super) struct Block {
     pub(super) file: usize,
     group: usize,
-    /// The first row in its group, and the number of rows.
+    /// Index of its first row in the group.
     first: usize,
+    /// Number of rows.
     pub(super) rows: usize,
-    /// Index of the first image behind it.
+    /// Index of the first image after it.
     pub(super) end: usize,
-    /// Unpacked bytes of its images, about.
+    /// Approximate unpacked bytes of its images.
     pub(super) bytes: u64,
 }
 
-/// The row groups of a file; large ones in pieces that end where a page ends, so that each page is
-/// unpacked once. Numbers of files and ends are those of a single file.
-pub(super) fn of_file(table: &Table, image: &ImageColumn) -> Result<Vec<Block>, Error> {
+/// Splits a file into blocks: its row groups, large ones in pieces that end at page boundaries, so
+/// that each page is unpacked once. `file` and `end` are set as if there were only this file.
+pub(super) fn split_file(table: &Table, image: &ImageColumn) -> Result<Vec<Block>, Error> {
     let (mut blocks, mut end) = (Vec::new(), 0);
     for group in 0..table.metadata.num_row_groups() {
         let (rows, bytes) = (table.rows(group), group_size(table, group, image)?);
@@ -53,7 +55,7 @@ pub(super) fn of_file(table: &Table, image: &ImageColumn) -> Result<Vec<Block>, 
     Ok(blocks)
 }
 
-/// Rows of each piece of a row group that has `bytes`, none of them zero.
+/// Numbers of rows of the pieces of a row group with `bytes` bytes; no piece is empty.
 fn pieces(table: &Table, group: usize, image: usize, bytes: u64) -> Vec<usize> {
     let mut left = table.rows(group);
     if left == 0 {
@@ -72,13 +74,13 @@ fn pieces(table: &Table, group: usize, image: usize, bytes: u64) -> Vec<usize> {
             left -= rows;
         }
     }
-    // the last pages, and rows that no page has
+    // the last pages, and rows that no page header covers
     pieces.extend([piece + left].into_iter().filter(|&rows| rows > 0));
     pieces
 }
 
-/// Unpacked bytes of the image column in a row group: of the larger of its two leaves, since few
-/// columns have both bytes and paths that are long.
+/// Unpacked bytes of the image column in a row group. Counts only the larger of its two leaves,
+/// because few columns have both long bytes and long paths.
 fn group_size(table: &Table, group: usize, image: &ImageColumn) -> Result<u64, Error> {
     let columns = table.metadata.row_group(group).columns();
     let size = |leaf: usize| u64::try_from(columns.get(leaf)?.uncompressed_size()).ok();
@@ -89,27 +91,27 @@ fn group_size(table: &Table, group: usize, image: &ImageColumn) -> Result<u64, E
     })
 }
 
-/// The images of a block: in memory, or else, where a page is larger than a block, in a temporary file.
+/// The images of a block: in memory, or in a temporary file if a page is larger than a block.
 pub(super) struct Images {
     pub(super) bytes: Bytes,
     ends: Vec<u64>,
-    /// Where the images are that have no bytes: places in the block, ascending, with their paths.
+    /// Paths of the images without bytes, with their positions in the block, ascending.
     paths: Vec<(usize, String)>,
 }
 
-/// An image of a block.
-pub(super) enum Held {
+/// An image as a block stores it.
+pub(super) enum StoredImage {
     Bytes(Vec<u8>),
     Path(String),
 }
 
 impl Images {
-    /// Reads a block of at most `most` bytes; an image that is null and has no path is empty.
+    /// Reads a block of at most `limit` bytes. An image that is null and has no path is empty.
     pub(super) fn read(
         table: &Table,
         image: &ImageColumn,
         block: &Block,
-        most: u64,
+        limit: u64,
     ) -> Result<Self, Error> {
         let mut spool = Spool::new(&table.path);
         let (mut ends, mut nulls) = (Vec::with_capacity(block.rows.min(MAX_EXPECTED)), Vec::new());
@@ -122,7 +124,7 @@ impl Images {
             Some(leaf) => each_value(table, leaf, block, &mut |place, value| {
                 let bytes = value.map_or(&[][..], ByteArray::data);
                 end += bytes.len() as u64;
-                check_size(table, block, end, most)?;
+                check_size(table, block, end, limit)?;
                 if value.is_none() {
                     nulls.push(place);
                 }
@@ -137,17 +139,17 @@ impl Images {
         Ok(Self { bytes: spool.finish()?, ends, paths })
     }
 
-    /// One image.
-    pub(super) fn get(&self, place: usize) -> Result<Held, SampleError> {
-        if let Ok(found) = self.paths.binary_search_by_key(&place, |&(place, _)| place) {
-            return Ok(Held::Path(self.paths[found].1.clone()));
+    /// The image at a position in the block.
+    pub(super) fn get(&self, position: usize) -> Result<StoredImage, SampleError> {
+        if let Ok(found) = self.paths.binary_search_by_key(&position, |&(position, _)| position) {
+            return Ok(StoredImage::Path(self.paths[found].1.clone()));
         }
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        self.bytes.sample(start, self.ends[place] - start).map(Held::Bytes)
+        let start = if position == 0 { 0 } else { self.ends[position - 1] };
+        self.bytes.sample(start, self.ends[position] - start).map(StoredImage::Bytes)
     }
 }
 
-/// The paths at these places of a block, ascending; nulls and empty ones are left out.
+/// Reads the paths at these ascending positions in a block, without nulls and empty ones.
 fn read_paths(
     table: &Table,
     leaf: usize,
@@ -167,10 +169,10 @@ fn read_paths(
     Ok(paths)
 }
 
-/// What is called with the place of a row in its block, and its value.
+/// A callback for the position of a row in its block, and its value.
 type EachValue<'a> = dyn FnMut(usize, Option<&ByteArray>) -> Result<(), Error> + 'a;
 
-/// Calls `each` with the place and value of every row of a block.
+/// Calls `each` with the position and value of every row of a block.
 fn each_value(
     table: &Table,
     leaf: usize,
@@ -181,7 +183,7 @@ fn each_value(
     let mut values = table.binary(block.group, leaf, block.first).map_err(&failed)?;
     let mut place = 0;
     while place < block.rows {
-        // few at a time, and copied: each value keeps its page
+        // few at a time, because each value keeps its whole page in memory until it is copied
         for value in values.next((block.rows - place).min(ROWS)).map_err(&failed)? {
             each(place, value.as_ref())?;
             place += 1;
@@ -190,45 +192,46 @@ fn each_value(
     Ok(())
 }
 
-/// Fails if the values of a block have more than `most` bytes.
-fn check_size(table: &Table, block: &Block, size: u64, most: u64) -> Result<(), Error> {
-    if size <= most {
+/// Fails if the values of a block have more than `limit` bytes.
+fn check_size(table: &Table, block: &Block, size: u64, limit: u64) -> Result<(), Error> {
+    if size <= limit {
         return Ok(());
     }
-    let reason = format!("{} images of more than {most} bytes", block.rows);
+    let reason = format!("{} images of more than {limit} bytes", block.rows);
     Err(unsupported_or_damaged(&table.path)(ParquetError::General(reason)))
 }
 
-/// Lets threads read blocks at the same time only if the blocks are small: while one is read, its
-/// pages are in memory packed and unpacked.
+/// A semaphore that limits the bytes of blocks being read at the same time, because the pages of
+/// such a block are in memory both packed and unpacked.
 #[derive(Default)]
-pub(super) struct Turns {
+pub(super) struct ReadLimit {
     /// Bytes of the blocks that are being read.
     used: Mutex<u64>,
     freed: Condvar,
 }
 
-/// The right to read a block, until it is dropped.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+/// The permission to read a block, until it is dropped.
+pub(super) struct ReadPermit<'a> {
+    limit: &'a ReadLimit,
     bytes: u64,
 }
 
-impl Turns {
-    /// Waits until blocks of together at most [`BLOCK`] are read, or this one alone.
-    pub(super) fn take(&self, bytes: u64) -> Turn<'_> {
+impl ReadLimit {
+    /// Waits until this block can be read without exceeding [`BLOCK`] bytes in all. A block that is
+    /// larger is read alone.
+    pub(super) fn acquire(&self, bytes: u64) -> ReadPermit<'_> {
         let bytes = bytes.min(BLOCK);
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |used: &mut u64| *used + bytes > BLOCK;
         let mut used = self.freed.wait_while(used, full).unwrap_or_else(PoisonError::into_inner);
         *used += bytes;
-        Turn { turns: self, bytes }
+        ReadPermit { limit: self, bytes }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ReadPermit<'_> {
     fn drop(&mut self) {
-        *self.turns.used.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
-        self.turns.freed.notify_all();
+        *self.limit.used.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.limit.freed.notify_all();
     }
 }

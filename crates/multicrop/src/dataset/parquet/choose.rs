@@ -1,19 +1,19 @@
-//! Which column of a parquet file has the images.
+//! Chooses the column of a parquet file that holds the images.
 
 use std::cmp::Reverse;
 
 use parquet::basic::Type;
 use parquet::errors::ParquetError;
 
+use super::error::unsupported_or_damaged;
 use super::features::Features;
 use super::rows::Table;
 use super::schema::{ImageColumn, image_columns, is_text, quoted};
 use super::sniff::{self, Content};
-use super::unsupported_or_damaged;
 use crate::dataset::bytes::malformed;
 use crate::error::Error;
 
-/// Names that image columns have, the likeliest first.
+/// Usual names of image columns, most likely first.
 const IMAGES: [&str; 16] = [
     "image",
     "img",
@@ -33,19 +33,19 @@ const IMAGES: [&str; 16] = [
     "filename",
 ];
 
-/// The column with the images, and how many others have images too.
+/// The column that holds the images, and further columns of images.
 pub(super) struct Choice {
     pub(super) image: ImageColumn,
-    /// True if rows hold the bytes of images, and not paths alone.
+    /// True if rows hold the bytes of images, not just paths.
     pub(super) has_bytes: bool,
     /// Names of further columns of images.
     pub(super) others: Vec<String>,
 }
 
-/// The column that a user named, or else the one whose first values are images.
+/// Chooses the column that the user named, or else the one whose first values are images.
 ///
 /// # Errors
-/// If there is no such column, or which one it is cannot be told.
+/// If there is no such column, or it cannot be determined.
 pub(super) fn choose(table: &Table, named: Option<&str>) -> Result<Choice, Error> {
     let columns = image_columns(table.metadata.file_metadata().schema_descr());
     match named {
@@ -54,7 +54,7 @@ pub(super) fn choose(table: &Table, named: Option<&str>) -> Result<Choice, Error
     }
 }
 
-/// The column `name` of a file; a name of one of its parts, such as `image.bytes`, will do.
+/// The column `name` of a file; the name of one of its fields, such as `image.bytes`, also works.
 fn named_column(table: &Table, columns: Vec<ImageColumn>, name: &str) -> Result<Choice, Error> {
     let whole = name.strip_suffix(".bytes").or_else(|| name.strip_suffix(".path"));
     let is_it = |column: &ImageColumn| {
@@ -71,17 +71,17 @@ fn named_column(table: &Table, columns: Vec<ImageColumn>, name: &str) -> Result<
         path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
     });
     let what = if exists {
-        format!("has a column `{name}`, but not of one image in each row")
+        format!("has a column `{name}`, but not with one image in each row")
     } else {
         format!("has no column `{name}`")
     };
     let could = quoted(columns.iter().map(|column| column.name.as_str()));
     let reason =
-        format!("{what}; set `data.image_column` to a column that could have images: {could}");
+        format!("{what}; set `data.image_column` to a column that could hold images: {could}");
     Err(malformed(&table.path, reason))
 }
 
-/// The columns of a file beside what their first values are.
+/// The columns of a file, with the contents of their first values.
 struct Finder<'a> {
     table: &'a Table,
     features: Features,
@@ -94,14 +94,14 @@ impl<'a> Finder<'a> {
         let (binary, text): (Vec<_>, Vec<_>) =
             columns.into_iter().partition(|column| column.bytes.is_some() || column.is_struct);
         let mut finder = Self { table, features, columns: finder_columns(table, binary)? };
-        // text is looked at only if nothing else has images
+        // text is checked only if no binary column contains images
         if !finder.columns.iter().any(|(_, content)| *content <= Content::Paths) {
             finder.columns.extend(finder_columns(table, text)?);
         }
         Ok(finder)
     }
 
-    /// The likelier the smaller.
+    /// Sort key: the most likely column has the smallest.
     fn rank(&self, column: &ImageColumn) -> (bool, usize, bool) {
         let known = IMAGES.iter().position(|&known| column.name.eq_ignore_ascii_case(known));
         let feature = self.features.is(&column.name, "Image");
@@ -110,7 +110,7 @@ impl<'a> Finder<'a> {
 
     fn find(&self) -> Result<Choice, Error> {
         let mut found: Vec<_> = self.columns.iter().filter(|(_, c)| *c <= Content::Paths).collect();
-        // stable: the order of the schema among equals
+        // stable, so equal columns keep the order of the schema
         found.sort_by_key(|(column, content)| (content.clone(), self.rank(column)));
         let Some((first, content)) = found.first() else { return self.without_evidence() };
         let same_rank = found.get(1).filter(|(other, _)| self.rank(other) == self.rank(first));
@@ -128,7 +128,7 @@ impl<'a> Finder<'a> {
         Ok(Choice { image: first.clone(), has_bytes: *content == Content::Images, others })
     }
 
-    /// A column that has no values to look at, or of a kind of image that is not known.
+    /// Chooses a column that has no values yet, or values in an unknown image format.
     fn without_evidence(&self) -> Result<Choice, Error> {
         let is_known = |column: &ImageColumn| self.rank(column) < (true, usize::MAX, false);
         let fits = |(column, content): &&(ImageColumn, Content)| match content {
@@ -151,7 +151,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Says what was found in place of images.
+    /// The error that says what was found instead of images.
     fn no_images(&self) -> Error {
         let likely = |column: &ImageColumn| {
             column.is_struct || self.rank(column) < (true, usize::MAX, false)
@@ -173,7 +173,7 @@ impl<'a> Finder<'a> {
         )
     }
 
-    /// What is said if the only images may be in lists.
+    /// The reason if images may only be in lists.
     fn lists(&self) -> Option<String> {
         let schema = self.table.metadata.file_metadata().schema_descr();
         let mut columns = schema.columns().iter().filter(|column| column.max_rep_level() > 0);
@@ -202,7 +202,8 @@ impl<'a> Finder<'a> {
         } else {
             let names = quoted(binary.into_iter());
             format!(
-                "; the first values of {names} are no images, unless `data.image_column` names it"
+                "; the first values of {names} are not images, set `data.image_column` to read one \
+                 anyway"
             )
         };
         format!(
@@ -228,7 +229,7 @@ fn finder_columns(
         .map_err(unsupported_or_damaged(&table.path))
 }
 
-/// What a column has in place of images, if that says what to do.
+/// The reason for a column that holds something other than images, with what to do about it.
 fn misfit(column: &ImageColumn, content: &Content) -> Option<String> {
     let name = &column.name;
     match content {
@@ -237,8 +238,8 @@ fn misfit(column: &ImageColumn, content: &Content) -> Option<String> {
              download the images and name their paths, or store their bytes"
         )),
         Content::NoFiles(example) => Some(format!(
-            "has no images but paths in the column `{name}`, and `{example}` is no image file; paths \
-             are relative to the folder of the parquet file"
+            "has paths in the column `{name}`, but `{example}` is not an image file; paths are \
+             relative to the folder of the parquet file"
         )),
         Content::Base64 => Some(format!(
             "has images as base64 text in the column `{name}`, which is not read; decode them to \

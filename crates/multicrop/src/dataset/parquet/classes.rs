@@ -1,9 +1,9 @@
-//! The labels of all files of a data set, brought to one list of classes.
+//! [`LabelMerger`] merges the labels of all files of a data set into one list of classes.
 //!
-//! * Numbers that a file names are classes by these names, whatever number another file gives them.
-//!   The classes are in the order in which the files list them.
-//! * Numbers of a file without names are positions in the list of the other files, if these agree.
-//! * Without any names the rule of all sources holds ([`Labels`]).
+//! * If a file has class names, its numbers stand for these names, whatever numbers other files
+//!   use. Classes are in the order in which the files list them.
+//! * Numbers in a file without class names index the list of the other files, if these lists agree.
+//! * If no file has class names, the rule for all sources applies ([`Labels`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use std::path::Path;
 use crate::dataset::LeftOut;
 use crate::dataset::labels::{Labels, MAX_CLASSES};
 
-/// In place of a class: there is none.
+/// Marks an image without a label.
 const NONE: u32 = u32::MAX;
-/// The largest whole number up to which a float has all of them.
+/// Up to this number, 2⁵³, an `f64` represents every whole number.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A label as a file has it.
+/// A label as a file stores it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Label<'a> {
     None,
@@ -28,7 +28,7 @@ pub(super) enum Label<'a> {
 }
 
 impl Label<'_> {
-    pub(super) fn of_float(value: f64) -> Self {
+    pub(super) fn from_float(value: f64) -> Self {
         if value.is_nan() {
             Self::None
         } else if value.fract() == 0.0 && value.abs() <= MAX_EXACT {
@@ -39,7 +39,7 @@ impl Label<'_> {
     }
 
     /// The label `unscaled / 10^scale`.
-    pub(super) fn of_decimal(unscaled: i128, scale: u32) -> Self {
+    pub(super) fn from_decimal(unscaled: i128, scale: u32) -> Self {
         let one = 10_i128.checked_pow(scale).unwrap_or(i128::MAX);
         match i64::try_from(unscaled / one) {
             Ok(whole) if unscaled % one == 0 => Self::Number(whole),
@@ -63,7 +63,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// How often something was left out, and where first.
+/// How many labels were left out, and the first of them.
 #[derive(Default)]
 struct Tally {
     count: usize,
@@ -84,60 +84,61 @@ impl Tally {
     }
 }
 
-/// Labels as they are read, one file after the other.
+/// Collects labels, one file after the other.
 #[derive(Default)]
-pub(super) struct Pool<'a> {
-    /// For each image the place of its label among `values`, or [`NONE`].
-    of: Vec<u32>,
+pub(super) struct LabelMerger<'a> {
+    /// For each image the index of its label in `values`, or [`NONE`].
+    value_of: Vec<u32>,
     values: Vec<Value>,
     names: HashMap<Vec<u8>, u32>,
     numbers: HashMap<i64, u32>,
-    /// The places of numbers below [`MAX_CLASSES`]: a data set may have millions of them.
+    /// Indices of numbers below [`MAX_CLASSES`]; a table, because there may be millions of labels.
     small: Vec<u32>,
     /// The class names of each file that has some.
     lists: Vec<&'a [String]>,
     beyond: Tally,
 }
 
-impl<'a> Pool<'a> {
-    /// Starts a file whose labels are positions in `names`.
+impl<'a> LabelMerger<'a> {
+    /// Starts a file whose labels are indices into `names`.
     pub(super) fn begin_list(&mut self, names: &'a [String]) {
         self.lists.push(names);
     }
 
-    /// Takes in the label of the next image of the file `path`; `names` are those of the file.
+    /// Adds the label of the next image of the file `path`; `names` are the class names of the
+    /// file.
     pub(super) fn push(&mut self, path: &Path, label: Label<'_>, names: Option<&[String]>) {
-        let place = match label {
-            Label::Name(name) if !name.is_empty() => self.place_of_name(name),
+        let value = match label {
+            Label::Name(name) if !name.is_empty() => self.index_of_name(name),
             Label::Number(number) if number >= 0 => match names {
-                None => self.place_of_number(number),
+                None => self.index_of_number(number),
                 Some(names) => match usize::try_from(number).ok().and_then(|i| names.get(i)) {
-                    Some(name) => self.place_of_name(name.as_bytes()),
+                    Some(name) => self.index_of_name(name.as_bytes()),
                     None => {
                         self.beyond.add(|| format!("{number} in {}", path.display()));
                         NONE
                     }
                 },
             },
-            Label::Fraction(value) => self.place_of_name(value.to_string().as_bytes()),
+            Label::Fraction(value) => self.index_of_name(value.to_string().as_bytes()),
             Label::None | Label::Name(_) | Label::Number(_) => NONE,
         };
-        self.of.push(place);
+        self.value_of.push(value);
     }
 
-    fn place_of_name(&mut self, name: &[u8]) -> u32 {
-        if let Some(&place) = self.names.get(name) {
-            return place;
+    fn index_of_name(&mut self, name: &[u8]) -> u32 {
+        if let Some(&index) = self.names.get(name) {
+            return index;
         }
-        let place = self.values.len() as u32;
+        let index = self.values.len() as u32;
         self.values.push(Value::Name(String::from_utf8_lossy(name).into_owned()));
-        self.names.insert(name.to_vec(), place);
-        place
+        self.names.insert(name.to_vec(), index);
+        index
     }
 
-    fn place_of_number(&mut self, number: i64) -> u32 {
+    fn index_of_number(&mut self, number: i64) -> u32 {
         let next = self.values.len() as u32;
-        let place = if number < i64::from(MAX_CLASSES) {
+        let index = if number < i64::from(MAX_CLASSES) {
             let number = number as usize;
             if self.small.len() <= number {
                 self.small.resize(number + 1, NONE);
@@ -146,39 +147,39 @@ impl<'a> Pool<'a> {
         } else {
             self.numbers.entry(number).or_insert(NONE)
         };
-        if *place == NONE {
-            *place = next;
+        if *index == NONE {
+            *index = next;
             self.values.push(Value::Number(number));
         }
-        *place
+        *index
     }
 
-    /// The labels, and what is no label.
+    /// The labels of all images, and the values that were left out.
     pub(super) fn finish(self) -> (Labels, Vec<LeftOut>) {
         if self.lists.is_empty() {
             return (self.without_lists(), Vec::new());
         }
         let (classes, class_of) = self.listed_classes();
-        let mut of = Vec::with_capacity(self.of.len());
+        let mut image_classes = Vec::with_capacity(self.value_of.len());
         let mut unnamed = Tally::default();
-        for &place in &self.of {
-            let class = class_of.get(place as usize).copied().flatten();
-            if class.is_none() && place != NONE {
-                unnamed.add(|| self.values[place as usize].to_string());
+        for &value in &self.value_of {
+            let class = class_of.get(value as usize).copied().flatten();
+            if class.is_none() && value != NONE {
+                unnamed.add(|| self.values[value as usize].to_string());
             }
-            of.push(class);
+            image_classes.push(class);
         }
         let left_out = [
             self.beyond.left_out("labels beyond the class names of their file"),
             unnamed.left_out(
-                "labels that are numbers without class names beside files that name theirs",
+                "labels that are numbers without class names, although other files have class names",
             ),
         ];
-        let labels = Labels::from_classes(of.into_iter(), classes);
+        let labels = Labels::from_classes(image_classes.into_iter(), classes);
         (labels, left_out.into_iter().flatten().collect())
     }
 
-    /// Labels that no file names.
+    /// The labels if no file has class names.
     fn without_lists(&self) -> Labels {
         let number = |value: &Value| match value {
             Value::Number(number) => Some(*number),
@@ -186,38 +187,39 @@ impl<'a> Pool<'a> {
         };
         if let Some(numbers) = self.values.iter().map(number).collect::<Option<Vec<_>>>() {
             return Labels::from_numbers(
-                self.of.iter().map(|&place| numbers.get(place as usize).copied()),
+                self.value_of.iter().map(|&value| numbers.get(value as usize).copied()),
             );
         }
         let texts: Vec<_> = self.values.iter().map(Value::to_string).collect();
-        let text = |&place: &u32| texts.get(place as usize).map(String::as_bytes);
-        Labels::from_texts(self.of.iter().map(text))
+        let text = |&value: &u32| texts.get(value as usize).map(String::as_bytes);
+        Labels::from_texts(self.value_of.iter().map(text))
     }
 
-    /// Classes that files list by their names, and the class of each distinct label.
+    /// The classes in the lists of the files, and the class of each distinct label.
     fn listed_classes(&self) -> (Vec<String>, Vec<Option<u32>>) {
         let agree = self.lists.iter().all(|list| *list == self.lists[0]);
         let mut classes = self.lists[0].to_vec();
-        let mut places = HashMap::new();
+        let mut class_by_name = HashMap::new();
         for (class, name) in classes.iter().enumerate() {
-            places.entry(name.clone()).or_insert(class as u32);
+            class_by_name.entry(name.clone()).or_insert(class as u32);
         }
         let names = self.values.iter().filter_map(|value| match value {
             Value::Name(name) => Some(name),
             Value::Number(_) => None,
         });
-        // names that only text columns have come last, so that positions in the lists stay
+        // names that occur only in text columns come last, so that indices into the lists stay
+        // valid
         let mut more: Vec<_> =
             names.filter(|name| !self.lists.iter().any(|list| list.contains(name))).collect();
         more.sort_unstable();
         for name in self.lists[1..].iter().copied().flatten().chain(more) {
-            places.entry(name.clone()).or_insert_with(|| {
+            class_by_name.entry(name.clone()).or_insert_with(|| {
                 classes.push(name.clone());
                 classes.len() as u32 - 1
             });
         }
         let class = |value: &Value| match value {
-            Value::Name(name) => places.get(name).copied(),
+            Value::Name(name) => class_by_name.get(name).copied(),
             Value::Number(n) => {
                 u32::try_from(*n).ok().filter(|&n| agree && (n as usize) < self.lists[0].len())
             }
@@ -231,17 +233,18 @@ impl<'a> Pool<'a> {
 mod tests {
     use super::*;
 
-    /// The classes, and the class of each of these labels: of files with these names.
+    /// The classes, the class of each label and the notes, for files with these class names and
+    /// labels.
     fn classes(
         files: &[(Option<&[String]>, &[Label<'_>])],
     ) -> (String, Vec<Option<u32>>, Vec<String>) {
-        let mut pool = Pool::default();
+        let mut merger = LabelMerger::default();
         for (names, labels) in files {
-            names.iter().for_each(|names| pool.begin_list(names));
-            labels.iter().for_each(|label| pool.push(Path::new("f"), label.clone(), *names));
+            names.iter().for_each(|names| merger.begin_list(names));
+            labels.iter().for_each(|label| merger.push(Path::new("f"), label.clone(), *names));
         }
-        let len = pool.of.len();
-        let (labels, left_out) = pool.finish();
+        let len = merger.value_of.len();
+        let (labels, left_out) = merger.finish();
         let of = (0..len).map(|index| labels.get(index, len)).collect();
         (labels.classes.join(" "), of, left_out.iter().map(LeftOut::to_string).collect())
     }
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_names_are_positions_where_all_names_agree() {
+    fn numbers_without_names_are_indices_if_all_lists_of_names_agree() {
         use Label::Number;
         let (a, b) = (names("cat dog"), names("dog cat"));
         let (of, plain): (_, &[_]) = (&[Number(1)][..], &[Number(1), Number(2)]);

@@ -1,14 +1,14 @@
-//! Finds out that a file is encrypted, which `parquet` reports as damage where only columns are.
+//! Detects encrypted files, because `parquet` reports a file with encrypted columns as damaged.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Most bytes of metadata that are looked through.
+/// Limit on the bytes of metadata that are searched.
 const MAX_FOOTER: u64 = 64 << 20;
-/// Structures within structures that are looked through.
+/// Limit on the depth of nested structures.
 const MAX_DEPTH: u32 = 16;
-/// The field of the metadata that says how columns are encrypted.
+/// The metadata field with the encryption algorithm of columns.
 const ALGORITHM: i16 = 8;
 
 /// True if the metadata or some columns of the file are encrypted.
@@ -57,7 +57,7 @@ fn has_field(mut bytes: &[u8], wanted: i16) -> bool {
     false
 }
 
-/// The number and type of the next field; `None` at the end of the structure.
+/// The id and type of the next field; `None` at the end of the structure.
 fn next_field(bytes: &mut &[u8], id: &mut i16) -> Option<(i16, u8)> {
     let head = take(bytes, 1)?[0];
     let (step, kind) = (head >> 4, head & 15);
@@ -74,11 +74,11 @@ fn next_field(bytes: &mut &[u8], id: &mut i16) -> Option<(i16, u8)> {
     Some((*id, kind))
 }
 
-/// Goes behind a value of this type.
+/// Moves past a value of this type.
 fn skip(bytes: &mut &[u8], kind: u8, depth: u32) -> Option<()> {
     let depth = depth.checked_sub(1)?;
     match kind {
-        // true and false have no bytes
+        // true and false, which have no bytes
         1 | 2 => {}
         3 => _ = take(bytes, 1)?,
         4..=6 => _ = varint(bytes)?,
@@ -93,7 +93,7 @@ fn skip(bytes: &mut &[u8], kind: u8, depth: u32) -> Option<()> {
             let len = if head >> 4 == 15 { varint(bytes)? } else { u64::from(head >> 4) };
             for _ in 0..len {
                 match head & 15 {
-                    // in a list true and false have a byte
+                    // true and false, which have a byte in a list
                     1 | 2 => _ = take(bytes, 1)?,
                     element => skip(bytes, element, depth)?,
                 }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_behind_any_others_are_found() {
+    fn fields_after_any_others_are_found() {
         // 1: i32 3, 2: list of 2 structures of 1: binary "ab" and 3: true, 8: structure
         let structure = [0x18, 2, b'a', b'b', 0x21, 0];
         let before = [&[0x15, 6, 0x19, 0x2C][..], &structure, &structure].concat();
@@ -136,7 +136,7 @@ mod tests {
         for len in 0..=before.len() {
             assert!(!has_field(&with[..len], 8));
         }
-        // structures within structures without end
+        // endlessly nested structures
         assert!(!has_field(&[0x1C; 1000], 8));
     }
 }

@@ -1,4 +1,4 @@
-//! What Hugging Face's `datasets` writes into a file about its columns.
+//! The metadata about columns that Hugging Face's `datasets` writes into a file.
 
 use parquet::file::metadata::FileMetaData;
 use serde_json::Value;
@@ -23,7 +23,7 @@ impl Features {
         self.0.get(column).and_then(|feature| feature.get("_type")?.as_str()) == Some(kind)
     }
 
-    /// The names that a `ClassLabel` gives to the numbers of a column.
+    /// The class names of a column with the feature `ClassLabel`.
     pub(super) fn classes(&self, column: &str) -> Option<Vec<String>> {
         let names = self.0.get(column)?.get("names")?.as_array()?;
         names.iter().map(|name| name.as_str().map(String::from)).collect()

@@ -1,31 +1,31 @@
-//! Where the labels of a parquet file are, and how they are read.
+//! [`LabelSource`] finds and reads the labels of a parquet file.
 
 use std::path::Path;
 
 use parquet::file::metadata::ParquetMetaData;
 
-use super::classes::{Label, Pool};
+use super::classes::{Label, LabelMerger};
+use super::error::unsupported_or_damaged;
 use super::features::Features;
 use super::rows::{Scalar, Table};
-use super::schema::{LabelForm, label_form, quoted};
-use super::unsupported_or_damaged;
+use super::schema::{LabelType, label_type, quoted};
 use crate::dataset::bytes::malformed;
 use crate::dataset::labels::LABEL_NAMES;
 use crate::error::Error;
 
-/// The label column of CIFAR-100, which has coarser ones too.
+/// The label column of CIFAR-100, which also has a column of coarse labels.
 const FINE_LABEL: &str = "fine_label";
 
-/// Names that label columns have, the likeliest first.
+/// Usual names of label columns, most likely first.
 fn known_names() -> impl Iterator<Item = &'static str> {
     let (first, rest) = LABEL_NAMES.split_at(1);
     first.iter().chain(&[FINE_LABEL]).chain(rest).copied()
 }
 
-/// Where the labels of a file are.
-pub(super) enum Source {
+/// Where a file has its labels.
+pub(super) enum LabelSource {
     Column(LabelColumn),
-    /// All rows have this one: a part of the path, as in `label=cat/0.parquet`.
+    /// All rows have this label, which is part of the path, as in `label=cat/0.parquet`.
     Folder(String),
     None,
 }
@@ -33,16 +33,23 @@ pub(super) enum Source {
 /// A column of labels.
 pub(super) struct LabelColumn {
     leaf: usize,
-    form: LabelForm,
+    label_type: LabelType,
     /// Names of the classes that its numbers stand for.
     names: Option<Vec<String>>,
 }
 
-impl Source {
-    /// The column that a user named, or else one that is known to have labels.
+/// A column that could hold labels.
+struct Candidate {
+    name: String,
+    leaf: usize,
+    label_type: LabelType,
+}
+
+impl LabelSource {
+    /// Finds the column that the user named, or else one with a usual name for labels.
     ///
     /// # Errors
-    /// If there is no column of that name, or it cannot have labels.
+    /// If there is no column of that name, or it cannot hold labels.
     pub(super) fn find(root: &Path, table: &Table, named: Option<&str>) -> Result<Self, Error> {
         let columns = candidates(&table.metadata);
         let features = Features::read(table.metadata.file_metadata());
@@ -52,17 +59,17 @@ impl Source {
             (known.is_some() || class_label).then(|| (!class_label, known.unwrap_or(usize::MAX)))
         };
         let column = match named {
-            Some(name) => columns.iter().position(|(known, ..)| known == name),
+            Some(name) => columns.iter().position(|column| column.name == name),
             None => (0..columns.len())
-                // labels deep in a structure are of something else than the image
-                .filter(|&i| !columns[i].0.contains('.'))
-                .filter_map(|i| Some((rank(&columns[i].0)?, i)))
+                // labels inside a structure belong to something other than the image
+                .filter(|&i| !columns[i].name.contains('.'))
+                .filter_map(|i| Some((rank(&columns[i].name)?, i)))
                 .min()
                 .map(|(_, i)| i),
         };
-        if let Some((name, leaf, form)) = column.map(|i| &columns[i]) {
+        if let Some(&Candidate { ref name, leaf, label_type }) = column.map(|i| &columns[i]) {
             let names = features.classes(name);
-            return Ok(Self::Column(LabelColumn { leaf: *leaf, form: *form, names }));
+            return Ok(Self::Column(LabelColumn { leaf, label_type, names }));
         }
         let keys = named.map_or_else(|| known_names().collect(), |name| vec![name]);
         match (folder_label(root, &table.path, &keys), named) {
@@ -73,29 +80,34 @@ impl Source {
     }
 }
 
-impl Source {
-    /// Takes the labels of all rows into the pool.
-    pub(super) fn read<'a>(&'a self, table: &Table, pool: &mut Pool<'a>) -> Result<(), Error> {
+impl LabelSource {
+    /// Adds the labels of all rows to `labels`.
+    pub(super) fn read<'a>(
+        &'a self,
+        table: &Table,
+        labels: &mut LabelMerger<'a>,
+    ) -> Result<(), Error> {
         let path = &table.path;
         let column = match self {
             Self::Column(column) => column,
             Self::Folder(name) => {
-                (0..table.len()).for_each(|_| pool.push(path, Label::Name(name.as_bytes()), None));
+                let label = Label::Name(name.as_bytes());
+                (0..table.len()).for_each(|_| labels.push(path, label.clone(), None));
                 return Ok(());
             }
             Self::None => {
-                (0..table.len()).for_each(|_| pool.push(path, Label::None, None));
+                (0..table.len()).for_each(|_| labels.push(path, Label::None, None));
                 return Ok(());
             }
         };
         let names = column.names.as_deref();
         if let Some(names) = names {
-            pool.begin_list(names);
+            labels.begin_list(names);
         }
         for group in 0..table.metadata.num_row_groups() {
             let mut each = |value: Option<Scalar<'_>>| {
-                let label = value.map_or(Label::None, |value| column.form.label(value));
-                pool.push(path, label, names);
+                let label = value.map_or(Label::None, |value| column.label_type.label(value));
+                labels.push(path, label, names);
             };
             table
                 .each_value(group, column.leaf, &mut each)
@@ -105,25 +117,25 @@ impl Source {
     }
 }
 
-impl LabelForm {
-    /// The label that a value of this form is.
+impl LabelType {
+    /// Converts a value of this type to a label.
     fn label(self, value: Scalar<'_>) -> Label<'_> {
         match (self, value) {
             (Self::Decimal { scale }, Scalar::Integer(value)) => {
-                Label::of_decimal(value.into(), scale)
+                Label::from_decimal(value.into(), scale)
             }
             (Self::Decimal { scale }, Scalar::Bytes(bytes)) => match big_endian(bytes) {
-                Some(value) => Label::of_decimal(value, scale),
+                Some(value) => Label::from_decimal(value, scale),
                 None => Label::Fraction(f64::NAN),
             },
             (_, Scalar::Integer(value)) => Label::Number(value),
-            (_, Scalar::Float(value)) => Label::of_float(value),
+            (_, Scalar::Float(value)) => Label::from_float(value),
             (_, Scalar::Bytes(bytes)) => Label::Name(bytes),
         }
     }
 }
 
-/// A number in two's complement, the highest byte first.
+/// Parses a big-endian number in two's complement.
 fn big_endian(bytes: &[u8]) -> Option<i128> {
     let first = *bytes.first()?;
     let start = if first & 0x80 == 0 { 0 } else { -1 };
@@ -131,32 +143,36 @@ fn big_endian(bytes: &[u8]) -> Option<i128> {
     fits.then(|| bytes.iter().fold(start, |value, &byte| value << 8 | i128::from(byte)))
 }
 
-/// Columns that could have labels: name, leaf and form.
-fn candidates(metadata: &ParquetMetaData) -> Vec<(String, usize, LabelForm)> {
+/// The columns that could hold labels.
+fn candidates(metadata: &ParquetMetaData) -> Vec<Candidate> {
     let columns = metadata.file_metadata().schema_descr().columns().iter().enumerate();
     columns
-        .filter_map(|(leaf, column)| Some((column.path().string(), leaf, label_form(column)?)))
+        .filter_map(|(leaf, column)| {
+            let label_type = label_type(column)?;
+            Some(Candidate { name: column.path().string(), leaf, label_type })
+        })
         .collect()
 }
 
-fn no_such_column(table: &Table, columns: &[(String, usize, LabelForm)], name: &str) -> Error {
+fn no_such_column(table: &Table, columns: &[Candidate], name: &str) -> Error {
     let schema = table.metadata.file_metadata().schema_descr();
     let exists = schema.columns().iter().any(|column| {
         let path = column.path().string();
         path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     });
     let what = if exists {
-        format!("has a column `{name}`, but not of one number or text in each row")
+        format!("has a column `{name}`, but not with one number or text in each row")
     } else {
         format!("has no column `{name}`")
     };
-    let could = quoted(columns.iter().map(|(name, ..)| name.as_str()));
+    let could = quoted(columns.iter().map(|column| column.name.as_str()));
     let reason =
-        format!("{what}; set `data.label_column` to a column that could have labels: {could}");
+        format!("{what}; set `data.label_column` to a column that could hold labels: {could}");
     malformed(&table.path, reason)
 }
 
-/// The label in a folder's name below `root`, as pyarrow and Spark write partitions: `label=cat`.
+/// The label in the name of a folder below `root`, as in partitions of pyarrow and Spark:
+/// `label=cat`.
 fn folder_label(root: &Path, file: &Path, keys: &[&str]) -> Option<String> {
     let below = file.strip_prefix(root).ok()?.parent()?;
     let pairs: Vec<_> = below
@@ -164,23 +180,23 @@ fn folder_label(root: &Path, file: &Path, keys: &[&str]) -> Option<String> {
         .filter_map(|part| part.to_str()?.split_once('='))
         .filter(|&(_, value)| value != "__HIVE_DEFAULT_PARTITION__")
         .collect();
-    let of_key = |key: &&str| pairs.iter().find(|(found, _)| found.eq_ignore_ascii_case(key));
-    keys.iter().find_map(of_key).map(|(_, value)| unescape(value))
+    let find = |key: &&str| pairs.iter().find(|(found, _)| found.eq_ignore_ascii_case(key));
+    keys.iter().find_map(find).map(|(_, value)| unescape(value))
 }
 
-/// A folder's name without its percent signs: `a%2Fb` is `a/b`.
+/// Decodes percent-encoding in the name of a folder: `a%2Fb` is `a/b`.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        let (byte, behind) = match value {
-            Some(value) if first == b'%' => (value, &behind[2..]),
-            _ => (first, behind),
+        let (byte, after) = match value {
+            Some(value) if first == b'%' => (value, &after[2..]),
+            _ => (first, after),
         };
         bytes.push(byte);
-        rest = behind;
+        rest = after;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -212,7 +228,7 @@ mod tests {
     #[test]
     fn decimals_are_signed_and_have_a_scale() {
         fn label(bytes: &[u8]) -> Label<'_> {
-            LabelForm::Decimal { scale: 1 }.label(Scalar::Bytes(bytes))
+            LabelType::Decimal { scale: 1 }.label(Scalar::Bytes(bytes))
         }
         assert_eq!(label(&[0, 30]), Label::Number(3));
         assert_eq!(label(&[0xFF, 0xF6]), Label::Number(-1));

@@ -1,21 +1,21 @@
-//! A page reader that hands on the pages of another one, each as something makes it or refuses it.
+//! [`MapPages`] is a page reader that transforms or refuses the pages of another one.
 
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::Result;
 
-/// What is done with each page.
-pub(super) trait OnPage {
-    /// The page to hand on.
-    fn on_page(&self, page: Page) -> Result<Page>;
+/// A transformation of pages.
+pub(super) trait PageMap {
+    /// Transforms a page, or refuses it.
+    fn map_page(&self, page: Page) -> Result<Page>;
 }
 
-/// The pages of `pages`, each as `each` makes it.
-pub(super) struct EachPage<P, F> {
+/// Applies `map` to every page of `pages`.
+pub(super) struct MapPages<P, F> {
     pub(super) pages: P,
-    pub(super) each: F,
+    pub(super) map: F,
 }
 
-impl<P: PageReader, F: OnPage + Send> Iterator for EachPage<P, F> {
+impl<P: PageReader, F: PageMap + Send> Iterator for MapPages<P, F> {
     type Item = Result<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -23,9 +23,9 @@ impl<P: PageReader, F: OnPage + Send> Iterator for EachPage<P, F> {
     }
 }
 
-impl<P: PageReader, F: OnPage + Send> PageReader for EachPage<P, F> {
+impl<P: PageReader, F: PageMap + Send> PageReader for MapPages<P, F> {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        self.pages.get_next_page()?.map(|page| self.each.on_page(page)).transpose()
+        self.pages.get_next_page()?.map(|page| self.map.map_page(page)).transpose()
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -41,6 +41,6 @@ impl<P: PageReader, F: OnPage + Send> PageReader for EachPage<P, F> {
     }
 
     fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        self.pages.take_deferred_dictionary()?.map(|page| self.each.on_page(page)).transpose()
+        self.pages.take_deferred_dictionary()?.map(|page| self.map.map_page(page)).transpose()
     }
 }

@@ -1,4 +1,4 @@
-//! The pages of a column, looked at before memory is taken for them.
+//! Checks the pages of a column before the `parquet` crate allocates for them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,39 +9,39 @@ use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::each_page::OnPage;
+use super::map_pages::PageMap;
 
-/// Most bytes that a page may unpack to: packed and unpacked it is in memory at the same time. Pages
-/// of pyarrow have 1024 images, or a whole row group.
+/// Limit on the unpacked bytes of a page, which is in memory packed and unpacked at the same time.
+/// Pages written by pyarrow hold 1024 images, or a whole row group.
 pub(super) const MAX_PAGE: u64 = 384 << 20;
-/// Most entries of a dictionary: each takes 40 bytes, even if it is empty.
+/// Limit on the entries of a dictionary: each takes 40 bytes, even if it is empty.
 const MAX_ENTRIES: usize = 1 << 20;
 
-/// A file whose pages are looked at before memory is taken for them.
-pub(super) struct Pages(pub(super) File);
+/// A file that refuses to read pages that are too large.
+pub(super) struct CheckedFile(pub(super) File);
 
-impl Length for Pages {
+impl Length for CheckedFile {
     fn len(&self) -> u64 {
         Length::len(&self.0)
     }
 }
 
-impl ChunkReader for Pages {
+impl ChunkReader for CheckedFile {
     type T = BufReader<File>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
         let mut reader = self.0.get_read(start)?;
         match unpacked_size(reader.fill_buf()?) {
             Some(size) if size > MAX_PAGE => Err(ParquetError::General(format!(
-                "a page of {size} bytes, more than the {MAX_PAGE} that are read; row groups of 100 \
-                 rows have smaller ones"
+                "a page of {size} bytes, more than the limit of {MAX_PAGE}; write row groups of 100 \
+                 rows, whose pages are smaller"
             ))),
             _ => Ok(reader),
         }
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        // before memory is taken
+        // checked before allocating
         if start.checked_add(length as u64).is_none_or(|end| end > self.len()) {
             return Err(ParquetError::EOF("the file is shorter than it says".into()));
         }
@@ -49,7 +49,8 @@ impl ChunkReader for Pages {
     }
 }
 
-/// The second field of a page header in Thrift's compact form, if this is the start of one.
+/// The unpacked size in a page header, which is its second field in Thrift's compact encoding;
+/// `None` if the bytes are not a page header.
 ///
 /// ```text
 /// struct PageHeader { 1: i32 type (0 to 3), 2: i32 uncompressed_page_size, 3: i32 compressed_page_size, … }
@@ -66,7 +67,7 @@ fn unpacked_size(mut bytes: &[u8]) -> Option<u64> {
     (kind <= 3).then_some(unpacked)
 }
 
-/// A number in groups of 7 bits, the lowest first, and what is behind it.
+/// Parses a number in groups of 7 bits, the lowest first. Returns it and the remaining bytes.
 pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let len = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1;
     let groups = bytes[..len].iter().rev();
@@ -74,26 +75,26 @@ pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, &bytes[len..]))
 }
 
-/// Refuses pages that hold fewer values than they say, as far as `parquet` 60 takes memory for what they
-/// say.
-pub(super) struct Check {
+/// Refuses pages that declare more values than they hold, because `parquet` 60 allocates for the
+/// declared number.
+pub(super) struct PageCheck {
     /// Rows of the row group.
     pub(super) rows: usize,
-    /// Definition levels lie before the values.
+    /// Whether definition levels precede the values.
     pub(super) has_levels: bool,
 }
 
-impl OnPage for Check {
-    fn on_page(&self, page: Page) -> Result<Page> {
+impl PageMap for PageCheck {
+    fn map_page(&self, page: Page) -> Result<Page> {
         if self.fits(&page) {
             return Ok(page);
         }
-        let reason = "a page that announces more values than it holds";
+        let reason = "a page that declares more values than it holds";
         Err(ParquetError::General(reason.into()))
     }
 }
 
-impl Check {
+impl PageCheck {
     fn fits(&self, page: &Page) -> bool {
         let count = page.num_values();
         let start = match page {
@@ -111,29 +112,30 @@ impl Check {
     }
 }
 
-/// False if the lengths that such encodings begin with are more than the values.
-fn lengths_fit(encoding: Encoding, values: Option<&[u8]>, most: u32) -> bool {
+/// False if an encoding starts with a list of lengths that has more than `limit` entries.
+fn lengths_fit(encoding: Encoding, values: Option<&[u8]>, limit: u32) -> bool {
     let lists = match encoding {
         Encoding::DELTA_LENGTH_BYTE_ARRAY => 1,
         Encoding::DELTA_BYTE_ARRAY => 2,
         _ => return true,
     };
-    (0..lists).fold(values, |rest, _| behind_deltas(rest?, most)).is_some()
+    (0..lists).fold(values, |rest, _| skip_deltas(rest?, limit)).is_some()
 }
 
-/// What is behind a list of at most `most` numbers that are stored as packed differences.
+/// Skips a list of at most `limit` numbers that are stored as packed differences. Returns the
+/// remaining bytes.
 ///
 /// ```text
 /// list:   numbers in a block, parts of a block, numbers in the list, the first one, block …
 /// block:  smallest difference, bits of a difference in each part, differences of each part …
 /// ```
-fn behind_deltas(bytes: &[u8], most: u32) -> Option<&[u8]> {
+fn skip_deltas(bytes: &[u8], limit: u32) -> Option<&[u8]> {
     let (block, rest) = varint(bytes)?;
     let (parts, rest) = varint(rest)?;
     let (count, rest) = varint(rest)?;
     let (_first, mut rest) = varint(rest)?;
     let part = usize::try_from(block.checked_div(parts)?).ok().filter(|&part| part > 0)?;
-    if count > u64::from(most) {
+    if count > u64::from(limit) {
         return None;
     }
     let mut left = (count as usize).saturating_sub(1);

@@ -1,4 +1,4 @@
-//! A column that says to which part each row belongs. It is not read, which is said.
+//! Detects a column that assigns rows to parts. The column is ignored, so the user gets a note.
 
 use super::rows::{Scalar, Table};
 use super::schema::{ImageColumn, is_text};
@@ -7,8 +7,8 @@ use crate::dataset::LeftOut;
 /// The name of such a column.
 const SPLIT: &str = "split";
 
-/// That rows of several parts are taken as one, if they are.
-pub(super) fn unread(files: &[(Table, ImageColumn)]) -> Option<LeftOut> {
+/// A note that rows of several parts are read together, if they are.
+pub(super) fn unread_split_column(files: &[(Table, ImageColumn)]) -> Option<LeftOut> {
     let mut first: Option<Vec<u8>> = None;
     let mut differs = false;
     for (table, _) in files {
@@ -18,7 +18,7 @@ pub(super) fn unread(files: &[(Table, ImageColumn)]) -> Option<LeftOut> {
         };
         let Some(leaf) = columns.iter().position(is_split) else { continue };
         for group in 0..table.metadata.num_row_groups() {
-            // what cannot be read of it changes nothing
+            // errors are ignored: at worst the note is missing
             let _ = table.each_value(group, leaf, &mut |value| {
                 if let Some(Scalar::Bytes(part)) = value {
                     differs |= first.get_or_insert_with(|| part.to_vec()) != part;

@@ -1,9 +1,9 @@
-//! Images that a parquet file does not hold but names by their paths.
+//! Reads images whose paths are in a parquet file.
 
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Sample;
-use crate::dataset::bytes::{read_file, start};
+use crate::dataset::bytes::{read_file, read_start};
 use crate::decode;
 use crate::error::SampleError;
 
@@ -15,31 +15,31 @@ pub(super) fn is_url(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// True if this is how an image begins that was written as text in base64.
+/// True for the beginning of an image that is stored as base64 text.
 pub(super) fn is_base64(text: &str) -> bool {
     let starts = ["data:image/", "/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "UklGR"];
     starts.iter().any(|start| text.starts_with(start))
 }
 
-/// Where a path of the parquet file `table` leads to: it is relative to the folder of the file.
+/// Resolves a path in the parquet file `table`, relative to the folder of that file.
 pub(super) fn resolve(table: &Path, path: &str) -> PathBuf {
     table.parent().unwrap_or(Path::new("")).join(path)
 }
 
 /// True if there is an image file at `path`.
 pub(super) fn is_image(path: &Path) -> bool {
-    path.is_file() && start(path).is_ok_and(|(bytes, _)| decode::format(&bytes).is_some())
+    path.is_file() && read_start(path).is_ok_and(|(bytes, _)| decode::format(&bytes).is_some())
 }
 
 /// True if `path` is a name without a folder, and there is no such file.
-pub(super) fn is_lost_name(table: &Path, path: &str) -> bool {
+pub(super) fn is_missing_name(table: &Path, path: &str) -> bool {
     !path.contains(['/', '\\']) && !resolve(table, path).exists()
 }
 
-/// The image at a path that the parquet file `table` names.
+/// Reads the image at a path in the parquet file `table`.
 pub(super) fn read(table: &Path, path: &str) -> Result<Sample<'static>, SampleError> {
     if is_url(path) {
-        let what = "an image behind a URL (nothing is downloaded)".into();
+        let what = "an image at a URL (nothing is downloaded)".into();
         return Err(SampleError::Unsupported { what });
     }
     let file = resolve(table, path);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_no_path() {
+    fn a_url_is_not_a_path() {
         for url in ["https://a.b/c.jpg", "s3://bucket/x.png", "zip://a.jpg::/data/b.zip"] {
             assert!(is_url(url), "{url}");
         }

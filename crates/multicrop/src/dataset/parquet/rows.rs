@@ -1,4 +1,4 @@
-//! Reads ranges of rows of one column.
+//! [`Table`] reads ranges of rows of one column.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::Length;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::each_page::EachPage;
-use super::pages::{Check, Pages};
-use super::unpack::{self, Unpack};
+use super::map_pages::MapPages;
+use super::pages::{CheckedFile, PageCheck};
+use super::unpack::{self, PageUnpacker};
 
-/// Most rows for each byte of a file: memory is taken for every row. Only a column that repeats one
-/// value has more.
+/// Limit on the rows per byte of a file, because each row is allocated. Only a column that repeats
+/// one value exceeds it.
 const MAX_ROWS_PER_BYTE: i64 = 8;
 
-/// A parquet file, opened again for each reading.
+/// A parquet file, which is opened again for each read.
 pub(super) struct Table {
     pub(super) path: PathBuf,
     pub(super) metadata: ParquetMetaData,
@@ -29,14 +29,13 @@ pub(super) struct Table {
 impl Table {
     /// Reads the metadata at the end of the file.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let pages = Pages(File::open(path)?);
-        let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&pages))?;
+        let file = CheckedFile(File::open(path)?);
+        let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file))?;
         let rows = metadata.row_groups().iter().map(|group| group.num_rows());
-        let limit =
-            i64::try_from(pages.len()).unwrap_or(i64::MAX).saturating_mul(MAX_ROWS_PER_BYTE);
+        let limit = i64::try_from(file.len()).unwrap_or(i64::MAX).saturating_mul(MAX_ROWS_PER_BYTE);
         let total = rows.clone().try_fold(0_i64, |sum, rows| sum.checked_add(rows));
         if rows.clone().any(|rows| rows < 0) || total.is_none_or(|total| total > limit) {
-            let reason = format!("more rows than its {} bytes can hold", pages.len());
+            let reason = format!("more rows than its {} bytes can hold", file.len());
             return Err(ParquetError::General(reason));
         }
         Ok(Self { path: path.into(), metadata })
@@ -52,7 +51,7 @@ impl Table {
         usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
 
-    /// The binary values of a row group, from row `first` on.
+    /// The binary values of a row group, starting at row `first`.
     pub(super) fn binary(&self, group: usize, column: usize, first: usize) -> Result<Binary> {
         let reader = guarded(|| match self.column(group, column)? {
             ColumnReader::ByteArrayColumnReader(mut reader) => {
@@ -112,18 +111,18 @@ impl Table {
         let walk = || {
             let mut pages = self.pages(group, column)?;
             while let Some(page) = pages.peek_next_page()? {
-                // no column that is read has lists, so a level is a row
+                // columns of lists are not read, so a level is a row
                 rows.extend(page.num_rows.or(page.num_levels).filter(|_| !page.is_dict));
                 pages.skip_next_page()?;
             }
             Ok(())
         };
-        // what cannot be read here cannot be read later, and is a bad image then
+        // errors are ignored here: reading the rows later gives the same error
         let _: Result<()> = guarded(walk);
         rows
     }
 
-    /// The definition level of a value that is there.
+    /// The definition level of a value that is not null.
     fn depth(&self, column: usize) -> i16 {
         self.metadata.file_metadata().schema_descr().column(column).max_def_level()
     }
@@ -132,33 +131,33 @@ impl Table {
         let (pages, rows) = (self.pages(group, column)?, self.rows(group));
         let has_levels = self.depth(column) > 0;
         let description = self.metadata.file_metadata().schema_descr().column(column);
-        let each = Check { rows, has_levels };
-        Ok(get_column_reader(description, Box::new(EachPage { pages, each })))
+        let map = PageCheck { rows, has_levels };
+        Ok(get_column_reader(description, Box::new(MapPages { pages, map })))
     }
 
     fn pages(&self, group: usize, column: usize) -> Result<UnpackedPages> {
-        let pages = Arc::new(Pages(File::open(&self.path)?));
+        let file = Arc::new(CheckedFile(File::open(&self.path)?));
         let columns = self.metadata.row_group(group).columns();
         let Some(column) = columns.get(column) else {
             return Err(ParquetError::General("a row group lacks a column".into()));
         };
         let rows = self.rows(group);
-        let read = |column: &_| SerializedPageReader::new(pages, column, rows, None);
-        unpack::of_column(column, read)
+        let read = |column: &_| SerializedPageReader::new(file, column, rows, None);
+        unpack::column_pages(column, read)
     }
 }
 
-/// The pages of a column chunk in a file.
-type UnpackedPages = EachPage<SerializedPageReader<Pages>, Unpack>;
+/// The unpacked pages of a column chunk in a file.
+type UnpackedPages = MapPages<SerializedPageReader<CheckedFile>, PageUnpacker>;
 
-/// One value of a column, in a form that all types of numbers share.
+/// One value of a column, with all number types merged into two.
 pub(super) enum Scalar<'a> {
     Integer(i64),
     Float(f64),
     Bytes(&'a [u8]),
 }
 
-/// Values of a binary column, read bit by bit: each keeps the memory of its page.
+/// The values of a binary column, to be read a few at a time: each keeps its page in memory.
 pub(super) struct Binary {
     reader: BinaryReader,
     depth: i16,
@@ -182,7 +181,8 @@ impl Binary {
     }
 }
 
-/// The values of the next rows; `None` for a null. `depth` is the definition level of a value.
+/// Reads the values of the next rows; `None` for a null. `depth` is the definition level of a
+/// value.
 fn read<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     rows: usize,
@@ -211,9 +211,10 @@ fn for_each<T: DataType>(
     Ok(())
 }
 
-/// What `read` returns, or an error if it panics: `parquet` 60 asserts some of what damaged files
-/// violate, such as offsets above zero. Nothing that `read` changes is used after that.
+/// Returns the result of `read`, or an error if it panics: `parquet` 60 asserts properties that
+/// damaged files violate, such as offsets above zero. Nothing that `read` changes may be used after
+/// a panic.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    let gave_up = || Err(ParquetError::General("its metadata contradict each other".into()));
-    crate::guard::guarded(read).unwrap_or_else(gave_up)
+    let panicked = || Err(ParquetError::General("its metadata contradict each other".into()));
+    crate::guard::guarded(read).unwrap_or_else(panicked)
 }

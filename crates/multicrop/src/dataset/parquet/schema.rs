@@ -1,4 +1,4 @@
-//! Columns that could hold images or labels, by their types.
+//! Finds the columns that could hold images or labels, by their types.
 
 use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
@@ -6,18 +6,18 @@ use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 /// A column that could hold images, by its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ImageColumn {
-    /// As a user calls it: `image` for the leaves `image.bytes` and `image.path`.
+    /// The name for users: `image` for the leaves `image.bytes` and `image.path`.
     pub(super) name: String,
     /// The leaf with encoded images.
     pub(super) bytes: Option<usize>,
     /// The leaf with paths of image files, for rows without bytes.
     pub(super) path: Option<usize>,
-    /// True for `struct<bytes, path>` and its parts.
+    /// True for `struct<bytes, path>` and its fields.
     pub(super) is_struct: bool,
 }
 
 impl ImageColumn {
-    /// The leaf that says how large row groups are.
+    /// The leaf whose size determines the blocks.
     pub(super) fn main_leaf(&self) -> usize {
         self.bytes.or(self.path).unwrap_or(0)
     }
@@ -46,7 +46,7 @@ pub(super) fn image_columns(schema: &SchemaDescriptor) -> Vec<ImageColumn> {
     columns
 }
 
-/// The path of a leaf without its last part, and that part if it is below another.
+/// The path of a leaf without its last part, and that part if the leaf is nested.
 fn name_of(column: &ColumnDescriptor) -> (String, Option<&str>) {
     match column.path().parts() {
         [outer @ .., last] if !outer.is_empty() => (outer.join("."), Some(last)),
@@ -54,21 +54,21 @@ fn name_of(column: &ColumnDescriptor) -> (String, Option<&str>) {
     }
 }
 
-/// How labels lie in a column.
+/// The type of a column of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LabelForm {
+pub(super) enum LabelType {
     Text,
     Bool,
     Integer,
     Float,
-    /// Unscaled integers: the value is this one over ten to the power of the scale.
+    /// Integers that stand for themselves divided by ten to the power of the scale.
     Decimal {
         scale: u32,
     },
 }
 
-/// How labels lie in this column, if there is one number or text in each row.
-pub(super) fn label_form(column: &ColumnDescriptor) -> Option<LabelForm> {
+/// The label type of a column, if it has one number or text in each row.
+pub(super) fn label_type(column: &ColumnDescriptor) -> Option<LabelType> {
     if column.max_rep_level() > 0 {
         return None;
     }
@@ -76,13 +76,13 @@ pub(super) fn label_form(column: &ColumnDescriptor) -> Option<LabelForm> {
     let scale = u32::try_from(column.type_scale()).ok();
     match column.physical_type() {
         Type::INT32 | Type::INT64 | Type::FIXED_LEN_BYTE_ARRAY | Type::BYTE_ARRAY if decimal => {
-            Some(LabelForm::Decimal { scale: scale? })
+            Some(LabelType::Decimal { scale: scale? })
         }
-        Type::INT32 | Type::INT64 => Some(LabelForm::Integer),
-        Type::FLOAT | Type::DOUBLE => Some(LabelForm::Float),
-        Type::BOOLEAN => Some(LabelForm::Bool),
-        // some programs do not write that binary is text
-        Type::BYTE_ARRAY => Some(LabelForm::Text),
+        Type::INT32 | Type::INT64 => Some(LabelType::Integer),
+        Type::FLOAT | Type::DOUBLE => Some(LabelType::Float),
+        Type::BOOLEAN => Some(LabelType::Bool),
+        // some programs do not mark binary as text
+        Type::BYTE_ARRAY => Some(LabelType::Text),
         Type::INT96 | Type::FIXED_LEN_BYTE_ARRAY => None,
     }
 }
@@ -99,7 +99,7 @@ pub(super) fn is_text(column: &ColumnDescriptor) -> bool {
     column.physical_type() == Type::BYTE_ARRAY && (converted || logical)
 }
 
-/// Bytes that mean nothing else: neither text nor a number.
+/// True for plain bytes, not text or numbers.
 fn is_binary(column: &ColumnDescriptor) -> bool {
     let bytes = matches!(column.physical_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY);
     let plain =
@@ -107,7 +107,7 @@ fn is_binary(column: &ColumnDescriptor) -> bool {
     bytes && plain
 }
 
-/// `a`, `b` and so on, at most ten.
+/// Joins names as `` `a`, `b` ``, at most ten.
 pub(super) fn quoted<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
     let some: Vec<_> = names.take(10).map(|name| format!("`{name}`")).collect();
@@ -152,10 +152,10 @@ mod tests {
             "required double a; required int64 b (DECIMAL(9, 2)); required boolean c; \
              required binary d (UTF8); repeated int32 e; required fixed_len_byte_array(4) f;",
         );
-        let forms: Vec<_> = schema.columns().iter().map(|column| label_form(column)).collect();
-        let decimal = LabelForm::Decimal { scale: 2 };
-        let some = [LabelForm::Float, decimal, LabelForm::Bool, LabelForm::Text].map(Some);
-        assert_eq!(forms[..4], some);
-        assert_eq!(forms[4..], [None, None]);
+        let types: Vec<_> = schema.columns().iter().map(|column| label_type(column)).collect();
+        let decimal = LabelType::Decimal { scale: 2 };
+        let some = [LabelType::Float, decimal, LabelType::Bool, LabelType::Text].map(Some);
+        assert_eq!(types[..4], some);
+        assert_eq!(types[4..], [None, None]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a column holds, from its first values.
+//! Finds out what a column contains, from its first values.
 
 use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
@@ -9,35 +9,35 @@ use super::rows::Table;
 use super::schema::ImageColumn;
 use crate::decode;
 
-/// Values that are looked at.
+/// Number of values that are checked.
 const VALUES: usize = 16;
-/// Rows of which a value is looked for.
+/// Number of rows that are searched for values.
 const ROWS: usize = 4096;
 
-/// What the first values of a column are. The order is that of preference.
+/// The contents of the first values of a column, in order of preference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Content {
     /// Most are images.
     Images,
     /// Most are paths of images.
     Paths,
-    /// There is no value, or none can be read.
+    /// There are no values, or they cannot be read.
     Nothing,
-    /// Most are URLs, like this one.
+    /// Most are URLs; with an example.
     Urls(String),
-    /// No path leads to an image; this is one of them.
+    /// Most are paths that lead to no image; with an example.
     NoFiles(String),
-    /// Text that stands for images, in base64.
+    /// Most are images as base64 text.
     Base64,
     /// Anything else.
     Other,
 }
 
-/// Looks at the first values of a column: at its bytes, or if it has none at its paths.
+/// Checks the first values of a column: its bytes, or its paths if it has no bytes.
 ///
 /// # Errors
-/// If the column is encrypted or in a form that is not supported. What is damaged counts as nothing:
-/// its rows are bad images later.
+/// If the column is encrypted or has an unsupported encoding. A damaged column counts as
+/// [`Content::Nothing`]: its rows will be bad images.
 pub(super) fn content(table: &Table, column: &ImageColumn) -> Result<Content> {
     let values = |leaf: Option<usize>| match leaf.map(|leaf| first_values(table, leaf)) {
         Some(Err(error @ ParquetError::NYI(_))) => Err(error),
@@ -81,7 +81,7 @@ fn first_values(table: &Table, leaf: usize) -> Result<Vec<ByteArray>> {
         let mut reader = table.binary(group, leaf, 0)?;
         while rows > 0 && values.len() < VALUES {
             let some = rows.min(VALUES);
-            // nulls and empty values say nothing
+            // nulls and empty values are skipped
             values
                 .extend(reader.next(some)?.into_iter().flatten().filter(|value| !value.is_empty()));
             rows -= some;

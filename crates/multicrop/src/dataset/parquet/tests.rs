@@ -1,4 +1,4 @@
-//! What a file may not do to memory. Forms of files that people have are in `tests/sources`.
+//! Memory limits. Tests of the kinds of files that people have are in `tests/sources`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +14,12 @@ use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
 use tempfile::NamedTempFile;
 
-use super::each_page::EachPage;
-use super::pages::Check;
+use super::map_pages::MapPages;
+use super::pages::PageCheck;
 use super::*;
 use crate::dataset::bytes::Bytes;
 
-/// The image of a row: its bytes are all alike. For the file's readers it is no image.
+/// The bytes of a row, all equal. They are not a real image, which does not matter here.
 fn image(row: usize, len: usize) -> Vec<u8> {
     vec![row as u8; len]
 }
@@ -56,7 +56,7 @@ fn file(
 }
 
 fn open(file: &NamedTempFile) -> Parquet {
-    Parquet::open(&Listed::one(file.path()), &OpenOptions::default()).unwrap()
+    Parquet::open(&ShardFiles::one(file.path()), &OpenOptions::default()).unwrap()
 }
 
 /// Rows of each block.
@@ -83,7 +83,7 @@ fn a_page_that_is_larger_than_a_piece_is_unpacked_once_to_a_temporary_file() {
     let images = data.load_block(0).unwrap();
     let in_a_file = |images: &Images| matches!(images.bytes, Bytes::File { .. });
     assert!(in_a_file(&images) && !in_a_file(&data.load_block(1).unwrap()));
-    let Held::Bytes(bytes) = images.get(39).unwrap() else { panic!("a path") };
+    let StoredImage::Bytes(bytes) = images.get(39).unwrap() else { panic!("a path") };
     assert!(bytes == image(39, 2 << 20));
 }
 
@@ -102,29 +102,29 @@ fn packed_lengths_are_read() {
 }
 
 #[test]
-fn an_image_that_a_dictionary_repeats_takes_no_more_than_is_allowed() {
+fn an_image_that_a_dictionary_repeats_counts_against_the_limit() {
     let same = (0..100).map(|_| image(7, 4096));
     let file = file(same, 100, |properties| properties.set_dictionary_enabled(true));
     assert!(file.as_file().metadata().unwrap().len() < 4096);
     let data = open(&file);
     let (table, column) = &data.files[0];
-    let read = |most| Images::read(table, column, &data.blocks[0], most).err();
+    let read = |limit| Images::read(table, column, &data.blocks[0], limit).err();
     assert!(read(409_600).is_none());
     let error = read(409_599).unwrap().to_string();
     assert!(error.contains("100 images of more than 409599 bytes"), "{error}");
 }
 
-/// One page.
-struct One(Option<Page>);
+/// A page reader with one page.
+struct OnePage(Option<Page>);
 
-impl Iterator for One {
+impl Iterator for OnePage {
     type Item = PageResult<Page>;
     fn next(&mut self) -> Option<Self::Item> {
         self.0.take().map(Ok)
     }
 }
 
-impl PageReader for One {
+impl PageReader for OnePage {
     fn get_next_page(&mut self) -> PageResult<Option<Page>> {
         Ok(self.0.take())
     }
@@ -136,12 +136,12 @@ impl PageReader for One {
     }
 }
 
-/// `parquet` takes memory for all values that a page announces.
+/// `parquet` allocates for all values that a page declares.
 #[test]
-fn pages_that_announce_more_values_than_they_hold_are_refused() {
+fn pages_that_declare_more_values_than_they_hold_are_refused() {
     let passes = |page: Page| {
-        let each = Check { rows: 1000, has_levels: false };
-        EachPage { pages: One(Some(page)), each }.get_next_page().is_ok()
+        let map = PageCheck { rows: 1000, has_levels: false };
+        MapPages { pages: OnePage(Some(page)), map }.get_next_page().is_ok()
     };
     let dictionary = |num_values| Page::DictionaryPage {
         buf: PageBytes::new(),
@@ -178,11 +178,11 @@ fn pages_that_announce_more_values_than_they_hold_are_refused() {
 
 #[test]
 fn blocks_are_read_at_the_same_time_only_if_they_are_small() {
-    let turns = Turns::default();
+    let limit = ReadLimit::default();
     let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = |bytes: u64| {
         for _ in 0..50 {
-            let _turn = turns.take(bytes);
+            let _permit = limit.acquire(bytes);
             most.fetch_max(now.fetch_add(bytes.min(BLOCK), Ordering::SeqCst), Ordering::SeqCst);
             thread::yield_now();
             now.fetch_sub(bytes.min(BLOCK), Ordering::SeqCst);

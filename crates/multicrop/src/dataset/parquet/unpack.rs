@@ -1,7 +1,7 @@
-//! Pages that are unpacked here, because `parquet` 60 unpacks them without a limit.
+//! Unpacks gzip and brotli pages with a limit, because `parquet` 60 has none.
 //!
-//! Of snappy, LZ4 and zstd no more than a page announces is unpacked. Gzip and brotli go on to the end,
-//! and a page of a few kilobytes can hold terabytes.
+//! For snappy, LZ4 and zstd, `parquet` unpacks no more than the size that a page declares. For gzip
+//! and brotli it unpacks everything, and a page of a few kilobytes can hold terabytes.
 
 use std::io::Read;
 
@@ -11,31 +11,32 @@ use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::each_page::{EachPage, OnPage};
+use super::map_pages::{MapPages, PageMap};
 use super::pages::MAX_PAGE;
 
-/// Bytes of brotli data that are looked at together.
+/// Buffer size of the brotli decoder.
 const BROTLI_BUFFER: usize = 1 << 16;
 
-/// The codecs of which this module unpacks the pages.
+/// The codecs that this module unpacks.
 #[derive(Debug, Clone, Copy)]
 enum Codec {
     Gzip,
     Brotli,
 }
 
-/// Unpacks pages.
-pub(super) struct Unpack {
+/// Unpacks gzip and brotli pages; returns other pages unchanged.
+pub(super) struct PageUnpacker {
     codec: Option<Codec>,
-    /// Bytes that a page unpacks to at most, if its column is as large as it says.
+    /// Capacity for an unpacked page: the declared size of the column.
     expected: usize,
 }
 
-/// What `parquet` reads the pages of, and what unpacks them if it does not.
-pub(super) fn of_column<P>(
+/// The unpacked pages of a column. `read` opens its page reader. For gzip and brotli the column is
+/// marked as uncompressed first, so that the reader returns packed pages.
+pub(super) fn column_pages<P>(
     column: &ColumnChunkMetaData,
     read: impl FnOnce(&ColumnChunkMetaData) -> Result<P>,
-) -> Result<EachPage<P, Unpack>> {
+) -> Result<MapPages<P, PageUnpacker>> {
     let codec = match column.compression() {
         Compression::GZIP(_) => Some(Codec::Gzip),
         Compression::BROTLI(_) => Some(Codec::Brotli),
@@ -48,13 +49,13 @@ pub(super) fn of_column<P>(
     } else {
         read(column)?
     };
-    Ok(EachPage { pages, each: Unpack { codec, expected } })
+    Ok(MapPages { pages, map: PageUnpacker { codec, expected } })
 }
 
-impl OnPage for Unpack {
-    fn on_page(&self, mut page: Page) -> Result<Page> {
+impl PageMap for PageUnpacker {
+    fn map_page(&self, mut page: Page) -> Result<Page> {
         let Some(codec) = self.codec else { return Ok(page) };
-        // levels of the second version are never packed
+        // levels are never packed in version 2
         let plain = match &page {
             Page::DataPageV2 { is_compressed: false, .. } => return Ok(page),
             Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
@@ -70,7 +71,7 @@ impl OnPage for Unpack {
             levels.ok_or_else(|| ParquetError::EOF("a page is shorter than its levels".into()))?;
         // a page of nulls has no values
         if !packed.is_empty() {
-            // what is not touched of it takes no memory
+            // untouched capacity takes no physical memory
             let mut out = Vec::with_capacity(levels.len() + self.expected);
             out.extend_from_slice(levels);
             unpack(codec, packed, MAX_PAGE, &mut out)?;
@@ -80,17 +81,17 @@ impl OnPage for Unpack {
     }
 }
 
-/// Appends to `out` what `packed` unpacks to, at most `most` bytes.
-fn unpack(codec: Codec, packed: &[u8], most: u64, out: &mut Vec<u8>) -> Result<()> {
+/// Unpacks at most `limit` bytes of `packed` and appends them to `out`.
+fn unpack(codec: Codec, packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<()> {
     let before = out.len();
     match codec {
-        Codec::Gzip => MultiGzDecoder::new(packed).take(most + 1).read_to_end(out),
+        Codec::Gzip => MultiGzDecoder::new(packed).take(limit + 1).read_to_end(out),
         Codec::Brotli => brotli_decompressor::Decompressor::new(packed, BROTLI_BUFFER)
-            .take(most + 1)
+            .take(limit + 1)
             .read_to_end(out),
     }?;
-    if (out.len() - before) as u64 > most {
-        return Err(ParquetError::General(format!("a page unpacks to more than {most} bytes")));
+    if (out.len() - before) as u64 > limit {
+        return Err(ParquetError::General(format!("a page unpacks to more than {limit} bytes")));
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! Scene to pixels. Edges are smooth: coverage is the signed distance to an edge, clipped.
+//! Renders a [`Scene`] to pixels. Edges are antialiased: coverage is the clipped signed distance to
+//! an edge.
 
 use rand::Rng;
 
 use super::SIDE;
 use super::scene::{Clutter, Color, Object, Outline, Scene, Texture};
 
-/// Largest change of a value by noise.
+/// Amplitude of the noise that is added to values.
 const NOISE: f32 = 10.0;
 /// Radius of the star's inner corners; its tips have radius 1.
 const STAR_INNER: f32 = 0.5;
@@ -73,12 +74,12 @@ fn blend(pixel: &mut Color, color: &Color, part: f32) {
     }
 }
 
-/// Part of a pixel that is inside of an edge at this distance: negative distances are inside.
+/// Fraction of a pixel that is inside an edge at this distance; negative distances are inside.
 fn coverage(distance: f32) -> f32 {
     (0.5 - distance).clamp(0.0, 1.0)
 }
 
-/// The offset in axes that are turned by an angle with this cosine and sine.
+/// The offset in axes that are rotated by an angle with this cosine and sine.
 fn turned([x, y]: [f32; 2], [cos, sin]: [f32; 2]) -> [f32; 2] {
     [cos * x + sin * y, cos * y - sin * x]
 }
@@ -111,12 +112,12 @@ fn star_distance(at: [f32; 2], radius: f32) -> f32 {
     (edge[1] * x - edge[0] * y) / length
 }
 
-/// Part of the second color at this offset.
+/// Fraction of the second color at this offset.
 fn texture(object: &Object, at: [f32; 2]) -> f32 {
     let [u, v] = turned(at, object.grain);
     let [u, v] = [u + object.phase[0], v + object.phase[1]];
     let distance = match object.texture {
-        // the second color lies all over it, as a light shading
+        // the second color is a light shading over the whole shape
         Texture::Plain => return 0.12 + 0.12 * u / object.radius.max(1.0),
         Texture::Stripes => wave(u, object.period),
         Texture::Checks => {
@@ -135,9 +136,8 @@ fn texture(object: &Object, at: [f32; 2]) -> f32 {
     coverage(distance)
 }
 
-/// Distance to the next edge of stripes that are half a period wide; positive in every second one.
-///
-/// Between -period / 4 and period / 4, a triangle wave.
+/// Distance to the nearest edge of stripes that are half a period wide, with alternating sign: a
+/// triangle wave between -period / 4 and period / 4.
 fn wave(x: f32, period: f32) -> f32 {
     let part = x / period;
     ((part - part.floor() - 0.5).abs() - 0.25) * period

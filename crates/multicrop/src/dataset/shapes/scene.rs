@@ -1,4 +1,4 @@
-//! What is in an image: everything random about it but the noise.
+//! A [`Scene`] holds all random properties of an image except its noise.
 
 use std::f32::consts::{PI, TAU};
 
@@ -26,19 +26,19 @@ pub(super) enum Texture {
 /// Red, green and blue in [0, 255].
 pub(super) type Color = [f32; 3];
 
-/// The object in front.
+/// The object in the foreground.
 pub(super) struct Object {
     pub(super) outline: Outline,
     pub(super) texture: Texture,
-    /// Middle, in pixels.
+    /// Center, in pixels.
     pub(super) center: [f32; 2],
-    /// Of the circle around the outline, in pixels.
+    /// Radius of the circle around the outline, in pixels.
     pub(super) radius: f32,
     /// Cosine and sine of the outline's rotation.
     pub(super) turn: [f32; 2],
     /// Cosine and sine of the texture's rotation.
     pub(super) grain: [f32; 2],
-    /// Of the texture, in pixels.
+    /// Period of the texture, in pixels.
     pub(super) period: f32,
     /// Shift of the texture, in pixels.
     pub(super) phase: [f32; 2],
@@ -46,7 +46,7 @@ pub(super) struct Object {
     pub(super) colors: [Color; 2],
 }
 
-/// A thing that lies about in the background: a spot if `half_length` is 0, else a stroke.
+/// A distractor in the background: a spot if `half_length` is 0, else a stroke.
 pub(super) struct Clutter {
     pub(super) center: [f32; 2],
     /// Cosine and sine of its rotation.
@@ -67,7 +67,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Draws all but the class.
+    /// Draws everything but the class.
     pub(super) fn sample(outline: Outline, texture: Texture, rng: &mut impl Rng) -> Self {
         let object = Object::sample(outline, texture, rng);
         let count = uniform(rng, 6.0, 13.0) as usize;
@@ -117,7 +117,7 @@ impl Clutter {
     }
 }
 
-/// A number in `[low, high)`, from 24 random bits: its bits depend on this line alone.
+/// A number in `[low, high)` from 24 random bits. The images depend on this exact formula.
 pub(super) fn uniform(rng: &mut impl Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }

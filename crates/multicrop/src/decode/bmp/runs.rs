@@ -1,10 +1,10 @@
-//! Run lengths of a bitmap with a palette.
+//! The decoder of run-length encoded bitmaps with a palette.
 
 use super::cut;
 use crate::error::SampleError;
 
-/// The index of each pixel in stored order. As in Pillow a run ends with its row, what is jumped over
-/// has index 0, and pixels that are missing at the end are an error.
+/// The palette index of each pixel, in stored order. As in Pillow, a run ends with its row, skipped
+/// pixels have index 0, and missing pixels at the end are an error.
 pub(super) fn read(
     mut data: &[u8],
     width: usize,
@@ -13,7 +13,7 @@ pub(super) fn read(
 ) -> Result<Vec<u8>, SampleError> {
     let len = width * height;
     let mut indices = Vec::new();
-    // the column that the codes have come to; it goes beyond the row where they are too long
+    // the current column; it exceeds the width if codes are too long
     let mut x = 0;
     while indices.len() < len {
         let &[count, second, ref rest @ ..] = data else { return Err(cut()) };
@@ -35,7 +35,7 @@ pub(super) fn read(
                 let count = usize::from(count);
                 let stored = if half_bytes { count.div_ceil(2) } else { count };
                 let (run, _) = data.split_at_checked(stored).ok_or_else(cut)?;
-                // filled up to two bytes
+                // padded to two bytes
                 data = &data[stored.next_multiple_of(2).min(data.len())..];
                 if half_bytes {
                     indices.extend(run.iter().flat_map(|byte| halves(*byte)).take(count));

@@ -1,4 +1,4 @@
-//! The chunks of a PNG that the decoder of pixels does not look at.
+//! Checks, repairs and reads the chunks of a PNG file that the decoder of pixels ignores.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -14,18 +14,18 @@ const SIGNATURE: usize = 8;
 const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
 /// The color type of palette indices.
 const INDEXED: u8 = 3;
-/// Most bytes that a compressed text may have: Pillow's limit.
+/// Limit on the bytes of a compressed text: Pillow's limit.
 const MAX_TEXT: u64 = 1 << 20;
 
 struct Chunk<'a> {
     kind: [u8; 4],
     body: &'a [u8],
     checksum: u32,
-    /// Where it starts.
+    /// Its offset in the file.
     at: usize,
 }
 
-/// The whole chunks of a file, up to the first that is cut off.
+/// The complete chunks of a file, up to the first that is cut off.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut at = SIGNATURE;
     std::iter::from_fn(move || {
@@ -39,8 +39,8 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// Refuses a wrong checksum of a chunk in front of the pixels that says what they mean, and indices
-/// without the palette that they need.
+/// Refuses a wrong checksum in a header chunk before the pixels, and palette indices without a
+/// palette.
 pub(super) fn check_headers(bytes: &[u8]) -> Result<(), SampleError> {
     let mut indexed = false;
     let headers = chunks(bytes).take_while(|chunk| chunk.kind != *b"IDAT");
@@ -64,8 +64,9 @@ pub(super) fn check_headers(bytes: &[u8]) -> Result<(), SampleError> {
     Ok(())
 }
 
-/// The file with an end: without one, because it was cut off say, the decoder would not return pixels
-/// that are all there. A last chunk that is cut off is kept as far as it goes.
+/// Adds an end chunk if the file has none, for example because it was cut off. Without it, the
+/// decoder would not return pixels even if all are present. A last chunk that is cut off is kept up
+/// to the cut.
 pub(super) fn closed(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut end = SIGNATURE;
     for chunk in chunks(bytes) {
@@ -86,8 +87,8 @@ pub(super) fn closed(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
-/// The file with only the bits of its transparent gray that a pixel of few bits has: the others count
-/// for nothing, but the decoder compares them.
+/// Masks the transparent gray to the bit depth of the pixels: the standard ignores the other bits,
+/// but the decoder compares them.
 pub(super) fn with_small_gray(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let Some((at, gray)) = large_gray(&bytes) else { return bytes };
     let mut whole = bytes.into_owned();
@@ -95,7 +96,7 @@ pub(super) fn with_small_gray(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
-/// Where a transparent gray with more bits than pixels have stands, and what it should be.
+/// Offset and corrected value of a transparent gray that has more bits than the pixels.
 fn large_gray(bytes: &[u8]) -> Option<(usize, [u8; 2])> {
     let mut headers = chunks(bytes).take_while(|chunk| chunk.kind != *b"IDAT");
     let [bits @ (1 | 2 | 4), 0] = *headers.next()?.body.get(8..10)? else { return None };
@@ -105,7 +106,7 @@ fn large_gray(bytes: &[u8]) -> Option<(usize, [u8; 2])> {
     (gray != stored).then_some((transparent.at + 8, gray))
 }
 
-/// Blocks that may ask for an orientation.
+/// Metadata that may contain an orientation.
 #[derive(Default)]
 pub(super) struct Metadata {
     pub(super) exif: Option<Vec<u8>>,
@@ -113,10 +114,10 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// Reads the chunk for EXIF, and the texts that ImageMagick and Adobe use.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    /// Reads the EXIF chunk, and the text chunks that ImageMagick and Adobe use.
+    pub(super) fn read(bytes: &[u8]) -> Self {
         let (mut found, mut raw_profile) = (Self::default(), None);
-        // behind the first image of an animation Pillow looks at nothing
+        // Pillow ignores everything after the first image of an animation
         let animated = chunks(bytes).any(|chunk| chunk.kind == *b"acTL");
         let mut seen_pixels = false;
         for chunk in chunks(bytes) {
@@ -140,7 +141,7 @@ impl Metadata {
     }
 }
 
-/// Keyword and text of a chunk that has them.
+/// Keyword and text of a text chunk.
 fn text<'a>(chunk: &Chunk<'a>) -> Option<(&'a [u8], Vec<u8>)> {
     if !matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") {
         return None;
@@ -173,7 +174,7 @@ fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// The bytes of a profile as ImageMagick writes it: an empty line, its name, its length, and lines of
+/// Parses a profile as ImageMagick writes it: an empty line, its name, its length, and lines of
 /// hexadecimal digits.
 fn bytes_of_profile(text: &[u8]) -> Option<Vec<u8>> {
     let lines = text.split(|&byte| byte == b'\n').skip(3);

@@ -1,4 +1,4 @@
-//! One strip or tile of a TIFF: decompressed, and differences added up.
+//! Decompresses one strip or tile of a TIFF, and undoes its predictor.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -6,53 +6,21 @@ use std::io::Read;
 use flate2::read::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder as Lzw};
 
+use super::compression::{DEFLATE, DEFLATE_OLD, FAX_3, FAX_4, FAX_RLE, LZW, PACK_BITS, ZSTD};
 use super::page::Page;
-use super::{damaged, fax, unsupported};
+use super::{damaged, fax};
 use crate::error::SampleError;
 
-/// Values of the tag on compression.
-pub(super) const NONE: u64 = 1;
-pub(super) const FAX_RLE: u64 = 2;
-pub(super) const FAX_3: u64 = 3;
-pub(super) const FAX_4: u64 = 4;
-pub(super) const LZW: u64 = 5;
-pub(super) const JPEG: u64 = 7;
-pub(super) const DEFLATE: u64 = 8;
-pub(super) const DEFLATE_OLD: u64 = 32946;
-pub(super) const PACK_BITS: u64 = 32773;
-pub(super) const ZSTD: u64 = 50000;
-pub(super) const WEBP: u64 = 50001;
-
-/// Refuses a compression that is not read, by its name.
-pub(super) fn check_compression(compression: u64) -> Result<(), SampleError> {
-    let name = match compression {
-        NONE | FAX_RLE | FAX_3 | FAX_4 | LZW | JPEG | DEFLATE | DEFLATE_OLD | PACK_BITS | ZSTD
-        | WEBP => return Ok(()),
-        6 => "JPEG compression of the old style",
-        32766 => "NeXT compression",
-        32771 => "CCITT RLE compression by words",
-        32809 => "ThunderScan compression",
-        33003 | 33005 => "JPEG 2000 compression",
-        34676 | 34677 => "LogLuv compression",
-        34887 => "LERC compression",
-        34892 => "lossy JPEG compression of DNG",
-        34925 => "LZMA compression",
-        50002 | 52546 => "JPEG XL compression",
-        other => return Err(unsupported(format!("TIFF with compression {other}"))),
-    };
-    Err(unsupported(format!("TIFF with {name}")))
-}
-
-/// The samples of a chunk as rows of `page.row_len()` bytes, `rows` of them.
+/// Decompresses the samples of a chunk, as `rows` rows of `page.row_len()` bytes.
 pub(super) fn decompress(page: &Page, raw: &[u8], rows: usize) -> Result<Vec<u8>, SampleError> {
     let mut out = decompress_bytes(page, raw, rows * page.row_len())?;
     if page.predictor == 2 {
-        add_up(&mut out, page);
+        add_left(&mut out, page);
     }
     Ok(out)
 }
 
-/// The first `len` bytes of a chunk.
+/// Decompresses the first `len` bytes of a chunk.
 pub(super) fn decompress_bytes(
     page: &Page,
     raw: &[u8],
@@ -64,7 +32,7 @@ pub(super) fn decompress_bytes(
         FAX_RLE | FAX_3 | FAX_4 => {
             let width = page.chunk_width;
             if page.bits != 1 || page.samples_in_chunk() != 1 {
-                return Err(damaged("fax codes for other than one bit a pixel"));
+                return Err(damaged("fax codes, but not one bit per pixel"));
             }
             fax::decode(&raw, width, page.fax_coding(), &mut out)?;
         }
@@ -82,11 +50,6 @@ pub(super) fn decompress_bytes(
     Ok(out)
 }
 
-/// True for compressions whose samples may be stored as differences; others ignore the tag.
-pub(super) fn has_predictor(compression: u64) -> bool {
-    matches!(compression, LZW | DEFLATE | DEFLATE_OLD | ZSTD)
-}
-
 fn cut() -> SampleError {
     damaged("a strip or tile is cut off")
 }
@@ -98,7 +61,8 @@ fn in_bit_order(raw: &[u8], reversed: bool) -> Cow<'_, [u8]> {
     Cow::Owned(raw.iter().map(|byte| byte.reverse_bits()).collect())
 }
 
-/// LZW as TIFF 6.0 has it, or as its first writers had it: other order of bits, later switch of width.
+/// Unpacks LZW as defined in TIFF 6.0, or as in early files: with reversed bit order and a later
+/// switch of the code width.
 fn unpack_lzw(mut raw: &[u8], mut out: &mut [u8]) -> Result<(), SampleError> {
     let old = matches!(raw, [0, second, ..] if second & 1 == 1);
     let mut decoder =
@@ -116,7 +80,7 @@ fn unpack_lzw(mut raw: &[u8], mut out: &mut [u8]) -> Result<(), SampleError> {
     Ok(())
 }
 
-/// PackBits: a count of literal bytes, or a count of repetitions of one byte.
+/// Unpacks PackBits: a count of literal bytes, or a count of repetitions of one byte.
 fn unpack_bits(mut raw: &[u8], out: &mut [u8]) -> Result<(), SampleError> {
     let mut at = 0;
     while at < out.len() {
@@ -143,8 +107,8 @@ fn unpack_bits(mut raw: &[u8], out: &mut [u8]) -> Result<(), SampleError> {
     Ok(())
 }
 
-/// Adds to each sample the same sample of the pixel to the left.
-fn add_up(rows: &mut [u8], page: &Page) {
+/// Undoes the horizontal predictor: adds to each sample the same sample of the pixel to the left.
+fn add_left(rows: &mut [u8], page: &Page) {
     let samples = page.samples_in_chunk();
     for row in rows.chunks_exact_mut(page.row_len().max(1)) {
         if page.bits == 8 {
@@ -176,12 +140,5 @@ mod tests {
         assert_eq!(out, [7, 7, 7, 1, 2, 3]);
         assert!(unpack_bits(&[254, 7], &mut out).is_err());
         assert!(unpack_bits(&[5, 1, 2], &mut out).is_err());
-    }
-
-    #[test]
-    fn compressions_that_are_not_read_are_named() {
-        let error = check_compression(34925).unwrap_err().to_string();
-        assert_eq!(error, "not yet supported: TIFF with LZMA compression");
-        assert!(check_compression(4).is_ok());
     }
 }

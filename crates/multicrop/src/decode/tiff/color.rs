@@ -1,10 +1,10 @@
-//! From the samples of a TIFF to colors of 8 bits.
+//! Converts the samples of a TIFF to 8-bit colors.
 
 use super::super::samples::{Layout, Samples};
 use super::page::{Color, Page};
 
-/// The samples of a chunk, 8 bits each: of 16 bits the high byte; fewer are spread over 0..=255 unless
-/// they are indices.
+/// Converts the samples of a chunk to 8 bits: 16 bits are reduced to the high byte, fewer than 8
+/// bits are scaled to 0..=255 unless they are palette indices.
 pub(super) fn to_bytes(packed: Vec<u8>, page: &Page) -> Vec<u8> {
     match page.bits {
         8 => packed,
@@ -16,8 +16,8 @@ pub(super) fn to_bytes(packed: Vec<u8>, page: &Page) -> Vec<u8> {
     }
 }
 
-/// Samples of 1, 2 or 4 bits, `per_row` in a row, which starts on a byte; spread over 0..=255 unless
-/// they are `indices`.
+/// Unpacks samples of 1, 2 or 4 bits. A row has `per_row` samples and starts at a byte. Samples are
+/// scaled to 0..=255 unless they are palette `indices`.
 fn unpack(packed: &[u8], per_row: usize, bits: u8, indices: bool) -> Vec<u8> {
     let row_bytes = (per_row * usize::from(bits)).div_ceil(8);
     let largest = u8::MAX >> (8 - bits);
@@ -30,8 +30,8 @@ fn unpack(packed: &[u8], per_row: usize, bits: u8, indices: bool) -> Vec<u8> {
     rows.flat_map(|row| row.iter().flat_map(|&byte| samples_of(byte)).take(per_row)).collect()
 }
 
-/// The colors behind indices, with alpha if there is one beside each: `palette` has all reds, all
-/// greens, all blues, 16 bits each. Beyond the palette is black, as in Pillow.
+/// Looks up the colors of palette indices, and keeps alpha if there is one. `palette` has all reds,
+/// then all greens, then all blues, 16 bits each. Indices beyond it are black, as in Pillow.
 pub(super) fn look_up(indices: Samples, palette: &[u64]) -> Samples {
     let colors = palette.len() / 3;
     let mut table = [[0; 3]; 256];
@@ -52,8 +52,7 @@ pub(super) fn look_up(indices: Samples, palette: &[u64]) -> Samples {
     Samples { layout, values, ..indices }
 }
 
-/// Full colors of colors that were multiplied with their alpha, the last of `N` samples; clear pixels
-/// become black.
+/// Undoes premultiplication with alpha, the last of `N` samples; transparent pixels become black.
 pub(super) fn divide_by_alpha<const N: usize>(values: &mut [u8]) {
     for pixel in values.as_chunks_mut::<N>().0 {
         let alpha = u32::from(pixel[N - 1]);
@@ -64,8 +63,8 @@ pub(super) fn divide_by_alpha<const N: usize>(values: &mut [u8]) {
     }
 }
 
-/// Red, green and blue of luma and chroma, by ITU-R BT.601 as JPEG uses it (T.871, section 7), in
-/// 16-bit fixed point. The factors are libtiff's, which computes them in `f32`.
+/// Converts YCbCr to red, green and blue by ITU-R BT.601, as JPEG does (T.871, section 7), in
+/// 16-bit fixed point. The constants are libtiff's, which computes them in `f32`.
 pub(super) fn rgb_of_ycbcr(mut values: Vec<u8>) -> Vec<u8> {
     for pixel in values.as_chunks_mut::<3>().0 {
         let [y, cb, cr] = pixel.map(i32::from);

@@ -1,9 +1,10 @@
-//! The first directory of a TIFF, or of an EXIF block, which has the same form.
+//! [`Directory`] is the first directory of a TIFF file or of an EXIF block, which has the same
+//! format.
 
 use super::damaged;
 use crate::error::SampleError;
 
-/// Tags and their values. Entries that point out of the file are left out, as Pillow does.
+/// Tags and their values. Entries that point outside the file are ignored, as in Pillow.
 pub(in crate::decode) struct Directory<'a> {
     bytes: &'a [u8],
     /// Byte order of the file.
@@ -15,82 +16,82 @@ struct Entry {
     tag: u16,
     kind: u16,
     count: usize,
-    /// Where the values stand in the file.
+    /// Offset of the values in the file.
     at: usize,
 }
 
-/// Where things stand in a directory: classic, or of 64 bits.
-struct Form {
-    /// Bytes of the number of entries, of an entry, and of an offset.
-    count_len: usize,
-    entry_len: usize,
-    offset_len: usize,
+/// Field lengths of a directory, in bytes.
+struct FieldLengths {
+    /// Length of the number of entries.
+    count: usize,
+    entry: usize,
+    offset: usize,
 }
 
-const CLASSIC: Form = Form { count_len: 2, entry_len: 12, offset_len: 4 };
-const BIG: Form = Form { count_len: 8, entry_len: 20, offset_len: 8 };
+const CLASSIC: FieldLengths = FieldLengths { count: 2, entry: 12, offset: 4 };
+const BIG: FieldLengths = FieldLengths { count: 8, entry: 20, offset: 8 };
 
 impl<'a> Directory<'a> {
     /// Reads the header and the directory that it points to.
     pub(in crate::decode) fn read(bytes: &'a [u8]) -> Result<Self, SampleError> {
-        let broken = || damaged("its directory lies outside of the file");
+        let broken = || damaged("its directory is outside the file");
         let (big_endian, version) = match *bytes {
             [b'I', b'I', low, high, ..] => (false, low.max(high)),
             [b'M', b'M', high, low, ..] => (true, low.max(high)),
             _ => return Err(damaged("it has no TIFF header")),
         };
-        let (form, at) = match version {
+        let (lengths, at) = match version {
             42 => (CLASSIC, 4),
             43 => (BIG, 8),
             _ => return Err(damaged("its version is neither 42 nor 43")),
         };
         let mut directory = Self { bytes, big_endian, entries: Vec::new() };
-        let start = directory.unsigned(at, form.offset_len).ok_or_else(broken)?;
+        let start = directory.unsigned(at, lengths.offset).ok_or_else(broken)?;
         let start = usize::try_from(start).map_err(|_| broken())?;
-        let count = directory.unsigned(start, form.count_len).ok_or_else(broken)?;
-        let first = start + form.count_len;
+        let count = directory.unsigned(start, lengths.count).ok_or_else(broken)?;
+        let first = start + lengths.count;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let starts = (first..bytes.len()).step_by(form.entry_len).take(count);
-        let entries = starts.filter_map(|at| directory.entry(at, &form)).collect();
+        let starts = (first..bytes.len()).step_by(lengths.entry).take(count);
+        let entries = starts.filter_map(|at| directory.entry(at, &lengths)).collect();
         directory.entries = entries;
         Ok(directory)
     }
 
-    fn entry(&self, at: usize, form: &Form) -> Option<Entry> {
+    fn entry(&self, at: usize, lengths: &FieldLengths) -> Option<Entry> {
         let number = |at, len| self.unsigned(at, len);
-        self.bytes.get(at..at + form.entry_len)?;
+        self.bytes.get(at..at + lengths.entry)?;
         let tag = number(at, 2)? as u16;
         let kind = number(at + 2, 2)? as u16;
-        let count = usize::try_from(number(at + 4, form.offset_len)?).ok()?;
-        let field = at + 4 + form.offset_len;
-        let len = count.checked_mul(size_of(kind)?)?;
-        let at = if len <= form.offset_len {
+        let count = usize::try_from(number(at + 4, lengths.offset)?).ok()?;
+        let field = at + 4 + lengths.offset;
+        let len = count.checked_mul(value_len(kind)?)?;
+        let at = if len <= lengths.offset {
             field
         } else {
-            usize::try_from(number(field, form.offset_len)?).ok()?
+            usize::try_from(number(field, lengths.offset)?).ok()?
         };
         let inside = len > 0 && at.checked_add(len)? <= self.bytes.len();
         inside.then_some(Entry { tag, kind, count, at })
     }
 
-    /// The values of a tag that has whole numbers. A later entry of the same tag replaces an earlier.
+    /// The values of a tag with whole numbers. The last entry of a tag counts.
     pub(in crate::decode) fn numbers(&self, tag: u16) -> Option<Vec<u64>> {
         let entry = self.find(tag)?;
         if !matches!(entry.kind, 1 | 3 | 4 | 6 | 8 | 9 | 13 | 16 | 17 | 18) {
             return None;
         }
-        let len = size_of(entry.kind)?;
+        let len = value_len(entry.kind)?;
         (0..entry.count).map(|i| self.unsigned(entry.at + i * len, len)).collect()
     }
 
-    /// The first value of a tag that has whole numbers.
+    /// The first value of a tag with whole numbers.
     pub(in crate::decode) fn number(&self, tag: u16) -> Option<u64> {
         let entry = self.find(tag)?;
         let whole = matches!(entry.kind, 1 | 3 | 4 | 6 | 8 | 9 | 13 | 16 | 17 | 18);
-        self.unsigned(entry.at, size_of(entry.kind)?).filter(|_| whole)
+        self.unsigned(entry.at, value_len(entry.kind)?).filter(|_| whole)
     }
 
-    /// The values of a tag that has fractions or floating-point numbers.
+    /// The values of a tag with fractions or whole numbers.
     pub(super) fn fractions(&self, tag: u16) -> Option<Vec<f64>> {
         let entry = self.find(tag)?;
         if entry.kind != 5 {
@@ -104,10 +105,10 @@ impl<'a> Directory<'a> {
     /// The bytes of a tag's values.
     pub(in crate::decode) fn bytes(&self, tag: u16) -> Option<&'a [u8]> {
         let entry = self.find(tag)?;
-        self.bytes.get(entry.at..)?.get(..entry.count * size_of(entry.kind)?)
+        self.bytes.get(entry.at..)?.get(..entry.count * value_len(entry.kind)?)
     }
 
-    /// The EXIF orientation. A value of single bytes is text to Pillow, and turns nothing.
+    /// The EXIF orientation. Like Pillow, treats a value of type byte as text, which has no effect.
     pub(in crate::decode) fn orientation(&self) -> Option<u64> {
         const ORIENTATION: u16 = 0x112;
         self.find(ORIENTATION)?;
@@ -119,7 +120,7 @@ impl<'a> Directory<'a> {
         self.entries.iter().rev().find(|entry| entry.tag == tag)
     }
 
-    /// The number in `len` bytes at offset `at`.
+    /// The unsigned number in `len` bytes at offset `at`.
     fn unsigned(&self, at: usize, len: usize) -> Option<u64> {
         let field = self.bytes.get(at..at.checked_add(len)?)?;
         let join = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
@@ -131,8 +132,8 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Bytes of a value of this type.
-fn size_of(kind: u16) -> Option<usize> {
+/// Length of a value of this type, in bytes.
+fn value_len(kind: u16) -> Option<usize> {
     Some(match kind {
         1 | 2 | 6 | 7 => 1,
         3 | 8 => 2,

@@ -1,5 +1,5 @@
-//! CCITT's codes for black and white (ITU-T T.4 and T.6): runs of white and black by turns, alone or
-//! as differences from the row above. The code tables come from the crate `fax`.
+//! The decoder of CCITT fax codes (ITU-T T.4 and T.6): alternating runs of white and black, coded
+//! directly or as differences from the row above. The code tables come from the crate `fax`.
 
 use std::convert::Infallible;
 
@@ -9,21 +9,21 @@ use fax::{BitReader, ByteReader};
 use super::damaged;
 use crate::error::SampleError;
 
-/// How rows are coded and kept apart.
+/// How rows are coded and separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
-    /// Compression 2: rows of runs, each starts on a byte.
+    /// Compression 2: rows of runs; each row starts at a byte.
     Rle,
-    /// Compression 3: rows of runs, a mark before each.
+    /// Compression 3: rows of runs; a mark precedes each row.
     Group3,
-    /// Compression 3 with two dimensions: a bit behind the mark says how a row is coded.
+    /// Compression 3 with two dimensions: a bit after the mark selects how the row is coded.
     Group3TwoDimensional,
-    /// Compression 4: every row is a difference.
+    /// Compression 4: every row is coded as a difference.
     Group4,
 }
 
-/// Rows of `width` pixels, a set bit for black, each on a whole byte; `out` is as long as they are.
-/// Rows that the data do not have stay white if an end mark stands in their place.
+/// Decodes rows of `width` pixels into `out`. Each row starts at a byte, and a set bit is black.
+/// Rows after an end mark stay white.
 pub(super) fn decode(
     data: &[u8],
     width: usize,
@@ -31,7 +31,7 @@ pub(super) fn decode(
     out: &mut [u8],
 ) -> Result<(), SampleError> {
     out.fill(0);
-    // the tables look at more bits than the last code has
+    // padded, because the code tables read more bits than the last code has
     let padded = data.iter().copied().chain([0; 4]).map(Ok::<u8, Infallible>);
     let Ok(mut reader) = ByteReader::new(padded);
     let (mut above, mut row) = (Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ fn start_row(reader: &mut impl BitReader, coding: Coding) -> Start {
     }
 }
 
-/// The places where the color changes in a row of runs; `None` if it is broken.
+/// Reads the columns where the color changes in a row of runs; `None` if the row is damaged.
 fn read_runs(reader: &mut impl BitReader, width: usize, row: &mut Vec<usize>) -> Option<bool> {
     let mut at = 0;
     while at < width {
@@ -105,15 +105,16 @@ fn read_runs(reader: &mut impl BitReader, width: usize, row: &mut Vec<usize>) ->
     Some(true)
 }
 
-/// The places where the color changes in a row that is coded as a difference from the row above;
-/// `Some(false)` for the mark of the end.
+/// Reads the columns where the color changes in a row that is coded as a difference from the row
+/// above; `Some(false)` for the end mark.
 fn read_difference(
     reader: &mut impl BitReader,
     above: &[usize],
     width: usize,
     row: &mut Vec<usize>,
 ) -> Option<bool> {
-    // T.6 names: a0 is where the row has come to, b1 the next change above to the other color
+    // names of T.6: a0 is the current column, b1 the next change to the other color in the row
+    // above
     let (mut a0, mut started, mut next) = (0, false, 0);
     while a0 < width || !started {
         let is_black = row.len() % 2 == 1;
@@ -147,7 +148,7 @@ fn read_difference(
     Some(true)
 }
 
-/// Pixels of a run: codes for multiples of 64, then one for the rest.
+/// Reads the length of a run: codes for multiples of 64, then a code for the rest.
 fn run(reader: &mut impl BitReader, is_black: bool) -> Option<usize> {
     let mut sum = 0;
     loop {
@@ -165,7 +166,7 @@ fn run(reader: &mut impl BitReader, is_black: bool) -> Option<usize> {
 /// Sets the bits of the black pixels.
 fn draw(changes: &[usize], width: usize, line: &mut [u8]) {
     for pair in changes.chunks(2) {
-        // a row starts white, so that its first change is to black
+        // a row starts white, so the first change is to black
         let [from, to] = [pair[0], pair.get(1).copied().unwrap_or(width)].map(|x| x.min(width));
         for x in from..to {
             line[x / 8] |= 0x80 >> (x % 8);

@@ -1,20 +1,21 @@
-//! Strips and tiles that are a JPEG or a WebP of their own.
+//! Decodes strips and tiles that are complete JPEG or WebP files.
 
 use super::super::jpeg::{self, frame_size};
 use super::super::samples::Layout;
 use super::super::{Options, webp};
-use super::chunk;
+use super::compression::WEBP;
 use super::directory::Directory;
 use super::page::{Color, Page};
 use super::{damaged, unsupported};
 use crate::error::SampleError;
 
-/// Tag with the tables that all chunks share.
+/// Tag of the JPEG tables that all chunks share.
 const JPEG_TABLES: u16 = 347;
 const START: [u8; 2] = [0xFF, 0xD8];
 const END: [u8; 2] = [0xFF, 0xD9];
 
-/// The pixels of a chunk and the samples of each, `[rows, chunk_width, samples]`.
+/// Decodes a chunk to pixels, `[rows, chunk_width, samples]`, and returns the number of samples
+/// too.
 pub(super) fn decompress(
     page: &Page,
     directory: &Directory<'_>,
@@ -26,7 +27,7 @@ pub(super) fn decompress(
         return Err(unsupported("TIFF with JPEG or WebP of other than 8 bits"));
     }
     let options = Options { channels: samples, ..Options::default() };
-    let decoded = if page.compression == chunk::WEBP {
+    let decoded = if page.compression == WEBP {
         webp::read(raw, &options)?
     } else {
         let file = whole_file(page, directory, raw)?;
@@ -43,22 +44,22 @@ pub(super) fn decompress(
     }
     let mut values = match (found.layout, samples) {
         (Layout::Gray, 1) | (Layout::Rgb, 3) | (Layout::Rgba, 4) => found.values,
-        (Layout::Rgb, 4) if page.compression == chunk::WEBP => found.into_image(4)?.into_pixels(),
-        // the decoder of JPEG takes four samples as inverted inks, as they are in files of their own
+        (Layout::Rgb, 4) if page.compression == WEBP => found.into_image(4)?.into_pixels(),
+        // undo the inversion: the JPEG decoder assumes inverted inks, as in separate JPEG files
         (Layout::Cmyk, 4) => found.values.into_iter().map(|value| 255 - value).collect(),
         (layout, _) => {
-            let form = format!("TIFF with {samples} samples in chunks of {layout:?}");
-            return Err(unsupported(form));
+            let what = format!("TIFF with {samples} samples in chunks of {layout:?}");
+            return Err(unsupported(what));
         }
     };
     values.truncate(rows * width * samples);
     Ok((values, samples))
 }
 
-/// The chunk as a file that a JPEG decoder reads: with the shared tables, and with Adobe's marker, which
-/// says whether the samples are luma and chroma. In a TIFF the directory decides that.
+/// Turns a chunk into a complete JPEG file: adds the shared tables, and Adobe's marker for the
+/// color space, which a TIFF stores in its directory.
 fn whole_file(page: &Page, directory: &Directory<'_>, raw: &[u8]) -> Result<Vec<u8>, SampleError> {
-    let body = raw.strip_prefix(&START).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
+    let body = raw.strip_prefix(&START).ok_or_else(|| damaged("a strip or tile is not a JPEG"))?;
     let transform = u8::from(page.color == Color::YCbCr);
     let mut file = START.to_vec();
     file.extend([0xFF, 0xEE, 0, 14]);
@@ -72,7 +73,7 @@ fn whole_file(page: &Page, directory: &Directory<'_>, raw: &[u8]) -> Result<Vec<
     Ok(file)
 }
 
-/// The JPEG without JFIF's and Adobe's markers at its start, which would contradict the directory.
+/// The JPEG without JFIF's and Adobe's markers at its start, which could contradict the directory.
 fn without_application_markers(mut body: &[u8]) -> &[u8] {
     while let [0xFF, 0xE0..=0xEF, high, low, ..] = *body {
         match body.get(2 + usize::from(u16::from_be_bytes([high, low]))..) {
@@ -83,10 +84,10 @@ fn without_application_markers(mut body: &[u8]) -> &[u8] {
     body
 }
 
-/// Refuses a JPEG that says to be larger than the chunk, before memory is taken for it.
+/// Refuses a JPEG that declares a larger size than the chunk, before allocating.
 fn check_frame(page: &Page, file: &[u8], rows: usize) -> Result<(), SampleError> {
     let (width, height) =
-        frame_size(file).ok_or_else(|| damaged("a strip or tile is no JPEG, as it should be"))?;
+        frame_size(file).ok_or_else(|| damaged("a strip or tile is not a JPEG"))?;
     let most = page.chunk_height.max(rows).next_multiple_of(16);
     if width as usize != page.chunk_width || height as usize > most {
         return Err(damaged(format!(

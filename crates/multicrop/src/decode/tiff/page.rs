@@ -1,6 +1,6 @@
-//! What the directory of a TIFF says about its pixels and about where they stand.
+//! [`Page`] holds the layout of the pixels of a TIFF, as its directory describes it.
 
-use super::chunk::{self, check_compression, has_predictor};
+use super::compression::{self, check_compression, has_predictor};
 use super::directory::Directory;
 use super::fax::Coding;
 use super::{damaged, unsupported};
@@ -28,7 +28,7 @@ const EXTRA_SAMPLES: u16 = 338;
 const SAMPLE_FORMAT: u16 = 339;
 const SUBSAMPLING: u16 = 530;
 
-/// What the samples of a pixel are, the extra ones left aside.
+/// The color space of a pixel, without its extra samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Color {
     WhiteIsZero,
@@ -40,7 +40,7 @@ pub(super) enum Color {
 }
 
 impl Color {
-    /// Samples of a pixel without extra ones.
+    /// Number of samples of a pixel, without extra samples.
     pub(super) fn samples(self) -> usize {
         match self {
             Self::WhiteIsZero | Self::BlackIsZero | Self::Palette => 1,
@@ -57,25 +57,25 @@ pub(super) struct Page {
     pub(super) color: Color,
     /// Bits of a sample: 1, 2, 4, 8 or 16.
     pub(super) bits: usize,
-    /// Samples of a pixel, extra ones included.
+    /// Number of samples of a pixel, including extra samples.
     pub(super) samples: usize,
-    /// What the extra samples are; empty if the file does not say.
+    /// The types of the extra samples; empty if the file does not specify them.
     pub(super) extra: Vec<u64>,
     pub(super) big_endian: bool,
     pub(super) compression: u64,
     /// 1, or 2 for differences along a row.
     pub(super) predictor: u64,
     pub(super) reversed_bits: bool,
-    /// Whether each sample has chunks of its own.
+    /// Whether each sample has separate chunks.
     pub(super) planes: bool,
     two_dimensional_fax: bool,
     /// Size of a strip or tile in pixels.
     pub(super) chunk_width: usize,
     pub(super) chunk_height: usize,
     pub(super) tiled: bool,
-    /// Where chunks start; they go from left to right, down, then to the next plane.
+    /// Offsets of the chunks, ordered from left to right, then down, then by plane.
     offsets: Vec<u64>,
-    /// Bytes of the chunks, empty if unknown.
+    /// Lengths of the chunks in bytes; empty if unknown.
     lengths: Vec<u64>,
     /// Pixels that share a chroma sample, across and down.
     pub(super) subsampling: (usize, usize),
@@ -84,7 +84,7 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn read(directory: &Directory<'_>) -> Result<Self, SampleError> {
         let number = |tag| directory.number(tag);
-        let compression = number(COMPRESSION).unwrap_or(chunk::NONE);
+        let compression = number(COMPRESSION).unwrap_or(compression::NONE);
         check_compression(compression)?;
         let [width, height] = [WIDTH, HEIGHT].map(|tag| size(number(tag)));
         let (width, height) = (width?, height?);
@@ -115,7 +115,7 @@ impl Page {
             chunk_height,
             tiled,
             offsets: first(directory, [TILE_OFFSETS, STRIP_OFFSETS])
-                .ok_or_else(|| damaged("it does not say where its pixels stand"))?,
+                .ok_or_else(|| damaged("it has no offsets of strips or tiles"))?,
             lengths: first(directory, [TILE_LENGTHS, STRIP_LENGTHS]).unwrap_or_default(),
             subsampling: match subsampling[..] {
                 [across, down, ..] => (across as usize, down as usize),
@@ -128,7 +128,7 @@ impl Page {
 
     fn check(&self, directory: &Directory<'_>) -> Result<(), SampleError> {
         if self.samples < self.color.samples() {
-            return Err(damaged(format!("{} samples for a color", self.samples)));
+            return Err(damaged(format!("{} samples are too few for its color", self.samples)));
         }
         let formats = directory.numbers(SAMPLE_FORMAT).unwrap_or_default();
         if formats.iter().any(|&format| format != 1) {
@@ -157,12 +157,12 @@ impl Page {
         Ok(())
     }
 
-    /// Chunks in a row of them.
+    /// Number of chunks in a row.
     pub(super) fn across(&self) -> usize {
         self.width.div_ceil(self.chunk_width)
     }
 
-    /// Chunks of a plane, or of all samples if they are together.
+    /// Number of chunks of a plane, or of the image if it has no planes.
     pub(super) fn in_plane(&self) -> usize {
         self.across() * self.height.div_ceil(self.chunk_height)
     }
@@ -171,32 +171,35 @@ impl Page {
         self.in_plane() * if self.planes { self.samples } else { 1 }
     }
 
-    /// Samples of a pixel that stand together.
+    /// Number of samples of a pixel in one chunk.
     pub(super) fn samples_in_chunk(&self) -> usize {
         if self.planes { 1 } else { self.samples }
     }
 
-    /// Bytes of a row of a chunk.
+    /// Length of a row of a chunk, in bytes.
     pub(super) fn row_len(&self) -> usize {
         (self.chunk_width * self.samples_in_chunk() * self.bits).div_ceil(8)
     }
 
-    /// Rows of chunk `index` of a plane that are read: a strip ends with the image, a tile does not.
+    /// Number of rows to read of chunk `index` of a plane: a strip ends with the image, a tile does
+    /// not.
     pub(super) fn rows(&self, index: usize) -> usize {
         let top = index / self.across() * self.chunk_height;
-        // of what is not compressed, rows below the image may be missing
-        let whole = self.tiled && self.compression != chunk::NONE;
+        // an uncompressed tile may lack the rows below the image
+        let whole = self.tiled && self.compression != compression::NONE;
         if whole { self.chunk_height } else { self.chunk_height.min(self.height - top) }
     }
 
     /// The compressed bytes of a chunk.
     pub(super) fn raw<'a>(&self, bytes: &'a [u8], index: usize) -> Result<&'a [u8], SampleError> {
-        let outside = || damaged("a strip or tile lies outside of the file");
+        let outside = || damaged("a strip or tile is outside the file");
         let offset = usize::try_from(self.offsets[index]).map_err(|_| outside())?;
         let from = bytes.get(offset..).ok_or_else(outside)?;
-        // what is not compressed is as long as it must be, whatever the file says
-        let len =
-            self.lengths.get(index).filter(|&&len| len > 0 && self.compression != chunk::NONE);
+        // the length of uncompressed data follows from their size, so ignore the declared length
+        let len = self
+            .lengths
+            .get(index)
+            .filter(|&&len| len > 0 && self.compression != compression::NONE);
         match len {
             Some(&len) => usize::try_from(len).ok().and_then(|len| from.get(..len)),
             None => Some(from),
@@ -206,9 +209,9 @@ impl Page {
 
     pub(super) fn fax_coding(&self) -> Coding {
         match (self.compression, self.two_dimensional_fax) {
-            (chunk::FAX_RLE, _) => Coding::Rle,
-            (chunk::FAX_3, false) => Coding::Group3,
-            (chunk::FAX_3, true) => Coding::Group3TwoDimensional,
+            (compression::FAX_RLE, _) => Coding::Rle,
+            (compression::FAX_3, false) => Coding::Group3,
+            (compression::FAX_3, true) => Coding::Group3TwoDimensional,
             _ => Coding::Group4,
         }
     }
@@ -242,7 +245,7 @@ fn color(photometric: u64, samples: usize) -> Result<Color, SampleError> {
     Err(unsupported(format!("TIFF with {name}")))
 }
 
-/// Bits of a sample, the same for all samples of a pixel.
+/// Number of bits of a sample, which must be equal for all samples of a pixel.
 fn bits(directory: &Directory<'_>, samples: usize) -> Result<usize, SampleError> {
     let bits = directory.numbers(BITS).unwrap_or_else(|| vec![1]);
     let bits = &bits[..bits.len().min(samples)];

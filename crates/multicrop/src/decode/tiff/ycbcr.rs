@@ -1,18 +1,18 @@
-//! Luma and chroma of TIFFs without JPEG: several pixels may share their chroma.
+//! Decodes YCbCr TIFFs that are not compressed with JPEG, in which several pixels may share their
+//! chroma.
 
-use super::chunk;
 use super::directory::Directory;
 use super::page::{Color, Page};
-use super::{damaged, unsupported};
+use super::{chunk, compression, damaged, unsupported};
 use crate::error::SampleError;
 
 /// Tags.
 const COEFFICIENTS: u16 = 529;
 const REFERENCE_LEVELS: u16 = 532;
 
-/// Refuses the forms whose colors would come out wrong.
+/// Refuses variants whose colors would be wrong.
 pub(super) fn check(page: &Page, directory: &Directory<'_>) -> Result<(), SampleError> {
-    if page.color != Color::YCbCr || page.compression == chunk::JPEG {
+    if page.color != Color::YCbCr || page.compression == compression::JPEG {
         return Ok(());
     }
     let is = |tag, expected: &[f64]| {
@@ -37,11 +37,13 @@ pub(super) fn check(page: &Page, directory: &Directory<'_>) -> Result<(), Sample
 }
 
 pub(super) fn is_subsampled(page: &Page) -> bool {
-    page.color == Color::YCbCr && page.compression != chunk::JPEG && page.subsampling != (1, 1)
+    page.color == Color::YCbCr
+        && page.compression != compression::JPEG
+        && page.subsampling != (1, 1)
 }
 
-/// The pixels of a chunk, `[rows, chunk_width, 3]`. It holds blocks: the lumas of their pixels row by
-/// row, then one Cb and one Cr for all of them.
+/// Decompresses a chunk to pixels, `[rows, chunk_width, 3]`. A chunk consists of blocks: the luma
+/// of their pixels row by row, then one Cb and one Cr.
 pub(super) fn decompress(page: &Page, raw: &[u8], rows: usize) -> Result<Vec<u8>, SampleError> {
     let (across, down) = page.subsampling;
     let block_len = across * down + 2;
