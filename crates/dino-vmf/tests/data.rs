@@ -83,7 +83,7 @@ fn parts_labels_and_what_is_left_out_are_shown() {
         "(train part): 3 images",
         "parts: Train (3 images), valid (4 images); reading Train",
         "classes: 1; 2 of 3 images have a label",
-        "left out:\n        1  images that lie beside the parts\n           stray.png",
+        "left out:\n        1  images outside the parts\n           stray.png",
         "        1  images with hidden names",
     ];
     for line in lines {
@@ -99,13 +99,13 @@ fn parts_labels_and_what_is_left_out_are_shown() {
     let out = ["data", "preview", "set", "--images", "1"];
     tiny.run(&[&out[..], &SMALL].concat())
         .code(0)
-        .says("1 images that lie beside the parts (for example `stray.png`)")
+        .says("1 images outside the parts (for example `stray.png`)")
         .says("2 of 3 images of folder `set/Train` (train part) have a label");
     let sets = ["--set", "data.global_size=16", "--set", "data.local_size=8"];
     let batch = ["--set", "optim.batch_size=3", "--steps", "1", "--data", "set"];
     tiny.pretrain(&[&sets[..], &batch].concat())
         .code(0)
-        .says("1 images that lie beside the parts (for example `stray.png`)")
+        .says("1 images outside the parts (for example `stray.png`)")
         .says("2 of 3 images of folder `set/Train` (train part) have a label");
 }
 

@@ -167,7 +167,7 @@ mod tests {
             "1 folders that cannot be read (for example `lost+found`)"
         );
         let error = open("train/a").err().expect("refused").to_string();
-        assert!(error.contains("train/a`, but it is part of the data set: permission"), "{error}");
+        assert!(error.contains("train/a`, which is part of the data set: permission"), "{error}");
     }
 
     #[test]

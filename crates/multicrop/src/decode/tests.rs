@@ -57,7 +57,7 @@ fn the_limit_is_an_option_and_pillows_by_default() {
     assert!(Options::default().check_size(13_378, 13_378, 3).is_err());
     let options = Options { max_pixels: 1199, ..Options::default() };
     let error = decode(&encode(ImageFormat::Png), &options).unwrap_err().to_string(); // 40 x 30
-    assert!(error.contains("40 x 30 pixels are more than the 1199"), "{error}");
+    assert!(error.contains("40 x 30 pixels are more than the limit of 1199"), "{error}");
     assert!(error.contains("data.max_pixels"), "{error}");
 }
 

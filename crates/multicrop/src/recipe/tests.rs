@@ -4,7 +4,7 @@ use streams::{Key, Purpose, Stream};
 use super::*;
 
 fn stream(sample: u64, crop: usize) -> Stream {
-    Key::new(5, Purpose::Augment).epoch(1).index(sample).crop(crop as u32).open()
+    Key::new(5, Purpose::Augment).time(1).index(sample).part(crop as u32).open()
 }
 
 fn ramp(width: u32, height: u32) -> Image8 {

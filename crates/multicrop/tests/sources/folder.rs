@@ -92,7 +92,7 @@ fn a_file_too_large_for_an_image_is_a_bad_image_before_it_is_read() {
     let error = data.load(1, &Options::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot be read: 1073741824 bytes are more than the 536870912 that an image may have"
+        "cannot be read: it has 1073741824 bytes, more than the 536870912 that an image may have"
     );
 }
 

@@ -94,8 +94,8 @@ fn a_key_gives_one_image_and_the_others_are_counted_by_extension() {
     assert_eq!(
         left_out(&*data),
         [
-            "1 images `.depth.png` beside the image of their key (1.depth.png)",
-            "2 images `.seg.png` beside the image of their key (0.seg.png)",
+            "1 images `.depth.png` next to the image of their key (1.depth.png)",
+            "2 images `.seg.png` next to the image of their key (0.seg.png)",
         ]
     );
     let choose = |extension: &str| OpenOptions {
