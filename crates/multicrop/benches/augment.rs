@@ -55,7 +55,7 @@ fn image(criterion: &mut Criterion) {
         bencher.iter(|| {
             let image = black_box(&images[sample % images.len()]);
             let key = Key::new(0, Purpose::Bench).index(sample as u64);
-            let stream = |crop| key.crop(crop as u32).open();
+            let stream = |crop| key.part(crop as u32).open();
             recipe.augment(image, stream, &mut outs, &mut scratch);
             sample += 1;
         });

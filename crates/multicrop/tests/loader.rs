@@ -123,7 +123,7 @@ fn crops_are_ordered_by_crop_and_come_from_the_stream_of_their_sample() {
     assert_eq!((batch.epoch, batch.globals.crops, batch.locals.crops), (1, 2, 3));
     for (place, &index) in batch.indices.iter().enumerate() {
         for crop in 0..5 {
-            let key = Key::new(5, Purpose::Augment).epoch(1).index(index as u64).crop(crop as u32);
+            let key = Key::new(5, Purpose::Augment).time(1).index(index as u64).part(crop as u32);
             let mut expected = vec![0.0; recipe.crop_len(crop)];
             let image = data.load(index, &Options::default()).unwrap();
             recipe.augment_crop(&image, crop, &mut key.open(), &mut expected);
