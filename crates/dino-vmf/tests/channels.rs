@@ -80,5 +80,5 @@ fn a_number_of_channels_that_no_image_has_is_refused() {
     tiny.pretrain(&["--channels", "0"]).code(2).says(message);
     tiny.pretrain(&["--channels", "-1"]).code(2).says("`data.channels` is -1 in `--channels`");
     // every image is bad, so the run ends with the reason
-    tiny.pretrain(&["--channels", "7", "--steps", "2"]).code(1).says("where 7 channels are wanted");
+    tiny.pretrain(&["--channels", "7", "--steps", "2"]).code(1).says("but 7 channels are required");
 }

@@ -22,4 +22,5 @@ pub mod preset;
 pub mod probe;
 pub mod run_folder;
 pub mod schedule;
+pub mod terms;
 pub mod trainer;

@@ -2,7 +2,6 @@
 
 mod batch;
 pub mod events;
-mod losses;
 mod pace;
 mod report;
 mod run;

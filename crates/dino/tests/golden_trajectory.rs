@@ -5,6 +5,7 @@ mod golden;
 
 use std::ops::Range;
 
+use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Config, Method, Precision, PrototypeNorm};
 use dino::metrics::Metric;
 use dino::schedule::Schedules;
@@ -205,12 +206,13 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
     }
     check_weights(&run, "student", &state.student);
     check_weights(&run, "teacher", &state.teacher);
-    let centers = [("centre", Some(&state.center)), ("centre_patch", state.patch_center.as_ref())];
+    let centers = [("centre", CenterOf::Cls), ("centre_patch", CenterOf::Patches)]
+        .map(|(name, of)| (name, state.center(of)));
     for (name, center) in centers {
         let Some(center) = center else { continue };
         let truth = run.f64(&format!("f64/final/{name}")).1;
         let scale = truth.iter().fold(0.0f64, |scale, c| scale.max(c.abs()));
-        assert_within(name, center.values().host(), &truth, CENTER * scale);
+        assert_within(name, center.host(), &truth, CENTER * scale);
     }
     if let Some(patch_loss) = run.has("f64/patch").then(|| run.f64("f64/patch").1) {
         assert!(masked && patch_losses.len() == patch_loss.len(), "patch losses");

@@ -1,6 +1,7 @@
 //! Every method with every treatment of the prototypes' norms and every centering trains, and its
 //! gradient is that of its loss.
 
+use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
 use dino::masking::Masks;
 use dino::metrics::{Metric, Metrics};
@@ -118,9 +119,9 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let prototypes = step.network.head.prototypes;
     assert!(moved(prototypes.v), "{name}: directions learn");
     assert_eq!(moved(prototypes.g), norm != PrototypeNorm::L2, "{name}: lengths learn");
-    let centered = state.center.values().host().iter().any(|&c| c != 0.0);
+    let centered = state.center(CenterOf::Cls).unwrap().host().iter().any(|&c| c != 0.0);
     assert_eq!(centered, centering != Centering::Sinkhorn, "{name}: the center moves");
-    assert_eq!(state.patch_center.is_some(), method.masks(), "{name}");
+    assert_eq!(state.center(CenterOf::Patches).is_some(), method.masks(), "{name}");
     let values = schedules.at(3);
     for entry in step.network.table().entries() {
         let checked = CHECKED.iter().any(|end| entry.name.ends_with(end));

@@ -69,16 +69,12 @@ impl ParamSet {
 }
 
 impl CenterOf {
-    fn name(self) -> &'static str {
+    /// The name of its tensor.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Cls => "center",
             Self::Patches => "center_patch",
         }
-    }
-
-    /// The tensor of this center.
-    pub fn tensor(self, values: &[f32]) -> Tensor<'_> {
-        Tensor { name: self.name().to_owned(), shape: vec![values.len()], values }
     }
 
     /// Reads this center of `prototypes` values.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use engine::Params;
 
 use super::step::{State, Step};
-use crate::checkpoint::{self, CenterOf, Loaded, ParamSet, Retention, Tensor};
+use crate::checkpoint::{self, Loaded, ParamSet, Retention, Tensor};
 use crate::error::{Error, Result};
 use crate::run_folder::{Images, sign};
 
@@ -44,9 +44,12 @@ fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
         (ParamSet::SecondMoment, &state.optimizer.second),
     ];
     let mut tensors: Vec<_> = sets.iter().flat_map(|(set, params)| set.tensors(params)).collect();
-    tensors.push(CenterOf::Cls.tensor(state.center.values().host()));
-    let patch_center = state.patch_center.as_ref();
-    tensors.extend(patch_center.map(|center| CenterOf::Patches.tensor(center.values().host())));
+    let states = state.terms.iter().flat_map(|term| term.state());
+    tensors.extend(states.map(|(name, values)| Tensor {
+        name: name.to_owned(),
+        shape: values.shape().to_vec(),
+        values: values.host(),
+    }));
     tensors
 }
 
@@ -68,13 +71,10 @@ pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
     ParamSet::Teacher.read(tensors, &mut state.teacher)?;
     ParamSet::FirstMoment.read(tensors, &mut state.optimizer.first)?;
     ParamSet::SecondMoment.read(tensors, &mut state.optimizer.second)?;
-    let centers = [
-        (CenterOf::Cls, Some(&mut state.center)),
-        (CenterOf::Patches, state.patch_center.as_mut()),
-    ];
-    for (of, center) in centers {
-        if let Some(center) = center {
-            center.set_values(&of.read(tensors, center.values().len())?);
+    for term in &mut state.terms {
+        let states = term.state().into_iter().map(|(name, values)| (name, values.shape().to_vec()));
+        for (name, shape) in states.collect::<Vec<_>>() {
+            term.restore(name, &tensors.get(name, &shape)?);
         }
     }
     let entries = step.network.table().entries().iter();

@@ -1,25 +1,28 @@
 //! One optimizer step, from crops to moved weights.
 //!
-//! In words: the teacher looks at the global crops, the student at all (for iBOT with patches of the
-//! global ones hidden); the objective compares them;
-//! gradients flow back and are summed over micro-batches; each tensor is clipped on its own; AdamW
-//! moves the student; the teacher follows; the center follows the teacher's scores.
+//! 1. The teacher sees the global crops. The student sees all crops; for iBOT, some patches of the global
+//!    crops are masked.
+//! 2. The [terms](crate::terms) of the loss compare the outputs and give their gradients.
+//! 3. The student's backward pass adds to the gradients of the parameters. Micro-batches sum theirs.
+//! 4. Each parameter's gradient is clipped on its own, and AdamW moves the student.
+//! 5. The teacher moves toward the student, and the terms update their state, such as the center.
 
 use std::time::{Duration, Instant};
 
-use engine::Params;
 use engine::ops::patch_embed::Images;
+use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
 use streams::{Key, Purpose};
 
-use super::losses::{Losses, Setting};
+use crate::checkpoint::CenterOf;
 use crate::config::Config;
 use crate::metrics::Metric;
-use crate::model::{Crops, DropPlan, Head, Network, Patches, init};
-use crate::objective::{Center, Objective};
+use crate::model::{Crops, DropPlan, Network, Outputs, Patches, init};
+use crate::objective::Objective;
 use crate::optim::{self, OptimizerState, Update};
 use crate::plan;
 use crate::schedule::StepValues;
+use crate::terms::{self, Gradients, Inputs, OutputGradients, Term, TermReport, Weights};
 
 pub use super::batch::CropBatch;
 pub use super::report::{StepReport, Times};
@@ -35,10 +38,8 @@ pub struct State {
     pub teacher: Params,
     /// Moments and counts of the optimizer.
     pub optimizer: OptimizerState,
-    /// The center of the teacher's scores.
-    pub center: Center,
-    /// That of its patches, for methods that mask.
-    pub patch_center: Option<Center>,
+    /// The terms of the loss, with their state.
+    pub terms: Vec<Box<dyn Term>>,
 }
 
 /// What does not change during a run: the description of the network and of the step.
@@ -65,12 +66,15 @@ pub struct NonFinite {
 }
 
 impl State {
-    /// Discards the statistics of the centers: for a step that is not taken.
-    fn discard_statistics(&mut self) {
-        self.center.discard_statistic();
-        if let Some(center) = &mut self.patch_center {
-            center.discard_statistic();
-        }
+    /// A center of the teacher's scores, `[k]`; none if the method has no such center.
+    pub fn center(&self, of: CenterOf) -> Option<&Tensor> {
+        let mut states = self.terms.iter().flat_map(|term| term.state());
+        states.find(|(name, _)| *name == of.name()).map(|(_, values)| values)
+    }
+
+    /// Discards what the terms have added to their state, because the step is not taken.
+    fn discard_step(&mut self) {
+        self.terms.iter_mut().for_each(|term| term.discard_step());
     }
 }
 
@@ -90,18 +94,12 @@ impl Step {
 
     /// The state before the first step with these weights.
     pub fn state_from(&self, student: Params) -> State {
-        let settings = &self.config.objective;
-        let Head { prototypes, patch_prototypes, .. } = self.network.head;
         State {
             step: 0,
             teacher: student.clone(),
             optimizer: OptimizerState::new(&student),
             student,
-            center: self.objective.initial_center(settings.center_momentum, prototypes.count),
-            patch_center: settings.method.masks().then(|| {
-                let momentum = settings.patch_center_momentum;
-                self.objective.initial_center(momentum, patch_prototypes.count)
-            }),
+            terms: terms::of_method(&self.config, &self.network.head, &self.objective),
         }
     }
 
@@ -119,25 +117,22 @@ impl Step {
     ) -> Result<StepReport, NonFinite> {
         let mut clock = Clock::start();
         let report = self.gradients(state, grads, batches, values);
-        let mut report = report.inspect_err(|_| state.discard_statistics())?;
+        let mut report = report.inspect_err(|_| state.discard_step())?;
         clock.lap();
         let grad_norms = optim::grad_norms(grads);
         if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
-            state.discard_statistics();
+            state.discard_step();
             let what = format!("the gradient of `{}`", grads.table().entries()[i].name);
             return Err(NonFinite { what, value: grad_norms[i], step: state.step });
         }
-        let State { student, teacher, optimizer, center, patch_center, .. } = state;
+        let State { student, teacher, optimizer, terms, .. } = state;
         let learns_norms = self.objective.learns_norms;
         let settings = &self.config.optim;
         let update = Update { settings, values, learns_norms, norms: &grad_norms };
         update.apply(student, grads, optimizer);
         report.times.optimizer = clock.lap();
         optim::update_teacher(teacher, student, values.momentum);
-        center.update(values.teacher_temp);
-        if let Some(center) = patch_center {
-            center.update(values.patch_temp);
-        }
+        terms.iter_mut().for_each(|term| term.end_step(values));
         report.times.teacher_update = clock.lap();
         state.step += 1;
         let StepReport { metrics, observations, .. } = &mut report;
@@ -160,41 +155,55 @@ impl Step {
         batches: &[CropBatch<'_>],
         values: &StepValues,
     ) -> Result<StepReport, NonFinite> {
-        let State { student, teacher, center, patch_center, step, .. } = state;
-        let (student, teacher, step) = (&*student, &*teacher, *step);
-        let Self { network, objective, config } = self;
-        let setting = Setting { objective, head: &network.head, config };
-        let mut losses =
-            Losses::of(setting, (student, teacher), (center, patch_center.as_mut()), values);
-        let plan = self.drop_plan(step, batches);
+        let State { student, teacher, terms, step, .. } = state;
+        let weights = Weights { student, teacher };
+        terms.iter_mut().for_each(|term| term.start_step(weights, values));
+        let plan = self.drop_plan(*step, batches);
+        grads.clear();
+        let mut report = StepReport::default();
+        let (share, mut first) = (1.0 / batches.len() as f64, 0);
+        for batch in batches {
+            let plan = plan.select(&self.sequences_of(batches, first, batch.images));
+            first += batch.images;
+            let pass = Pass { batch, weights, plan: &plan, share };
+            if self.add_gradients(&pass, terms, grads, &mut report).is_err() {
+                let value = report.metrics.value(Metric::Loss);
+                return Err(NonFinite { what: "the loss".to_owned(), value, step: *step });
+            }
+        }
+        for term in terms {
+            term.of_weights(weights, grads, &mut report.metrics);
+        }
+        Ok(report)
+    }
+
+    /// Forward and backward pass of a micro-batch: adds to `grads` and to the results.
+    fn add_gradients(
+        &self,
+        pass: &Pass<'_>,
+        terms: &mut [Box<dyn Term>],
+        grads: &mut Params,
+        report: &mut StepReport,
+    ) -> Result<(), terms::NotFinite> {
+        let Pass { batch, weights, plan, share } = *pass;
+        let StepReport { metrics, observations, times, .. } = report;
         let masks = self.config.objective.method.masks();
         let (seen, predicted) =
             if masks { (Patches::All, Patches::Masked) } else { (Patches::None, Patches::None) };
-        grads.clear();
-        let mut report = StepReport::default();
-        let (scale, mut first) = (1.0 / batches.len() as f64, 0);
-        for batch in batches {
-            let mut clock = Clock::start();
-            let crops = self.crops(batch);
-            let whole = [Crops { mask: None, ..crops[0] }];
-            let teacher_y = self.network.infer(teacher, &whole, seen);
-            report.times.teacher_forward += clock.lap();
-            let plan = plan.select(&self.sequences_of(batches, first, batch.images));
-            first += batch.images;
-            let (student_y, saved) = self.network.forward(student, &crops, predicted, &plan);
-            report.times.student_forward += clock.lap();
-            let vectors = (&student_y, &teacher_y);
-            let dy = losses.forward_backward(vectors, batch, scale, grads, &mut report);
-            let Some(dy) = dy else {
-                let what = "the loss".to_owned();
-                return Err(NonFinite { what, value: report.metrics.value(Metric::Loss), step });
-            };
-            report.times.objective += clock.lap();
-            self.network.backward(student, saved, &dy, grads);
-            report.times.backward += clock.lap();
-        }
-        losses.spread_prototypes(grads, &mut report.metrics);
-        Ok(report)
+        let mut clock = Clock::start();
+        let crops = self.crops(batch);
+        let whole = [Crops { mask: None, ..crops[0] }];
+        let teacher = &self.network.infer(weights.teacher, &whole, seen);
+        times.teacher_forward += clock.lap();
+        let (student, saved) = self.network.forward(weights.student, &crops, predicted, plan);
+        times.student_forward += clock.lap();
+        let CropBatch { masks, images, .. } = *batch;
+        let inputs = Inputs { weights, student: &student, teacher, masks, images, share };
+        let dy = gradients_of_outputs(terms, &inputs, grads, TermReport { metrics, observations })?;
+        times.objective += clock.lap();
+        self.network.backward(weights.student, saved, &dy, grads);
+        times.backward += clock.lap();
+        Ok(())
     }
 
     /// The groups of a batch: global crops, then local ones if there are any.
@@ -229,6 +238,31 @@ impl Step {
         let crops = 0..self.config.data.crops();
         crops.flat_map(|crop| (first..first + images).map(move |i| crop * all + i)).collect()
     }
+}
+
+/// A micro-batch on its way through both networks.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    batch: &'a CropBatch<'a>,
+    weights: Weights<'a>,
+    plan: &'a DropPlan,
+    /// Share of its images in those of the step.
+    share: f64,
+}
+
+/// The gradients of the student's outputs: the sum over all terms. Adds to those of the prototypes.
+fn gradients_of_outputs(
+    terms: &mut [Box<dyn Term>],
+    inputs: &Inputs<'_>,
+    grads: &mut Params,
+    mut report: TermReport<'_>,
+) -> Result<Outputs, terms::NotFinite> {
+    let mut outputs = OutputGradients::default();
+    for term in terms {
+        let mut gradients = Gradients { params: grads, outputs: &mut outputs };
+        term.of_outputs(inputs, &mut gradients, &mut report)?;
+    }
+    Ok(outputs.of(inputs.student))
 }
 
 struct Clock(Instant);

@@ -1,10 +1,12 @@
 //! The `Watch` of a run feeds the monitor after each step, and writes and reports its alarms.
 
+use engine::Tensor;
 use serde_json::json;
 
 use super::super::events::{Event, StepRecord};
 use super::super::step::{State, Step};
 use super::Run;
+use crate::checkpoint::CenterOf;
 use crate::config::OnCollapse;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -70,15 +72,16 @@ impl Run<'_> {
     fn diagnose(&mut self, teacher_vectors: &Matrix) -> Diagnostics {
         let (state, step) = (&self.state, &self.step);
         let prototypes = step.network.head.prototypes;
+        let center = state.center(CenterOf::Cls).map(Tensor::on_host);
         let found = Diagnostics::measure(&Snapshot {
             step: state.step,
             networks: Networks { prototypes, student: &state.student, teacher: &state.teacher },
             teacher_vectors,
             student_temp: step.config.objective.student_temp,
-            center: state.center.values().host(),
+            center: center.as_ref().map_or(&[], |center| center.host()),
             center_before: self.watch.center_before.as_deref(),
         });
-        self.watch.center_before = Some(state.center.values().host().to_vec());
+        self.watch.center_before = center.map(|center| center.host().to_vec());
         found
     }
 }
