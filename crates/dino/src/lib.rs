@@ -11,7 +11,6 @@ pub mod masking;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
-pub mod model;
 pub mod monitor;
 mod nearest;
 pub mod objective;

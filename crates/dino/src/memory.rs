@@ -19,8 +19,8 @@ use multicrop::loader::LoaderConfig;
 
 use crate::config::{Centering, Config, Recompute, Sizes};
 use crate::error::{Error, Result};
-use crate::model::Network;
 use crate::plan::shapes;
+use vit::Network;
 
 pub use machine::{OVERRIDE, available};
 

@@ -29,7 +29,7 @@ pub use engine::ops::mixture_cross_entropy::Pairs;
 
 use crate::config;
 use crate::config::{Centering, PrototypeNorm};
-use crate::model::head;
+use vit::head;
 
 /// The objective of a run: what its configuration says, ready to compute.
 #[derive(Debug, Clone)]

@@ -15,10 +15,10 @@ use engine::Params;
 use crate::checkpoint::{self, CenterOf, Loaded, Newest, ParamSet};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::{Network, init};
 use crate::objective::{Center, Objective};
 use crate::plan;
 use crate::run_folder::{RunFolder, check_settings, not_used, unknown_keys};
+use vit::{Network, init};
 
 /// A trained network.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use multicrop::recipe::Recipe;
 use crate::config::{Config, Horizon, Warning};
 use crate::error::Result;
 use crate::masking::Masks;
-use crate::model::{HeadShape, VitShape};
 use crate::schedule::Schedules;
+use vit::{HeadShape, VitShape};
 
 pub use evaluation::{Parts, parts_to_evaluate};
 pub use idle::idle_keys;

@@ -35,10 +35,10 @@ use engine::{Layout, Params, Tensor};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::model::{Head, Outputs};
 use crate::monitor::observations::Observations;
 use crate::objective::Objective;
 use crate::schedule::StepValues;
+use vit::{Head, Outputs};
 
 use koleo_prototypes::KoleoPrototypes;
 use patches::MaskedPatches;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use dino::config::{self, Centering, DebyeTerms, PrototypeNorm};
-use dino::model::head::Prototypes;
-use dino::model::{Head, HeadShape};
 use dino::objective::{Compared, Networks, Objective, Pairs, Sums};
 use dino::optim::{self, OptimizerState};
 use dino::schedule::StepValues;
 use engine::{ParamTable, Params, Tensor};
 use rand::RngExt;
 use streams::{Key, Purpose};
+use vit::head::Prototypes;
+use vit::{Head, HeadShape};
 use vmf::Normalizer;
 
 const R: usize = 16;

@@ -3,12 +3,12 @@
 mod fixtures;
 mod golden;
 
-use dino::model::head::Prototypes;
-use dino::model::{Head, HeadShape};
 use engine::ops::tokens::{gather, scatter_add};
 use engine::{Layout, ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, load, size};
+use vit::head::Prototypes;
+use vit::{Head, HeadShape};
 
 /// "logits 5e-6 … of the largest entry of the tensor"
 const LOGITS: f64 = 5e-6;

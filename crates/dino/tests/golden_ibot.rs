@@ -6,12 +6,12 @@ mod golden;
 
 use dino::config::{MaskShape, Masking, Objective as Settings, PrototypeNorm};
 use dino::masking::Masks;
-use dino::model::head::Prototypes;
-use dino::model::{Head, HeadShape};
 use dino::objective::{Center, Compared, Networks, Objective, Pairs, Sums};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, number, size};
+use vit::head::Prototypes;
+use vit::{Head, HeadShape};
 
 /// "loss 1e-5, centres 2e-6 + 1e-5 relative, gradients 1e-4 of the largest entry"
 const LOSS: f64 = 1e-5;

@@ -4,11 +4,11 @@ mod fixtures;
 mod golden;
 
 use dino::config::{Centering, DebyeTerms, Objective as Settings, PrototypeNorm};
-use dino::model::{Head, HeadShape};
 use dino::objective::{Compared, Networks, Objective, Pairs, Sums};
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, size};
+use vit::{Head, HeadShape};
 
 /// "mid, wide: loss 1e-5 relative, centre 2e-6 absolute + 1e-5 relative, gradients 1e-4 of the
 /// largest entry. hard: loss rtol 2e-5, centre rtol 1e-5 + 2e-3 absolute, gradients 1e-3 of the

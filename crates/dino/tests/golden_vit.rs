@@ -3,11 +3,11 @@
 mod fixtures;
 mod golden;
 
-use dino::model::{Crops, DropPlan, Tokens, Vit, VitShape};
 use engine::ops::patch_embed::Images;
 use engine::{ParamTable, Params, Tensor};
 use fixtures::{Fixture, fixture};
 use golden::{assert_near, load, size};
+use vit::{Crops, DropPlan, Tokens, Vit, VitShape};
 
 /// "tokens, attention, last_layers 2e-5 relative to the largest entry"
 const OUTPUTS: f64 = 2e-5;
@@ -26,7 +26,7 @@ fn world(name: &str) -> World {
     let arch = &fixture.json["arch"];
     let dim = size(&arch["dim"]);
     let shape = VitShape {
-        recompute: dino::model::Recompute::None,
+        recompute: vit::Recompute::None,
         channels: 3,
         embed_dim: dim,
         depth: size(&arch["depth"]),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use dino::config::{Arch, Config};
 use dino::error::{Error, Stopped};
 use dino::matrix::Matrix;
-use dino::model::{Network, init};
 use dino::probe::{
     Encoder, Evaluation, Extracted, Features, Kind, Pass, Preprocess, Probe, Progress, RawPixels,
     Score, Scores, Source, Subset, Views, Wanted, knn,
@@ -14,6 +13,7 @@ use dino::probe::{
 use multicrop::dataset::{Dataset, Sample};
 use multicrop::error::SampleError;
 use multicrop::image::Image8;
+use vit::{Network, init};
 
 /// Each image gets the class whose mean feature is nearest: a whole probe.
 struct NearestClassMean;

@@ -13,8 +13,8 @@ use engine::pool::Buffer;
 use rayon::prelude::*;
 
 use crate::matrix::Matrix;
-use crate::model::Prototypes;
 use crate::objective::{Center, Objective};
+use vit::Prototypes;
 
 /// Images in a block: 16 MiB of scores at 65,536 components.
 const ROWS: usize = 64;

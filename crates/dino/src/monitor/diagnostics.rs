@@ -24,8 +24,8 @@ use serde::Serialize;
 use crate::geometry::spectrum;
 use crate::geometry::unique::unique_prototypes;
 use crate::matrix::Matrix;
-use crate::model::Prototypes;
 use crate::objective::Networks;
+use vit::Prototypes;
 
 /// Most prototypes that are compared. 4096 of width 256, at three thresholds, take half a second on two cores.
 const COMPARED: usize = 4096;
@@ -181,7 +181,7 @@ mod tests {
     use engine::ParamTable;
 
     use super::*;
-    use crate::model::{Head, HeadShape};
+    use vit::{Head, HeadShape};
 
     /// A head of `k` prototypes of width 2 and its weights.
     fn head(k: usize) -> (Head, Params) {

@@ -1,7 +1,7 @@
 //! Shapes of backbone and head.
 
 use crate::config::{self, Config, Sizes};
-use crate::model::{HeadShape, Recompute, VitShape};
+use vit::{HeadShape, Recompute, VitShape};
 
 /// Shapes of the backbone and of the head that a configuration describes.
 pub fn shapes(config: &Config) -> (VitShape, HeadShape) {

@@ -24,7 +24,7 @@ use super::source::{Kind, Source, Wanted};
 use super::subset::Subset;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::model::Crops;
+use vit::Crops;
 
 /// One pass over images.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use engine::ops::patch_embed::Images;
 use engine::{Params, Tensor};
 
-use crate::model::{Crops, Network, Patches, Tokens};
+use vit::{Crops, Network, Patches, Tokens};
 
 /// Which vectors of a network are features. With `d` the width of the backbone and `r` that of the head's
 /// bottleneck, each is a row:

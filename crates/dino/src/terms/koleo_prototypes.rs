@@ -6,8 +6,8 @@ use engine::ops::koleo::{self, Form};
 
 use super::{Term, Weights};
 use crate::metrics::{Metric, Metrics};
-use crate::model::Head;
-use crate::model::head::Prototypes;
+use vit::Head;
+use vit::head::Prototypes;
 
 /// The term of the prototypes' spread. It has no state.
 #[derive(Debug, Clone)]

@@ -7,8 +7,8 @@ use engine::ops::mixture_cross_entropy::Output;
 use engine::{Params, Tensor};
 
 use super::{Inputs, NotFinite, Weights};
-use crate::model::head::Prototypes;
 use crate::objective::{Center, Compared, Networks, Objective, StepVectors, Sums};
+use vit::head::Prototypes;
 
 /// A loss over one set of prototypes.
 #[derive(Debug, Clone)]

@@ -18,9 +18,9 @@ use super::{Gradients, Inputs, NotFinite, Term, TermReport, Weights};
 use crate::checkpoint::CenterOf;
 use crate::config;
 use crate::metrics::Metric;
-use crate::model::Head;
 use crate::objective::{Compared, Objective, Pairs};
 use crate::schedule::StepValues;
+use vit::Head;
 
 /// The term of masked patches. Its state is the center of patches.
 #[derive(Debug, Clone)]

@@ -15,9 +15,9 @@ use super::{Gradients, Inputs, NotFinite, Term, TermReport, Weights};
 use crate::checkpoint::CenterOf;
 use crate::config::Config;
 use crate::metrics::Metric;
-use crate::model::Head;
 use crate::objective::{Compared, Objective, Pairs};
 use crate::schedule::StepValues;
+use vit::Head;
 
 /// The term of \[CLS\] tokens. Its state is the center.
 #[derive(Debug, Clone)]

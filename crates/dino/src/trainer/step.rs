@@ -17,12 +17,12 @@ use streams::{Key, Purpose};
 use crate::checkpoint::CenterOf;
 use crate::config::Config;
 use crate::metrics::Metric;
-use crate::model::{Crops, DropPlan, Network, Outputs, Patches, init};
 use crate::objective::Objective;
 use crate::optim::{self, OptimizerState, Update};
 use crate::plan;
 use crate::schedule::StepValues;
 use crate::terms::{self, Gradients, Inputs, OutputGradients, Term, TermReport, Weights};
+use vit::{Crops, DropPlan, Network, Outputs, Patches, init};
 
 pub use super::batch::CropBatch;
 pub use super::report::{StepReport, Times};

@@ -5,7 +5,6 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dino::config::{Config, Flag};
-use dino::model::{Head, HeadShape};
 use dino::objective::{Compared, Networks, Objective as Compare, Pairs, Sums};
 use engine::matmul::Precision;
 use engine::{ParamTable, Params, Tensor, pool};
@@ -13,6 +12,7 @@ use multicrop::recipe::GLOBAL_CROPS;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 use streams::{Key, Purpose};
+use vit::{Head, HeadShape};
 
 use super::conditions::{Conditions, start_threads};
 use super::record::{median, rounded};

@@ -9,8 +9,8 @@ use serde_json::{Map, json};
 use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
 use super::Run;
 use crate::error::{Error, Result};
-use crate::model::init;
 use crate::probe::{self, Encoder, Judged, Judgment, RawPixels, Source};
+use vit::init;
 
 /// Whose features are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

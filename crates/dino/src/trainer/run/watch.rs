@@ -10,12 +10,12 @@ use crate::checkpoint::CenterOf;
 use crate::config::OnCollapse;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::model::init;
 use crate::monitor::diagnostics::{Snapshot, norm};
 use crate::monitor::observations::Observations;
 use crate::monitor::{Alarm, Diagnostics, Limits, Monitor};
 use crate::objective::Networks;
 use crate::schedule::Schedules;
+use vit::init;
 
 /// The monitor, and the center at the last diagnosis.
 pub(super) struct Watch {

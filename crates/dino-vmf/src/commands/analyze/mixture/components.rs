@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 use dino::analysis::assignment::Components;
-use dino::model::Prototypes;
 use dino::objective::Center;
+use vit::Prototypes;
 
 use crate::commands::analyze::subject::{Input, NetworkRole};
 

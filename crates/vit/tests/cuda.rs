@@ -4,8 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "the log of a test run says why tests were ignored")]
 
-use dino::model::init;
-use dino::model::{Crops, DropPlan, HeadShape, Network, Outputs, Patches, Recompute, VitShape};
 use engine::cuda::emulated;
 use engine::matmul::Precision;
 use engine::ops::patch_embed::Images;
@@ -13,6 +11,8 @@ use engine::{Device, Params, Tensor};
 use libtest_mimic::{Arguments, Trial};
 use rand::RngExt;
 use streams::{Key, Purpose};
+use vit::init;
+use vit::{Crops, DropPlan, HeadShape, Network, Outputs, Patches, Recompute, VitShape};
 
 fn main() {
     let is_available = emulated::is_available();

@@ -1,9 +1,47 @@
-//! The network: a vision transformer and a projection head that ends in prototypes.
+//! A vision transformer and a projection head that ends in prototypes.
+//!
+//! ```text
+//! pixels ─▶ embedding ─▶ block × depth ─▶ norm ─▶ [CLS] and patches ─▶ head ─▶ unit vectors, Outputs
+//!           patches, mask                         Tokens: which        MLP, normalization;
+//!           token, positions                      are computed         prototypes wait for the objective
+//! ```
 //!
 //! A [`Network`] is a description: names, shapes and roles of its parameters. The values lie in
-//! [`engine::Params`], so the student, the teacher, gradients and moments share one description.
+//! [`engine::Params`], so the student, the teacher, gradients and moments share one description. Names are
+//! those of the PyTorch implementations. Nothing here reads a value: the operations of [`engine::ops`] do, so
+//! a network runs wherever its parameters lie.
+//!
+//! One forward and backward pass over two images:
+//!
+//! ```
+//! use engine::Params;
+//! use engine::matmul::Precision;
+//! use engine::ops::patch_embed::Images;
+//! use vit::{Crops, DropPlan, HeadShape, Network, Patches, Recompute, VitShape, init};
+//!
+//! let precision = Precision::F32;
+//! let shape = VitShape {
+//!     channels: 3, embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, patch_size: 4, image_size: 16,
+//!     position_offset: 0.1, layer_scale: None, masked: false, precision, recompute: Recompute::None,
+//! };
+//! let head = HeadShape {
+//!     embed_dim: 16, hidden_dim: 32, bottleneck_dim: 8, prototypes: 64, patch_prototypes: None, precision,
+//! };
+//! let network = Network::new(&shape, &head);
+//! let params = init::draw(&network, 0, 0.02);
+//!
+//! let images = Images { count: 2, channels: 3, height: 16, width: 16 };
+//! let pixels = vec![0.5; 2 * 3 * 16 * 16];
+//! let crops = [Crops::new(&pixels, images)];
+//! let (outputs, saved) = network.forward(&params, &crops, Patches::None, &DropPlan::keep_all());
+//! assert_eq!(outputs.cls.shape(), [2, 8]);
+//!
+//! let mut grads = Params::zeros(network.table().clone());
+//! network.backward(&params, saved, &outputs, &mut grads); // the gradient of ½ Σ y²
+//! ```
 
-pub mod block;
+mod backbone;
+mod block;
 pub mod drop_path;
 pub mod embedding;
 pub mod head;
@@ -11,19 +49,18 @@ pub mod init;
 mod layers;
 mod prototypes;
 pub mod shape;
-pub mod vit;
 
 use std::sync::Arc;
 
 use engine::ops::tokens::{concat, gather, scatter_add, split};
 use engine::{Layout, ParamTable, Params, Tensor};
 
+pub use backbone::{Tokens, Vit};
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::Head;
 pub use prototypes::Prototypes;
 pub use shape::{HeadShape, Recompute, VitShape};
-pub use vit::{Tokens, Vit};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.
 #[derive(Debug, Clone)]
@@ -73,7 +110,7 @@ struct HeadRows {
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
-    backbone: vit::Saved,
+    backbone: backbone::Saved,
     picked: Option<(HeadRows, usize)>, // and the number of all rows; none if all are [CLS] tokens
     head: head::Saved,
 }

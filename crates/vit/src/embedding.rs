@@ -6,8 +6,8 @@ use engine::ops::patch_embed::{self, Images};
 use engine::ops::positions::{self, Resample};
 use engine::{Param, ParamTable, Params, Role, Tensor};
 
+use super::backbone::Vit;
 use super::shape::VitShape;
-use super::vit::Vit;
 
 /// A group of equally large images, normalized: `[count, channels, height, width]`.
 #[derive(Debug, Clone, Copy)]

@@ -53,22 +53,43 @@ pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
 
 #[cfg(test)]
 mod tests {
+    use engine::matmul::Precision;
+
     use super::*;
-    use crate::config::Config;
+    use crate::shape::{HeadShape, Recompute, VitShape};
+
+    fn network(channels: usize, masked: bool) -> Network {
+        let precision = Precision::F32;
+        let vit = VitShape {
+            channels,
+            embed_dim: 48,
+            depth: 2,
+            heads: 3,
+            mlp_hidden: 96,
+            patch_size: 8,
+            image_size: 32,
+            position_offset: 0.1,
+            layer_scale: None,
+            masked,
+            precision,
+            recompute: Recompute::None,
+        };
+        let head = HeadShape {
+            embed_dim: 48,
+            hidden_dim: 32,
+            bottleneck_dim: 16,
+            prototypes: 64,
+            patch_prototypes: None,
+            precision,
+        };
+        Network::new(&vit, &head)
+    }
 
     /// PyTorch's `Conv2d`: uniform in ±1/√fan_in, and fan_in is C P².
     #[test]
     fn the_patch_projection_starts_within_the_bound_of_its_channels() {
         for (channels, bound) in [(1, 1.0 / 8.0), (3, 1.0 / 192f32.sqrt()), (4, 1.0 / 16.0)] {
-            let sets = [
-                format!("data.channels={channels}"),
-                "model.patch_size=8".to_owned(),
-                "data.global_size=32".to_owned(),
-                "data.local_size=16".to_owned(),
-            ];
-            let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
-            let (vit, head) = crate::plan::shapes(&config);
-            let params = draw(&Network::new(&vit, &head), 3, 0.12);
+            let params = draw(&network(channels, false), 3, 0.12);
             let mut largest = 0f32;
             for entry in params.table().entries() {
                 if entry.role == Role::Patch {
@@ -83,13 +104,7 @@ mod tests {
 
     #[test]
     fn a_network_starts_alike_with_masks_and_without() {
-        let of = |method: &str| {
-            let sets = [format!("objective.method={method}")];
-            let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
-            let (vit, head) = crate::plan::shapes(&config);
-            draw(&Network::new(&vit, &head), 3, 0.12)
-        };
-        let (plain, masked) = (of("dino"), of("ibot"));
+        let (plain, masked) = [false, true].map(|masked| draw(&network(3, masked), 3, 0.12)).into();
         let mut others = plain.table().entries().iter();
         for entry in masked.table().entries() {
             let values = masked.view(entry.param).host();
