@@ -4,7 +4,7 @@ use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Centering, Config, DebyeTerms, Horizon, PrototypeNorm};
 use dino::metrics::{Metric, Metrics};
 use dino::schedule::Schedules;
-use dino::trainer::step::{CropBatch, State, Step};
+use dino::trainer::step::{CropBatch, State, Training};
 use engine::Params;
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -42,9 +42,9 @@ fn part(all: &[f32], crops: usize, range: std::ops::Range<usize>) -> Vec<f32> {
 
 /// Gradients, state and metrics after one step in `parts` micro-batches.
 fn step_in(parts: usize) -> (Params, State, Metrics) {
-    let step = Step::new(config());
-    let mut state = step.initial_state();
-    let mut grads = Params::zeros(step.network.table().clone());
+    let training = Training::new(config());
+    let mut state = training.initial_state();
+    let mut grads = Params::zeros(training.network.table().clone());
     let globals = noise(2 * IMAGES * 3 * 16 * 16, 0);
     let locals = noise(3 * IMAGES * 3 * 8 * 8, 1);
     let images = IMAGES / parts;
@@ -57,8 +57,8 @@ fn step_in(parts: usize) -> (Params, State, Metrics) {
         .map(|(globals, locals)| CropBatch { globals, locals, masks: &[], images })
         .collect();
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
-    let values = Schedules::new(&step.config, horizon).at(3);
-    let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
+    let values = Schedules::new(&training.config, horizon).at(3);
+    let report = training.step(&mut state, &mut grads, &batches, &values).expect("a finite step");
     (grads, state, report.metrics)
 }
 

@@ -9,7 +9,7 @@ use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Config, Method, Precision, PrototypeNorm};
 use dino::metrics::Metric;
 use dino::schedule::Schedules;
-use dino::trainer::step::{CropBatch, State, Step};
+use dino::trainer::step::{CropBatch, State, Training};
 use engine::Params;
 use fixtures::{Fixture, fixture};
 use golden::{assert_within, number, size};
@@ -89,19 +89,19 @@ fn config(common: &Fixture, run: &Fixture) -> Config {
     config
 }
 
-fn start(step: &Step, common: &Fixture) -> State {
-    let table = step.network.table().clone();
+fn start(training: &Training, common: &Fixture) -> State {
+    let table = training.network.table().clone();
     let mut params = Params::zeros(table.clone());
     for entry in table.entries() {
         let mut view = params.view_mut(entry.param);
         let values = view.host_mut();
-        if entry.name.ends_with("weight_g") && !step.objective.learns_norms {
+        if entry.name.ends_with("weight_g") && !training.objective.learns_norms {
             values.fill(1.0);
         } else {
             values.copy_from_slice(&common.f32(&format!("init/{}", entry.name)).1);
         }
     }
-    step.state_from(params)
+    training.state_from(params)
 }
 
 /// The numbers of a tensor that can be compared in f32: not the key third of `attn.qkv.bias`, whose
@@ -130,10 +130,10 @@ fn check_weights(run: &Fixture, who: &str, params: &Params) {
     }
 }
 
-fn check_norms(run: &Fixture, index: usize, step: &Step, norms: &[f64]) {
+fn check_norms(run: &Fixture, index: usize, training: &Training, norms: &[f64]) {
     let names = run.json["gradient_names"].as_array().expect("names");
     let (_, all) = run.f64("f64/grad_norms");
-    let table = step.network.table();
+    let table = training.network.table();
     for (name, expected) in names.iter().zip(&all[index * names.len()..]) {
         let name = name.as_str().expect("a name");
         let at = table.entries().iter().position(|entry| entry.name == name).expect("a parameter");
@@ -150,17 +150,17 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
     let (common, run) = (fixture("traj_common"), fixture(name));
     let mut config = config(&common, &run);
     config.model.precision = precision;
-    let step = Step::new(config);
+    let training = Training::new(config);
     let mut state = start(&step, &common);
-    let mut grads = Params::zeros(step.network.table().clone());
+    let mut grads = Params::zeros(training.network.table().clone());
     let (globals_shape, globals) = common.f32("crops/global");
     let (locals_shape, locals) = common.f32("crops/local");
     let (masks_shape, masks) = common.usize("masks");
-    let masked = step.config.objective.method.masks();
+    let masked = training.config.objective.method.masks();
     let steps = globals_shape[0];
     let per_epoch = size(&run.json["plan"]["per_epoch"]) as u64;
     let horizon = dino::config::Horizon { total_steps: steps as u64, steps_per_epoch: per_epoch };
-    let schedules = Schedules::new(&step.config, horizon);
+    let schedules = Schedules::new(&training.config, horizon);
     let images = globals_shape[2] / micro_batches;
     let mut patch_losses = Vec::new();
     for index in 0..steps {
@@ -186,7 +186,8 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
             .map(|(globals, locals, masks)| CropBatch { globals, locals, masks, images })
             .collect();
         let values = schedules.at(index as u64);
-        let report = step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
+        let report =
+            training.step(&mut state, &mut grads, &batches, &values).expect("a finite step");
         let (loss, expected) = (report.metrics.value(Metric::Loss), run.f64("f64/loss").1[index]);
         let allowed = match precision {
             Precision::F32 => LOSS,

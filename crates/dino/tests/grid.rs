@@ -6,7 +6,7 @@ use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
 use dino::masking::Masks;
 use dino::metrics::{Metric, Metrics};
 use dino::schedule::{Schedules, StepValues};
-use dino::trainer::step::{CropBatch, State, Step};
+use dino::trainer::step::{CropBatch, State, Training};
 use engine::{Param, Params};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -50,7 +50,7 @@ fn noise(len: usize, index: u64) -> Vec<f32> {
 
 /// Crops of noise, and the masks that the method has.
 struct World {
-    step: Step,
+    training: Training,
     globals: Vec<f32>,
     locals: Vec<f32>,
     masks: Vec<bool>,
@@ -67,15 +67,15 @@ impl World {
         let (globals, locals) =
             (noise(2 * IMAGES * 3 * SIDE * SIDE, 0), noise(IMAGES * 3 * 8 * 8, 1));
         let name = format!("{method:?}, {norm:?}, {centering:?}");
-        Self { step: Step::new(config), globals, locals, masks, name }
+        Self { training: Training::new(config), globals, locals, masks, name }
     }
 
     /// One step; its metrics and its gradients.
     fn take(&self, state: &mut State, values: &StepValues) -> (Metrics, Params) {
         let Self { step, globals, locals, masks, name } = self;
-        let mut grads = Params::zeros(step.network.table().clone());
+        let mut grads = Params::zeros(training.network.table().clone());
         let batch = [CropBatch { globals, locals, masks, images: IMAGES }];
-        let report = step.take(state, &mut grads, &batch, values);
+        let report = training.step(state, &mut grads, &batch, values);
         (report.unwrap_or_else(|error| panic!("{name}: {error}")).metrics, grads)
     }
 
@@ -105,10 +105,10 @@ impl World {
 fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let world = World::new(method, norm, centering);
     let World { step, name, .. } = &world;
-    let mut state = step.initial_state();
+    let mut state = training.initial_state();
     let before = state.student.clone();
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
-    let schedules = Schedules::new(&step.config, horizon);
+    let schedules = Schedules::new(&training.config, horizon);
     for index in 0..3 {
         let (metrics, _) = world.take(&mut state, &schedules.at(index));
         let loss = metrics.value(Metric::Loss);
@@ -116,14 +116,14 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
         assert_eq!(metrics.get(Metric::PatchLoss).is_some(), method.masks(), "{name}");
     }
     let moved = |range| before.view(range).host() != state.student.view(range).host();
-    let prototypes = step.network.head.prototypes;
+    let prototypes = training.network.head.prototypes;
     assert!(moved(prototypes.v), "{name}: directions learn");
     assert_eq!(moved(prototypes.g), norm != PrototypeNorm::L2, "{name}: lengths learn");
     let centered = state.center(CenterOf::Cls).unwrap().host().iter().any(|&c| c != 0.0);
     assert_eq!(centered, centering != Centering::Sinkhorn, "{name}: the center moves");
     assert_eq!(state.center(CenterOf::Patches).is_some(), method.masks(), "{name}");
     let values = schedules.at(3);
-    for entry in step.network.table().entries() {
+    for entry in training.network.table().entries() {
         let checked = CHECKED.iter().any(|end| entry.name.ends_with(end));
         let fixed = norm == PrototypeNorm::L2 && entry.name.ends_with("weight_g");
         if checked && !fixed {

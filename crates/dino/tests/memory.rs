@@ -4,7 +4,7 @@ use dino::config::{Config, Horizon};
 use dino::masking::Masks;
 use dino::memory::Estimate;
 use dino::schedule::Schedules;
-use dino::trainer::step::{CropBatch, Step};
+use dino::trainer::step::{CropBatch, Training};
 use engine::{Params, pool};
 
 /// Estimated and measured bytes of what a step takes beside weights, gradients and crops.
@@ -28,16 +28,16 @@ fn compare(sets: &[&str]) -> (f64, f64) {
     let (globals, locals) = (noise(2, data.global_size), noise(data.local_crops, data.local_size));
     let indices: Vec<_> = (0..images).collect();
     let masks = Masks::of(&config).map_or_else(Vec::new, |masks| masks.draw(0, &indices));
-    let step = Step::new(config);
-    let mut state = step.initial_state();
-    let mut grads = Params::zeros(step.network.table().clone());
+    let training = Training::new(config);
+    let mut state = training.initial_state();
+    let mut grads = Params::zeros(training.network.table().clone());
     let batch = CropBatch { globals: &globals, locals: &locals, masks: &masks, images };
     let values =
-        Schedules::new(&step.config, Horizon { total_steps: 10, steps_per_epoch: 5 }).at(3);
+        Schedules::new(&training.config, Horizon { total_steps: 10, steps_per_epoch: 5 }).at(3);
     pool::reset_peak();
     let before = pool::usage().asked;
-    let batches = vec![batch; step.config.optim.accumulate];
-    step.take(&mut state, &mut grads, &batches, &values).expect("a finite step");
+    let batches = vec![batch; training.config.optim.accumulate];
+    training.step(&mut state, &mut grads, &batches, &values).expect("a finite step");
     (estimate, (pool::usage().asked - before) as f64)
 }
 

@@ -2,7 +2,7 @@
 
 use dino::config::{Arch, Config, Horizon, Method, Recompute};
 use dino::schedule::Schedules;
-use dino::trainer::step::{CropBatch, Step};
+use dino::trainer::step::{CropBatch, Training};
 use engine::{Params, pool};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -33,18 +33,18 @@ fn noise(len: usize, index: u64) -> Vec<f32> {
 
 /// Gradients of one step, and the most memory that its tensors took at once.
 fn step(recompute: Recompute) -> (Params, usize) {
-    let step = Step::new(config(recompute));
-    let mut state = step.initial_state();
-    let mut grads = Params::zeros(step.network.table().clone());
+    let training = Training::new(config(recompute));
+    let mut state = training.initial_state();
+    let mut grads = Params::zeros(training.network.table().clone());
     let globals = noise(2 * IMAGES * 3 * 32 * 32, 0);
     let locals = noise(2 * IMAGES * 3 * 16 * 16, 1);
     let masks: Vec<bool> = (0..2 * IMAGES * 64).map(|i| i % 3 == 0).collect();
     let batch = CropBatch { globals: &globals, locals: &locals, masks: &masks, images: IMAGES };
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
-    let values = Schedules::new(&step.config, horizon).at(3);
+    let values = Schedules::new(&training.config, horizon).at(3);
     let before = pool::usage().in_use;
     pool::reset_peak();
-    step.take(&mut state, &mut grads, &[batch], &values).expect("a finite step");
+    training.step(&mut state, &mut grads, &[batch], &values).expect("a finite step");
     (grads, pool::usage().peak - before)
 }
 

@@ -6,7 +6,7 @@ use dino::config::{Arch, Config};
 use dino::metrics::{Metric, Metrics};
 use dino::schedule::StepValues;
 use dino::terms::{Gradients, Inputs, NotFinite, Term, TermReport};
-use dino::trainer::step::{CropBatch, State, Step};
+use dino::trainer::step::{CropBatch, State, Training};
 use engine::{Params, Tensor};
 use rand::RngExt;
 use streams::{Key, Purpose};
@@ -56,7 +56,7 @@ impl Term for Pull {
 
 const IMAGES: usize = 4;
 
-fn training() -> Step {
+fn small_training() -> Training {
     let mut config = Config::default();
     let model = &mut config.model;
     model.arch = Arch::Custom;
@@ -66,7 +66,7 @@ fn training() -> Step {
     let data = &mut config.data;
     (data.global_size, data.local_size, data.local_crops) = (16, 8, 2);
     config.optim.clip_grad = 0.0;
-    Step::new(config)
+    Training::new(config)
 }
 
 fn noise(len: usize, index: u64) -> Vec<f32> {
@@ -75,8 +75,8 @@ fn noise(len: usize, index: u64) -> Vec<f32> {
 }
 
 /// Metrics and gradients of one step.
-fn take(step: &Step, state: &mut State) -> Result<(Metrics, Params), String> {
-    let mut grads = Params::zeros(step.network.table().clone());
+fn take(training: &Training, state: &mut State) -> Result<(Metrics, Params), String> {
+    let mut grads = Params::zeros(training.network.table().clone());
     let (globals, locals) = (noise(2 * IMAGES * 3 * 256, 0), noise(2 * IMAGES * 3 * 64, 1));
     let batch = CropBatch { globals: &globals, locals: &locals, masks: &[], images: IMAGES };
     let values = StepValues {
@@ -88,7 +88,7 @@ fn take(step: &Step, state: &mut State) -> Result<(Metrics, Params), String> {
         epoch: 0,
         freeze_last_layer: false,
     };
-    let report = step.take(state, &mut grads, &[batch], &values);
+    let report = training.step(state, &mut grads, &[batch], &values);
     Ok((report.map_err(|error| error.to_string())?.metrics, grads))
 }
 
@@ -98,11 +98,11 @@ fn pull(lambda: f64) -> Box<dyn Term> {
 
 #[test]
 fn the_loss_and_its_gradients_are_the_sum_of_all_terms() {
-    let step = training();
+    let training = small_training();
     let run = |change: fn(&mut Vec<Box<dyn Term>>)| {
-        let mut state = step.initial_state();
+        let mut state = training.initial_state();
         change(&mut state.terms);
-        let (metrics, grads) = take(&step, &mut state).unwrap();
+        let (metrics, grads) = take(&training, &mut state).unwrap();
         (metrics.value(Metric::Loss), grads)
     };
     let (views, d_views) = run(|_| {});
@@ -121,11 +121,11 @@ fn the_loss_and_its_gradients_are_the_sum_of_all_terms() {
 
 #[test]
 fn a_term_without_a_finite_loss_ends_the_step_and_leaves_the_state() {
-    let step = training();
-    let mut state = step.initial_state();
+    let training = small_training();
+    let mut state = training.initial_state();
     state.terms.push(pull(f64::INFINITY));
     let before = state.clone();
-    let message = take(&step, &mut state).unwrap_err();
+    let message = take(&training, &mut state).unwrap_err();
     assert!(message.starts_with("the loss is"), "{message}");
     assert_eq!(state.step, 0);
     assert_eq!(state.student.whole().host(), before.student.whole().host());

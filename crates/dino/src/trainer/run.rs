@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::events::{Event, StepRecord, Summary};
 use super::pace::Pace;
-use super::step::{CropBatch, NonFinite, State, Step, StepReport};
+use super::step::{CropBatch, NonFinite, State, StepReport, Training};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::metrics::{JsonLines, Metric, MetricsWriter};
@@ -65,7 +65,7 @@ pub fn pretrain(
 /// A run that is set up.
 struct Run<'a> {
     stop: &'a AtomicBool,
-    step: Step,
+    training: Training,
     state: State,
     grads: Params,
     plan: Plan,
@@ -147,7 +147,7 @@ impl Run<'_> {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
             let masks = &self.plan.draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
-            return self.step.take(&mut self.state, &mut self.grads, &whole, values);
+            return self.training.step(&mut self.state, &mut self.grads, &whole, values);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
@@ -163,7 +163,7 @@ impl Run<'_> {
                 CropBatch { globals, locals, masks, images }
             })
             .collect();
-        self.step.take(&mut self.state, &mut self.grads, &batches, values)
+        self.training.step(&mut self.state, &mut self.grads, &batches, values)
     }
 
     /// Completes the metrics of a step, writes and reports them, and passes them to the monitor.

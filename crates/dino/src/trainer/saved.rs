@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use engine::Params;
 
-use super::step::{State, Step};
+use super::step::{State, Training};
 use crate::checkpoint::{self, Loaded, ParamSet, Retention, Tensor};
 use crate::error::{Error, Result};
 use crate::run_folder::{Images, sign};
@@ -19,15 +19,15 @@ use crate::run_folder::{Images, sign};
 /// If a value is not finite, which nothing could be computed with, or if it cannot be written.
 pub(super) fn save(
     run: &Path,
-    (step, images): (&Step, &Images),
+    (training, images): (&Training, &Images),
     state: &State,
     retention: Retention,
 ) -> Result<PathBuf> {
     let tensors = tensors_of(state);
     require_finite(&tensors, state.step)?;
-    let config = step.config.fingerprint();
-    let mut record = checkpoint::State::new(state.step, step.config.seed, config);
-    sign(&mut record, &step.config, images);
+    let config = training.config.fingerprint();
+    let mut record = checkpoint::State::new(state.step, training.config.seed, config);
+    sign(&mut record, &training.config, images);
     let entries = state.student.table().entries().iter();
     record.optimizer_steps = entries
         .zip(&state.optimizer.updates)
@@ -63,8 +63,8 @@ fn require_finite(tensors: &[Tensor<'_>], step: u64) -> Result<()> {
 }
 
 /// The state that a checkpoint holds.
-pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
-    let mut state = step.state_from(Params::zeros(step.network.table().clone()));
+pub(super) fn restore(training: &Training, loaded: &Loaded) -> Result<State> {
+    let mut state = training.state_from(Params::zeros(training.network.table().clone()));
     state.step = loaded.state.step;
     let tensors = &loaded.tensors;
     ParamSet::Student.read(tensors, &mut state.student)?;
@@ -77,7 +77,7 @@ pub(super) fn restore(step: &Step, loaded: &Loaded) -> Result<State> {
             term.restore(name, &tensors.get(name, &shape)?);
         }
     }
-    let entries = step.network.table().entries().iter();
+    let entries = training.network.table().entries().iter();
     for (entry, updates) in entries.zip(&mut state.optimizer.updates) {
         *updates = loaded.state.optimizer_steps.get(&entry.name).copied().unwrap_or(0);
     }

@@ -42,9 +42,9 @@ pub struct State {
     pub terms: Vec<Box<dyn Term>>,
 }
 
-/// What does not change during a run: the description of the network and of the step.
+/// What training needs and never changes: network, objective and settings. [`Training::step`] takes a step.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct Training {
     /// The network of student and teacher.
     pub network: Network,
     /// The objective.
@@ -78,8 +78,8 @@ impl State {
     }
 }
 
-impl Step {
-    /// The step of a configuration.
+impl Training {
+    /// The training that a configuration describes.
     pub fn new(config: Config) -> Self {
         let (vit, head) = plan::shapes(&config);
         let network = Network::new(&vit, &head);
@@ -108,7 +108,7 @@ impl Step {
     ///
     /// # Errors
     /// A loss or gradient that is not finite: nothing was changed.
-    pub fn take(
+    pub fn step(
         &self,
         state: &mut State,
         grads: &mut Params,

@@ -9,7 +9,7 @@ use dino::config::{self, Config, Flag, MaskShape, Masking, Origin};
 use dino::masking::Masks;
 use dino::metrics::Metric;
 use dino::schedule::StepValues;
-use dino::trainer::step::{CropBatch, Step as TrainingStep};
+use dino::trainer::step::{CropBatch, Training};
 use engine::Params;
 use rand_distr::{Distribution, StandardNormal};
 use streams::{Key, Purpose};
@@ -225,9 +225,9 @@ impl Step {
         let images = config.optim.batch_size;
         dino::memory::require_steps(&config, rayon::current_num_threads(), self.batches as usize)?;
         let batches: Vec<_> = (0..self.batches).map(|i| random_crops(&config, i.into())).collect();
-        let step = TrainingStep::new(config);
-        let mut state = step.initial_state();
-        let mut grads = Params::zeros(step.network.table().clone());
+        let training = Training::new(config);
+        let mut state = training.initial_state();
+        let mut grads = Params::zeros(training.network.table().clone());
         let (mut losses, mut times) = (Vec::new(), Vec::new());
         let total = self.conditions.warmup + self.steps;
         for (i, Batch { globals, locals, masks }) in (0..total).zip(batches.iter().cycle()) {
@@ -236,7 +236,7 @@ impl Step {
             }
             let start = Instant::now();
             let batch = [CropBatch { globals, locals, masks, images }];
-            let report = step.take(&mut state, &mut grads, &batch, &VALUES)?;
+            let report = training.step(&mut state, &mut grads, &batch, &VALUES)?;
             let elapsed = start.elapsed();
             losses.push(report.metrics.value(Metric::Loss));
             if i >= self.conditions.warmup {

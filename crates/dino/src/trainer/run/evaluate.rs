@@ -109,7 +109,7 @@ impl Run<'_> {
         report: &mut dyn FnMut(Event),
     ) -> Result<Option<Judged>, String> {
         let Some(data) = &self.evaluation else { return Ok(None) };
-        let (network, config) = (&self.step.network, &self.step.config);
+        let (network, config) = (&self.training.network, &self.training.config);
         let drawn;
         let params = match subject {
             Subject::RawPixels | Subject::Trained => &self.state.teacher,

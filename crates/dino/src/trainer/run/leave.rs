@@ -43,7 +43,7 @@ impl Run<'_> {
             0 => Retention { every_steps, ..Retention::default() },
             _ => Retention::ALL,
         };
-        let of = (&self.step, &self.images);
+        let of = (&self.training, &self.images);
         let path = saved::save(self.folder.path(), of, &self.state, retention)?;
         if self.saved.is_none() {
             self.folder.note_checkpoint();
@@ -56,8 +56,8 @@ impl Run<'_> {
     /// Saves a run whose folder is gone into a new folder, and returns the error that ends the run.
     fn save_elsewhere(&mut self, report: &mut dyn FnMut(Event)) -> Result<Error> {
         let step = self.state.step;
-        let mut folder = self.folder.replacement(&self.step.config.located())?;
-        let of = (&self.step, &self.images);
+        let mut folder = self.folder.replacement(&self.training.config.located())?;
+        let of = (&self.training, &self.images);
         let saved = saved::save(folder.path(), of, &self.state, Retention::ALL)
             .inspect_err(|_| folder.discard())?;
         folder.note_checkpoint();

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::events::{Event, Started};
 use super::super::pace::Pace;
 use super::super::saved;
-use super::super::step::Step;
+use super::super::step::Training;
 use super::sources::Sources;
 use super::threads;
 use super::watch::Watch;
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
             steps_per_epoch: self.horizon().steps_per_epoch,
             data: self.dataset.describe(),
             images: self.dataset.len(),
-            parameters: self.step.network.table().len(),
+            parameters: self.training.network.table().len(),
             crops: self.config().data.crops(),
             threads: rayon::current_num_threads(),
         }
@@ -134,27 +134,27 @@ impl Opened {
         stop: &'a AtomicBool,
     ) -> Result<Run<'a>> {
         let Resumed { mut folder, loaded, .. } = resumed;
-        let step = Step::new(self.plan.config.clone());
+        let training = Training::new(self.plan.config.clone());
         let state = match &loaded {
-            Some(loaded) => saved::restore(&step, loaded)?,
-            None => step.initial_state(),
+            Some(loaded) => saved::restore(&training, loaded)?,
+            None => training.initial_state(),
         };
         let opened = open_files(&mut folder, state.step);
         let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
         Ok(Run {
             stop,
-            grads: Params::zeros(step.network.table().clone()),
-            watch: Watch::new(&step, &state, &self.plan.schedules),
+            grads: Params::zeros(training.network.table().clone()),
+            watch: Watch::new(&training, &state, &self.plan.schedules),
             metrics,
             bad: quarantine.texts("name")?.into_iter().collect::<BTreeSet<_>>(),
             quarantine,
-            pace: Pace::new(step.config.optim.batch_size),
+            pace: Pace::new(training.config.optim.batch_size),
             saved: loaded.map(|loaded| loaded.state.step),
             skipped: 0,
             plan: self.plan,
             images: self.images,
             dataset: self.dataset,
-            step,
+            training,
             state,
             folder,
             evaluation,

@@ -4,7 +4,7 @@ use engine::Tensor;
 use serde_json::json;
 
 use super::super::events::{Event, StepRecord};
-use super::super::step::{State, Step};
+use super::super::step::{State, Training};
 use super::Run;
 use crate::checkpoint::CenterOf;
 use crate::config::OnCollapse;
@@ -24,13 +24,17 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(step: &Step, state: &State, schedules: &Schedules) -> Self {
+    pub(super) fn new(training: &Training, state: &State, schedules: &Schedules) -> Self {
         let weight_norm = match state.step {
             0 => norm(&state.student),
             // A resumed run draws its initial weights again, to have their norm.
-            _ => norm(&init::draw(&step.network, step.config.seed, step.config.model.init_std)),
+            _ => norm(&init::draw(
+                &training.network,
+                training.config.seed,
+                training.config.model.init_std,
+            )),
         };
-        let limits = Limits::new(&step.config, schedules, weight_norm);
+        let limits = Limits::new(&training.config, schedules, weight_norm);
         Self { monitor: Monitor::new(limits), center_before: None }
     }
 }
@@ -70,14 +74,14 @@ impl Run<'_> {
     }
 
     fn diagnose(&mut self, teacher_vectors: &Matrix) -> Diagnostics {
-        let (state, step) = (&self.state, &self.step);
-        let prototypes = step.network.head.prototypes;
+        let (state, training) = (&self.state, &self.training);
+        let prototypes = training.network.head.prototypes;
         let center = state.center(CenterOf::Cls).map(Tensor::on_host);
         let found = Diagnostics::measure(&Snapshot {
             step: state.step,
             networks: Networks { prototypes, student: &state.student, teacher: &state.teacher },
             teacher_vectors,
-            student_temp: step.config.objective.student_temp,
+            student_temp: training.config.objective.student_temp,
             center: center.as_ref().map_or(&[], |center| center.host()),
             center_before: self.watch.center_before.as_deref(),
         });
