@@ -1,4 +1,42 @@
-//! Self-distillation with vision transformers: DINO, iBOT, DINO-vMF: model, objective, training, evaluation.
+//! Self-distillation with vision transformers: DINO, iBOT, DINO-vMF, iBOT-vMF.
+//!
+//! ```text
+//! config ─▶ plan ─▶ trainer ─▶ run_folder, checkpoint ─▶ open ─▶ probe      scores of features
+//!                     │                                    └───▶ analysis   the mixture, the features
+//!                     ├─▶ terms ─▶ objective   loss, gradients, center
+//!                     ├─▶ optim, schedule      AdamW, teacher, learning rate
+//!                     └─▶ metrics, monitor     what a step reports, alarms
+//! ```
+//!
+//! The network is crate `vit`, its operations are crate `engine`, images come from crate `multicrop`. This
+//! crate prints nothing: a run reports [`trainer::Event`]s.
+//!
+//! Two steps on the built-in images, and the network that they leave:
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use dino::config::Config;
+//! use dino::trainer::{Event, Request, pretrain};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let sets = ["optim.steps=2", "optim.batch_size=4", "eval.train=none", "eval.test=none"];
+//! let mut config = Config::resolve(Some("shapes-tiny"), None, &sets.map(str::to_owned), &[])?;
+//! config.run.out = Some(folder.path().join("run").display().to_string());
+//!
+//! let request = Request { config, name: "example".to_owned(), resume: false, allow_data_change: false };
+//! let mut losses = Vec::new();
+//! let summary = pretrain(request, &AtomicBool::new(false), &mut |event| {
+//!     if let Event::Step(record) = event {
+//!         losses.push(record.metrics.value(dino::metrics::Metric::Loss));
+//!     }
+//! })?;
+//! assert_eq!((summary.steps, losses.len()), (2, 2));
+//!
+//! let opened = dino::open::open(&summary.run)?;
+//! assert_eq!(opened.step, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
