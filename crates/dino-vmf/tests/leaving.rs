@@ -68,7 +68,7 @@ fn images_that_disappear_end_a_run_after_it_is_saved() {
     let step = *saved_steps(&tiny.path("run")).last().unwrap();
     assert!((5..400).contains(&step), "{step}");
     ended
-        .says("can be used")
+        .says("neither can the images after it")
         .says("and its folder is gone too")
         .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
     fs::rename(tiny.path("gone"), tiny.path("photos")).unwrap();
@@ -146,7 +146,9 @@ fn an_evaluation_that_fails_is_a_warning_and_training_continues() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);
     fs::write(tiny.path("photos/val/dog/05.png"), b"no image").unwrap();
+    // With `data.strict`, the first image that cannot be read ends an evaluation.
     let sets = ["eval.train=photos:train", "eval.test=photos:test", "eval.every_epochs=1"];
+    let sets = [&sets[..], &["data.strict=true"]].concat();
     let sets: Vec<_> = sets.iter().flat_map(|set| ["--set", set]).collect();
     let size = ["--set", "eval.crop=32", "--set", "eval.resize=32"];
     let run = ["--data", "photos", "--steps", "5", "--out", "run", "--json"];

@@ -23,7 +23,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The configuration.
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(#[from] Box<config::Error>),
     /// Fewer images than one step needs.
     #[error("`{data}` has {images} images, but one step needs {batch_size}")]
     TooFewImages {
@@ -241,6 +241,12 @@ pub enum Error {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
+}
+
+impl From<config::Error> for Error {
+    fn from(error: config::Error) -> Self {
+        Self::Config(Box::new(error)) // boxed, because it is the largest of all
+    }
 }
 
 /// Adds to an [`io::Error`] what was done to which path.

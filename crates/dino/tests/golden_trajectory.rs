@@ -151,7 +151,7 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
     let mut config = config(&common, &run);
     config.model.precision = precision;
     let training = Training::new(config);
-    let mut state = start(&step, &common);
+    let mut state = start(&training, &common);
     let mut grads = Params::zeros(training.network.table().clone());
     let (globals_shape, globals) = common.f32("crops/global");
     let (locals_shape, locals) = common.f32("crops/local");
@@ -199,7 +199,7 @@ fn check(name: &str, micro_batches: usize, precision: Precision) {
         );
         patch_losses.extend(report.metrics.get(Metric::PatchLoss));
         if precision == Precision::F32 {
-            check_norms(&run, index, &step, &report.grad_norms);
+            check_norms(&run, index, &training, &report.grad_norms);
         }
     }
     if precision == Precision::Bf16 {

@@ -72,7 +72,7 @@ impl World {
 
     /// One step; its metrics and its gradients.
     fn take(&self, state: &mut State, values: &StepValues) -> (Metrics, Params) {
-        let Self { step, globals, locals, masks, name } = self;
+        let Self { training, globals, locals, masks, name } = self;
         let mut grads = Params::zeros(training.network.table().clone());
         let batch = [CropBatch { globals, locals, masks, images: IMAGES }];
         let report = training.step(state, &mut grads, &batch, values);
@@ -104,7 +104,7 @@ impl World {
 
 fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let world = World::new(method, norm, centering);
-    let World { step, name, .. } = &world;
+    let World { training, name, .. } = &world;
     let mut state = training.initial_state();
     let before = state.student.clone();
     let horizon = Horizon { total_steps: 10, steps_per_epoch: 5 };
