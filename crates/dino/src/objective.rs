@@ -29,7 +29,7 @@ pub use engine::ops::mixture_cross_entropy::Pairs;
 
 use crate::config;
 use crate::config::{Centering, PrototypeNorm};
-use vit::head;
+use vit::{Prototypes as Components, head};
 
 /// The objective of a run: what its configuration says, ready to compute.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl Objective {
     fn bias(&self, g: &[f32], temperature: f64) -> (Vec<f32>, Vec<f32>) {
         let (mut bias, mut slope) = (vec![0.0; g.len()], vec![0.0; g.len()]);
         if let Some(normalizer) = &self.normalizer {
-            let kappas: Vec<f64> = g.iter().map(|&g| f64::from(g).abs() / temperature).collect();
+            let kappas: Vec<f64> = Components::kappas(g, temperature).collect();
             normalizer.fill(&kappas, &mut bias, &mut slope);
             for (slope, g) in slope.iter_mut().zip(g) {
                 *slope *= (f64::from(g.signum()) / temperature) as f32;
@@ -147,11 +147,12 @@ impl Objective {
         (bias, slope)
     }
 
-    /// Concentrations of prototypes of norms `g`.
+    /// Mean and largest concentration of the student's prototypes, of norms `g`.
     pub fn kappa(&self, g: &[f32]) -> Kappa {
-        let sum: f64 = g.iter().map(|g| f64::from(g.abs())).sum();
-        let max = g.iter().fold(0.0f64, |max, g| max.max(f64::from(g.abs())));
-        let mean = sum / g.len().max(1) as f64;
+        // Divided by the temperature last: one rounding for all instead of one for each.
+        let norms = || Components::kappas(g, 1.0);
+        let mean = norms().sum::<f64>() / g.len().max(1) as f64;
+        let max = norms().fold(0.0, f64::max);
         Kappa { mean: mean / self.student_temp, max: max / self.student_temp }
     }
 

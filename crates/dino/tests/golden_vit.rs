@@ -77,7 +77,7 @@ impl World {
                 self.near(&name, grads.view(entry.param).host(), GRADIENTS);
             }
         }
-        let dpixels = embedding.pixels(&self.vit, &self.params);
+        let dpixels = self.vit.pixel_gradients(&self.params, &embedding);
         self.near(&format!("{expected}/grad_input"), dpixels[0].host(), GRADIENTS);
     }
 

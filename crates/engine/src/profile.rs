@@ -1,10 +1,9 @@
-//! Where a step's time goes: time, arithmetic and traffic of each operation.
+//! A profile of a step: time, arithmetic and memory traffic of each operation.
 //!
-//! Off unless [`start`] was called; then every operation that the thread of the step calls leaves its
-//! wall time and what it had to do. Operations do not nest. Measuring reads clocks only, so it changes
-//! no result.
+//! It is off until [`start`]. Then every operation that the step's thread calls records its wall time and
+//! its [`Work`]. Operations do not nest. Measuring only reads clocks, so it changes no result.
 //!
-//! [`peaks`] measures what the machine could do at most, so that a share of it can be told.
+//! [`peaks`] measures the machine's peak rates, so that a report can give shares of them.
 
 mod peak;
 
@@ -15,23 +14,23 @@ use std::time::{Duration, Instant};
 
 pub use peak::{Peaks, peaks};
 
-/// What an operation has to do at the least.
+/// The least work of an operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Work {
-    /// Floating-point operations of products; a multiply-add is two.
+    /// Floating-point operations of matmuls; a multiply-add is two.
     pub flop: f64,
-    /// Bytes that are read and written, each once.
+    /// Bytes read and written, if each is touched once.
     pub bytes: f64,
 }
 
 /// All calls of one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Total {
-    /// How often it ran.
+    /// Number of calls.
     pub calls: u64,
-    /// For how long, in wall time.
+    /// Their wall time.
     pub time: Duration,
-    /// What it had to do.
+    /// Their work.
     pub work: Work,
 }
 
@@ -39,17 +38,17 @@ static ON: AtomicBool = AtomicBool::new(false);
 static TOTALS: Mutex<BTreeMap<&'static str, Total>> = Mutex::new(BTreeMap::new());
 
 fn totals() -> MutexGuard<'static, BTreeMap<&'static str, Total>> {
-    // A panic elsewhere leaves the sums whole: they are changed by additions alone.
+    // A panic elsewhere cannot leave the sums half-changed: they are changed by additions alone.
     TOTALS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Forgets what was measured and measures from now on.
+/// Discards earlier measurements and starts to measure.
 pub fn start() {
     totals().clear();
     ON.store(true, Ordering::Relaxed);
 }
 
-/// Stops measuring; what was measured, by the operation's name.
+/// Stops measuring. Returns the totals by the operation's name.
 pub fn stop() -> Vec<(&'static str, Total)> {
     ON.store(false, Ordering::Relaxed);
     std::mem::take(&mut *totals()).into_iter().collect()
@@ -60,9 +59,9 @@ pub fn stop() -> Vec<(&'static str, Total)> {
 #[derive(Debug)]
 pub struct Timer(Option<(&'static str, Work, Instant)>);
 
-/// Starts to measure an operation that multiplies for `flop` operations and moves `numbers` f32.
-pub fn time(name: &'static str, flop: usize, numbers: usize) -> Timer {
-    let work = Work { flop: flop as f64, bytes: (numbers * size_of::<f32>()) as f64 };
+/// Starts to measure an operation of `flop` floating-point operations that moves `values` f32.
+pub fn time(name: &'static str, flop: usize, values: usize) -> Timer {
+    let work = Work { flop: flop as f64, bytes: (values * size_of::<f32>()) as f64 };
     Timer(ON.load(Ordering::Relaxed).then(|| (name, work, Instant::now())))
 }
 

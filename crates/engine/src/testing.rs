@@ -1,4 +1,4 @@
-//! What the tests of several operations need: comparison, random numbers, thread pools, differences.
+//! Helpers for the tests of operations: comparison, random values, thread pools, differences.
 
 use std::sync::Arc;
 
@@ -45,14 +45,14 @@ pub(crate) fn values_of(view: View<'_>) -> Vec<f32> {
     view.on_host().into_owned()
 }
 
-/// Panics where `|actual − expected| > atol + rtol · |expected|`, and where a number is NaN.
+/// Panics where `|actual − expected| > atol + rtol · |expected|`, and where a value is NaN.
 #[track_caller]
 pub(crate) fn assert_close(actual: &[f32], expected: &[f64], atol: f64, rtol: f64) {
-    assert_eq!(actual.len(), expected.len(), "numbers to compare");
+    assert_eq!(actual.len(), expected.len(), "values to compare");
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let error = (f64::from(a) - e).abs();
         let bound = atol + rtol * e.abs();
-        assert!(error <= bound, "number {i} is {a}, expected {e}: off by {error:e} > {bound:e}");
+        assert!(error <= bound, "value {i} is {a}, expected {e}: off by {error:e} > {bound:e}");
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn magnitude(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |top, x| top.max(x.abs()))
 }
 
-/// `len` numbers from [−1, 1) that depend on the seed alone.
+/// `len` values from [−1, 1) that depend on the seed alone.
 pub(crate) fn randoms(seed: u64, len: usize) -> Vec<f32> {
     let mut stream = Key::new(seed, Purpose::Bench).open();
     (0..len).map(|_| stream.random_range(-1.0f32..1.0)).collect()

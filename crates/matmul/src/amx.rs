@@ -34,8 +34,7 @@
 use std::arch::asm;
 use std::marker::PhantomData;
 
-use super::pack::{self, PANEL, TILE, TILE_ROWS};
-use super::packed::Sums;
+use super::pack::{self, PANEL, Sums, TILE, TILE_ROWS};
 
 /// Bytes of a tile in a panel.
 const TILE_BYTES: usize = TILE * size_of::<u16>();

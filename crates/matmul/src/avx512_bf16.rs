@@ -6,8 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::pack::{self, PANEL};
-use super::packed::Sums;
+use super::pack::{self, PANEL, Sums};
 
 /// Words of a tile: a word is a pair of bf16 values.
 const TILE: usize = pack::TILE / 2;

@@ -28,6 +28,8 @@ use super::Mat;
 
 /// Lines of a panel: two tiles of 16.
 pub(super) const PANEL: usize = 2 * TILE_ROWS;
+/// The sums of a pair of panels, `[32, 32]`.
+pub(super) type Sums = [f32; PANEL * PANEL];
 /// Values of a line in a tile: the k of one tile multiplication.
 pub(super) const STEP: usize = 32;
 /// Rows of a tile.

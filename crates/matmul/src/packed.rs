@@ -30,7 +30,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::amx::Amx;
-use super::pack::{Lines, Operand, PANEL};
+use super::pack::{Lines, Operand, PANEL, Sums};
 use super::panels::{KBlock, Panels};
 use super::{Mat, MatMut, Product, Threads, Write, avx512_bf16};
 
@@ -46,9 +46,6 @@ const ONE_THREAD_PANELS: usize = 4;
 /// Least number of tasks per thread for tasks of whole rows. With fewer, threads would wait for the last
 /// task.
 const MIN_TASKS_PER_THREAD: usize = 4;
-
-/// The sums of a pair of panels, `[32, 32]`.
-pub(super) type Sums = [f32; PANEL * PANEL];
 
 /// The code that multiplies a pair of panels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

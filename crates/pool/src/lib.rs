@@ -1,12 +1,19 @@
-//! Memory for tensors: 64-byte aligned buffers that are kept by size class and reused.
+//! A [`Buffer`] is 64-byte aligned memory for a tensor. Dropped buffers are kept by size class and reused.
 //!
-//! A steady training step asks for the same sizes again and again, so from the second step on it
-//! takes nothing from the system and touches no fresh page. Buffers keep their old contents; debug
-//! builds fill them with NaN, so that an output that was never written is seen.
+//! A steady training step asks for the same sizes again and again. From the second step on it allocates
+//! nothing from the system and touches no fresh page. Buffers keep their old contents. Debug builds fill
+//! them with NaN, so that an output that was never written shows.
 //!
-//! Not every step asks for the same: drop path draws ever other sizes. Memory that is a little too small
-//! goes back to the system before larger is taken in its place, so that all memory together stays close
-//! to the most that was ever asked for at once.
+//! Drop path makes sizes vary. Before it allocates, the pool frees the nearest smaller block, so that its
+//! memory stays within 1/32 of the peak demand.
+//!
+//! ```
+//! let mut buffer = pool::Buffer::zeros(1000);
+//! buffer[0] = 1.0;
+//! drop(buffer);
+//! let again = pool::Buffer::take(1000); // the same memory, values unspecified
+//! assert_eq!(again.len(), 1000);
+//! ```
 
 mod memory;
 
@@ -20,23 +27,22 @@ use memory::Memory;
 struct Pool {
     free: BTreeMap<usize, Vec<Memory>>,
     usage: Usage,
-    /// Bytes asked for at this moment: less than what is lent, where only larger memory was there.
+    /// Bytes requested by the buffers in use. Less than their memory if only larger blocks were free.
     asked: usize,
-    /// The most that was asked for at once, ever.
+    /// Largest `asked` so far.
     most: usize,
 }
 
-/// What the pool has lent and holds, in bytes.
+/// Memory of the pool, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Lent at this moment.
+    /// In buffers.
     pub in_use: usize,
-    /// The most that was lent at once since the last [`reset_peak`].
+    /// Largest `in_use` since the last [`reset_peak`].
     pub peak: usize,
-    /// The most that was asked for at once since then: less than was lent where only larger memory,
-    /// of an earlier use, was there.
+    /// Most bytes requested at once since then. Less than `peak` if only larger blocks were free.
     pub asked: usize,
-    /// Taken from the system: lent or kept for reuse.
+    /// Allocated from the system: in buffers or kept for reuse.
     pub reserved: usize,
 }
 
@@ -48,16 +54,16 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 impl Pool {
-    /// Kept memory for a class: of up to a quarter more, or of up to twice as much where new memory
-    /// would be more than the pool may hold.
+    /// A free block for a class. It may be a quarter larger, or twice as large if a new block would exceed
+    /// the limit.
     fn reuse(&mut self, class: usize) -> Option<Memory> {
         let full = self.usage.reserved + class * size_of::<f32>() > self.limit();
         let most = if full { 2 * class } else { class + class / 4 };
         self.free.range_mut(class..=most).find_map(|(_, memories)| memories.pop())
     }
 
-    /// Counts what is lent and what was asked for.
-    fn lend(&mut self, bytes: usize, asked: usize) {
+    /// Counts a buffer.
+    fn count(&mut self, bytes: usize, asked: usize) {
         self.usage.in_use += bytes;
         self.usage.peak = self.usage.peak.max(self.usage.in_use);
         self.asked += asked;
@@ -65,8 +71,8 @@ impl Pool {
         self.usage.asked = self.usage.asked.max(self.asked);
     }
 
-    /// Counts new memory of a class, and takes out of the pool what has to go for it: first what is
-    /// little too small, which is not missed once there is larger.
+    /// Counts a new block of a class, and returns the free blocks that must be freed for it: first the
+    /// nearest smaller ones, which the new block can replace.
     fn make_room(&mut self, class: usize) -> Vec<Memory> {
         self.usage.reserved += class * size_of::<f32>();
         let mut gone = Vec::new();
@@ -87,15 +93,15 @@ impl Pool {
     }
 }
 
-/// The pool may hold one part in so many more than was ever asked for at once.
+/// The pool may hold 1/32 more than was ever requested at once.
 const SPARE: usize = 32;
 
-/// What the pool has lent and holds now.
+/// The memory of the pool now.
 pub fn usage() -> Usage {
     pool().usage
 }
 
-/// Starts a new high-water mark at what is lent now.
+/// Starts new high-water marks at the present values.
 pub fn reset_peak() {
     let mut pool = pool();
     pool.usage.peak = pool.usage.in_use;
@@ -109,18 +115,18 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer of `len` numbers of unspecified value (NaN in debug builds).
+    /// A buffer of `len` unspecified values (NaN in debug builds).
     pub fn take(len: usize) -> Self {
         let class = size_class(len);
         let (reused, gone) = {
             let mut pool = pool();
             let reused = pool.reuse(class);
             let lent = reused.as_ref().map_or(class, |memory| memory.len());
-            pool.lend(lent * size_of::<f32>(), class * size_of::<f32>());
+            pool.count(lent * size_of::<f32>(), class * size_of::<f32>());
             let gone = if reused.is_none() { pool.make_room(class) } else { Vec::new() };
             (reused, gone)
         };
-        drop(gone); // while no one waits for the pool
+        drop(gone); // after the lock is released: freeing takes time
         let memory = reused.unwrap_or_else(|| Memory::new(class));
         let mut buffer = Self { memory, len };
         if cfg!(debug_assertions) {
@@ -173,12 +179,12 @@ impl Clone for Buffer {
 
 impl std::fmt::Debug for Buffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Buffer({} numbers)", self.len)
+        write!(f, "Buffer({} values)", self.len)
     }
 }
 
-/// The next of eight steps between powers of two: at most 12.5 % is wasted, and the slightly
-/// different sizes that drop path makes fall into few classes.
+/// The next of eight steps between powers of two. At most 12.5 % is wasted, and the slightly different sizes
+/// of drop path fall into few classes.
 fn size_class(len: usize) -> usize {
     let step = (len.next_power_of_two() / 16).max(16);
     len.div_ceil(step).max(1) * step

@@ -1,41 +1,40 @@
-//! Memory from the system: small pieces from the allocator, large ones as mappings of their own.
+//! Memory from the system: small blocks from the allocator, large ones as mappings of their own.
 //!
-//! A mapping goes back to the system when it is dropped, which an allocator does not promise, and asks
-//! for huge pages: a matrix of 30 MB is then 15 pages to fetch instead of 7,500, and products miss
-//! fewer addresses.
+//! A mapping returns to the system when it is dropped, which an allocator does not promise. It also asks
+//! for huge pages: a matrix of 30 MB then has 15 pages instead of 7,500, and matmuls have fewer TLB misses.
 
 use std::ops::{Deref, DerefMut};
 
 use aligned_vec::{AVec, ConstAlign};
 use memmap2::MmapMut;
 
-/// Bytes from which memory is mapped: less would waste a good part of its last huge page.
+/// Least bytes of a mapping. A smaller one would waste a good part of its last huge page.
 const MAPPED: usize = 8 << 20;
 /// Bytes of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Numbers at a multiple of 64 bytes; zero when new.
+/// Values at a multiple of 64 bytes; zero when new.
 pub(super) enum Memory {
     Allocated(AVec<f32, ConstAlign<64>>),
     Mapped(Mapped),
 }
 
-/// A mapping whose numbers start at a huge page.
+/// A mapping whose values start at a huge page.
 pub(super) struct Mapped {
     map: MmapMut,
     start: usize, // in bytes
-    len: usize,   // in numbers
+    len: usize,   // in values
 }
 
 impl Memory {
-    /// So many zeros.
+    /// `len` zeros.
     pub(super) fn new(len: usize) -> Self {
-        // Where the system gives no mapping, the allocator decides what happens.
+        // If the system refuses a mapping, the allocator decides what happens.
         let mapped = (len * size_of::<f32>() >= MAPPED).then(|| Mapped::new(len)).flatten();
         mapped.map_or_else(|| Self::Allocated(aligned_vec::avec!([64]| 0.0; len)), Self::Mapped)
     }
 
-    /// None at all, in the place of memory that moved.
+    /// No memory, to replace a block that moved.
     pub(super) fn none() -> Self {
         Self::Allocated(AVec::new(64))
     }
@@ -47,8 +46,8 @@ impl Mapped {
         let start = map.as_mut_ptr().align_offset(HUGE_PAGE);
         #[cfg(target_os = "linux")]
         {
-            // A wish: without huge pages the same memory comes in small ones. Not for the end, which
-            // would take a whole page for a part of it.
+            // A hint: without huge pages the memory comes in small ones. Not for the end, a part of which
+            // would take a whole page.
             let whole = len * size_of::<f32>() / HUGE_PAGE * HUGE_PAGE;
             let _ = map.advise_range(memmap2::Advice::HugePage, start, whole);
         }
@@ -88,7 +87,7 @@ mod tests {
         for len in [0, 16, 1 << 12, MAPPED / 4 - 16, MAPPED / 4, MAPPED / 4 + 16] {
             let mut memory = Memory::new(len);
             assert_eq!(memory.len(), len);
-            assert_eq!(memory.as_ptr().align_offset(64), 0, "{len} numbers");
+            assert_eq!(memory.as_ptr().align_offset(64), 0, "{len} values");
             assert!(memory.iter().all(|&x| x == 0.0));
             memory.fill(1.0);
             assert!(memory.iter().all(|&x| x == 1.0));

@@ -65,10 +65,6 @@ impl Vit {
         &self.shape
     }
 
-    pub(super) fn embedding(&self) -> &Embedding {
-        &self.embedding
-    }
-
     /// The wanted tokens after the final norm, `[tokens, d]`, group after group, image after image.
     pub fn forward(
         &self,
@@ -125,6 +121,12 @@ impl Vit {
             block.backward(params, saved, &mut dstream, grads);
         }
         self.embedding.backward(embedding, &dstream, grads)
+    }
+
+    /// The gradient of the pixels of each group, `[count, channels, height, width]`, on the host: from what
+    /// [`backward`](Self::backward) returned.
+    pub fn pixel_gradients(&self, params: &Params, gradient: &EmbeddingGradient) -> Vec<Tensor> {
+        self.embedding.pixel_gradients(params, gradient)
     }
 
     /// The outputs of the last `n` blocks, earliest first, each through the final norm.

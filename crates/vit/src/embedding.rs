@@ -6,7 +6,6 @@ use engine::ops::patch_embed::{self, Images};
 use engine::ops::positions::{self, Resample};
 use engine::{Param, ParamTable, Params, Role, Tensor};
 
-use super::backbone::Vit;
 use super::shape::VitShape;
 
 /// A group of equally large images, normalized: `[count, channels, height, width]`.
@@ -136,6 +135,19 @@ impl Embedding {
         EmbeddingGradient { dembeddeds }
     }
 
+    /// The gradient of the pixels of each group, `[count, channels, height, width]`, on the host.
+    pub(super) fn pixel_gradients(
+        &self,
+        params: &Params,
+        gradient: &EmbeddingGradient,
+    ) -> Vec<Tensor> {
+        let each = gradient.dembeddeds.iter().map(|(images, dembedded)| {
+            let dpatches = linear::backward_input(&self.patch_embed, params, dembedded);
+            patch_embed::backward(&dpatches, *images, self.patch_size)
+        });
+        each.collect()
+    }
+
     /// The position table for images of this size, `[1 + patches, d]`.
     pub(super) fn positions(&self, params: &Params, images: &Images) -> Tensor {
         positions::forward(params, self.pos_embed, self.resample(images).as_ref())
@@ -152,22 +164,11 @@ impl Embedding {
     }
 }
 
-/// The gradient of the embedded patches. That of the pixels is computed from it on demand.
+/// The gradient of the embedded patches. [`Vit::pixel_gradients`](super::Vit::pixel_gradients) computes that
+/// of the pixels from it.
 #[derive(Debug)]
 pub struct EmbeddingGradient {
     dembeddeds: Vec<(Images, Tensor)>, // [images · patches, d] for each group
-}
-
-impl EmbeddingGradient {
-    /// The gradient of the pixels of each group, `[count, channels, height, width]`, on the host.
-    pub fn pixels(&self, vit: &Vit, params: &Params) -> Vec<Tensor> {
-        let Embedding { patch_embed, patch_size, .. } = vit.embedding();
-        let each = self.dembeddeds.iter().map(|(images, dembedded)| {
-            let dpatches = linear::backward_input(patch_embed, params, dembedded);
-            patch_embed::backward(&dpatches, *images, *patch_size)
-        });
-        each.collect()
-    }
 }
 
 /// The masked rows among `rows` rows of patches.

@@ -173,10 +173,10 @@ impl Person {
         }
     }
 
-    /// The ViT-S/16 is expensive, so it trains on each kind of source only once.
+    /// The ViT-S/16 is expensive, so it trains on one source only.
     fn trains_with_presets(&self) {
         self.takes_two_steps("cifar10-tiny", &[]);
-        if self.source.labels == Labels::Classes {
+        if (self.source.kind, self.source.labels) == (Kind::Folder, Labels::Classes) {
             let small = ["--set", "optim.batch_size=2", "--set", "model.prototypes=1024"];
             self.takes_two_steps("dino-vmf-vit-s16", &small);
         }

@@ -43,6 +43,7 @@ pub enum Labels {
 pub struct Source {
     /// Path relative to the folder that it was written to.
     pub path: String,
+    pub kind: Kind,
     pub labels: Labels,
     /// Number of classes.
     pub classes: usize,
@@ -65,7 +66,7 @@ pub fn write(home: &Path, kind: Kind, labels: Labels) -> Source {
         (_, Kind::Cifar) => 10,
         _ => 2,
     };
-    Source { path: path.to_owned(), labels, classes }
+    Source { path: path.to_owned(), kind, labels, classes }
 }
 
 /// An image: its number and its class, 0 or 1.

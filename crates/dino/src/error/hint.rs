@@ -25,7 +25,7 @@ impl Error {
                 Some("wait for that process, or choose another `--out`".to_owned())
             }
             Self::OtherConfig { key, saved, .. } => {
-                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts anew"))
+                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts a new run"))
             }
             Self::Checkpoint(error) => error.hint(),
             Self::Diverged { .. } => Some(

@@ -68,7 +68,7 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// Measures matmuls of all prototypes with the student's and the teacher's rows: so many of each.
+    /// Measures matmuls of all prototypes: `student` with the student's rows, `teacher` with the teacher's.
     fn timer(&self, name: &'static str, [student, teacher]: [usize; 2]) -> profile::Timer {
         let (rows, k) = (self.student_y.rows() * student, self.student.g.len());
         let products = (rows + self.teacher_y.rows() * teacher) * self.student_y.width();

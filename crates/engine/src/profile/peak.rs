@@ -1,4 +1,4 @@
-//! What the threads of this machine reach together in loops that do nothing else.
+//! Peak rates of all threads together, measured in loops that do nothing else.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ pub struct Peaks {
 
 /// Measures for about half a second; the best of several tries of each.
 pub fn peaks() -> Peaks {
-    const NUMBERS: usize = 32 << 20; // 128 MiB for each of two arrays
-    let (mut to, from) = (vec![1.0; NUMBERS], vec![1.0; NUMBERS]); // not zero: pages are taken now
+    const VALUES: usize = 32 << 20; // 128 MiB for each of two arrays
+    let (mut to, from) = (vec![1.0; VALUES], vec![1.0; VALUES]); // not zero, so that pages are allocated now
     let bandwidth = best(0.3, || additions(&mut to, &from));
     Peaks { flops: best(0.2, multiply_adds), bandwidth }
 }
 
-/// The highest rate that `work`, which returns what it did, reaches within some seconds.
+/// The highest rate of `work` within `seconds`. `work` returns the amount that it did.
 fn best(seconds: f64, mut work: impl FnMut() -> f64) -> f64 {
     let (end, mut best) = (Instant::now() + Duration::from_secs_f64(seconds), 0.0f64);
     while Instant::now() < end {
@@ -35,7 +35,7 @@ fn best(seconds: f64, mut work: impl FnMut() -> f64) -> f64 {
     best
 }
 
-/// Numbers in registers: 12 vectors of 16, enough to hide the latency of a multiply-add.
+/// Values in registers: 12 vectors of 16, enough to hide the latency of a multiply-add.
 const REGISTERS: usize = 192;
 
 fn multiply_adds() -> f64 {

@@ -12,9 +12,9 @@ pub enum Pairs<'a> {
         student_crops: usize,
     },
     /// Student row `i` is compared with teacher row `teacher[i]` alone: a sum of `weights[i]` each.
-    /// Teacher rows without a partner count for the statistic only.
+    /// Other teacher rows count for the statistic only.
     Rows {
-        /// Strictly ascending numbers of teacher rows, one for each student row.
+        /// Strictly ascending indices of teacher rows, one for each student row.
         teacher: &'a [u32],
         /// One for each student row.
         weights: &'a [f32],
@@ -45,7 +45,7 @@ impl Pairs<'_> {
         }
     }
 
-    /// The teacher rows that student row `i` of so many is compared with, and the slot of each.
+    /// The teacher rows that student row `i` of `rows` is compared with, and the slot of each.
     #[inline(always)]
     pub(super) fn targets(&self, i: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
         let (own, targets) = match *self {
@@ -62,7 +62,7 @@ impl Pairs<'_> {
         targets.iter().enumerate().filter(move |&(slot, _)| slot != own).map(|(slot, j)| (j, slot))
     }
 
-    /// Where the students of teacher row `j` of so many lie in the table `[student rows, slots]`.
+    /// The places of the students of teacher row `j` in the table `[student rows, slots]`.
     pub(super) fn places(&self, j: usize, teacher_rows: usize) -> impl Iterator<Item = usize> {
         let places = match *self {
             Self::Views { teacher_crops, student_crops } => {
