@@ -157,7 +157,7 @@ const TABLE: &[Line] = &[
         &[],
         Elsewhere(
             "dino-vmf/tests/resume_compares.rs",
-            "a_run_goes_on_from_another_working_directory",
+            "a_run_can_be_resumed_from_another_working_directory",
         ),
     ),
     ("run.checkpoint_every_epochs", "0", &[], Checkpoints),
@@ -171,7 +171,7 @@ const TABLE: &[Line] = &[
         &[],
         Elsewhere(
             "dino-vmf/tests/alarms.rs",
-            "stop_saves_the_run_and_ends_it_and_a_resumed_one_may_go_on",
+            "stop_saves_and_ends_the_run_and_a_resumed_run_can_continue",
         ),
     ),
     (
