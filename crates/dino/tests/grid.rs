@@ -119,7 +119,8 @@ fn check(method: Method, norm: PrototypeNorm, centering: Centering) {
     let prototypes = training.network.head.prototypes;
     assert!(moved(prototypes.v), "{name}: directions learn");
     assert_eq!(moved(prototypes.g), norm != PrototypeNorm::L2, "{name}: lengths learn");
-    let centered = state.center(CenterOf::Cls).unwrap().host().iter().any(|&c| c != 0.0);
+    let centered =
+        state.center(CenterOf::Cls).is_some_and(|center| center.host().iter().any(|&c| c != 0.0));
     assert_eq!(centered, centering != Centering::Sinkhorn, "{name}: the center moves");
     assert_eq!(state.center(CenterOf::Patches).is_some(), method.masks(), "{name}");
     let values = schedules.at(3);

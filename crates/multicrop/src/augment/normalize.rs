@@ -148,7 +148,7 @@ mod tests {
         let (mut mean, mut std) = ([0.5; 6], [0.5; 6]);
         (mean[5], std[5]) = (0.0, 2.0);
         let mut out = [f32::NAN; 90];
-        apply(&image, &mean, &std, &mut out);
+        apply(&image, mean, std, &mut out);
         for (channel, plane) in out.chunks(15).enumerate() {
             let expected = ((51 * channel) as f32 / 255.0 - mean[channel]) / std[channel];
             assert!(plane.iter().all(|value| *value == expected));
