@@ -2,7 +2,7 @@
 //!
 //! 1. The teacher sees the global crops. The student sees all crops; for iBOT, some patches of the global
 //!    crops are masked.
-//! 2. The [terms](crate::terms) of the loss compare the outputs and give their gradients.
+//! 2. The [terms] of the loss compare the outputs and give their gradients.
 //! 3. The student's backward pass adds to the gradients of the parameters. Micro-batches sum theirs.
 //! 4. Each parameter's gradient is clipped on its own, and AdamW moves the student.
 //! 5. The teacher moves toward the student, and the terms update their state, such as the center.

@@ -17,7 +17,7 @@ use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
 ///
-/// Measures the backbone's [CLS] token and the head's bottleneck vector. Each value stands beside that of
+/// Measures the backbone's `[CLS]` token and the head's bottleneck vector. Each value stands beside that of
 /// the same network before training, for comparison. Alignment compares two augmented global crops of each
 /// image; they are those of the run's first epoch.
 ///

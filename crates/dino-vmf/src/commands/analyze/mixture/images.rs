@@ -1,4 +1,4 @@
-//! The mixture of images: assigns [CLS] tokens to components and measures k-NN accuracy.
+//! The mixture of images: assigns \[CLS\] tokens to components and measures k-NN accuracy.
 
 use anyhow::Result;
 use dino::analysis::mixture::{Labels, Mixture};
