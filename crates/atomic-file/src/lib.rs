@@ -37,7 +37,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// each call has a temporary file of its own, and the last one to finish wins.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_shared(path: &Path, content: &[u8]) -> io::Result<()> {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let suffix = format!("-{}-{}", process::id(), CALLS.fetch_add(1, Ordering::Relaxed));

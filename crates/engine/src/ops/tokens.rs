@@ -32,7 +32,7 @@ pub fn concat(a: &Tensor, b: &Tensor) -> Tensor {
     cpu::concat(&a.on_host(), &b.on_host()).to(&a.device())
 }
 
-/// The first `rows` rows, and the others: the transpose of [`concat`], and so its backward.
+/// The first `rows` rows, and the others: the transpose of [`concat()`], and so its backward.
 pub fn split(x: &Tensor, rows: usize) -> (Tensor, Tensor) {
     assert!(rows <= x.rows(), "rows to split off");
     let (a, b) = cpu::split(&x.on_host(), rows);
