@@ -1,12 +1,15 @@
 //! Measures of what a network has learned: its mixture of prototypes, and its features.
 //!
 //! ```text
-//! images ─▶ features ─▶ assignment ─▶ mixture (agreement, accuracy_by_kappa, distribution, unique)
-//!               └─────▶ features (spectrum)
+//! images ─▶ features ─▶ assignment ─▶ mixture (agreement, accuracy_by_kappa, distribution)
+//!               └─────▶ features
 //! ```
 //!
-//! [`Pass`](crate::probe::Pass) extracts the features. Everything here is a pure function of weights and
-//! images; the number of threads changes no bit. `docs/analysis.md` explains each number.
+//! [`Pass`](crate::probe::Pass) extracts the features. [`geometry`](crate::geometry) has the measures that
+//! training reports too: the spectrum of features and the number of unique prototypes.
+//!
+//! Everything here is a pure function of weights and images; the number of threads changes no bit.
+//! `docs/analysis.md` explains each number.
 
 pub mod accuracy_by_kappa;
 pub mod agreement;
@@ -14,4 +17,3 @@ pub mod assignment;
 pub mod distribution;
 pub mod features;
 pub mod mixture;
-pub use crate::geometry::{spectrum, unique};

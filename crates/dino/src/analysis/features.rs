@@ -16,7 +16,7 @@ use engine::matmul::{Mat, MatMut, Product, matmul};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::spectrum::Spectrum;
+use crate::geometry::spectrum::Spectrum;
 use crate::matrix::Matrix;
 
 /// Rows whose distances one thread computes at a time.

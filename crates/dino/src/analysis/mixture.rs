@@ -9,7 +9,7 @@ use super::accuracy_by_kappa::{Group, groups, spearman};
 use super::agreement::Contingency;
 use super::assignment::{Assignments, Components};
 use super::distribution::{Histogram, Summary, entropy, gini, top_percent_share};
-use super::unique::unique_prototypes;
+use crate::geometry::unique::unique_prototypes;
 
 /// Cosines at which two prototypes count as one.
 const COSINES: [f32; 3] = [0.9, 0.95, 0.975];
