@@ -44,6 +44,7 @@ pub mod analysis;
 pub mod checkpoint;
 pub mod config;
 pub mod error;
+pub mod forecast;
 pub mod geometry;
 pub mod masking;
 pub mod matrix;

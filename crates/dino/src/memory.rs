@@ -271,7 +271,8 @@ fn differences(from: &Config, to: &Config) -> Vec<String> {
     sets
 }
 
-fn parameters(config: &Config) -> f64 {
+/// Number of parameters of a network.
+pub(crate) fn parameters(config: &Config) -> f64 {
     let (vit, head) = shapes(config);
     Network::new(&vit, &head).table().len() as f64
 }

@@ -1,0 +1,6 @@
+//! What a run will cost, before it starts.
+
+mod step;
+mod work;
+
+pub use step::StepTime;
