@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod eval;
+mod page_file;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
 mod throughput;

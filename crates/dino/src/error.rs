@@ -243,6 +243,13 @@ pub enum Error {
     Checkpoint(#[from] checkpoint::Error),
 }
 
+impl From<report::Error> for Error {
+    fn from(error: report::Error) -> Self {
+        let report::Error { action, path, source } = error;
+        Self::Io { action, path, source }
+    }
+}
+
 impl From<config::Error> for Error {
     fn from(error: config::Error) -> Self {
         Self::Config(Box::new(error)) // boxed, because it is the largest of all

@@ -5,11 +5,12 @@
 //!                     │                                    └───▶ analysis   the mixture, the features
 //!                     ├─▶ terms ─▶ objective   loss, gradients, center
 //!                     ├─▶ optim, schedule      AdamW, teacher, learning rate
-//!                     └─▶ metrics, monitor     what a step reports, alarms
+//!                     └─▶ monitor              alarms
 //! ```
 //!
-//! The network is crate `vit`, its operations are crate `engine`, images come from crate `multicrop`. This
-//! crate prints nothing: a run reports [`trainer::Event`]s.
+//! The network is crate `vit`, its operations are crate `engine`, images come from crate `multicrop`, metrics
+//! and the files that hold them are crate `report`. This crate prints nothing: a run reports
+//! [`trainer::Event`]s.
 //!
 //! Two steps on the built-in images, and the network that they leave:
 //!
@@ -28,7 +29,7 @@
 //! let mut losses = Vec::new();
 //! let summary = pretrain(request, &AtomicBool::new(false), &mut |event| {
 //!     if let Event::Step(record) = event {
-//!         losses.push(record.metrics.value(dino::metrics::Metric::Loss));
+//!         losses.push(record.metrics.value(report::Metric::Loss));
 //!     }
 //! })?;
 //! assert_eq!((summary.steps, losses.len()), (2, 2));
@@ -49,7 +50,6 @@ pub mod geometry;
 pub mod masking;
 pub mod matrix;
 pub mod memory;
-pub mod metrics;
 pub mod monitor;
 mod nearest;
 pub mod objective;

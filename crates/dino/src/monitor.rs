@@ -33,13 +33,13 @@ mod history;
 pub mod observations;
 
 use crate::config::Config;
-use crate::metrics::{Metric, Metrics};
 use crate::schedule::Schedules;
 
 pub use alarm::{Alarm, Kind};
 pub use diagnostics::Diagnostics;
 
 use history::{Mean, Median, Switch};
+use report::{Metric, Metrics};
 
 /// Steps in a running mean.
 const WINDOW: u64 = 20;

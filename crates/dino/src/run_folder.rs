@@ -9,9 +9,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use report::{JsonLines, MetricsWriter};
+
 use crate::config::Config;
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{JsonLines, MetricsWriter, replace};
 
 pub(crate) use belongs::{check_settings, sign};
 pub use images::Images;
@@ -153,7 +154,7 @@ impl RunFolder {
     pub fn quarantine(&mut self) -> Result<JsonLines> {
         let path = self.path.join(QUARANTINE);
         self.made.file_unless_there(&path);
-        JsonLines::open(&path)
+        Ok(JsonLines::open(&path)?)
     }
 
     /// Whether `path` still leads to this folder: nobody has moved, removed or replaced it.
@@ -232,6 +233,11 @@ impl RunFolder {
         }
         Ok(Self { path, lock, made: Made::default() })
     }
+}
+
+/// Writes `content` to `path`. After a crash the file has either its old or its new content.
+fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    atomic_file::write(path, content).map_err(io_error("write", path))
 }
 
 /// Refuses a folder with a run or anything else in it; a missing folder is fine.

@@ -32,9 +32,9 @@ use std::fmt::Debug;
 
 use engine::ops::tokens::scatter_add;
 use engine::{Layout, Params, Tensor};
+use report::Metrics;
 
 use crate::config::Config;
-use crate::metrics::Metrics;
 use crate::monitor::observations::Observations;
 use crate::objective::Objective;
 use crate::schedule::StepValues;

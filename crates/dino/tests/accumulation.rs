@@ -2,11 +2,11 @@
 
 use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Centering, Config, DebyeTerms, Horizon, PrototypeNorm};
-use dino::metrics::{Metric, Metrics};
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Training};
 use engine::Params;
 use rand::RngExt;
+use report::{Metric, Metrics};
 use streams::{Key, Purpose};
 
 const IMAGES: usize = 8;

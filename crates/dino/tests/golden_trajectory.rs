@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Config, Method, Precision, PrototypeNorm};
-use dino::metrics::Metric;
 use dino::schedule::Schedules;
 use dino::trainer::step::{CropBatch, State, Training};
 use engine::Params;
 use fixtures::{Fixture, fixture};
 use golden::{assert_within, number, size};
+use report::Metric;
 
 /// "loss rtol 2e-5"
 const LOSS: f64 = 2e-5;

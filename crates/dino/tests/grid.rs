@@ -4,11 +4,11 @@
 use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Centering, Config, Horizon, Method, PrototypeNorm};
 use dino::masking::Masks;
-use dino::metrics::{Metric, Metrics};
 use dino::schedule::{Schedules, StepValues};
 use dino::trainer::step::{CropBatch, State, Training};
 use engine::{Param, Params};
 use rand::RngExt;
+use report::{Metric, Metrics};
 use streams::{Key, Purpose};
 
 const IMAGES: usize = 4;

@@ -3,12 +3,12 @@
 
 use dino::checkpoint::CenterOf;
 use dino::config::{Arch, Config};
-use dino::metrics::{Metric, Metrics};
 use dino::schedule::StepValues;
 use dino::terms::{Gradients, Inputs, NotFinite, Term, TermReport};
 use dino::trainer::step::{CropBatch, State, Training};
 use engine::{Params, Tensor};
 use rand::RngExt;
+use report::{Metric, Metrics};
 use streams::{Key, Purpose};
 
 /// ```text

@@ -2,9 +2,6 @@
 
 mod features;
 mod mixture;
-mod number;
-mod page;
-mod plot;
 mod subject;
 
 use anyhow::Result;

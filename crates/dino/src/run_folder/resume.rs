@@ -4,15 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use multicrop::dataset::Dataset;
+use report::MetricsWriter;
+use report::jsonl::{cut_back, last_step};
 
 use super::belongs::{self, Compared};
 use super::images::Images;
 use super::made::Made;
-use super::{CONFIG, LOCK, Mark, RunFolder};
+use super::{CONFIG, LOCK, Mark, RunFolder, replace};
 use crate::checkpoint::{self, Loaded, Newest, Refused};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result, io_error};
-use crate::metrics::{MetricsWriter, cut_back, last_step, replace};
 use crate::plan::{Facts, Plan};
 
 /// The run to resume as.

@@ -3,9 +3,9 @@
 
 use engine::Params;
 use engine::ops::koleo::{self, Form};
+use report::{Metric, Metrics};
 
 use super::{Term, Weights};
-use crate::metrics::{Metric, Metrics};
 use vit::Head;
 use vit::head::Prototypes;
 

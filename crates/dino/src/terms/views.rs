@@ -9,12 +9,12 @@
 
 use engine::Tensor;
 use multicrop::recipe::GLOBAL_CROPS;
+use report::Metric;
 
 use super::mixture_loss::MixtureLoss;
 use super::{Gradients, Inputs, NotFinite, Term, TermReport, Weights};
 use crate::checkpoint::CenterOf;
 use crate::config::Config;
-use crate::metrics::Metric;
 use crate::objective::{Compared, Objective, Pairs};
 use crate::schedule::StepValues;
 use vit::Head;

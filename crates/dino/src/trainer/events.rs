@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use report::Metrics;
 use serde::Serialize;
 
-use crate::metrics::Metrics;
 use crate::monitor::{Alarm, Diagnostics};
 use crate::probe::{Score, Scores};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::metrics::{Metric, Metrics};
+use report::{Metric, Metrics};
 
 /// Running means over the time of steps.
 pub(super) struct Pace {

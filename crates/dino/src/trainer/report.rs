@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::metrics::Metrics;
+use report::Metrics;
+
 use crate::monitor::observations::Observations;
 
 /// The results of one optimizer step.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use engine::Params;
 use multicrop::Dataset;
 use multicrop::loader::Batch;
+use report::{JsonLines, Metric, MetricsWriter};
 use serde_json::json;
 
 use super::events::{Event, StepRecord, Summary};
@@ -23,7 +24,6 @@ use super::pace::Pace;
 use super::step::{CropBatch, NonFinite, State, StepReport, Training};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
-use crate::metrics::{JsonLines, Metric, MetricsWriter};
 use crate::plan::Plan;
 use crate::probe::Evaluation;
 use crate::run_folder::{Images, RunFolder};

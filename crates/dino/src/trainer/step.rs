@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use engine::ops::patch_embed::Images;
 use engine::{Params, Tensor};
 use multicrop::recipe::GLOBAL_CROPS;
+use report::Metric;
 use streams::{Key, Purpose};
 
 use crate::checkpoint::CenterOf;
 use crate::config::Config;
-use crate::metrics::Metric;
 use crate::objective::Objective;
 use crate::optim::{self, OptimizerState, Update};
 use crate::plan;

@@ -7,12 +7,13 @@ use askama::Template;
 use clap::{Args, ValueHint};
 use dino::analysis::features::Features as Measures;
 use dino::probe::{Encoder, Extracted, Kind, Progress, Source, Views, Wanted};
+use report::number::short;
+use report::page::{Figure, Figures, LegendEntry, Page, Table, Tile, Tiles};
+use report::plot::{Axis, Plot};
 use serde::Serialize;
 
-use super::number::short;
-use super::page::{Figure, LegendEntry, Table, Tile, check_file, write_file};
-use super::plot::{Axis, Plot};
 use super::subject::{Input, NetworkRole, Subject, image_progress};
+use crate::commands::page_file::{check_file, write_file};
 use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
@@ -74,7 +75,7 @@ impl Features {
         print_table(&subject, &record, console);
         console.event("features", &record);
         if let Some(path) = &self.html {
-            write_file(path, &FeaturesPage::new(subject, &record), console)?;
+            write_file(path, &page(subject, &record), console)?;
         }
         Ok(())
     }
@@ -189,33 +190,29 @@ fn print_table(subject: &str, record: &Record, console: &mut Console) {
 
 #[derive(Template)]
 #[template(path = "features.html")]
-struct FeaturesPage {
-    title: &'static str,
-    subtitle: String,
-    tiles: Vec<Tile>,
-    figures: [Figure; 2],
+struct Content {
+    tiles: Tiles,
+    figures: Figures,
     table: Table,
 }
 
-impl FeaturesPage {
-    fn new(subject: String, record: &Record) -> Self {
-        let Comparison { trained, untrained } = &record.backbone;
-        let tile = |measure: &Measure| Tile {
-            name: measure.name,
-            value: (measure.value)(trained),
-            note: format!("untrained: {}", (measure.value)(untrained)),
-        };
-        Self {
-            title: "Features",
-            subtitle: subject,
-            tiles: MEASURES.iter().filter(|measure| measure.tile).map(tile).collect(),
-            figures: [
-                spectrum("Backbone, [CLS]", &record.backbone),
-                spectrum("Head, bottleneck", &record.bottleneck),
-            ],
-            table: table(record),
-        }
-    }
+fn page(subject: String, record: &Record) -> Page<Content> {
+    let Comparison { trained, untrained } = &record.backbone;
+    let tile = |measure: &Measure| Tile {
+        name: measure.name,
+        value: (measure.value)(trained),
+        note: format!("untrained: {}", (measure.value)(untrained)),
+    };
+    let figures = vec![
+        spectrum("Backbone, [CLS]", &record.backbone),
+        spectrum("Head, bottleneck", &record.bottleneck),
+    ];
+    let content = Content {
+        tiles: Tiles(MEASURES.iter().filter(|measure| measure.tile).map(tile).collect()),
+        figures: Figures(figures),
+        table: table(record),
+    };
+    Page { title: "Features".to_owned(), subtitle: subject, content }
 }
 
 fn table(record: &Record) -> Table {

@@ -15,12 +15,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueHint};
 
-use super::page::{check_file, write_file};
 use super::subject::Subject;
+use crate::commands::page_file::{check_file, write_file};
 use crate::console::Console;
 use components::AssignmentFlags;
 use gallery::Gallery;
-use page::MixturePage;
 use record::Record;
 
 /// Analyze the mixture: prototypes in use, near-duplicates, kappa, entropies, agreement with labels
@@ -86,7 +85,7 @@ impl Mixture {
         console.event("mixture", &record);
         if let Some(path) = &self.html {
             let gallery = Gallery::read(&record, &input, self.html_prototypes as usize)?;
-            write_file(path, &MixturePage::new(&subject, &record, &gallery), console)?;
+            write_file(path, &page::new(&subject, &record, &gallery), console)?;
         }
         Ok(())
     }

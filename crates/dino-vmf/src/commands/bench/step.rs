@@ -7,11 +7,11 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dino::config::{self, Config, Flag, MaskShape, Masking, Origin};
 use dino::masking::Masks;
-use dino::metrics::Metric;
 use dino::schedule::StepValues;
 use dino::trainer::step::{CropBatch, Training};
 use engine::Params;
 use rand_distr::{Distribution, StandardNormal};
+use report::Metric;
 use streams::{Key, Purpose};
 
 use super::conditions::{Conditions, start_threads};

@@ -1,8 +1,8 @@
 //! A [`View`] shows the events of a run as lines of JSON, progress and notes.
 
-use dino::metrics::Metric;
 use dino::monitor::Alarm;
 use dino::trainer::{Event, Headline, ProbeRecord, Started, StepRecord, Summary};
+use report::Metric;
 use serde_json::json;
 
 use crate::commands::viewing::show_images;

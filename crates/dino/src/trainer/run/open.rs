@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use engine::Params;
 use multicrop::Dataset;
 use multicrop::loader::{Loader, LoaderConfig};
+use report::{JsonLines, MetricsWriter};
 use serde_json::json;
 
 use super::super::events::{Event, Started};
@@ -21,7 +22,6 @@ use super::{Request, Run};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::metrics::{JsonLines, MetricsWriter};
 use crate::plan::Plan;
 use crate::probe::{self, Evaluation};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};

@@ -3,11 +3,11 @@
 use dino::analysis::accuracy_by_kappa::Group;
 use dino::analysis::distribution::Histogram;
 use dino::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
+use report::number::{percent, short};
+use report::page::{Figure, LegendEntry};
+use report::plot::{Axis, Bar, Plot};
 
 use super::record::{Analysis, Unit};
-use crate::commands::analyze::number::{percent, short};
-use crate::commands::analyze::page::{Figure, LegendEntry};
-use crate::commands::analyze::plot::{Axis, Bar, Plot};
 
 /// All plots. k-NN accuracy by kappa needs labels and prototypes with different kappas.
 pub(super) fn figures(analysis: &Analysis<'_>) -> Vec<Figure> {

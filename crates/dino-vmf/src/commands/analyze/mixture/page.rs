@@ -2,13 +2,13 @@
 
 use askama::Template;
 use dino::analysis::mixture::Mixture;
+use report::number::{percent, short};
+use report::page::{Figures, Page, Table, Tile, Tiles};
 
 use super::figures::figures;
 use super::gallery::Gallery;
 use super::prototypes::{PrototypeTable, Strip, strips};
 use super::record::{Record, Unit};
-use crate::commands::analyze::number::{percent, short};
-use crate::commands::analyze::page::{Figure, Table, Tile};
 
 /// Sorts and searches the table and shows the images of the selected prototype beside it. Without
 /// scripts the page shows all images below the table.
@@ -16,13 +16,11 @@ const SCRIPT: &str = include_str!("../../../../templates/browser.js");
 
 #[derive(Template)]
 #[template(path = "mixture.html")]
-pub(super) struct MixturePage<'a> {
-    title: String,
-    subtitle: String,
+pub(super) struct Content<'a> {
     /// What is assigned: `images` or `patches`.
     unit: &'static str,
-    tiles: Vec<Tile>,
-    figures: Vec<Figure>,
+    tiles: Tiles,
+    figures: Figures,
     counts: Table,
     assignments: Table,
     prototypes: PrototypeTable,
@@ -30,27 +28,28 @@ pub(super) struct MixturePage<'a> {
     gallery: &'a Gallery,
 }
 
-impl<'a> MixturePage<'a> {
-    pub(super) fn new(subject: &str, record: &Record<'_>, gallery: &'a Gallery) -> Self {
-        let analysis = &record.analysis;
-        let patches = analysis.describe_patches().map(|text| format!("; {text}"));
-        let mixture = &analysis.mixture;
-        Self {
-            title: format!("A mixture of {} components", mixture.prototypes),
-            subtitle: format!(
-                "{subject}{}; {}",
-                patches.unwrap_or_default(),
-                analysis.describe_assignment()
-            ),
+/// The page about a mixture. `subject` names the network and the images.
+pub(super) fn new<'a>(
+    subject: &str,
+    record: &Record<'_>,
+    gallery: &'a Gallery,
+) -> Page<Content<'a>> {
+    let analysis = &record.analysis;
+    let patches = analysis.describe_patches().map(|text| format!("; {text}")).unwrap_or_default();
+    let mixture = &analysis.mixture;
+    Page {
+        title: format!("A mixture of {} components", mixture.prototypes),
+        subtitle: format!("{subject}{patches}; {}", analysis.describe_assignment()),
+        content: Content {
             unit: analysis.assigned.plural(),
-            tiles: tiles(mixture),
-            figures: figures(analysis),
+            tiles: Tiles(tiles(mixture)),
+            figures: Figures(figures(analysis)),
             counts: counts(mixture, analysis.assigned),
             assignments: assignments(mixture, analysis.assigned),
             prototypes: PrototypeTable::new(record, gallery.components),
             strips: strips(record, gallery),
             gallery,
-        }
+        },
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use dino::analysis::mixture::{Component, Mixture};
+use report::number::{percent, short};
 
 use super::gallery::{Gallery, Thumbnail};
 use super::record::Record;
-use crate::commands::analyze::number::{percent, short};
 
 /// Most rows of the table. Browsers become slow with more.
 const MAX_ROWS: usize = 10_000;

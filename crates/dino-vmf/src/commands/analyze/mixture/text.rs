@@ -1,9 +1,9 @@
 //! The result as tables on a terminal.
 
 use dino::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
+use report::number::short;
 
 use super::record::{Analysis, Record};
-use crate::commands::analyze::number::short;
 use crate::console::Console;
 
 /// Prints all tables. `subject` is their headline.

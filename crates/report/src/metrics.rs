@@ -4,7 +4,7 @@
 //! `metrics.jsonl`, TensorBoard, the progress line and the monitor.
 //!
 //! ```
-//! use dino::metrics::{Metric, Metrics};
+//! use report::metrics::{Metric, Metrics};
 //!
 //! let mut metrics = Metrics::default();
 //! for loss in [5.0, 3.0] {
@@ -13,29 +13,15 @@
 //! assert_eq!(metrics.get(Metric::Loss), Some(4.0));
 //! assert_eq!(metrics.get(Metric::PatchLoss), None);
 //! ```
-//!
-//! | module | |
-//! | --- | --- |
-//! | `table` | every metric: key, meaning, unit, how it is reduced |
-//! | `writer` | writes metrics and other records of a run to both files |
-//! | `jsonl` | a file of JSON lines |
-//! | `tensorboard` | a TensorBoard event file |
 
-mod jsonl;
 mod table;
-mod tensorboard;
-mod writer;
 
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-pub use jsonl::{JsonLines, cut_back};
-pub(crate) use jsonl::{last_step, replace};
 pub use table::Metric;
-pub use tensorboard::EventFile;
-pub use writer::MetricsWriter;
 
 /// How the contributions to one metric become one value.
 ///

@@ -98,7 +98,7 @@ fn create_new(folder: &Path) -> Result<(PathBuf, File)> {
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-            Err(source) => return Err(Error::Io { action: "create", path, source }),
+            Err(source) => return Err(Error { action: "create", path, source }),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use askama::Template;
 
-use super::number::short;
+use crate::number::short;
 
 /// Size of the drawing in SVG units, which are pixels at 480 pixels width.
 const WIDTH: f64 = 480.0;
@@ -19,9 +19,11 @@ const BOTTOM: f64 = 214.0;
 
 /// The range and the scale of an axis.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub struct Axis {
+    /// Low end.
+    pub low: f64,
+    /// High end.
+    pub high: f64,
     scale: Scale,
     label: String,
 }
@@ -34,13 +36,13 @@ enum Scale {
 
 impl Axis {
     /// A linear axis. Widens an empty range to 1.
-    pub(super) fn linear(low: f64, high: f64, label: impl Into<String>) -> Self {
+    pub fn linear(low: f64, high: f64, label: impl Into<String>) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self { low, high, scale: Scale::Linear, label: label.into() }
     }
 
     /// A logarithmic axis from the power of ten at or below `low`. Both ends must be positive.
-    pub(super) fn logarithmic(low: f64, high: f64, label: impl Into<String>) -> Self {
+    pub fn logarithmic(low: f64, high: f64, label: impl Into<String>) -> Self {
         let low = 10f64.powf(low.log10().floor());
         Self { low, high: high.max(10.0 * low), scale: Scale::Logarithmic, label: label.into() }
     }
@@ -75,14 +77,15 @@ impl Axis {
 
 /// A bar that stands on the x axis.
 #[derive(Debug, Clone)]
-pub(super) struct Bar {
-    /// Left and right end, as values of the x axis.
-    pub(super) from: f64,
-    pub(super) to: f64,
+pub struct Bar {
+    /// Left end, as a value of the x axis.
+    pub from: f64,
+    /// Right end, as a value of the x axis.
+    pub to: f64,
     /// Height, as a value of the y axis.
-    pub(super) value: f64,
+    pub value: f64,
     /// Text shown on hover.
-    pub(super) title: String,
+    pub title: String,
 }
 
 /// A shape in SVG coordinates. `class` is a CSS class of `page.css`, which sets the color.
@@ -96,7 +99,7 @@ enum Shape {
 /// A plot. Later shapes cover earlier ones.
 #[derive(Template)]
 #[template(path = "plot.svg")]
-pub(super) struct Plot {
+pub struct Plot {
     /// Description for screen readers.
     title: &'static str,
     x: Axis,
@@ -106,7 +109,7 @@ pub(super) struct Plot {
 
 impl Plot {
     /// A plot with labelled axes and no data. `title` describes the plot to screen readers.
-    pub(super) fn new(title: &'static str, x: Axis, y: Axis) -> Self {
+    pub fn new(title: &'static str, x: Axis, y: Axis) -> Self {
         let mut plot = Self { title, x, y, shapes: Vec::new() };
         plot.draw_y_axis();
         for value in plot.x.ticks() {
@@ -118,12 +121,7 @@ impl Plot {
     }
 
     /// A plot whose x axis shows names instead of numbers, each at its value of the x axis.
-    pub(super) fn with_names(
-        title: &'static str,
-        x: Axis,
-        y: Axis,
-        names: Vec<(f64, String)>,
-    ) -> Self {
+    pub fn with_names(title: &'static str, x: Axis, y: Axis, names: Vec<(f64, String)>) -> Self {
         let mut plot = Self { title, x, y, shapes: Vec::new() };
         plot.draw_y_axis();
         for (value, name) in names {
@@ -133,7 +131,7 @@ impl Plot {
     }
 
     /// Draws bars of one series.
-    pub(super) fn bars(&mut self, class: &'static str, bars: &[Bar]) {
+    pub fn bars(&mut self, class: &'static str, bars: &[Bar]) {
         for bar in bars {
             let (left, right, y) = (self.x_of(bar.from), self.x_of(bar.to), self.y_of(bar.value));
             self.shapes.push(Shape::Bar {
@@ -148,7 +146,7 @@ impl Plot {
     }
 
     /// Writes `text` of each bar below the bar's upper end, where no reference line crosses it.
-    pub(super) fn bar_texts(&mut self, bars: &[Bar], text: impl Fn(&Bar) -> String) {
+    pub fn bar_texts(&mut self, bars: &[Bar], text: impl Fn(&Bar) -> String) {
         for bar in bars {
             let x = (self.x_of(bar.from) + self.x_of(bar.to)) / 2.0;
             let (y, text) = (self.y_of(bar.value) + 16.0, text(bar));
@@ -157,14 +155,14 @@ impl Plot {
     }
 
     /// Draws a line through points.
-    pub(super) fn line(&mut self, class: &'static str, points: &[(f64, f64)]) {
+    pub fn line(&mut self, class: &'static str, points: &[(f64, f64)]) {
         let position = |&(x, y): &(f64, f64)| format!("{:.1},{:.1}", self.x_of(x), self.y_of(y));
         let points: Vec<String> = points.iter().map(position).collect();
         self.shapes.push(Shape::Polyline { class, points: points.join(" ") });
     }
 
     /// Draws a dashed horizontal line with its name at the right end.
-    pub(super) fn reference(&mut self, value: f64, name: &str) {
+    pub fn reference(&mut self, value: f64, name: &str) {
         let y = self.y_of(value);
         self.path("reference", format!("M{LEFT} {y:.1}H{RIGHT}"));
         let text = name.to_owned();

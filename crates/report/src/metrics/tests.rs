@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::MetricsWriter;
 
 #[test]
 fn values_of_micro_batches_are_reduced_by_the_rule_of_their_metric() {

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::crc::{crc32c, masked_crc32c};
 use super::*;
-use crate::metrics::MetricsWriter;
+use crate::MetricsWriter;
 
 #[test]
 fn the_checksum_is_castagnolis() {

@@ -36,7 +36,7 @@ impl JsonLines {
     }
 
     /// Path of the file.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -82,7 +82,7 @@ pub fn cut_back(path: &Path, step: u64) -> Result<()> {
     let kept = content.split_inclusive(|byte| *byte == b'\n').take_while(keeps);
     let length: usize = kept.map(<[u8]>::len).sum();
     if length < content.len() {
-        replace(path, &content[..length])?;
+        atomic_file::write(path, &content[..length]).map_err(io_error("write", path))?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ pub fn cut_back(path: &Path, step: u64) -> Result<()> {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub(crate) fn last_step(path: &Path) -> Result<u64> {
+pub fn last_step(path: &Path) -> Result<u64> {
     let content = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         content => content.map_err(io_error("read", path))?,
@@ -99,11 +99,6 @@ pub(crate) fn last_step(path: &Path) -> Result<u64> {
     let lines = content.split(|byte| *byte == b'\n');
     let records = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     Ok(records.filter_map(|record| record["step"].as_u64()).max().unwrap_or(0))
-}
-
-/// Writes `content` to `path`. After a crash the file has either its old or its new content.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    atomic_file::write(path, content).map_err(io_error("write", path))
 }
 
 #[cfg(test)]

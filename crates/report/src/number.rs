@@ -1,7 +1,7 @@
 //! Numbers in tables, pages and plots.
 
 /// A number with at most three significant digits.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-3..1e6).contains(&size) {
         return format!("{value:.0e}");
@@ -16,7 +16,7 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// A share, 0 to 1, in percent.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{} %", short(100.0 * share))
 }
 

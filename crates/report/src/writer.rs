@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::jsonl::JsonLines;
-use super::tensorboard::EventFile;
 use crate::error::{Result, io_error};
+use crate::jsonl::JsonLines;
+use crate::tensorboard::EventFile;
 
 /// Writes records to `metrics.jsonl`, and their numbers to a TensorBoard event file, in one run folder.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl MetricsWriter {
     }
 
     /// Path of the TensorBoard file.
-    pub(crate) fn events_path(&self) -> &Path {
+    pub fn events_path(&self) -> &Path {
         self.events.path()
     }
 
