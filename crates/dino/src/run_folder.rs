@@ -142,8 +142,8 @@ impl RunFolder {
     /// If a file cannot be written.
     pub fn metrics(&mut self, step: u64) -> Result<MetricsWriter> {
         self.made.file_unless_there(&self.path.join(MetricsWriter::FILE));
-        let metrics = MetricsWriter::open(&self.path, step)?;
-        self.made.file(metrics.events_path());
+        let mut metrics = MetricsWriter::open(&self.path, step)?;
+        self.made.file(metrics.events().path());
         Ok(metrics)
     }
 

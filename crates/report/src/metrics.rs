@@ -23,6 +23,8 @@ use serde::{Serialize, Serializer};
 
 pub use table::Metric;
 
+use crate::tensorboard::Scalar;
+
 /// How the contributions to one metric become one value.
 ///
 /// Contributions come from the micro-batches of a step, which [`Metrics::add`] reduces. Values of several
@@ -68,6 +70,25 @@ impl Unit {
     }
 }
 
+/// A group of charts in TensorBoard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// How training goes.
+    Train,
+    /// How fast images come and go, and what that needs.
+    Data,
+}
+
+impl Group {
+    /// The first part of its tags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Data => "data",
+        }
+    }
+}
+
 /// The values of the metrics of one step. It serializes to a map in the order of [`Metric::ALL`]; metrics
 /// without a value are left out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -92,6 +113,16 @@ impl Metrics {
     /// The value of a metric; nothing if this step has none.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         self.0.get(&metric).copied()
+    }
+
+    /// The values for TensorBoard, each under `group/key`.
+    pub fn scalars(&self) -> Vec<Scalar> {
+        let scalar = |(metric, value): (&Metric, &f64)| Scalar {
+            tag: format!("{}/{}", metric.group().name(), metric.key()),
+            value: *value,
+            about: metric.meaning(),
+        };
+        self.0.iter().map(scalar).collect()
     }
 
     /// The value of a metric; NaN if this step has none, so that no comparison with it holds.

@@ -1,18 +1,30 @@
-//! An `EventFile` writes scalars for TensorBoard: TFRecord frames around protocol buffers `Event`. The few
-//! fields are encoded by hand, which is shorter than generated code.
+//! An `EventFile` writes numbers, text and images for TensorBoard: TFRecord frames around protocol buffers
+//! `Event`. The few messages are encoded by hand, which is shorter than generated code.
+//!
+//! | module | |
+//! | --- | --- |
+//! | `summary` | the values of an event: numbers, text, images, hyperparameters |
+//! | `wire` | fields of protocol buffers |
+//! | `crc` | the checksum of frames |
 
 mod crc;
+mod summary;
+mod wire;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use crate::error::{Error, Result, io_error};
 use crc::masked_crc32c;
+use wire::Message;
 
-/// Fields of `Event`, `Summary`, `Summary.Value` and `SessionLog` in TensorFlow's `event.proto`.
+/// Fields of `Event`, `Summary` and `SessionLog` in TensorFlow's `event.proto`.
 mod field {
     pub const WALL_TIME: u32 = 1; // double
     pub const STEP: u32 = 2; // int64
@@ -20,18 +32,70 @@ mod field {
     pub const SUMMARY: u32 = 5; // message
     pub const SESSION_LOG: u32 = 7; // message
     pub const SUMMARY_VALUE: u32 = 1; // message, repeated
-    pub const VALUE_TAG: u32 = 1; // string
-    pub const VALUE_SIMPLE: u32 = 2; // float
     pub const SESSION_STATUS: u32 = 1; // enum
 }
 
 const SESSION_START: u64 = 1;
+
+/// A number under a tag. TensorBoard groups charts by what stands before the first `/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scalar {
+    /// The tag, such as `train/loss`.
+    pub tag: String,
+    /// The number.
+    pub value: f64,
+    /// What it is, shown beside the chart; may be empty.
+    pub about: &'static str,
+}
+
+impl Scalar {
+    /// The numbers in `value`, each under its path below `tag`. Leaves out `step`, which an event has.
+    pub fn all_in(tag: &str, value: &Value) -> Vec<Self> {
+        match value {
+            Value::Number(number) => {
+                let value = number.as_f64().unwrap_or(f64::NAN);
+                vec![Self { tag: tag.to_owned(), value, about: "" }]
+            }
+            Value::Object(fields) => {
+                let fields = fields.iter().filter(|(name, _)| *name != "step");
+                fields
+                    .flat_map(|(name, value)| Self::all_in(&format!("{tag}/{name}"), value))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The value of a hyperparameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HyperParameter {
+    /// A number.
+    Number(f64),
+    /// One of several words.
+    Text(String),
+    /// On or off.
+    Bool(bool),
+}
+
+/// An image in color.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Red, green and blue of each pixel, row by row.
+    pub pixels: Vec<u8>,
+}
 
 /// An event file for TensorBoard. Each process that trains in a run folder writes one.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
     file: File,
+    /// Tags whose description is written.
+    described: BTreeSet<String>,
 }
 
 impl EventFile {
@@ -43,12 +107,11 @@ impl EventFile {
     pub fn create(folder: &Path, step: u64) -> Result<Self> {
         fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let (path, file) = create_new(folder)?;
-        let mut events = Self { path, file };
-        let version = bytes_field(field::FILE_VERSION, b"brain.Event:2");
-        events.event(0, &version)?;
+        let mut events = Self { path, file, described: BTreeSet::new() };
+        events.event(0, |event| event.bytes(field::FILE_VERSION, "brain.Event:2"))?;
         if step > 0 {
-            let status = varint_field(field::SESSION_STATUS, SESSION_START);
-            events.event(step + 1, &bytes_field(field::SESSION_LOG, &status))?;
+            let status = Message::default().varint(field::SESSION_STATUS, SESSION_START);
+            events.event(step + 1, |event| event.message(field::SESSION_LOG, &status))?;
         }
         Ok(events)
     }
@@ -58,34 +121,76 @@ impl EventFile {
         &self.path
     }
 
-    /// Writes named values of one step.
+    /// Writes the numbers of one step.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn scalars(&mut self, step: u64, scalars: &[(String, f32)]) -> Result<()> {
+    pub fn scalars(&mut self, step: u64, scalars: &[Scalar]) -> Result<()> {
         if scalars.is_empty() {
             return Ok(());
         }
-        let summary: Vec<u8> = scalars
-            .iter()
-            .flat_map(|(tag, value)| {
-                let mut fields = bytes_field(field::VALUE_TAG, tag.as_bytes());
-                fields.extend(key(field::VALUE_SIMPLE, 5));
-                fields.extend(value.to_le_bytes());
-                bytes_field(field::SUMMARY_VALUE, &fields)
-            })
-            .collect();
-        self.event(step, &bytes_field(field::SUMMARY, &summary))
+        let summary = scalars.iter().fold(Message::default(), |summary, scalar| {
+            let described = !self.described.insert(scalar.tag.clone());
+            summary.message(field::SUMMARY_VALUE, &summary::scalar(scalar, described))
+        });
+        self.event(step, |event| event.message(field::SUMMARY, &summary))
     }
 
-    fn event(&mut self, step: u64, what: &[u8]) -> Result<()> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut event = key(field::WALL_TIME, 1);
-        event.extend(since.as_secs_f64().to_le_bytes());
-        event.extend(varint_field(field::STEP, step));
-        event.extend(what);
-        self.file.write_all(&frame(&event)).map_err(io_error("write", &self.path))
+    /// Writes text in Markdown.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
+        self.value(step, &summary::text(tag, markdown))
     }
+
+    /// Writes an image.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// If the picture has not three bytes for each pixel.
+    pub fn image(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<()> {
+        let Picture { width, height, pixels } = picture;
+        assert_eq!(pixels.len(), 3 * *width as usize * *height as usize, "bytes of a picture");
+        let png = png(picture).map_err(io_error("write", &self.path))?;
+        self.value(step, &summary::image(tag, (*width, *height), &png))
+    }
+
+    /// Writes the hyperparameters of the run, by which TensorBoard compares it with others.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn hyperparameters(&mut self, values: &[(String, HyperParameter)]) -> Result<()> {
+        self.value(0, &summary::hyperparameters(values, now()))
+    }
+
+    fn value(&mut self, step: u64, value: &Message) -> Result<()> {
+        let summary = Message::default().message(field::SUMMARY_VALUE, value);
+        self.event(step, |event| event.message(field::SUMMARY, &summary))
+    }
+
+    fn event(&mut self, step: u64, what: impl FnOnce(Message) -> Message) -> Result<()> {
+        let event = Message::default().double(field::WALL_TIME, now()).varint(field::STEP, step);
+        let frame = frame(what(event).as_bytes());
+        self.file.write_all(&frame).map_err(io_error("write", &self.path))
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn png(picture: &Picture) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, picture.width, picture.height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&picture.pixels)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// A file with the first free name. TensorBoard reads the files of a folder in the order of their names.
@@ -111,33 +216,6 @@ fn frame(data: &[u8]) -> Vec<u8> {
     frame.extend(data);
     frame.extend(masked_crc32c(data).to_le_bytes());
     frame
-}
-
-fn key(field: u32, wire_type: u32) -> Vec<u8> {
-    varint(u64::from(field << 3 | wire_type))
-}
-
-fn varint_field(field: u32, value: u64) -> Vec<u8> {
-    let mut bytes = key(field, 0);
-    bytes.extend(varint(value));
-    bytes
-}
-
-fn bytes_field(field: u32, content: &[u8]) -> Vec<u8> {
-    let mut bytes = key(field, 2);
-    bytes.extend(varint(content.len() as u64));
-    bytes.extend(content);
-    bytes
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! A `MetricsWriter` appends records of a run to `metrics.jsonl` and to a TensorBoard event file.
+//! A `MetricsWriter` holds the two files that follow a run: `metrics.jsonl` and a TensorBoard event file.
 
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Result, io_error};
 use crate::jsonl::JsonLines;
 use crate::tensorboard::EventFile;
 
-/// Writes records to `metrics.jsonl`, and their numbers to a TensorBoard event file, in one run folder.
+/// `metrics.jsonl` and a TensorBoard event file in one run folder.
 #[derive(Debug)]
 pub struct MetricsWriter {
     lines: JsonLines,
@@ -31,49 +31,27 @@ impl MetricsWriter {
         Ok(Self { lines, events: EventFile::create(run, step)? })
     }
 
-    /// Path of the TensorBoard file.
-    pub fn events_path(&self) -> &Path {
-        self.events.path()
+    /// The TensorBoard file.
+    pub fn events(&mut self) -> &mut EventFile {
+        &mut self.events
     }
 
-    /// Writes one record: `step` is the number of steps done, numbers in `record` become scalars
-    /// (those of nested objects as `outer/inner`). `record` should serialize to an object.
+    /// Writes one line of `metrics.jsonl`: `step`, the number of steps done, and the fields of `record`, which
+    /// should serialize to an object.
     ///
     /// # Errors
-    /// If it does not serialize or a file cannot be written.
+    /// If it does not serialize or the file cannot be written.
     pub fn write(&mut self, step: u64, record: &impl Serialize) -> Result<()> {
         let failed =
             |error: serde_json::Error| io_error("write", self.lines.path())(io::Error::from(error));
-        let record = serde_json::to_value(record).map_err(failed)?;
-        let mut line = serde_json::Map::new();
+        let mut line = Map::new();
         line.insert("step".to_owned(), step.into());
-        let mut scalars = Vec::new();
-        match record {
+        match serde_json::to_value(record).map_err(failed)? {
             Value::Object(fields) => {
-                for (name, value) in fields.into_iter().filter(|(name, _)| name != "step") {
-                    collect_scalars(&name, &value, &mut scalars);
-                    line.insert(name, value);
-                }
+                line.extend(fields.into_iter().filter(|(name, _)| name != "step"));
             }
             other => drop(line.insert("value".to_owned(), other)),
         }
-        // A feature of serde_json changes the order of its maps; sorting makes the file independent of it.
-        scalars.sort_by(|a, b| a.0.cmp(&b.0));
-        self.lines.write(&line)?;
-        self.events.scalars(step, &scalars)
-    }
-}
-
-fn collect_scalars(name: &str, value: &Value, scalars: &mut Vec<(String, f32)>) {
-    match value {
-        Value::Number(number) => {
-            scalars.push((name.to_owned(), number.as_f64().unwrap_or(f64::NAN) as f32));
-        }
-        Value::Object(fields) => {
-            for (inner, value) in fields {
-                collect_scalars(&format!("{name}/{inner}"), value, scalars);
-            }
-        }
-        _ => {}
+        self.lines.write(&line)
     }
 }

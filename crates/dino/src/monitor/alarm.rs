@@ -1,5 +1,7 @@
 //! An [`Alarm`] says what goes wrong in a run, why, and what to try.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 
 /// A way in which training fails.
@@ -143,6 +145,18 @@ pub struct Alarm {
     pub cause: &'static str,
     /// What to try.
     pub remedy: &'static str,
+}
+
+impl fmt::Display for Alarm {
+    /// What is wrong and what to try, or that it is over; in one sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, kind, found, cause, remedy, .. } = self;
+        let name = kind.name();
+        match self.raised {
+            true => write!(f, "{name} at step {step}: {found}; {cause}; {remedy}"),
+            false => write!(f, "{name} is cleared at step {step}: {found}"),
+        }
+    }
 }
 
 impl Alarm {

@@ -4,6 +4,7 @@
 mod evaluate;
 mod leave;
 mod open;
+mod shown;
 mod sources;
 mod threads;
 mod watch;
@@ -97,6 +98,7 @@ impl Run<'_> {
     }
 
     fn go(&mut self, report: &mut dyn FnMut(Event)) -> Result<Summary> {
+        self.show_config()?;
         let mut untrained = None;
         if self.state.step == 0 {
             untrained = self.evaluate_baselines(report)?;
@@ -126,6 +128,9 @@ impl Run<'_> {
             let Some(batch) = loader.next() else { break };
             let batch = batch?;
             self.note_bad_images(&batch, report)?;
+            if self.state.step == first {
+                self.show_crops(&batch)?;
+            }
             let values = self.plan.schedules.at(self.state.step);
             match self.take(&batch, &values) {
                 Ok(result) => {
@@ -188,6 +193,7 @@ impl Run<'_> {
         let every = self.config().run.log_every_steps.max(1);
         if record.step.is_multiple_of(every) || record.step == self.horizon().total_steps {
             self.metrics.write(record.step, &record)?;
+            self.metrics.events().scalars(record.step, &record.metrics.scalars())?;
         }
         report(Event::Step(record.clone()));
         self.watch(&record, &observations, report)

@@ -46,7 +46,8 @@ fn every_metric_has_a_key_of_its_own() {
 #[test]
 fn the_documents_have_every_metric() {
     let row = |metric: &Metric| {
-        format!("| `{}` | {} | {} |\n", metric.key(), metric.unit().text(), metric.meaning())
+        let (key, group, unit) = (metric.key(), metric.group().name(), metric.unit().text());
+        format!("| `{key}` | {group} | {unit} | {} |\n", metric.meaning())
     };
     let table: String = Metric::ALL.iter().map(row).collect();
     let documented = include_str!("../../../../docs/metrics.md");

@@ -11,8 +11,8 @@ pub(super) fn masked_crc32c(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32 with the reflected polynomial 0x82f63b78. Computed bit by bit: records have a few hundred
-/// bytes, so a table would not pay.
+/// CRC-32 with the reflected polynomial 0x82f63b78. Computed bit by bit: most records have a few
+/// hundred bytes, so a table would not pay.
 pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {

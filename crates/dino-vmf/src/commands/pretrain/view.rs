@@ -106,14 +106,13 @@ impl<'a> View<'a> {
 
     fn show_alarm(&mut self, alarm: &Alarm) {
         self.console.event("alarm", alarm);
-        let Alarm { step, found, cause, remedy, .. } = alarm;
         let name = alarm.kind.name();
         if alarm.raised {
             self.alarms.push(name);
-            self.console.warn(format!("{name} at step {step}: {found}; {cause}; {remedy}"));
+            self.console.warn(alarm);
         } else {
             self.alarms.retain(|other| *other != name);
-            self.console.note(format!("{name} is cleared at step {step}: {found}"));
+            self.console.note(alarm);
         }
     }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Map, json};
 
 use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
-use super::Run;
+use super::{Run, shown};
 use crate::error::{Error, Result};
 use crate::probe::{self, Encoder, Judged, Judgment, RawPixels, Source};
 use vit::init;
@@ -96,6 +96,7 @@ impl Run<'_> {
             headlines.extend(headline);
             let record = ProbeRecord { probe, headline, step, features, scores };
             self.metrics.write(step, &Map::from_iter([(probe.to_owned(), json!(record))]))?;
+            self.metrics.events().scalars(step, &shown::scores(&record))?;
             report(Event::Scores(record));
         }
         Ok(Some(headlines))

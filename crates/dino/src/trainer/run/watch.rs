@@ -1,6 +1,7 @@
 //! The `Watch` of a run feeds the monitor after each step, and writes and reports its alarms.
 
 use engine::Tensor;
+use report::tensorboard::Scalar;
 use serde_json::json;
 
 use super::super::events::{Event, StepRecord};
@@ -52,12 +53,16 @@ impl Run<'_> {
         let every = self.config().run.diagnose_every_steps;
         if every > 0 && record.step.is_multiple_of(every) {
             let found = self.diagnose(&observations.teacher_vectors);
-            self.metrics.write(found.step, &json!({ "diagnostics": found }))?;
+            let line = json!({ "diagnostics": found });
+            self.metrics.write(found.step, &line)?;
+            let scalars = Scalar::all_in("diagnostics", &line["diagnostics"]);
+            self.metrics.events().scalars(found.step, &scalars)?;
             alarms.extend(self.watch.monitor.diagnose(&found));
             report(Event::Diagnostics(found));
         }
         for alarm in &alarms {
             self.metrics.write(alarm.step, &json!({ "alarm": alarm }))?;
+            self.metrics.events().text(alarm.step, "train/alarms", &alarm.to_string())?;
             report(Event::Alarm(alarm.clone()));
         }
         match alarms.into_iter().find(|alarm| alarm.raised && alarm.kind.ends_run()) {
