@@ -34,8 +34,14 @@ fn world(name: &str) -> World {
         mlp_hidden: (dim as f64 * arch["mlp_ratio"].as_f64().expect("a ratio")) as usize,
         patch_size: size(&arch["patch"]),
         image_size: size(&arch["img_size"]),
-        position_offset: arch["offset"].as_f64().expect("an offset"),
+        mlp: vit::MlpKind::Gelu,
+        norm_eps: 1e-6,
+        resampling: vit::Resampling {
+            offset: arch["offset"].as_f64().expect("an offset"),
+            antialias: false,
+        },
         layer_scale: arch.get("layerscale").map(|_| 1.0),
+        registers: 0,
         masked: arch.get("mask_token").is_some(),
         precision: engine::matmul::Precision::F32,
     };

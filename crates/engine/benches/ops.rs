@@ -8,15 +8,16 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use engine::matmul::Precision;
 use engine::ops::attention::Attention;
+use engine::ops::gelu::Form;
 use engine::ops::layer_norm::LayerNorm;
 use engine::ops::linear::Linear;
 use engine::ops::mixture_cross_entropy::{Gradients, Inputs, Pairs, Prototypes, Statistic};
 use engine::ops::mlp::{self, Mlp};
 use engine::ops::normed_linear::NormedLinear;
-use engine::ops::positions::Resample;
+use engine::ops::positions::{Resample, Resampling};
 use engine::ops::{
     adamw, attention, ema, gelu, grad_norm, l2_normalize, layer_norm, linear,
-    mixture_cross_entropy, patch_embed, positions, residual, tokens,
+    mixture_cross_entropy, patch_embed, positions, residual, swiglu, tokens,
 };
 use engine::{Dtype, Layout, ParamTable, Params, Role, Tensor};
 use rand::RngExt;
@@ -87,7 +88,7 @@ fn mlps(c: &mut Criterion) {
         let (weight, bias) =
             (table.add("norm.weight", &[d], Role::Norm), table.add("norm.bias", &[d], Role::Bias));
         let norm = LayerNorm { weight, bias, eps: 1e-6 };
-        let mlp = Mlp { first: NormedLinear { norm, linear: first }, second };
+        let mlp = Mlp { first: NormedLinear { norm, linear: first }, gelu: Form::Exact, second };
         let (params, mut grads) = parameters(table);
         let (x, dy) = (random(&[rows, d]), random(&[rows, d]));
         let mut group = group(c, "mlp", rows * d * 4 * d);
@@ -114,16 +115,27 @@ fn parameters(table: ParamTable) -> (Params, Params) {
 fn row_operations(c: &mut Criterion) {
     let hidden = random(&[ROWS, 4 * D]);
     let mut gelus = group(c, "gelu", hidden.len());
-    gelus.bench_function("forward/5520x1536", |b| b.iter(|| gelu::infer(black_box(&hidden))));
+    gelus.bench_function("forward/5520x1536", |b| {
+        b.iter(|| gelu::infer(black_box(&hidden), Form::Exact));
+    });
     gelus.bench_function("recompute_and_backward/5520x1536", |b| {
         let inputs = || {
-            let (_, saved) = gelu::forward(hidden.clone(), Dtype::F32);
+            let (_, saved) = gelu::forward(hidden.clone(), Form::Exact, Dtype::F32);
             (saved, hidden.clone())
         };
         let work = |(saved, mut dy)| (gelu::recompute_and_backward(saved, &mut dy), dy);
         b.iter_batched(inputs, work, BatchSize::LargeInput);
     });
     gelus.finish();
+
+    let mut swiglus = group(c, "swiglu", hidden.len());
+    swiglus.bench_function("forward/5520x1536", |b| b.iter(|| swiglu::infer(black_box(&hidden))));
+    swiglus.bench_function("recompute_and_backward/5520x1536", |b| {
+        let inputs = || swiglu::forward(hidden.clone(), Dtype::F32);
+        let work = |(dy, saved)| swiglu::recompute_and_backward(saved, &dy);
+        b.iter_batched(inputs, work, BatchSize::LargeInput);
+    });
+    swiglus.finish();
 
     let y = random(&[80, 256]);
     let mut normalize = group(c, "l2_normalize", y.len());
@@ -206,7 +218,7 @@ fn resampling(c: &mut Criterion) {
     let mut table = ParamTable::default();
     let positions = table.add("pos_embed", &[1, 1 + 14 * 14, D], Role::Positions);
     let (params, mut grads) = parameters(table);
-    let resample = Resample::new(14, (6, 6), 0.1);
+    let resample = Resample::new(14, (6, 6), Resampling::DINO);
     let mut group = group(c, "positions", 6 * 6 * D);
     group.bench_function("forward/14-6x384", |b| {
         b.iter(|| positions::forward(black_box(&params), positions, Some(&resample)));

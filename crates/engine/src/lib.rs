@@ -45,7 +45,7 @@
 //! params.view_mut(weight).host_mut().copy_from_slice(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
 //!
 //! let x = Tensor::from_slice(&[1, 2], &[3.0, -2.0]);
-//! let (y, saved) = gelu::forward(linear::infer(&fc, &params, &x), Dtype::F32);
+//! let (y, saved) = gelu::forward(linear::infer(&fc, &params, &x), gelu::Form::Exact, Dtype::F32);
 //! assert_eq!(y.shape(), [1, 3]);
 //!
 //! let mut grads = Params::zeros(params.table().clone());

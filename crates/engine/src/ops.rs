@@ -29,4 +29,5 @@ pub mod normed_linear;
 pub mod patch_embed;
 pub mod positions;
 pub mod residual;
+pub mod swiglu;
 pub mod tokens;

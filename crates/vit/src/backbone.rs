@@ -22,7 +22,7 @@ use super::shape::VitShape;
 pub enum Tokens {
     /// One \[CLS\] token for each image.
     Cls,
-    /// All tokens, \[CLS\] first in each image.
+    /// All tokens: in each image \[CLS\], the registers, the patches.
     All,
     /// All tokens of the first group, the \[CLS\] token of each other image.
     AllOfFirst,
@@ -55,7 +55,7 @@ impl Vit {
         let embedding = Embedding::new(shape, prefix, table);
         let block = |i| format!("{prefix}blocks.{i}.");
         let blocks = (0..shape.depth).map(|i| Block::new(shape, &block(i), table)).collect();
-        let mut layers = Layers { table, precision: shape.precision };
+        let mut layers = Layers { table, precision: shape.precision, norm_eps: shape.norm_eps };
         let norm = layers.norm(&format!("{prefix}norm"), shape.embed_dim);
         Self { shape: shape.clone(), embedding, blocks, norm }
     }
@@ -74,7 +74,7 @@ impl Vit {
         plan: &DropPlan,
     ) -> (Tensor, Saved) {
         let sequences = self.sequences(crops);
-        let wanted = WantedRows::new(wanted, crops, self.shape.patch_size);
+        let wanted = WantedRows::new(wanted, crops, &self.shape);
         let (mut stream, embedding) = self.embedding.forward(params, crops);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (i, block) in self.blocks.iter().enumerate() {
@@ -94,7 +94,7 @@ impl Vit {
     /// The same without a backward pass to come, and without drop path.
     pub fn infer(&self, params: &Params, crops: &[Crops<'_>], wanted: Tokens) -> Tensor {
         let sequences = self.sequences(crops);
-        let wanted = WantedRows::new(wanted, crops, self.shape.patch_size);
+        let wanted = WantedRows::new(wanted, crops, &self.shape);
         let mut stream = self.embedding.infer(params, crops);
         for (i, block) in self.blocks.iter().enumerate() {
             let outputs = self.outputs(i, wanted, &sequences);
@@ -162,8 +162,8 @@ impl Vit {
 
     /// The tokens of these crops as they come out of the embedding, \[CLS\] first in each image.
     pub fn sequences(&self, crops: &[Crops<'_>]) -> Layout {
-        let tokens = |images: &Images| embedding::tokens(images, self.shape.patch_size);
-        let groups = crops.iter().map(|crops| (crops.images.count, tokens(&crops.images)));
+        let groups =
+            crops.iter().map(|crops| (crops.images.count, self.shape.tokens(&crops.images)));
         Layout::packed(&groups.collect::<Vec<_>>())
     }
 
@@ -182,9 +182,8 @@ struct WantedRows {
 }
 
 impl WantedRows {
-    fn new(wanted: Tokens, crops: &[Crops<'_>], patch_size: usize) -> Self {
-        let rows =
-            |crops: &Crops<'_>| crops.images.count * embedding::tokens(&crops.images, patch_size);
+    fn new(wanted: Tokens, crops: &[Crops<'_>], shape: &VitShape) -> Self {
+        let rows = |crops: &Crops<'_>| crops.images.count * shape.tokens(&crops.images);
         let whole = match wanted {
             Tokens::Cls => 0,
             Tokens::All => usize::MAX,

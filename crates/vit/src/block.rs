@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! x ← x + s₁ γ₁ ⊙ proj(attention(qkv(norm1(x))))
-//! x ← x + s₂ γ₂ ⊙ fc2(gelu(fc1(norm2(x))))
+//! x ← x + s₂ γ₂ ⊙ mlp(norm2(x))
 //! ```
 //!
 //! γ is the optional layer scale, s the drop-path scale. The stream `x` is changed in place. A branch
@@ -13,13 +13,13 @@
 
 use engine::ops::attention::{self, Attention};
 use engine::ops::linear::{self, Linear};
-use engine::ops::mlp::{self, Mlp};
 use engine::ops::normed_linear::{self, NormedLinear};
 use engine::ops::residual::{self, Scale};
 use engine::ops::tokens::{gather, scatter_add};
 use engine::{Layout, Param, ParamTable, Params, Role, Tensor};
 
 use super::layers::Layers;
+use super::mlp::{self, BlockMlp};
 use super::shape::{Recompute, VitShape};
 
 /// The parameters of a block.
@@ -28,7 +28,7 @@ pub struct Block {
     qkv: NormedLinear,
     proj: Linear,
     gamma1: Option<Param>,
-    mlp: Mlp,
+    mlp: BlockMlp,
     gamma2: Option<Param>,
     attention: Attention,
 }
@@ -76,26 +76,20 @@ pub(super) struct SavedMlp {
 impl Block {
     /// A block whose parameters are named `{name}norm1.weight` and so on, in PyTorch's order.
     pub(super) fn new(shape: &VitShape, name: &str, table: &mut ParamTable) -> Self {
-        let (d, hidden) = (shape.embed_dim, shape.mlp_hidden);
+        let d = shape.embed_dim;
         let mut gamma = |branch: usize| {
             let name = format!("{name}gamma_{branch}");
             shape.layer_scale.map(|_| table.add(name, &[d], Role::LayerScale))
         };
         let (gamma1, gamma2) = (gamma(1), gamma(2));
-        let mut layers = Layers { table, precision: shape.precision };
+        let mut layers = Layers { table, precision: shape.precision, norm_eps: shape.norm_eps };
         Self {
             qkv: NormedLinear {
                 norm: layers.norm(&format!("{name}norm1"), d),
                 linear: layers.linear(&format!("{name}attn.qkv"), d, 3 * d),
             },
             proj: layers.linear(&format!("{name}attn.proj"), d, d),
-            mlp: Mlp {
-                first: NormedLinear {
-                    norm: layers.norm(&format!("{name}norm2"), d),
-                    linear: layers.linear(&format!("{name}mlp.fc1"), d, hidden),
-                },
-                second: layers.linear(&format!("{name}mlp.fc2"), hidden, d),
-            },
+            mlp: BlockMlp::new(shape, name, &mut layers),
             gamma1,
             gamma2,
             attention: Attention { heads: shape.heads, precision: shape.precision },
@@ -154,7 +148,7 @@ impl Block {
             return None;
         }
         let x = gather(stream, &kept.outputs);
-        let (y, mlp) = mlp::forward(&self.mlp, params, x, recompute == Recompute::None);
+        let (y, mlp) = self.mlp.forward(params, x, recompute == Recompute::None);
         let scale = Scale { drop_path: kept.scale, gamma: self.gamma2 };
         residual::add(params, stream, &kept.outputs, &y, scale);
         Some(SavedMlp { kept, mlp, y: self.gamma2.map(|_| y) })
@@ -174,9 +168,9 @@ impl Block {
         let y = linear::infer(&self.proj, params, &out);
         residual::add(params, stream, outputs, &y, Scale { drop_path: 1.0, gamma: self.gamma1 });
         let y = if outputs.rows() == stream.rows() {
-            mlp::infer(&self.mlp, params, stream)
+            self.mlp.infer(params, stream)
         } else {
-            mlp::infer(&self.mlp, params, &gather(stream, outputs))
+            self.mlp.infer(params, &gather(stream, outputs))
         };
         residual::add(params, stream, outputs, &y, Scale { drop_path: 1.0, gamma: self.gamma2 });
     }
@@ -246,7 +240,7 @@ impl Block {
     ) {
         let SavedMlp { kept, mlp, y } = saved;
         let dy = branch_gradient(params, &kept, dstream, self.gamma2, y.as_ref(), grads);
-        let dx = mlp::backward(&self.mlp, params, mlp, &dy, grads);
+        let dx = self.mlp.backward(params, mlp, &dy, grads);
         scatter_add(&dx, &kept.outputs, dstream);
     }
 }

@@ -1,4 +1,4 @@
-//! From pixels to tokens: patches, masks, \[CLS\], positions. The formulas: [`engine::ops::embed`].
+//! From pixels to tokens: patches, masks, \[CLS\], registers, positions. The formulas: [`engine::ops::embed`].
 
 use engine::ops::embed::{self, Embed, Group};
 use engine::ops::linear::{self, Linear};
@@ -26,19 +26,11 @@ impl<'a> Crops<'a> {
     }
 }
 
-/// Tokens of an image: \[CLS\] and the patches.
-pub(super) fn tokens(images: &Images, patch_size: usize) -> usize {
-    let (gh, gw) = images.grid(patch_size);
-    1 + gh * gw
-}
-
 /// The embedding's parameters and sizes.
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
-    d: usize,
-    patch_size: usize,
+    shape: VitShape,
     grid: usize,
-    position_offset: f64,
     learned: Embed,
     pos_embed: Param,
     patch_embed: Linear,
@@ -66,16 +58,16 @@ impl Embedding {
             |name: &str, shape: &[usize], role| table.add(format!("{prefix}{name}"), shape, role);
         let cls_token = add("cls_token", &[1, 1, d], Role::Token);
         let pos_embed = add("pos_embed", &[1, grid * grid + 1, d], Role::Positions);
+        let registers = (shape.registers > 0)
+            .then(|| add("register_tokens", &[1, shape.registers, d], Role::Token));
         let mask_token = shape.masked.then(|| add("masked_embed", &[1, d], Role::MaskToken));
         let weight = add("patch_embed.proj.weight", &[d, channels, p, p], Role::Patch);
         let bias = add("patch_embed.proj.bias", &[d], Role::Patch);
         let precision = shape.precision;
         Self {
-            d,
-            patch_size: p,
+            shape: shape.clone(),
             grid,
-            position_offset: shape.position_offset,
-            learned: Embed { cls_token, mask_token },
+            learned: Embed { cls_token, registers, mask_token },
             pos_embed,
             patch_embed: Linear { weight, bias, input: channels * p * p, output: d, precision },
         }
@@ -88,17 +80,18 @@ impl Embedding {
     /// there are patches.
     pub(super) fn forward(&self, params: &Params, crops: &[Crops<'_>]) -> (Tensor, Saved) {
         let device = params.device();
-        let rows = crops.iter().map(|crops| crops.images.count * self.tokens(&crops.images)).sum();
-        let mut stream = Tensor::uninit(&[rows, self.d]).to(&device);
+        let rows =
+            crops.iter().map(|crops| crops.images.count * self.shape.tokens(&crops.images)).sum();
+        let mut stream = Tensor::uninit(&[rows, self.shape.embed_dim]).to(&device);
         let (mut first_row, mut groups) = (0, Vec::with_capacity(crops.len()));
         for Crops { pixels, images, mask } in crops {
-            let patches = patch_embed::forward(pixels, *images, self.patch_size).to(&device);
+            let patches = patch_embed::forward(pixels, *images, self.shape.patch_size).to(&device);
             let embedded = linear::infer(&self.patch_embed, params, &patches);
             let positions = self.positions(params, images);
             let masked = masked_rows(*mask, patches.rows());
             let group = Group { first_row, images: images.count, masked: &masked };
             embed::forward(&self.learned, params, embedded, &positions, &group, &mut stream);
-            first_row += images.count * self.tokens(images);
+            first_row += images.count * self.shape.tokens(images);
             groups.push(SavedGroup { images: *images, patches, masked });
         }
         (stream, Saved { groups })
@@ -118,10 +111,10 @@ impl Embedding {
     ) -> EmbeddingGradient {
         let (mut first_row, mut dembeddeds) = (0, Vec::with_capacity(saved.groups.len()));
         for SavedGroup { images, patches, masked } in saved.groups {
-            let tokens = self.tokens(&images);
+            let patches_of_image = self.shape.patches(&images);
             let group = Group { first_row, images: images.count, masked: &masked };
             let (dembedded, dpositions) =
-                embed::backward(&self.learned, dstream, tokens - 1, &group, grads);
+                embed::backward(&self.learned, dstream, patches_of_image, &group, grads);
             positions::backward(
                 &dpositions,
                 self.pos_embed,
@@ -130,7 +123,7 @@ impl Embedding {
             );
             linear::backward_params(&self.patch_embed, &patches, &dembedded, grads);
             dembeddeds.push((images, dembedded));
-            first_row += images.count * tokens;
+            first_row += images.count * self.shape.tokens(&images);
         }
         EmbeddingGradient { dembeddeds }
     }
@@ -143,7 +136,7 @@ impl Embedding {
     ) -> Vec<Tensor> {
         let each = gradient.dembeddeds.iter().map(|(images, dembedded)| {
             let dpatches = linear::backward_input(&self.patch_embed, params, dembedded);
-            patch_embed::backward(&dpatches, *images, self.patch_size)
+            patch_embed::backward(&dpatches, *images, self.shape.patch_size)
         });
         each.collect()
     }
@@ -154,13 +147,9 @@ impl Embedding {
     }
 
     fn resample(&self, images: &Images) -> Option<Resample> {
-        let (gh, gw) = images.grid(self.patch_size);
+        let (gh, gw) = images.grid(self.shape.patch_size);
         let stored = gh * gw == self.grid * self.grid && images.height == images.width;
-        (!stored).then(|| Resample::new(self.grid, (gh, gw), self.position_offset))
-    }
-
-    fn tokens(&self, images: &Images) -> usize {
-        tokens(images, self.patch_size)
+        (!stored).then(|| Resample::new(self.grid, (gh, gw), self.shape.resampling))
     }
 }
 

@@ -9,6 +9,7 @@
 //! iBOT without a shared head. The prototypes are multiplied inside the objective, tile by tile;
 //! [`Head::logits`] is for inspection and tests.
 
+use engine::ops::gelu::Form;
 use engine::ops::linear::{self, Linear};
 use engine::ops::{gelu, l2_normalize, mixture_cross_entropy};
 use engine::{ParamTable, Params, Tensor};
@@ -42,7 +43,8 @@ impl Head {
     pub fn new(shape: &HeadShape, prefix: &str, table: &mut ParamTable) -> Self {
         let (d, hidden) = (shape.embed_dim, shape.hidden_dim);
         let r = shape.bottleneck_dim;
-        let mut layers = Layers { table, precision: shape.precision };
+        // The head has no norms.
+        let mut layers = Layers { table, precision: shape.precision, norm_eps: 0.0 };
         let mlp = [
             layers.linear(&format!("{prefix}mlp.0"), d, hidden),
             layers.linear(&format!("{prefix}mlp.2"), hidden, hidden),
@@ -64,16 +66,18 @@ impl Head {
     /// `y`, `[rows, r]`, of features `[rows, d]`.
     pub fn forward(&self, params: &Params, x: Tensor) -> (Tensor, Saved) {
         let dtype = self.shape.precision.into();
-        let (a1, hidden1) = gelu::forward(linear::infer(&self.mlp[0], params, &x), dtype);
-        let (a2, hidden2) = gelu::forward(linear::infer(&self.mlp[1], params, &a1), dtype);
+        let (a1, hidden1) =
+            gelu::forward(linear::infer(&self.mlp[0], params, &x), Form::Exact, dtype);
+        let (a2, hidden2) =
+            gelu::forward(linear::infer(&self.mlp[1], params, &a1), Form::Exact, dtype);
         let (y, unit) = l2_normalize::forward(linear::infer(&self.mlp[2], params, &a2));
         (y, Saved { x, hidden: [hidden1, hidden2], unit })
     }
 
     /// `y` alone.
     pub fn infer(&self, params: &Params, x: &Tensor) -> Tensor {
-        let a1 = gelu::infer(&linear::infer(&self.mlp[0], params, x));
-        let a2 = gelu::infer(&linear::infer(&self.mlp[1], params, &a1));
+        let a1 = gelu::infer(&linear::infer(&self.mlp[0], params, x), Form::Exact);
+        let a2 = gelu::infer(&linear::infer(&self.mlp[1], params, &a1), Form::Exact);
         l2_normalize::infer(linear::infer(&self.mlp[2], params, &a2))
     }
 

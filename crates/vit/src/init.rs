@@ -56,7 +56,7 @@ mod tests {
     use engine::matmul::Precision;
 
     use super::*;
-    use crate::shape::{HeadShape, Recompute, VitShape};
+    use crate::shape::{HeadShape, MlpKind, Recompute, Resampling, VitShape};
 
     fn network(channels: usize, masked: bool) -> Network {
         let precision = Precision::F32;
@@ -68,8 +68,11 @@ mod tests {
             mlp_hidden: 96,
             patch_size: 8,
             image_size: 32,
-            position_offset: 0.1,
+            resampling: Resampling::DINO,
+            mlp: MlpKind::Gelu,
+            norm_eps: 1e-6,
             layer_scale: None,
+            registers: 0,
             masked,
             precision,
             recompute: Recompute::None,

@@ -10,15 +10,17 @@ pub(super) struct Layers<'a> {
     pub(super) table: &'a mut ParamTable,
     /// Of the matmuls of linear layers.
     pub(super) precision: Precision,
+    /// ε of the norms.
+    pub(super) norm_eps: f64,
 }
 
 impl Layers<'_> {
-    /// A layer norm over `d` values, with the reference's ε.
+    /// A layer norm over `d` values.
     pub(super) fn norm(&mut self, name: &str, d: usize) -> LayerNorm {
         LayerNorm {
             weight: self.table.add(format!("{name}.weight"), &[d], Role::Norm),
             bias: self.table.add(format!("{name}.bias"), &[d], Role::Bias),
-            eps: 1e-6,
+            eps: self.norm_eps as f32,
         }
     }
 

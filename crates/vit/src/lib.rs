@@ -17,12 +17,13 @@
 //! use engine::Params;
 //! use engine::matmul::Precision;
 //! use engine::ops::patch_embed::Images;
-//! use vit::{Crops, DropPlan, HeadShape, Network, Patches, Recompute, VitShape, init};
+//! use vit::{Crops, DropPlan, HeadShape, MlpKind, Network, Patches, Recompute, Resampling, VitShape, init};
 //!
 //! let precision = Precision::F32;
 //! let shape = VitShape {
-//!     channels: 3, embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, patch_size: 4, image_size: 16,
-//!     position_offset: 0.1, layer_scale: None, masked: false, precision, recompute: Recompute::None,
+//!     channels: 3, embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, mlp: MlpKind::Gelu, norm_eps: 1e-6,
+//!     patch_size: 4, image_size: 16, resampling: Resampling::DINO, layer_scale: None, registers: 0,
+//!     masked: false, precision, recompute: Recompute::None,
 //! };
 //! let head = HeadShape {
 //!     embed_dim: 16, hidden_dim: 32, bottleneck_dim: 8, prototypes: 64, patch_prototypes: None, precision,
@@ -47,6 +48,7 @@ pub mod embedding;
 pub mod head;
 pub mod init;
 mod layers;
+mod mlp;
 mod prototypes;
 pub mod shape;
 
@@ -60,7 +62,7 @@ pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::Head;
 pub use prototypes::Prototypes;
-pub use shape::{HeadShape, Recompute, VitShape};
+pub use shape::{HeadShape, MlpKind, Recompute, Resampling, VitShape};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.
 #[derive(Debug, Clone)]
@@ -183,7 +185,9 @@ impl Network {
     /// Which rows of the backbone's tokens reach the head; nothing if all of them do.
     fn pick(&self, crops: &[Crops<'_>], patches: Patches) -> Option<HeadRows> {
         let first = crops.first().filter(|_| patches != Patches::None)?;
-        let tokens = embedding::tokens(&first.images, self.backbone.shape().patch_size);
+        let shape = self.backbone.shape();
+        let (tokens, patches_of_image) =
+            (shape.tokens(&first.images), shape.patches(&first.images));
         let whole = first.images.count * tokens;
         let others: usize = crops[1..].iter().map(|crops| crops.images.count).sum();
         let cls = (0..whole).step_by(tokens).chain(whole..whole + others);
@@ -192,10 +196,10 @@ impl Network {
             Patches::None | Patches::All => true,
         };
         let row = |patch: usize| {
-            let (image, patch) = (patch / (tokens - 1), patch % (tokens - 1));
-            image * tokens + 1 + patch
+            let (image, patch) = (patch / patches_of_image, patch % patches_of_image);
+            (image + 1) * tokens - patches_of_image + patch
         };
-        let patches = (0..first.images.count * (tokens - 1)).filter(wanted).map(row);
+        let patches = (0..first.images.count * patches_of_image).filter(wanted).map(row);
         Some(HeadRows { cls: Layout::of_rows(cls), patches: Layout::of_rows(patches) })
     }
 }

@@ -1,6 +1,8 @@
 //! The sizes of a network.
 
 use engine::matmul::Precision;
+use engine::ops::patch_embed::Images;
+pub use engine::ops::positions::Resampling;
 
 /// Sizes of a vision transformer.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,22 +15,53 @@ pub struct VitShape {
     pub depth: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Width of the MLPs.
+    /// Width of the MLPs: of the values between their linear layers.
     pub mlp_hidden: usize,
+    /// What stands between the linear layers of the MLPs.
+    pub mlp: MlpKind,
+    /// ε of the layer norms: 1e-6 in DINO, iBOT and DINOv2.
+    pub norm_eps: f64,
     /// Side of a patch in pixels.
     pub patch_size: usize,
     /// Side of the image that the position table is made for, in pixels.
     pub image_size: usize,
-    /// Added to the number of patches when positions are resampled: 0.1 (the reference's), or 0.
-    pub position_offset: f64,
+    /// How positions are resampled for images of another size.
+    pub resampling: Resampling,
     /// Initial value of layer scale (`gamma_1`, `gamma_2`), if there is one.
     pub layer_scale: Option<f64>,
+    /// Learned tokens between \[CLS\] and the patches (`register_tokens`), without positions.
+    pub registers: usize,
     /// Whether there is a vector that stands for masked patches (`masked_embed`).
     pub masked: bool,
     /// Of the matmuls of its linear layers.
     pub precision: Precision,
     /// What the backward pass recomputes.
     pub recompute: Recompute,
+}
+
+impl VitShape {
+    /// Patches of an image.
+    pub fn patches(&self, images: &Images) -> usize {
+        let (gh, gw) = images.grid(self.patch_size);
+        gh * gw
+    }
+
+    /// Tokens of an image: \[CLS\], the registers and the patches, in this order.
+    pub fn tokens(&self, images: &Images) -> usize {
+        1 + self.registers + self.patches(images)
+    }
+}
+
+/// What stands between the two linear layers of a block's MLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MlpKind {
+    /// GELU in its exact form, as in DINO.
+    #[default]
+    Gelu,
+    /// GELU in its tanh form.
+    GeluTanh,
+    /// SwiGLU, as in DINOv2's largest network: the first layer is twice as wide.
+    SwiGlu,
 }
 
 /// Sizes of a head.

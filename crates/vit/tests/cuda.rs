@@ -12,7 +12,9 @@ use libtest_mimic::{Arguments, Trial};
 use rand::RngExt;
 use streams::{Key, Purpose};
 use vit::init;
-use vit::{Crops, DropPlan, HeadShape, Network, Outputs, Patches, Recompute, VitShape};
+use vit::{
+    Crops, DropPlan, HeadShape, MlpKind, Network, Outputs, Patches, Recompute, Resampling, VitShape,
+};
 
 fn main() {
     let is_available = emulated::is_available();
@@ -37,7 +39,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Two blocks with layer scale and masked patches, and a head.
+/// Two blocks with layer scale, registers and masked patches, and a head.
 fn network(precision: Precision, recompute: Recompute) -> Network {
     let vit = VitShape {
         channels: 3,
@@ -47,8 +49,11 @@ fn network(precision: Precision, recompute: Recompute) -> Network {
         mlp_hidden: 40,
         patch_size: 4,
         image_size: 12,
-        position_offset: 0.1,
+        resampling: Resampling::DINO,
+        mlp: MlpKind::Gelu,
+        norm_eps: 1e-6,
         layer_scale: Some(0.5),
+        registers: 2,
         masked: true,
         precision,
         recompute,

@@ -10,6 +10,7 @@ use super::error::Result;
 const MAX_WIDTH: usize = 1 << 16;
 const MAX_DEPTH: usize = 1000;
 const MAX_PROTOTYPES: usize = 1 << 24;
+const MAX_REGISTERS: u64 = 1024;
 
 /// The network: a vision transformer (the backbone) and a head that ends in prototypes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,21 @@ pub struct Model {
     /// patches before it computes the scale, as DINO does; `exact` does not. Keep `reference` for results
     /// that are compared with DINO's or iBOT's.
     pub position_offset: PositionOffset,
+    /// Whether the resampling of positions smooths them where a crop has fewer patches than the position
+    /// table. DINO, iBOT and DINOv2 do not; timm and DINOv2 with registers do. Set it only for weights
+    /// that were trained so.
+    pub position_antialias: bool,
+    /// Number of register tokens: learned tokens without a position between \[CLS\] and the patches, where
+    /// large networks keep what belongs to no patch. They make attention maps of large networks cleaner;
+    /// 4 is usual, and small networks do without.
+    pub registers: usize,
+    /// What stands between the two linear layers of a block's MLP: `gelu`, `gelu_tanh` or `swiglu`. DINO,
+    /// iBOT and most released weights have `gelu`; DINOv2's ViT-g has `swiglu`, whose first layer is
+    /// twice as wide. Set another only for weights that were trained so.
+    pub mlp: MlpKind,
+    /// Added to the variance in layer norms. DINO, iBOT and DINOv2 have 1e-6; some vision transformers of
+    /// Hugging Face 1e-12. Set it only for weights that were trained so.
+    pub norm_eps: f64,
     /// Width of the two hidden layers of the head. It costs time for every crop and nothing afterwards,
     /// because features are taken before the head.
     pub head_hidden_dim: usize,
@@ -147,6 +163,30 @@ impl Arch {
     }
 }
 
+/// What stands between the linear layers of an MLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MlpKind {
+    /// GELU in its exact form.
+    #[default]
+    Gelu,
+    /// GELU in its tanh form.
+    GeluTanh,
+    /// SwiGLU.
+    #[serde(rename = "swiglu")]
+    SwiGlu,
+}
+
+impl From<MlpKind> for vit::MlpKind {
+    fn from(kind: MlpKind) -> Self {
+        match kind {
+            MlpKind::Gelu => Self::Gelu,
+            MlpKind::GeluTanh => Self::GeluTanh,
+            MlpKind::SwiGlu => Self::SwiGlu,
+        }
+    }
+}
+
 /// What is added to the number of patches when positions are resampled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -182,6 +222,10 @@ impl Default for Model {
             layer_scale: None,
             image_size: None,
             position_offset: PositionOffset::Reference,
+            position_antialias: false,
+            registers: 0,
+            mlp: MlpKind::Gelu,
+            norm_eps: 1e-6,
             head_hidden_dim: 2048,
             bottleneck_dim: 256,
             prototypes: 65536,
@@ -225,6 +269,8 @@ impl Model {
         if let Some(scale) = self.layer_scale {
             check.positive("model.layer_scale", scale, [1e-9, 1e6])?;
         }
+        check.at_most("model.registers", self.registers as u64, MAX_REGISTERS)?;
+        check.positive("model.norm_eps", self.norm_eps, [1e-20, 1.0])?;
         if let Some(count) = self.patch_prototypes {
             check.count("model.patch_prototypes", count, MAX_PROTOTYPES)?;
         }

@@ -8,6 +8,7 @@ use engine::matmul::{Precision, is_native};
 use super::F32;
 use crate::config::{Config, Recompute};
 use crate::plan::shapes;
+use vit::MlpKind;
 
 /// Prototypes of a tile, and partial gradients that are kept until they are summed.
 const TILE: f64 = 512.0;
@@ -106,8 +107,13 @@ pub(super) fn of_step(config: &Config, threads: usize) -> f64 {
     let patches = global_patches + locals * tokens(config.data.local_size);
     let sequences = globals + locals;
     let masks = config.objective.method.masks();
-    let wanted = if masks { globals + global_patches + locals } else { sequences };
-    let sizes = Sizes { wanted, ..sizes(config, patches + sequences) };
+    let wanted = if masks {
+        globals * (1 + vit.registers) as f64 + global_patches + locals
+    } else {
+        sequences
+    };
+    let first_tokens = sequences * (1 + vit.registers) as f64;
+    let sizes = Sizes { wanted, ..sizes(config, patches + first_tokens) };
     let head = Head::of(config, sequences, if masks { global_patches } else { 0.0 });
 
     let embedded = F32 * patches * (vit.channels * vit.patch_size * vit.patch_size) as f64;
@@ -124,7 +130,7 @@ pub(super) fn of_step(config: &Config, threads: usize) -> f64 {
         kept -= sizes.saved(i);
         most = most.max(kept + sizes.backward(i));
     }
-    most.max(teacher(&sizes, globals + global_patches))
+    most.max(teacher(&sizes, globals * (1 + vit.registers) as f64 + global_patches))
 }
 
 /// Bytes of one forward pass of an evaluation.
@@ -133,7 +139,7 @@ pub(super) fn of_evaluation(config: &Config, side: usize) -> f64 {
     let images = config.eval.batch_size as f64;
     let patches = images * ((side / patch) as f64).powi(2);
     let embedded = F32 * patches * (config.data.channels * patch * patch) as f64;
-    let rows = patches + images;
+    let rows = patches + images * (1 + config.model.registers) as f64;
     embedded.max(teacher(&sizes(config, rows), rows))
 }
 
@@ -147,7 +153,7 @@ fn sizes(config: &Config, rows: f64) -> Sizes {
     Sizes {
         depth: vit.depth,
         d: vit.embed_dim as f64,
-        hidden: vit.mlp_hidden as f64,
+        hidden: vit.mlp_hidden as f64 * if vit.mlp == MlpKind::SwiGlu { 2.0 } else { 1.0 },
         heads: vit.heads as f64,
         scaled: vit.layer_scale.is_some(),
         drop_path: config.model.drop_path,

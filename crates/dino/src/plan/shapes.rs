@@ -1,7 +1,7 @@
 //! Shapes of backbone and head.
 
 use crate::config::{self, Config, Sizes};
-use vit::{HeadShape, Recompute, VitShape};
+use vit::{HeadShape, Recompute, Resampling, VitShape};
 
 /// Shapes of the backbone and of the head that a configuration describes.
 pub fn shapes(config: &Config) -> (VitShape, HeadShape) {
@@ -16,7 +16,13 @@ pub fn shapes(config: &Config) -> (VitShape, HeadShape) {
         mlp_hidden: model.mlp_dim(),
         patch_size: model.patch_size,
         image_size: config.image_size(),
-        position_offset: model.position_offset.value(),
+        mlp: model.mlp.into(),
+        norm_eps: model.norm_eps,
+        resampling: Resampling {
+            offset: model.position_offset.value(),
+            antialias: model.position_antialias,
+        },
+        registers: model.registers,
         layer_scale: model.layer_scale,
         masked: masks,
         precision: model.precision.of_products(),

@@ -1,16 +1,19 @@
-//! From embedded patches to tokens: the mask token, \[CLS\], positions.
+//! From embedded patches to tokens: the mask token, \[CLS\], registers, positions.
 //!
 //! ```text
-//! tokens[i, 0]     = cls + p[0]
-//! tokens[i, 1 + j] = e[i, j] + p[1 + j],  or mask + p[1 + j] where patch j of image i is masked
+//! tokens[i, 0]         = cls + p[0]
+//! tokens[i, 1 + r]     = register[r]
+//! tokens[i, 1 + R + j] = e[i, j] + p[1 + j],  or mask + p[1 + j] where patch j of image i is masked
 //!
-//! dp = Σᵢ dtokens[i]        dcls += dp[0]        dmask += Σ over masked patches of dtokens
-//! de[i, j] = dtokens[i, 1 + j],  or 0 where the patch is masked
+//! dp[0]     = Σᵢ dtokens[i, 0]            dcls += dp[0]         dregister[r] += Σᵢ dtokens[i, 1 + r]
+//! dp[1 + j] = Σᵢ dtokens[i, 1 + R + j]    dmask += Σ over masked patches of dtokens
+//! de[i, j]  = dtokens[i, 1 + R + j],  or 0 where the patch is masked
 //! ```
 //!
-//! `e` is `[images · patches, d]`, `p` is `[1 + patches, d]`. The tokens of a group of images are
-//! `images · (1 + patches)` rows of the token matrix `[rows, d]`. The mask comes before the positions, as
-//! in iBOT: a masked token still has its position.
+//! `e` is `[images · patches, d]`, `p` is `[1 + patches, d]`, and R is the number of registers. The tokens of
+//! a group of images are `images · (1 + R + patches)` rows of the token matrix `[rows, d]`. The mask comes
+//! before the positions, as in iBOT: a masked token still has its position. Registers have none.
+//! Source of registers: Darcet et al., *Vision transformers need registers*, arXiv:2309.16588.
 
 mod cpu;
 
@@ -22,6 +25,8 @@ use crate::tensor::Tensor;
 pub struct Embed {
     /// `cls`, `[d]` in any shape.
     pub cls_token: Param,
+    /// The registers, `[R, d]` in any shape; none if there are none.
+    pub registers: Option<Param>,
     /// `mask`, `[d]` in any shape, for a network that sees masked images.
     pub mask_token: Option<Param>,
 }

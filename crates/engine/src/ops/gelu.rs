@@ -1,10 +1,13 @@
-//! GELU in its exact form.
+//! GELU, in its exact form and in the approximation by a tanh.
 //!
 //! ```text
-//! y = x Φ(x)        dx = dy (Φ(x) + x φ(x))
+//! exact    y = x Φ(x)         dx = dy (Φ(x) + x φ(x))
+//! tanh     y = x σ(2u)        dx = dy (s + 2 x s (1 − s) u'),   s = σ(2u)
+//!          u = √(2/π) (x + 0.044715 x³),   u' = √(2/π) (1 + 0.134145 x²)
 //! ```
 //!
-//! with Φ and φ the distribution function and density of the standard normal. Any shape.
+//! with Φ and φ the distribution function and density of the standard normal, and σ the logistic function:
+//! σ(2u) = ½ (1 + tanh u). The two forms differ by at most 5e-4. Any shape.
 //! Source: Hendrycks and Gimpel, arXiv:1606.08415.
 
 pub(super) mod cpu;
@@ -15,30 +18,41 @@ use crate::ops::cast;
 use crate::profile;
 use crate::tensor::{Dtype, Tensor};
 
+/// Which function is called GELU. Networks are trained with one of them, and must be used with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// With the distribution function of the normal: DINO, DINOv2 and most vision transformers.
+    #[default]
+    Exact,
+    /// With a tanh.
+    Tanh,
+}
+
 /// The input, which backward needs. `y` is cheap to recompute from it.
 #[must_use = "without its `Saved` a forward pass cannot be differentiated"]
 #[derive(Debug)]
 pub struct Saved {
     pub(super) x: Tensor, // any shape
+    pub(super) form: Form,
 }
 
 /// `y`, and `x` kept in `dtype` for backward.
-pub fn forward(x: Tensor, dtype: Dtype) -> (Tensor, Saved) {
+pub fn forward(x: Tensor, form: Form, dtype: Dtype) -> (Tensor, Saved) {
     match x.device() {
-        Device::Cpu => (infer(&x), Saved { x: cast::to(x, dtype) }),
+        Device::Cpu => (infer(&x, form), Saved { x: cast::to(x, dtype), form }),
         Device::Cuda(_) => {
             let _timer = profile::time("gelu", 0, 2 * x.len());
-            cuda::forward(x, dtype)
+            cuda::forward(x, form, dtype)
         }
     }
 }
 
 /// `y` alone.
-pub fn infer(x: &Tensor) -> Tensor {
+pub fn infer(x: &Tensor, form: Form) -> Tensor {
     let _timer = profile::time("gelu", 0, 2 * x.len());
     match x.device() {
-        Device::Cpu => cpu::infer(x),
-        Device::Cuda(_) => cuda::infer(x),
+        Device::Cpu => cpu::infer(x, form),
+        Device::Cuda(_) => cuda::infer(x, form),
     }
 }
 
@@ -48,8 +62,8 @@ pub fn recompute_and_backward(saved: Saved, dy: &mut Tensor) -> Tensor {
     let _timer = profile::time("gelu, again and backward", 0, 4 * dy.len());
     assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
     match dy.device() {
-        Device::Cpu => cpu::recompute_and_backward(saved.x, dy),
-        Device::Cuda(_) => cuda::recompute_and_backward(saved.x, dy),
+        Device::Cpu => cpu::recompute_and_backward(saved, dy),
+        Device::Cuda(_) => cuda::recompute_and_backward(saved, dy),
     }
 }
 
@@ -60,7 +74,7 @@ pub fn backward(saved: Saved, mut dy: Tensor) -> Tensor {
         Device::Cuda(_) => {
             let _timer = profile::time("gelu, backward", 0, 3 * dy.len());
             assert_eq!(saved.x.len(), dy.len(), "sizes of input and gradient of GELU");
-            cuda::backward(&saved.x, &mut dy);
+            cuda::backward(&saved, &mut dy);
         }
     }
     dy

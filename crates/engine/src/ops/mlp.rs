@@ -7,7 +7,7 @@
 //! dW₁ += dhᵀ n       dW₂ += dyᵀ a
 //! ```
 //!
-//! `x` and `y` are `[rows, d]`, `h` is `[rows, hidden]`. Each line runs on some rows at a time, so that
+//! GELU has the form that the layers were trained with. `x` and `y` are `[rows, d]`, `h` is `[rows, hidden]`. Each line runs on some rows at a time, so that
 //! nothing between `x` and `y`, or between `dy` and `dx`, is read from memory. Saved are `x` and, unless
 //! the caller wants it recomputed, `h` in the precision of the matmuls. `n` and `a` are always
 //! recomputed. For the formulas of each part see [`layer_norm`], [`linear`] and [`gelu`](super::gelu).
@@ -15,9 +15,9 @@
 mod cpu;
 mod cuda;
 
-use super::layer_norm;
 use super::linear::{self, Linear};
 use super::normed_linear::NormedLinear;
+use super::{gelu, layer_norm};
 use crate::device::Device;
 use crate::params::Params;
 use crate::profile;
@@ -28,6 +28,8 @@ use crate::tensor::Tensor;
 pub struct Mlp {
     /// The norm and `W₁`, `b₁`.
     pub first: NormedLinear,
+    /// The function between both.
+    pub gelu: gelu::Form,
     /// `W₂`, `b₂`.
     pub second: Linear,
 }

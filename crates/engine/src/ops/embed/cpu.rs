@@ -22,13 +22,17 @@ pub(super) fn forward(
         }
     }
     let cls_token = params.view(layer.cls_token).host();
-    let patches = positions.len() - d;
-    let tokens = &mut tokens.host_mut()[group.first_row * d..][..group.images * positions.len()];
-    for (i, tokens) in tokens.chunks_exact_mut(positions.len()).enumerate() {
-        let (cls, patch_rows) = tokens.split_at_mut(d);
+    let registers = layer.registers.map_or(&[][..], |registers| params.view(registers).host());
+    let (patches, width) = (positions.len() - d, positions.len() + registers.len());
+    let tokens = &mut tokens.host_mut()[group.first_row * d..][..group.images * width];
+    for (i, tokens) in tokens.chunks_exact_mut(width).enumerate() {
+        let (cls, others) = tokens.split_at_mut(d);
+        let (register_rows, patch_rows) = others.split_at_mut(registers.len());
         cls.copy_from_slice(cls_token);
+        add(cls, &positions[..d]);
+        register_rows.copy_from_slice(registers);
         patch_rows.copy_from_slice(&embedded[i * patches..][..patches]);
-        add(tokens, positions);
+        add(patch_rows, &positions[d..]);
     }
 }
 
@@ -40,17 +44,24 @@ pub(super) fn backward(
     grads: &mut Params,
 ) -> (Tensor, Tensor) {
     let d = dtokens.width();
-    let width = (1 + patches) * d;
+    let registers = layer.registers.map_or(0, |registers| registers.range().len());
+    let first_patch = d + registers;
+    let width = first_patch + patches * d;
     let dtokens = &dtokens.host()[group.first_row * d..][..group.images * width];
-    let mut dpositions = Tensor::zeros(&[1 + patches, d]);
-    add_column_sums(dpositions.host_mut(), group.images, |range, sums| {
+    let mut sums = vec![0.0; width];
+    add_column_sums(&mut sums, group.images, |range, sums| {
         add_rows(sums, &dtokens[range.start * width..range.end * width]);
     });
-    add(grads.view_mut(layer.cls_token).host_mut(), &dpositions.host()[..d]);
+    add(grads.view_mut(layer.cls_token).host_mut(), &sums[..d]);
+    if let Some(registers) = layer.registers {
+        add(grads.view_mut(registers).host_mut(), &sums[d..first_patch]);
+    }
+    sums.drain(d..first_patch);
+    let dpositions = Tensor::from_slice(&[1 + patches, d], &sums);
     let mut dembedded = Tensor::uninit(&[group.images * patches, d]);
     let rows = dembedded.host_mut();
     for (rows, tokens) in rows.chunks_exact_mut(patches * d).zip(dtokens.chunks_exact(width)) {
-        rows.copy_from_slice(&tokens[d..]);
+        rows.copy_from_slice(&tokens[first_patch..]);
     }
     if let Some(mask_token) = layer.mask_token {
         let mut dmask = grads.view_mut(mask_token);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{Intermediates, Mlp, Saved};
 use crate::ops::cast::cpu::{BlockMut, blocks_mut, unpack};
-use crate::ops::gelu::cpu::{activate, activate_and_differentiate};
+use crate::ops::gelu;
 use crate::ops::layer_norm;
 use crate::ops::layer_norm::cpu::{RowNorm, RowNormBackward};
 use crate::ops::linear::cpu::RowLinear;
@@ -34,6 +34,7 @@ fn compute(
     let forward = Forward {
         norm: RowNorm::new(&mlp.first.norm, params),
         first: RowLinear::forward(&mlp.first.linear, params),
+        gelu: mlp.gelu,
         second: RowLinear::forward(&mlp.second, params),
     };
     let block = forward.first.block(rows);
@@ -54,6 +55,7 @@ fn compute(
 struct Forward<'a> {
     norm: RowNorm<'a>,
     first: RowLinear<'a>,
+    gelu: gelu::Form,
     second: RowLinear<'a>,
 }
 
@@ -88,7 +90,7 @@ impl Forward<'_> {
         self.norm.forward(x, outputs.stats, normed);
         let mut compute = |hidden: &mut [f32]| {
             self.first.rows(normed, hidden);
-            activate(hidden, activated);
+            self.gelu.activate(hidden, activated);
         };
         match outputs.hidden {
             Some(block) => block.fill(hidden, compute),
@@ -154,7 +156,7 @@ pub(super) fn backward_input(
             packed.widen(i * block * wide, activated);
         }
         backward.second.rows(dy, dhidden);
-        activate_and_differentiate(activated, dhidden);
+        mlp.gelu.activate_and_differentiate(activated, dhidden);
         backward.first.rows(dhidden, &mut dnormed);
         backward.norm_backward.rows(x, stats, &mut dnormed, partial);
         x.copy_from_slice(&dnormed);

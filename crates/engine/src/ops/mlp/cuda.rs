@@ -10,10 +10,10 @@ pub(super) fn forward(mlp: &Mlp, params: &Params, x: Tensor, keep_hidden: bool) 
     let hidden = linear::infer(&mlp.first.linear, params, &normed);
     drop(normed);
     let (activated, hidden) = if keep_hidden {
-        let (activated, saved) = gelu::forward(hidden, mlp.second.precision.into());
+        let (activated, saved) = gelu::forward(hidden, mlp.gelu, mlp.second.precision.into());
         (activated, Some(saved.x))
     } else {
-        (gelu::infer(&hidden), None)
+        (gelu::infer(&hidden, mlp.gelu), None)
     };
     (linear::infer(&mlp.second, params, &activated), Saved { x, norm, hidden })
 }
@@ -21,7 +21,7 @@ pub(super) fn forward(mlp: &Mlp, params: &Params, x: Tensor, keep_hidden: bool) 
 pub(super) fn infer(mlp: &Mlp, params: &Params, x: &Tensor) -> Tensor {
     let normed = layer_norm::infer(&mlp.first.norm, params, x);
     let hidden = linear::infer(&mlp.first.linear, params, &normed);
-    linear::infer(&mlp.second, params, &gelu::infer(&hidden))
+    linear::infer(&mlp.second, params, &gelu::infer(&hidden, mlp.gelu))
 }
 
 /// `dx`; adds to the gradients of the norm.
@@ -36,7 +36,8 @@ pub(super) fn backward_input(
     let normed = layer_norm::apply(&mlp.first.norm, params, &x, &norm);
     let hidden = hidden.unwrap_or_else(|| linear::infer(&mlp.first.linear, params, &normed));
     let mut dhidden = linear::backward_input(&mlp.second, params, dy);
-    let activated = gelu::recompute_and_backward(gelu::Saved { x: hidden }, &mut dhidden);
+    let activated =
+        gelu::recompute_and_backward(gelu::Saved { x: hidden, form: mlp.gelu }, &mut dhidden);
     let dnormed = linear::backward_input(&mlp.first.linear, params, &dhidden);
     let dx = layer_norm::backward(&mlp.first.norm, params, &x, norm, dnormed, grads);
     (dx, Intermediates { normed, activated, dhidden })

@@ -20,13 +20,13 @@ fn layers(seed: u64, d: usize, hidden: usize) -> (Mlp, Params, Params) {
     };
     let norm = LayerNorm { weight: ranges[0], bias: ranges[1], eps: 1e-6 };
     let first = NormedLinear { norm, linear: linear(2, d, hidden) };
-    (Mlp { first, second: linear(4, hidden, d) }, params, grads)
+    (Mlp { first, gelu: gelu::Form::Exact, second: linear(4, hidden, d) }, params, grads)
 }
 
 fn in_precision(mlp: Mlp, precision: Precision) -> Mlp {
     let first = Linear { precision, ..mlp.first.linear };
     let second = Linear { precision, ..mlp.second };
-    Mlp { first: NormedLinear { linear: first, ..mlp.first }, second }
+    Mlp { first: NormedLinear { linear: first, ..mlp.first }, second, ..mlp }
 }
 
 /// `y`, `dx` and all gradients, by the layers one after the other.
@@ -40,7 +40,7 @@ fn one_after_the_other(
     let mut grads = grads.clone();
     let (normed, norm) = layer_norm::forward(&mlp.first.norm, params, x);
     let hidden = linear::infer(&mlp.first.linear, params, &normed);
-    let (activated, gelu) = gelu::forward(hidden, Dtype::F32);
+    let (activated, gelu) = gelu::forward(hidden, mlp.gelu, Dtype::F32);
     let y = linear::infer(&mlp.second, params, &activated);
     linear::backward_params(&mlp.second, &activated, dy, &mut grads);
     let dhidden = gelu::backward(gelu, linear::backward_input(&mlp.second, params, dy));
@@ -91,8 +91,12 @@ proptest! {
 
     /// Sums of at most 300 terms of order one.
     #[test]
-    fn it_is_its_layers_one_after_the_other(rows in 0usize..300, d in 3usize..40, hidden in 1usize..90) {
+    fn it_is_its_layers_one_after_the_other(
+        rows in 0usize..300, d in 3usize..40, hidden in 1usize..90,
+        gelu in prop::sample::select(vec![gelu::Form::Exact, gelu::Form::Tanh]),
+    ) {
         let (mlp, params, grads) = layers(1, d, hidden);
+        let mlp = Mlp { gelu, ..mlp };
         let (x, dy) = (random_tensor(2, &[rows, d]), random_tensor(3, &[rows, d]));
         let expected = one_after_the_other(&mlp, &params, &grads, &x, &dy);
         let kept = together(&mlp, &params, &grads, &x, &dy, true);

@@ -45,7 +45,7 @@ proptest! {
         offset in prop::sample::select(vec![0.0, 0.1]),
     ) {
         let matrix = definition(grid, (gh, gw), offset);
-        let resample = Resample::new(grid, (gh, gw), offset);
+        let resample = Resample::new(grid, (gh, gw), Resampling { offset, antialias: false });
         let table = randoms(1, grid * grid * d);
         let mut out = vec![f32::NAN; gh * gw * d];
         resample.forward(&table, d, &mut out);
@@ -65,36 +65,105 @@ proptest! {
     }
 }
 
+/// Values of PyTorch 2.15's `interpolate(table, size=..., mode="bicubic", antialias=True)`, and with
+/// `scale_factor=(n + 0.1) / 5` instead of a size, rounded to six digits.
+#[test]
+fn antialiased_positions_are_those_of_pytorch() {
+    let table: Vec<f32> = (0..25).map(|i| (i * 7 % 11) as f32 / 10.0).collect();
+    let cases: [((usize, usize), f64, &[f64]); 4] = [
+        (
+            (3, 4),
+            0.0,
+            &[
+                0.231_715, 0.646_153, 0.491_672, 0.700_118, 0.341_458, 0.450_385, 0.458_819,
+                0.648_417, 0.642_686, 0.302_465, 0.554_371, 0.289_839,
+            ],
+        ),
+        (
+            (2, 7),
+            0.0,
+            &[
+                0.145_784, 0.423_946, 0.618_567, 0.505_767, 0.439_479, 0.590_841, 0.792_369,
+                0.652_082, 0.382_202, 0.276_076, 0.546_840, 0.523_930, 0.444_676, 0.383_566,
+            ],
+        ),
+        (
+            (3, 4),
+            0.1,
+            &[
+                0.210_649, 0.664_400, 0.482_857, 0.692_105, 0.336_234, 0.438_440, 0.461_092,
+                0.638_001, 0.633_495, 0.309_338, 0.565_656, 0.313_489,
+            ],
+        ),
+        (
+            (2, 7),
+            0.1,
+            &[
+                0.124_542, 0.424_635, 0.640_645, 0.492_991, 0.441_028, 0.578_513, 0.792_136,
+                0.632_363, 0.375_048, 0.271_341, 0.573_096, 0.523_102, 0.444_838, 0.411_279,
+            ],
+        ),
+    ];
+    for (grid, offset, expected) in cases {
+        let mut out = vec![0.0; expected.len()];
+        let resample = Resample::new(5, grid, Resampling { offset, antialias: true });
+        resample.forward(&table, 1, &mut out);
+        assert_close(&out, expected, 1e-6, 0.0);
+    }
+}
+
+/// Backward is the transpose of forward: `⟨out, dout⟩ = ⟨table, dtable⟩`.
+#[test]
+fn the_gradient_of_antialiased_positions_is_the_transpose() {
+    for (grid, target) in [(7, (3, 4)), (4, (9, 2)), (1, (2, 2))] {
+        let resample = Resample::new(grid, target, Resampling { offset: 0.1, antialias: true });
+        let table = randoms(1, grid * grid * 3);
+        let dout = randoms(2, target.0 * target.1 * 3);
+        let (mut out, mut dtable) = (vec![0.0; dout.len()], vec![0.0; table.len()]);
+        resample.forward(&table, 3, &mut out);
+        resample.backward(&dout, 3, &mut dtable);
+        let forward = inner(&doubles(&out), &doubles(&dout));
+        let backward = inner(&doubles(&table), &doubles(&dtable));
+        assert!((forward - backward).abs() < 1e-5, "{forward} {backward}");
+    }
+}
+
 #[test]
 fn the_stored_grid_without_offset_is_the_identity() {
     let table = randoms(4, 14 * 14 * 3);
-    let mut out = vec![0.0; table.len()];
-    Resample::new(14, (14, 14), 0.0).forward(&table, 3, &mut out);
-    assert_eq!(out, table);
+    for antialias in [false, true] {
+        let mut out = vec![0.0; table.len()];
+        let exact = Resampling { offset: 0.0, antialias };
+        Resample::new(14, (14, 14), exact).forward(&table, 3, &mut out);
+        assert_eq!(out, table);
+    }
 }
 
 /// Cubic weights of every cell add up to one.
 #[test]
 fn a_constant_table_stays_constant() {
-    let mut out = vec![0.0; 6 * 9];
-    Resample::new(14, (6, 9), 0.1).forward(&[2.5; 14 * 14], 1, &mut out);
-    assert_close(&out, &[2.5; 54], 1e-6, 0.0);
+    for antialias in [false, true] {
+        let mut out = vec![0.0; 6 * 9];
+        let resample = Resample::new(14, (6, 9), Resampling { offset: 0.1, antialias });
+        resample.forward(&[2.5; 14 * 14], 1, &mut out);
+        assert_close(&out, &[2.5; 54], 1e-6, 0.0);
+    }
 }
 
 #[test]
 #[should_panic(expected = "position table")]
 fn a_table_of_another_size_is_refused() {
-    Resample::new(3, (2, 2), 0.1).forward(&[0.0; 8], 1, &mut [0.0; 4]);
+    Resample::new(3, (2, 2), Resampling::DINO).forward(&[0.0; 8], 1, &mut [0.0; 4]);
 }
 
 #[test]
 #[should_panic(expected = "resampled positions")]
 fn an_output_of_another_size_is_refused() {
-    Resample::new(3, (2, 2), 0.1).forward(&[0.0; 9], 1, &mut [0.0; 3]);
+    Resample::new(3, (2, 2), Resampling::DINO).forward(&[0.0; 9], 1, &mut [0.0; 3]);
 }
 
 #[test]
 #[should_panic(expected = "gradient of resampled positions")]
 fn a_gradient_of_another_size_is_refused() {
-    Resample::new(3, (2, 2), 0.1).backward(&[0.0; 3], 1, &mut [0.0; 9]);
+    Resample::new(3, (2, 2), Resampling::DINO).backward(&[0.0; 3], 1, &mut [0.0; 9]);
 }
