@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, bench, completions, data, eval, presets, pretrain};
+use crate::commands::{analyze, bench, completions, data, eval, plan, presets, pretrain};
 use crate::console::Output;
 
 /// Pre-train vision transformers by self-distillation: DINO, iBOT, DINO-vMF and iBOT-vMF
@@ -21,6 +21,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Pretrain(Box<pretrain::Pretrain>),
+    Plan(Box<plan::Plan>),
     #[command(subcommand)]
     Eval(eval::Eval),
     #[command(subcommand)]

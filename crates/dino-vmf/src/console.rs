@@ -130,6 +130,18 @@ impl Console {
         }
     }
 
+    /// Prints a line now and then while something without progress goes on: `still` and what it is.
+    pub(crate) fn waiting(&mut self, what: &'static str) {
+        match self.last_line {
+            Some((name, time)) if name == what && time.elapsed() < LINE_INTERVAL => {}
+            Some((name, _)) if name == what => {
+                self.last_line = Some((what, Instant::now()));
+                self.note(format!("still {what}"));
+            }
+            _ => self.last_line = Some((what, Instant::now())),
+        }
+    }
+
     /// Removes the progress bar.
     pub(crate) fn end_progress(&mut self) {
         if let Some((_, bar)) = self.bar.take() {

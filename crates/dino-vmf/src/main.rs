@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 fn run(command: Command, console: &mut Console) -> Result<Outcome> {
     match command {
         Command::Pretrain(pretrain) => return pretrain.run(console),
+        Command::Plan(plan) => plan.run(console)?,
         Command::Eval(eval) => eval.run(console)?,
         Command::Analyze(analyze) => analyze.run(console)?,
         Command::Presets(presets) => presets.run(console)?,

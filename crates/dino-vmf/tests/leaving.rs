@@ -6,6 +6,7 @@
 mod fixtures;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -255,4 +256,72 @@ fn a_run_killed_before_its_first_checkpoint_reports_that_it_starts_again() {
         .code(0)
         .says("before its first checkpoint, so it starts again at step 1")
         .says("step 400/400");
+}
+
+/// A run whose step takes more than half a minute.
+const LONG_STEPS: [&str; 20] = [
+    "pretrain",
+    "--json",
+    "--data",
+    "shapes",
+    "--preset",
+    "dino-vit-s16",
+    "--steps",
+    "3",
+    "--threads",
+    "1",
+    "--set=optim.accumulate=8",
+    "--set",
+    "data.local_crops=0",
+    "--set",
+    "data.global_size=96",
+    "--set",
+    "model.prototypes=64",
+    "--set",
+    "optim.batch_size=400",
+    "--out=run",
+];
+
+/// Sends SIGINT.
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// Starts the run with long steps and waits until the first one has started.
+fn in_a_long_step(tiny: &Tiny) -> Child {
+    let mut program = dino_vmf();
+    program.args(LONG_STEPS).current_dir(tiny.folder.path());
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"event\":\"plan\"")), "the run started");
+    thread::sleep(Duration::from_secs(3));
+    child
+}
+
+#[test]
+fn a_long_step_is_left_and_the_answer_comes_at_once() {
+    let tiny = Tiny::new();
+    let child = in_a_long_step(&tiny);
+    let start = Instant::now();
+    interrupt(&child);
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    ended.says("warning: stopping").says("press Ctrl-C again to leave now").says(
+        "interrupted before the first step was done; `dino-vmf pretrain --resume run` starts",
+    );
+    assert!(!tiny.path("run/checkpoints").exists());
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let tiny = Tiny::new();
+    let child = in_a_long_step(&tiny);
+    let start = Instant::now();
+    interrupt(&child);
+    thread::sleep(Duration::from_millis(300));
+    interrupt(&child);
+    Ended::from(child.wait_with_output().unwrap()).code(130);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }

@@ -51,6 +51,26 @@ pub enum Error {
         /// Settings that fit, if there are any.
         advice: Option<String>,
     },
+    /// A run that needs more space than its disk has free.
+    #[error(
+        "the run needs about {needs} on the disk of `{}` (checkpoints: {checkpoints} of {checkpoint}; \
+         metrics), but {has} are free",
+        path.display()
+    )]
+    TooLittleDisk {
+        /// The run folder.
+        path: PathBuf,
+        /// How much is needed, such as `41 GiB`.
+        needs: String,
+        /// Checkpoints that exist at once.
+        checkpoints: u64,
+        /// The size of one.
+        checkpoint: String,
+        /// How much is free.
+        has: String,
+        /// Whether `run.keep_every_epochs` keeps more than the newest.
+        keeps: bool,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {

@@ -131,6 +131,46 @@ pub fn require(config: &Config, threads: usize, evaluated: Option<Evaluated>) ->
     check(config, available as f64, &|config| Estimate::of_training(config, threads, evaluated))
 }
 
+/// The largest batch that fits into free memory in one piece, at most a few times 65536; `None` if the free
+/// memory is not known, or if no batch fits.
+pub fn largest_batch(
+    config: &Config,
+    threads: usize,
+    evaluated: Option<Evaluated>,
+) -> Option<usize> {
+    let available = available()? as f64;
+    let fits = |batch_size: usize| {
+        let mut config = config.clone();
+        (config.optim.batch_size, config.optim.accumulate) = (batch_size, 1);
+        Estimate::of_training(&config, threads, evaluated).total <= available
+    };
+    let (mut fitting, mut step) = (0, 1 << 16);
+    while step > 0 {
+        if fits(fitting + step) {
+            fitting += step;
+        }
+        step /= 2;
+    }
+    (fitting > 0).then_some(fitting)
+}
+
+/// The smallest `optim.accumulate` with which the batch of `config` fits into free memory. `None` if none
+/// does, or if the free memory is not known.
+pub fn accumulate_that_fits(
+    config: &Config,
+    threads: usize,
+    evaluated: Option<Evaluated>,
+) -> Option<usize> {
+    let available = available()? as f64;
+    let mut whole = config.clone();
+    whole.optim.accumulate = 1;
+    parts(&whole, config.optim.batch_size).find(|&accumulate| {
+        let mut config = whole.clone();
+        config.optim.accumulate = accumulate;
+        Estimate::of_training(&config, threads, evaluated).total <= available
+    })
+}
+
 /// The same for `bench step`.
 ///
 /// # Errors

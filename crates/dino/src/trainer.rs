@@ -7,6 +7,7 @@ mod report;
 mod run;
 mod saved;
 pub mod step;
+mod work;
 
 pub use events::{Event, Headline, ProbeRecord, ProbeSummary, Started, StepRecord, Summary};
-pub use run::{Request, pretrain};
+pub use run::{LONG_REST, Prepared, Request, prepare, pretrain};

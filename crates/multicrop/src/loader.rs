@@ -220,7 +220,20 @@ impl<T: Element> Loader<T> {
         self.pool.recycle(batch);
     }
 
-    /// Total time that [`next`](Iterator::next) waited for batches.
+    /// Waits for the next batch, at most for `limit`. Returns the number of its images that are missing; 0 if
+    /// [`next`](Iterator::next) will return at once. A caller with something else to do meanwhile, such as
+    /// showing progress, calls it before `next`.
+    pub fn wait(&mut self, limit: Duration) -> usize {
+        if self.ended || self.too_many_bad.is_some() {
+            return 0;
+        }
+        let start = Instant::now();
+        let missing = self.pool.wait(limit);
+        self.waited += start.elapsed();
+        missing
+    }
+
+    /// Total time that [`next`](Iterator::next) and [`wait`](Self::wait) waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
     }

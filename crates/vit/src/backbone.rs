@@ -15,6 +15,7 @@ use super::block::{self, Block, Kept};
 use super::drop_path::DropPlan;
 use super::embedding::{self, Crops, Embedding, EmbeddingGradient};
 use super::layers::Layers;
+use super::pulse::{GO_ON, Pulse};
 use super::shape::VitShape;
 
 /// Which tokens a caller wants.
@@ -73,6 +74,19 @@ impl Vit {
         wanted: Tokens,
         plan: &DropPlan,
     ) -> (Tensor, Saved) {
+        let passed = self.forward_with(params, crops, wanted, plan, GO_ON);
+        passed.expect("`GO_ON` ends no pass")
+    }
+
+    /// As [`forward`](Self::forward); `None` if `pulse` ends the pass.
+    pub fn forward_with(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        wanted: Tokens,
+        plan: &DropPlan,
+        pulse: Pulse<'_>,
+    ) -> Option<(Tensor, Saved)> {
         let sequences = self.sequences(crops);
         let wanted = WantedRows::new(wanted, crops, &self.shape);
         let (mut stream, embedding) = self.embedding.forward(params, crops);
@@ -84,24 +98,37 @@ impl Vit {
             };
             let recompute = self.shape.recompute;
             blocks.push(block.forward(params, &mut stream, (kept(0), kept(1)), recompute));
+            pulse().continue_value()?;
         }
         let outputs = wanted.rows(&sequences);
         let x = gather(&stream, &outputs);
         let (y, norm) = layer_norm::forward(&self.norm, params, &x);
-        (y, Saved { embedding, blocks, outputs, x, norm, rows: stream.rows() })
+        Some((y, Saved { embedding, blocks, outputs, x, norm, rows: stream.rows() }))
     }
 
     /// The same without a backward pass to come, and without drop path.
     pub fn infer(&self, params: &Params, crops: &[Crops<'_>], wanted: Tokens) -> Tensor {
+        self.infer_with(params, crops, wanted, GO_ON).expect("`GO_ON` ends no pass")
+    }
+
+    /// As [`infer`](Self::infer); `None` if `pulse` ends the pass.
+    pub fn infer_with(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        wanted: Tokens,
+        pulse: Pulse<'_>,
+    ) -> Option<Tensor> {
         let sequences = self.sequences(crops);
         let wanted = WantedRows::new(wanted, crops, &self.shape);
         let mut stream = self.embedding.infer(params, crops);
         for (i, block) in self.blocks.iter().enumerate() {
             let outputs = self.outputs(i, wanted, &sequences);
             block.infer(params, &mut stream, &sequences, &outputs);
+            pulse().continue_value()?;
         }
         let x = gather(&stream, &wanted.rows(&sequences));
-        layer_norm::infer(&self.norm, params, &x)
+        Some(layer_norm::infer(&self.norm, params, &x))
     }
 
     /// Adds to the gradients of all parameters; `dy` is that of [`forward`](Self::forward)'s tokens.
@@ -113,14 +140,27 @@ impl Vit {
         dy: Tensor,
         grads: &mut Params,
     ) -> EmbeddingGradient {
+        self.backward_with(params, saved, dy, grads, GO_ON).expect("`GO_ON` ends no pass")
+    }
+
+    /// As [`backward`](Self::backward); `None`, and a part of the gradients, if `pulse` ends the pass.
+    pub fn backward_with(
+        &self,
+        params: &Params,
+        saved: Saved,
+        dy: Tensor,
+        grads: &mut Params,
+        pulse: Pulse<'_>,
+    ) -> Option<EmbeddingGradient> {
         let Saved { embedding, blocks, outputs, x, norm, rows } = saved;
         let dx = layer_norm::backward(&self.norm, params, &x, norm, dy, grads);
         let mut dstream = Tensor::zeros(&[rows, self.shape.embed_dim]).to(&dx.device());
         scatter_add(&dx, &outputs, &mut dstream);
         for (block, saved) in self.blocks.iter().zip(blocks).rev() {
             block.backward(params, saved, &mut dstream, grads);
+            pulse().continue_value()?;
         }
-        self.embedding.backward(embedding, &dstream, grads)
+        Some(self.embedding.backward(embedding, &dstream, grads))
     }
 
     /// The gradient of the pixels of each group, `[count, channels, height, width]`, on the host: from what

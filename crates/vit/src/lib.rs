@@ -50,18 +50,21 @@ pub mod init;
 mod layers;
 mod mlp;
 mod prototypes;
+mod pulse;
 pub mod shape;
 
 use std::sync::Arc;
 
 use engine::ops::tokens::{concat, gather, scatter_add, split};
 use engine::{Layout, ParamTable, Params, Tensor};
+use pulse::GO_ON;
 
 pub use backbone::{Tokens, Vit};
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::Head;
 pub use prototypes::Prototypes;
+pub use pulse::Pulse;
 pub use shape::{HeadShape, MlpKind, Recompute, Resampling, VitShape};
 
 /// Backbone and head under PyTorch's names `backbone.*` and `head.*`.
@@ -139,7 +142,21 @@ impl Network {
         patches: Patches,
         plan: &DropPlan,
     ) -> (Outputs, Saved) {
-        let (features, backbone) = self.backbone.forward(params, crops, tokens(patches), plan);
+        let passed = self.forward_with(params, crops, patches, plan, GO_ON);
+        passed.expect("`GO_ON` ends no pass")
+    }
+
+    /// As [`forward`](Self::forward); `None` if `pulse` ends the pass.
+    pub fn forward_with(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        patches: Patches,
+        plan: &DropPlan,
+        pulse: Pulse<'_>,
+    ) -> Option<(Outputs, Saved)> {
+        let (features, backbone) =
+            self.backbone.forward_with(params, crops, tokens(patches), plan, pulse)?;
         let picked = self.pick(crops, patches).map(|rows| (rows, features.rows()));
         let x = match &picked {
             Some((rows, _)) => {
@@ -149,24 +166,48 @@ impl Network {
         };
         let (y, head) = self.head.forward(params, x);
         let cls = picked.as_ref().map_or(y.rows(), |(rows, _)| rows.cls.len());
-        (Outputs::split(&y, cls), Saved { backbone, picked, head })
+        Some((Outputs::split(&y, cls), Saved { backbone, picked, head }))
     }
 
     /// The same without a backward pass to come, and without drop path.
     pub fn infer(&self, params: &Params, crops: &[Crops<'_>], patches: Patches) -> Outputs {
-        let features = self.backbone.infer(params, crops, tokens(patches));
-        match self.pick(crops, patches) {
+        self.infer_with(params, crops, patches, GO_ON).expect("`GO_ON` ends no pass")
+    }
+
+    /// As [`infer`](Self::infer); `None` if `pulse` ends the pass.
+    pub fn infer_with(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        patches: Patches,
+        pulse: Pulse<'_>,
+    ) -> Option<Outputs> {
+        let features = self.backbone.infer_with(params, crops, tokens(patches), pulse)?;
+        Some(match self.pick(crops, patches) {
             None => Outputs::split(&self.head.infer(params, &features), features.rows()),
             Some(rows) => {
                 let x = concat(&gather(&features, &rows.cls), &gather(&features, &rows.patches));
                 Outputs::split(&self.head.infer(params, &x), rows.cls.len())
             }
-        }
+        })
     }
 
     /// Adds to the gradients of all parameters but the prototypes; `dy` is that of what
     /// [`forward`](Self::forward) gave.
     pub fn backward(&self, params: &Params, saved: Saved, dy: &Outputs, grads: &mut Params) {
+        let passed = self.backward_with(params, saved, dy, grads, GO_ON);
+        passed.expect("`GO_ON` ends no pass");
+    }
+
+    /// As [`backward`](Self::backward); `None`, and a part of the gradients, if `pulse` ends the pass.
+    pub fn backward_with(
+        &self,
+        params: &Params,
+        saved: Saved,
+        dy: &Outputs,
+        grads: &mut Params,
+        pulse: Pulse<'_>,
+    ) -> Option<()> {
         let dy = concat(&dy.cls, &dy.patches);
         let dx = self.head.backward(params, saved.head, dy, grads);
         let dfeatures = match saved.picked {
@@ -179,7 +220,8 @@ impl Network {
                 dfeatures
             }
         };
-        self.backbone.backward(params, saved.backbone, dfeatures, grads);
+        self.backbone.backward_with(params, saved.backbone, dfeatures, grads, pulse)?;
+        Some(())
     }
 
     /// Which rows of the backbone's tokens reach the head; nothing if all of them do.

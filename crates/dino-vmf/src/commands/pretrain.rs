@@ -3,7 +3,10 @@
 mod flags;
 mod settings;
 mod signals;
+mod ticker;
 mod view;
+
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use dino::trainer::{self, Request};
@@ -17,11 +20,13 @@ impl Pretrain {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         let (config, name) = self.settings()?;
         let stop = signals::stop_on_signals().context("cannot listen to signals")?;
-        let mut view = View::new(console, config.optim.batch_size);
+        let view = Mutex::new(View::new(console, config.optim.batch_size));
         let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);
         let request = Request { config, name, resume, allow_data_change };
-        let summary = trainer::pretrain(request, &stop, &mut |event| view.show(&event))?;
-        view.conclude(&summary);
+        let summary = ticker::with(&view, &stop, || {
+            trainer::pretrain(request, &stop, &mut |event| ticker::lock(&view).show(&event))
+        })?;
+        view.into_inner().unwrap_or_else(PoisonError::into_inner).conclude(&summary);
         Ok(if summary.interrupted { Outcome::Interrupted } else { Outcome::Done })
     }
 }

@@ -92,6 +92,14 @@ impl Default for Run {
 }
 
 impl Run {
+    /// Threads that read and crop images: as set, else as many as compute.
+    pub fn worker_threads(&self) -> usize {
+        match self.workers {
+            0 => rayon::current_num_threads(),
+            workers => workers,
+        }
+    }
+
     pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
         let device = format!("{:?}", self.device);
         check.require(!self.device.is_empty(), "run.device", &device, "name a device")?;

@@ -17,6 +17,17 @@ impl Error {
                     advice.as_deref().unwrap_or("choose a smaller network or fewer prototypes");
                 Some(format!("{advice}; `DINO_VMF_MEMORY=off` starts it all the same"))
             }
+            Self::TooLittleDisk { keeps, .. } => {
+                let advice = if *keeps {
+                    "try `--set run.keep_every_epochs=0`, which keeps only the last two checkpoints, or "
+                } else {
+                    ""
+                };
+                Some(format!(
+                    "{advice}choose a folder on another disk for `--out`; `DINO_VMF_DISK=off` starts it \
+                     all the same"
+                ))
+            }
             Self::RunUsed { .. } => {
                 Some("add `--resume` to go on, or choose another `--out`".to_owned())
             }
@@ -82,6 +93,7 @@ impl Error {
         match self {
             Self::Config(error) => error.is_usage(),
             Self::TooLittleMemory { .. }
+            | Self::TooLittleDisk { .. }
             | Self::RunUsed { .. }
             | Self::NoRun { .. }
             | Self::NoRunToResume { .. }

@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::plan::shapes;
-use vit::{HeadShape, VitShape};
+use vit::{HeadShape, MlpKind, VitShape};
 
 /// Forward and backward pass of a step of `images` images, both networks. The student leaves out the mean
 /// share of its branches that drop path leaves out.
@@ -19,10 +19,11 @@ pub(super) fn of_network(config: &Config, images: usize) -> f64 {
     let (global, local) = (tokens(&vit, data.global_size), tokens(&vit, data.local_size));
     let blocks_global = blocks(&vit, global, if masks { global } else { 1.0 });
     let blocks_local = blocks(&vit, local, 1.0);
+    let patches_of = |tokens: f64| tokens - (1 + vit.registers) as f64;
     let embed = |tokens: f64| {
-        2.0 * (tokens - 1.0) * (vit.channels * vit.patch_size.pow(2) * vit.embed_dim) as f64
+        2.0 * patches_of(tokens) * (vit.channels * vit.patch_size.pow(2) * vit.embed_dim) as f64
     };
-    let patches = if masks { 2.0 * (global - 1.0) } else { 0.0 };
+    let patches = if masks { 2.0 * patches_of(global) } else { 0.0 };
     let ratios = &config.masking.ratios;
     let masked = patches * ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
     let teacher = 2.0 * (embed(global) + blocks_global) + mlp(&head) * (2.0 + patches);
@@ -39,17 +40,19 @@ pub(super) fn of_features(config: &Config, side: usize) -> f64 {
     blocks(&vit, tokens(&vit, side), 1.0)
 }
 
-/// Tokens of an image, `[CLS]` included.
+/// Tokens of an image: `[CLS]`, registers, patches.
 fn tokens(vit: &VitShape, side: usize) -> f64 {
-    1.0 + ((side / vit.patch_size.max(1)) as f64).powi(2)
+    (1 + vit.registers) as f64 + ((side / vit.patch_size.max(1)) as f64).powi(2)
 }
 
 /// Forward pass of all blocks over one image, of whose tokens the last block computes `wanted`.
 fn blocks(vit: &VitShape, tokens: f64, wanted: f64) -> f64 {
     let (d, hidden) = (vit.embed_dim as f64, vit.mlp_hidden as f64);
+    // The first layer of SwiGLU is twice as wide.
+    let widths = if vit.mlp == MlpKind::SwiGlu { 3.0 } else { 2.0 };
     let block = |wanted: f64| {
         let qkv = 6.0 * tokens * d * d;
-        qkv + wanted * (2.0 * d * d + 4.0 * d * hidden + 4.0 * tokens * d)
+        qkv + wanted * (2.0 * d * d + 2.0 * widths * d * hidden + 4.0 * tokens * d)
     };
     (vit.depth as f64 - 1.0) * block(tokens) + block(wanted)
 }
@@ -72,7 +75,12 @@ mod tests {
     /// The operations count their own matmuls.
     #[test]
     fn work_is_what_the_operations_of_a_step_count() {
-        for (method, depth) in [("dino", 1), ("dino", 4), ("ibot", 3)] {
+        let cases = [
+            ("dino", 1, "model.registers=0"),
+            ("dino", 4, "model.registers=4"),
+            ("ibot", 3, "model.mlp=swiglu"),
+        ];
+        for (method, depth, other) in cases {
             let sets = [
                 "model.arch=vit_tiny",
                 "model.arch=custom",
@@ -88,6 +96,7 @@ mod tests {
                 "masking.spreads=[0]",
                 "optim.batch_size=3",
                 &format!("objective.method={method}"),
+                other,
             ];
             let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
             let config = Config::resolve(None, None, &sets, &[]).unwrap();

@@ -95,6 +95,11 @@ impl Evaluation {
         Evaluated { images, side: self.preprocess.view.crop as usize }
     }
 
+    /// Number of training images and of test images.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.train.len(), self.test.len())
+    }
+
     /// What a reader of the scores must know about both sources; see [`Subset::notes`].
     pub fn notes(&self) -> Vec<String> {
         [self.train.notes(), self.test.notes()].concat()

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use report::Metrics;
 use serde::Serialize;
 
+use crate::forecast::Forecast;
 use crate::monitor::{Alarm, Diagnostics};
 use crate::probe::{Score, Scores};
 
@@ -17,6 +19,24 @@ pub enum Event {
     Warning(String),
     /// The run is set up and training starts.
     Started(Started),
+    /// What the run will cost, measured and computed. Reported once, before the start.
+    Forecast(Box<Forecast>),
+    /// Training waits for the images of the next batch.
+    Loading {
+        /// Images that are ready.
+        done: usize,
+        /// Images of the batch.
+        total: usize,
+    },
+    /// A step has started, or another block of the network is done in it. Reported often.
+    InStep {
+        /// The step, counted from 1.
+        step: u64,
+        /// Share of the step that is done.
+        share: f64,
+        /// Time that the rest takes, from the first block on.
+        left: Option<Duration>,
+    },
     /// A step is done. Reported for every step, also for those not written to `metrics.jsonl`.
     Step(StepRecord),
     /// A step was skipped because a value was not finite.

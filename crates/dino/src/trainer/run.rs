@@ -10,13 +10,14 @@ mod threads;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::Params;
 use multicrop::Dataset;
-use multicrop::loader::Batch;
+use multicrop::loader::{Batch, Loader};
 use report::{JsonLines, Metric, MetricsWriter};
 use serde_json::json;
 
@@ -29,10 +30,18 @@ use crate::plan::Plan;
 use crate::probe::Evaluation;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::StepValues;
+pub use open::{Prepared, prepare};
 use watch::Watch;
 
 /// Skipped steps in a row after which a run ends with an error.
 const PATIENCE: u32 = 5;
+/// When somebody asks to stop, a step that needs more time than this is left. A batch system waits for 30 to
+/// 90 seconds before it kills a job, and saving takes a part of them.
+pub const LONG_REST: Duration = Duration::from_secs(10);
+/// Time between two looks at the stop flag while the loader makes a batch.
+const LOOK_AROUND: Duration = Duration::from_millis(200);
+const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
+const BREAK: ControlFlow<()> = ControlFlow::Break(());
 
 /// What to train.
 #[derive(Debug, Clone)]
@@ -47,8 +56,8 @@ pub struct Request {
     pub allow_data_change: bool,
 }
 
-/// Trains to the end, or until `stop` is set. On `stop` the current step is finished and the run is saved;
-/// an evaluation is abandoned.
+/// Trains to the end, or until `stop` is set. Then the run is saved after the last whole step: the current
+/// step is finished if that takes at most [`LONG_REST`], and left otherwise. An evaluation is abandoned.
 ///
 /// # Errors
 /// Bad settings, data that cannot be read, a run folder that cannot be used or written, a loss that
@@ -61,6 +70,11 @@ pub fn pretrain(
 ) -> Result<Summary> {
     let mut run = Run::open(request, stop, report)?;
     run.go(report).map_err(|error| run.leave(error, report))
+}
+
+/// The time that the rest of a step takes, of which a share is done after this time.
+fn time_left(elapsed: Duration, share: f64) -> Duration {
+    elapsed.mul_f64(((1.0 - share) / share.max(1e-3)).max(0.0))
 }
 
 /// A run that is set up.
@@ -125,18 +139,19 @@ impl Run<'_> {
         self.pace.start();
         while self.state.step < last && !self.is_stopped() {
             let waited = loader.waited();
-            let Some(batch) = loader.next() else { break };
+            let Some(batch) = self.next_batch(&mut loader, report) else { break };
             let batch = batch?;
             self.note_bad_images(&batch, report)?;
             if self.state.step == first {
                 self.show_crops(&batch)?;
             }
             let values = self.plan.schedules.at(self.state.step);
-            match self.take(&batch, &values) {
-                Ok(result) => {
+            match self.take(&batch, &values, report) {
+                Ok(Some(result)) => {
                     self.skipped = 0;
                     self.record(result, &values, loader.waited() - waited, report)?;
                 }
+                Ok(None) => break,
                 Err(reason) => self.skip(&batch, &reason, report)?,
             }
             loader.recycle(batch);
@@ -145,14 +160,48 @@ impl Run<'_> {
         self.save_if_new(report)
     }
 
-    fn take(&mut self, batch: &Batch, values: &StepValues) -> Result<StepReport, NonFinite> {
+    /// Waits for the next batch, and reports how many of its images are ready. `None` after the last one, and
+    /// if somebody asks to stop.
+    fn next_batch(
+        &self,
+        loader: &mut Loader,
+        report: &mut dyn FnMut(Event),
+    ) -> Option<Result<Batch, multicrop::Error>> {
+        let total = self.config().optim.batch_size;
+        loop {
+            let missing = loader.wait(LOOK_AROUND);
+            if missing == 0 {
+                return loader.next();
+            }
+            if self.is_stopped() {
+                return None;
+            }
+            report(Event::Loading { done: total.saturating_sub(missing), total });
+        }
+    }
+
+    /// Takes a step. `None` if somebody asks to stop and the rest of the step would take long.
+    fn take(
+        &mut self,
+        batch: &Batch,
+        values: &StepValues,
+        report: &mut dyn FnMut(Event),
+    ) -> Result<Option<StepReport>, NonFinite> {
         let count = self.config().optim.accumulate.max(1);
         let images = batch.globals.images / count;
+        let (start, step, stop) = (Instant::now(), self.state.step + 1, self.stop);
+        report(Event::InStep { step, share: 0.0, left: None });
+        let mut watch = |share: f64| {
+            let left = time_left(start.elapsed(), share);
+            report(Event::InStep { step, share, left: Some(left) });
+            if stop.load(Ordering::Relaxed) && left > LONG_REST { BREAK } else { GO_ON }
+        };
         if count == 1 {
             let (globals, locals) = (&batch.globals.data[..], &batch.locals.data[..]);
             let masks = &self.plan.draw_masks(batch.epoch, &batch.indices)[..];
             let whole = [CropBatch { globals, locals, masks, images }];
-            return self.training.step(&mut self.state, &mut self.grads, &whole, values);
+            let Self { training, state, grads, .. } = self;
+            return training.step_watched(state, grads, &whole, values, &mut watch);
         }
         let parts: Vec<_> = (0..count)
             .map(|i| {
@@ -168,7 +217,8 @@ impl Run<'_> {
                 CropBatch { globals, locals, masks, images }
             })
             .collect();
-        self.training.step(&mut self.state, &mut self.grads, &batches, values)
+        let Self { training, state, grads, .. } = self;
+        training.step_watched(state, grads, &batches, values, &mut watch)
     }
 
     /// Completes the metrics of a step, writes and reports them, and passes them to the monitor.

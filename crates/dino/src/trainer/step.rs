@@ -7,6 +7,7 @@
 //! 4. Each parameter's gradient is clipped on its own, and AdamW moves the student.
 //! 5. The teacher moves toward the student, and the terms update their state, such as the center.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use engine::ops::patch_embed::Images;
@@ -26,6 +27,10 @@ use vit::{Crops, DropPlan, Network, Outputs, Patches, init};
 
 pub use super::batch::CropBatch;
 pub use super::report::{StepReport, Times};
+use super::work::{Part, Work};
+
+/// What a watch returns that ends no step.
+const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
 
 /// Everything that a step changes.
 #[derive(Debug, Clone)]
@@ -115,9 +120,30 @@ impl Training {
         batches: &[CropBatch<'_>],
         values: &StepValues,
     ) -> Result<StepReport, NonFinite> {
+        let taken = self.step_watched(state, grads, batches, values, &mut |_| GO_ON)?;
+        Ok(taken.expect("`GO_ON` ends no step"))
+    }
+
+    /// As [`step`](Self::step). `watch` is called after each block of each pass with the share of the step
+    /// that is done, in [0, 1]. If it breaks, the step is not taken: `None`, and nothing was changed.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_watched(
+        &self,
+        state: &mut State,
+        grads: &mut Params,
+        batches: &[CropBatch<'_>],
+        values: &StepValues,
+        watch: &mut dyn FnMut(f64) -> ControlFlow<()>,
+    ) -> Result<Option<StepReport>, NonFinite> {
         let mut clock = Clock::start();
-        let report = self.gradients(state, grads, batches, values);
-        let mut report = report.inspect_err(|_| state.discard_step())?;
+        let work = Work::of(&self.network, &self.config, batches.len(), watch);
+        let report = self.gradients(state, grads, batches, values, &work);
+        let Some(mut report) = report.inspect_err(|_| state.discard_step())? else {
+            state.discard_step();
+            return Ok(None);
+        };
         clock.lap();
         let grad_norms = optim::grad_norms(grads);
         if let Some(i) = grad_norms.iter().position(|norm| !norm.is_finite()) {
@@ -144,17 +170,19 @@ impl Training {
         let squares = grad_norms.iter().map(|norm| norm * norm);
         metrics.add(Metric::GradNorm, squares.sum::<f64>().sqrt());
         report.grad_norms = grad_norms;
-        Ok(report)
+        Ok(Some(report))
     }
 
     /// Gradients of the mean loss over all micro-batches, into `grads`; what the forward passes report.
+    /// `None` if the watch ends the step.
     fn gradients(
         &self,
         state: &mut State,
         grads: &mut Params,
         batches: &[CropBatch<'_>],
         values: &StepValues,
-    ) -> Result<StepReport, NonFinite> {
+        work: &Work<'_>,
+    ) -> Result<Option<StepReport>, NonFinite> {
         let State { student, teacher, terms, step, .. } = state;
         let weights = Weights { student, teacher };
         terms.iter_mut().for_each(|term| term.start_step(weights, values));
@@ -165,27 +193,32 @@ impl Training {
         for batch in batches {
             let plan = plan.select(&self.sequences_of(batches, first, batch.images));
             first += batch.images;
-            let pass = Pass { batch, weights, plan: &plan, share };
-            if self.add_gradients(&pass, terms, grads, &mut report).is_err() {
-                let value = report.metrics.value(Metric::Loss);
-                return Err(NonFinite { what: "the loss".to_owned(), value, step: *step });
+            let pass = Pass { batch, weights, plan: &plan, share, work };
+            match self.add_gradients(&pass, terms, grads, &mut report) {
+                Ok(Some(())) => {}
+                Ok(None) => return Ok(None),
+                Err(terms::NotFinite) => {
+                    let value = report.metrics.value(Metric::Loss);
+                    return Err(NonFinite { what: "the loss".to_owned(), value, step: *step });
+                }
             }
         }
         for term in terms {
             term.of_weights(weights, grads, &mut report.metrics);
         }
-        Ok(report)
+        Ok(Some(report))
     }
 
-    /// Forward and backward pass of a micro-batch: adds to `grads` and to the results.
+    /// Forward and backward pass of a micro-batch: adds to `grads` and to the results. `None` if the watch
+    /// ends the step.
     fn add_gradients(
         &self,
-        pass: &Pass<'_>,
+        pass: &Pass<'_, '_>,
         terms: &mut [Box<dyn Term>],
         grads: &mut Params,
         report: &mut StepReport,
-    ) -> Result<(), terms::NotFinite> {
-        let Pass { batch, weights, plan, share } = *pass;
+    ) -> Result<Option<()>, terms::NotFinite> {
+        let Pass { batch, weights, plan, share, work } = *pass;
         let StepReport { metrics, observations, times, .. } = report;
         let masks = self.config.objective.method.masks();
         let (seen, predicted) =
@@ -193,17 +226,22 @@ impl Training {
         let mut clock = Clock::start();
         let crops = self.crops(batch);
         let whole = [Crops { mask: None, ..crops[0] }];
-        let teacher = &self.network.infer(weights.teacher, &whole, seen);
+        let pulse = || work.add(Part::Teacher);
+        let teacher = self.network.infer_with(weights.teacher, &whole, seen, &pulse);
+        let Some(teacher) = &teacher else { return Ok(None) };
         times.teacher_forward += clock.lap();
-        let (student, saved) = self.network.forward(weights.student, &crops, predicted, plan);
+        let (student, pulse) = (weights.student, || work.add(Part::Student));
+        let passed = self.network.forward_with(student, &crops, predicted, plan, &pulse);
+        let Some((student, saved)) = passed else { return Ok(None) };
         times.student_forward += clock.lap();
         let CropBatch { masks, images, .. } = *batch;
         let inputs = Inputs { weights, student: &student, teacher, masks, images, share };
         let dy = gradients_of_outputs(terms, &inputs, grads, TermReport { metrics, observations })?;
         times.objective += clock.lap();
-        self.network.backward(weights.student, saved, &dy, grads);
+        let pulse = || work.add(Part::Backward);
+        let passed = self.network.backward_with(weights.student, saved, &dy, grads, &pulse);
         times.backward += clock.lap();
-        Ok(())
+        Ok(passed)
     }
 
     /// The groups of a batch: global crops, then local ones if there are any.
@@ -242,12 +280,13 @@ impl Training {
 
 /// A micro-batch on its way through both networks.
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+struct Pass<'a, 'w> {
     batch: &'a CropBatch<'a>,
     weights: Weights<'a>,
     plan: &'a DropPlan,
     /// Share of its images in those of the step.
     share: f64,
+    work: &'a Work<'w>,
 }
 
 /// The gradients of the student's outputs: the sum over all terms. Adds to those of the prototypes.

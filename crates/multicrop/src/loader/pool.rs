@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::faults::Faults;
 use super::sample::{SampleLoader, Task, TaskResult};
@@ -171,6 +171,21 @@ impl<T: Element> Pool<T> {
         if current.missing == 0 && step == first {
             self.finished.notify_one();
         }
+    }
+
+    /// Waits for the batch of the next step, at most for `limit`. Returns the number of its images that are
+    /// missing; 0 if [`next`](Self::next) will not wait.
+    pub(super) fn wait(&self, limit: Duration) -> usize {
+        let missing = |state: &State<T>| match state.in_flight.front() {
+            _ if state.panicked => 0,
+            Some(first) => first.missing,
+            // No worker has started it yet.
+            None if !state.steps.is_empty() => self.config.batch_size,
+            None => 0,
+        };
+        let waiting = |state: &mut State<T>| missing(state) > 0;
+        let waited = self.finished.wait_timeout_while(self.lock(), limit, waiting);
+        missing(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Waits for the batch of the next step; `None` after the last one.

@@ -12,8 +12,13 @@ use clap::{Args, ValueHint};
 /// If labelled images are known (`eval.train`, `eval.test`), k-NN evaluates the features of the trained
 /// network, and for comparison raw pixels and the untrained network.
 ///
-/// SIGINT, SIGTERM, SIGHUP (a closed terminal), SIGUSR1 and SIGXCPU save the run and end it with exit code
-/// 130; `--resume` continues it. Under `nohup`, SIGHUP is ignored.
+/// Before it starts, it prints what the run will cost; `dino-vmf plan` with the same flags says it in more
+/// detail.
+///
+/// Ctrl-C (SIGINT), SIGTERM, SIGHUP (a closed terminal), SIGUSR1 and SIGXCPU save the run after its last whole
+/// step and end it with exit code 130; `--resume` continues it with the same bits. The current step is finished
+/// if that takes at most 10 seconds, and left otherwise. A second Ctrl-C or SIGTERM ends the program at once,
+/// without saving. Under `nohup`, SIGHUP is ignored.
 ///
 /// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ impl Pretrain {
     ///
     /// # Errors
     /// A setting is unknown or invalid, or there is no run to resume.
-    pub(super) fn settings(&self) -> Result<(Config, String)> {
+    pub(crate) fn settings(&self) -> Result<(Config, String)> {
         let name = self.preset.as_deref().unwrap_or(preset::DEFAULT);
         let folder = self.folder(name)?;
         let flags = self.flags(folder.as_deref());
@@ -31,6 +31,11 @@ impl Pretrain {
         // Must come before a source is opened: the first use of the threads fixes their number.
         use_threads(config.run.threads)?;
         Ok((config, name.to_owned()))
+    }
+
+    /// Whether the run goes on from a checkpoint, if there is one.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resume.is_some()
     }
 
     /// The run folder. None for a new run whose folder gets the next free number.

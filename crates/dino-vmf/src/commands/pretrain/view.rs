@@ -1,10 +1,13 @@
 //! A [`View`] shows the events of a run as lines of JSON, progress and notes.
 
+use std::time::{Duration, Instant};
+
 use dino::monitor::Alarm;
-use dino::trainer::{Event, Headline, ProbeRecord, Started, StepRecord, Summary};
+use dino::trainer::{Event, Headline, LONG_REST, ProbeRecord, Started, StepRecord, Summary};
 use report::Metric;
 use serde_json::json;
 
+use crate::commands::forecasting::{self, duration};
 use crate::commands::viewing::show_images;
 use crate::console::{Console, Progress};
 
@@ -21,20 +24,123 @@ pub(super) struct View<'a> {
     console: &'a mut Console,
     batch_size: usize,
     total_steps: u64,
+    /// Steps done.
+    done: u64,
     first_step: bool,
     /// Steps shown so far.
     steps: u64,
     /// Names of the alarms that are raised and not cleared.
     alarms: Vec<&'static str>,
+    task: Task,
+    /// When the last thing was shown that a person sees.
+    shown: Instant,
+    /// Seconds of a step, by the forecast.
+    expected: Option<f64>,
+    stopping: bool,
 }
+
+/// What the run is doing.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    /// Something without progress, in words that go on after "still".
+    Other(&'static str),
+    /// Waiting for the images of a step.
+    Loading { done: usize, total: usize },
+    /// Computing a step. `left` is the time that the rest was going to take at `at`.
+    Step { step: u64, share: f64, left: Option<Duration>, at: Instant },
+    /// Evaluating, which shows its own progress.
+    Evaluating,
+}
+
+/// Time without anything to see after which the task is shown.
+const SILENCE: Duration = Duration::from_secs(2);
 
 impl<'a> View<'a> {
     pub(super) fn new(console: &'a mut Console, batch_size: usize) -> Self {
-        Self { console, batch_size, total_steps: 0, first_step: true, steps: 0, alarms: Vec::new() }
+        Self {
+            console,
+            batch_size,
+            total_steps: 0,
+            done: 0,
+            first_step: true,
+            steps: 0,
+            alarms: Vec::new(),
+            task: Task::Other("setting up the run"),
+            shown: Instant::now(),
+            expected: None,
+            stopping: false,
+        }
+    }
+
+    /// Shows what goes on if nothing was shown for a while, and answers a signal. Called again and again.
+    pub(super) fn tick(&mut self, is_stopped: bool) {
+        if is_stopped && !self.stopping {
+            self.stopping = true;
+            let text = self.answer();
+            self.console.event("stopping", &json!({ "text": text }));
+            self.console.warn(text);
+        }
+        if self.shown.elapsed() >= SILENCE {
+            self.show_task();
+        }
+    }
+
+    /// The answer to a signal.
+    fn answer(&self) -> String {
+        let what = match self.task {
+            Task::Other(what) => format!("stopping after {what}"),
+            Task::Loading { .. } => "stopping".to_owned(),
+            Task::Evaluating => "stopping without the evaluation".to_owned(),
+            Task::Step { left: None, .. } => "stopping after this step".to_owned(),
+            Task::Step { left: Some(left), at, .. } => match left.saturating_sub(at.elapsed()) {
+                left if left <= LONG_REST => {
+                    format!("stopping after this step, about {}", duration(left.as_secs_f64()))
+                }
+                left => format!(
+                    "stopping within this step, whose rest would take about {}; the run is saved after \
+                     the step before it",
+                    duration(left.as_secs_f64())
+                ),
+            },
+        };
+        format!("{what}; press Ctrl-C again to leave now, without saving")
+    }
+
+    /// Shows progress within the task.
+    fn show_task(&mut self) {
+        let text = match self.task {
+            Task::Evaluating => return,
+            Task::Other(what) => return self.console.waiting(what),
+            Task::Loading { done, total } => format!("  loading, {done} of {total} images"),
+            Task::Step { step, share, left, at } => {
+                // Between two blocks, time goes on.
+                let left = left.map(|left| left.saturating_sub(at.elapsed()).as_secs_f64());
+                let left = left.map(|left| format!(", about {} left of it", duration(left)));
+                let percent = (100.0 * share).floor();
+                format!("  step {step}: {percent} % done{}", left.unwrap_or_default())
+            }
+        };
+        self.shown = Instant::now();
+        let (done, total) = (self.done, self.total_steps);
+        self.console.progress(&Progress { what: "step", done, total, text }, false);
+    }
+
+    fn note_step(&mut self, step: u64, share: f64, left: Option<Duration>) {
+        let left = left.or(self.expected.map(Duration::from_secs_f64));
+        self.task = Task::Step { step, share, left, at: Instant::now() };
     }
 
     pub(super) fn show(&mut self, event: &Event) {
         match event {
+            Event::Forecast(forecast) => {
+                self.console.event("plan", forecast);
+                self.expected = forecast.time.map(|time| time.step);
+                forecasting::short(forecast).iter().for_each(|line| self.console.note(line));
+            }
+            Event::Loading { done, total } => {
+                self.task = Task::Loading { done: *done, total: *total };
+            }
+            Event::InStep { step, share, left } => self.note_step(*step, *share, *left),
             Event::Warning(text) => {
                 self.console.event("warning", &json!({ "text": text }));
                 self.console.warn(text);
@@ -48,6 +154,7 @@ impl<'a> View<'a> {
             Event::Alarm(alarm) => self.show_alarm(alarm),
             Event::Diagnostics(found) => self.console.event("diagnostics", found),
             Event::Evaluating { what, done, total } => {
+                (self.task, self.shown) = (Task::Evaluating, Instant::now());
                 show_images(self.console, "k-NN", (*done, *total), in_words(what));
             }
             Event::Scores(record) => self.show_scores(record),
@@ -62,7 +169,7 @@ impl<'a> View<'a> {
     }
 
     fn show_start(&mut self, started: &Started) {
-        self.total_steps = started.total_steps;
+        (self.total_steps, self.done) = (started.total_steps, started.step);
         self.console.event("started", started);
         let Started { run, step, total_steps, data, images, crops, threads, .. } = started;
         let (run, batch) = (run.display(), self.batch_size);
@@ -77,6 +184,8 @@ impl<'a> View<'a> {
     }
 
     fn show_step(&mut self, record: &StepRecord) {
+        (self.done, self.shown) = (record.step, Instant::now());
+        self.task = Task::Other("writing to the run folder");
         self.console.event("step", record);
         let left = self.total_steps.saturating_sub(record.step);
         let always = self.first_step || left == 0;
@@ -137,7 +246,12 @@ impl<'a> View<'a> {
         let console = self.console;
         console.end_progress();
         let run = summary.run.display();
-        if summary.interrupted {
+        if summary.interrupted && summary.steps == 0 {
+            console.note(format!(
+                "interrupted before the first step was done; `dino-vmf pretrain --resume {run}` starts \
+                 the run again"
+            ));
+        } else if summary.interrupted {
             console.note(format!(
                 "interrupted after step {}; `dino-vmf pretrain --resume {run}` continues the run",
                 summary.steps
@@ -183,31 +297,14 @@ fn too_long(seconds: f64) -> Option<String> {
     })
 }
 
-/// A duration as `3h 05m`, `4m 10s` or `9s`.
-fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m {:02}s", seconds % 60),
-        _ => format!("{hours}h {minutes:02}m"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{duration, too_long};
+    use super::too_long;
 
     #[test]
     fn runs_longer_than_a_week_get_a_warning() {
         assert_eq!(too_long(6.9 * 86_400.0), None);
         let warning = too_long(23.4 * 86_400.0).unwrap();
         assert!(warning.starts_with("at this speed the run takes 23 days"), "{warning}");
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        let texts = [0.4, 59.0, 61.0, 3600.0 * 26.0 + 61.0].map(duration);
-        assert_eq!(texts, ["0s", "59s", "1m 01s", "26h 01m"]);
     }
 }

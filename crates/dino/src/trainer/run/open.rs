@@ -1,7 +1,7 @@
 //! Setting a run up. Whatever can be refused is refused before its folder is made or changed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -21,16 +21,42 @@ use super::watch::Watch;
 use super::{Request, Run};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
 use crate::plan::Plan;
 use crate::probe::{self, Evaluation};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 
-/// A run whose folder is not touched yet.
-struct Opened {
-    plan: Plan,
-    dataset: Arc<dyn Dataset>,
+/// A run whose settings are resolved and whose sources are open. Its folder is not touched yet.
+pub struct Prepared {
+    /// The settings of the run, and what follows from them.
+    pub plan: Plan,
+    /// The images.
+    pub dataset: Arc<dyn Dataset>,
+    /// The labelled images, if there are any.
+    pub evaluation: Option<Evaluation>,
     images: Images,
+}
+
+/// Resolves the settings of a run and opens its sources. Warnings go to `report`. A run that resumes goes on
+/// without labelled images if they are gone.
+///
+/// # Errors
+/// Bad settings; sources that cannot be opened.
+pub fn prepare(config: &Config, resume: bool, report: &mut dyn FnMut(Event)) -> Result<Prepared> {
+    // What needs no images is refused before they are opened, which may take minutes.
+    config.validate()?;
+    threads::start(config.run.threads).into_iter().for_each(|text| report(Event::Warning(text)));
+    let mut sources = Sources::new(&config.data);
+    let dataset = sources.open(&config.locate("data.source", &config.data.source))?;
+    let plan = Plan::new(config, &sources.facts(config, dataset.as_ref()))?;
+    let notes = multicrop::dataset::notes(dataset.as_ref());
+    for warning in notes.into_iter().chain(plan.warnings.clone()) {
+        report(Event::Warning(warning));
+    }
+    let images = Images::of(dataset.as_ref());
+    let evaluation = open_evaluation(&plan.config, resume, sources, report)?;
+    Ok(Prepared { plan, dataset, evaluation, images })
 }
 
 impl<'a> Run<'a> {
@@ -40,28 +66,20 @@ impl<'a> Run<'a> {
         report: &mut dyn FnMut(Event),
     ) -> Result<Self> {
         let Request { config, name, resume, allow_data_change } = request;
-        // What needs no images is refused before they are opened, which may take minutes.
-        config.validate()?;
-        threads::start(config.run.threads)
-            .into_iter()
-            .for_each(|text| report(Event::Warning(text)));
-        let mut sources = Sources::new(&config.data);
-        let dataset = sources.open(&config.locate("data.source", &config.data.source))?;
-        let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
-        let notes = multicrop::dataset::notes(dataset.as_ref());
-        for warning in notes.into_iter().chain(plan.warnings.clone()) {
-            report(Event::Warning(warning));
-        }
-        let images = Images::of(dataset.as_ref());
-        let evaluation = open_evaluation(&plan.config, resume, sources, report)?;
-        let evaluated = evaluation.as_ref().map(Evaluation::size);
-        memory::require(&plan.config, rayon::current_num_threads(), evaluated)?;
-        let opened = Opened { plan, dataset, images };
-        let resumed = opened.folder(&name, resume, allow_data_change)?;
+        let prepared = prepare(&config, resume, report)?;
+        prepared.require_memory()?;
+        let mut resumed = prepared.folder(&name, resume, allow_data_change)?;
+        let first_step = resumed.loaded.as_ref().map_or(0, |loaded| loaded.state.step);
+        let required = Disk::require(&prepared.subject(resumed.folder.path(), first_step));
+        required.inspect_err(|_| resumed.folder.discard())?;
         resumed.warnings.iter().for_each(|text| report(Event::Warning(text.clone())));
+        // Measured before the run takes its memory. Images that cannot be read are reported when training
+        // reads them.
+        let forecast = Forecast::of_start(&prepared.subject(resumed.folder.path(), first_step));
         let data_change = resumed.data_change.clone();
-        let mut run = opened.set_up(resumed, evaluation, stop)?;
+        let mut run = prepared.set_up(resumed, stop)?;
         report(Event::Started(run.started()));
+        forecast.into_iter().for_each(|found| report(Event::Forecast(Box::new(found))));
         if let Some(difference) = data_change {
             run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
         }
@@ -84,10 +102,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn loader(&self, first: u64, last: u64) -> Result<Loader> {
         let config = self.config();
-        let workers = match config.run.workers {
-            0 => rayon::current_num_threads(),
-            workers => workers,
-        };
+        let workers = config.run.worker_threads();
         let settings = LoaderConfig {
             batch_size: config.optim.batch_size,
             workers,
@@ -109,10 +124,25 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Opened {
+impl Prepared {
+    /// Refuses a run that needs more memory than the machine has.
+    ///
+    /// # Errors
+    /// [`Error::TooLittleMemory`], with settings that fit.
+    pub fn require_memory(&self) -> Result<()> {
+        let evaluated = self.evaluation.as_ref().map(Evaluation::size);
+        memory::require(&self.plan.config, rayon::current_num_threads(), evaluated)
+    }
+
+    /// What is to be forecast, for a run that writes to `folder` and has done `first_step` steps.
+    pub fn subject<'a>(&'a self, folder: &'a Path, first_step: u64) -> Subject<'a> {
+        let Self { plan, dataset, evaluation, .. } = self;
+        Subject { plan, dataset, evaluation: evaluation.as_ref(), folder, first_step }
+    }
+
     /// The run's folder, and what it holds if the run goes on.
     fn folder(&self, preset: &str, resume: bool, allow_data_change: bool) -> Result<Resumed> {
-        let Self { plan, dataset, images } = self;
+        let Self { plan, dataset, images, .. } = self;
         let out = plan.config.run.out.as_ref().map(PathBuf::from);
         if resume {
             let path = out.or_else(|| RunFolder::latest(preset)).ok_or_else(|| {
@@ -127,12 +157,7 @@ impl Opened {
         Ok(Resumed { folder, loaded: None, data_change: None, warnings: Vec::new() })
     }
 
-    fn set_up<'a>(
-        self,
-        resumed: Resumed,
-        evaluation: Option<Evaluation>,
-        stop: &'a AtomicBool,
-    ) -> Result<Run<'a>> {
+    fn set_up(self, resumed: Resumed, stop: &AtomicBool) -> Result<Run<'_>> {
         let Resumed { mut folder, loaded, .. } = resumed;
         let training = Training::new(self.plan.config.clone());
         let state = match &loaded {
@@ -157,7 +182,7 @@ impl Opened {
             training,
             state,
             folder,
-            evaluation,
+            evaluation: self.evaluation,
             warned: BTreeSet::new(),
         })
     }

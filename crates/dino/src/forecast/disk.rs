@@ -1,0 +1,140 @@
+//! [`Disk`]: the space that a run needs, and the space that is free.
+
+use std::env;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Subject;
+use crate::checkpoint::Retention;
+use crate::config::{Horizon, to_steps};
+use crate::error::{Error, Result};
+use crate::memory::{self, Bytes};
+
+/// Environment variable that overrides the free space that the system reports: a number of GiB, or `off`.
+/// For file systems that report another number than a user may write.
+pub const OVERRIDE: &str = "DINO_VMF_DISK";
+
+/// Bytes of a logged step in `metrics.jsonl` and in the TensorBoard file together.
+const BYTES_OF_METRICS: f64 = 1200.0;
+/// Student, teacher and both moments, as f32.
+const BYTES_OF_PARAMETER: f64 = 16.0;
+const GIB: f64 = 1_073_741_824.0;
+
+/// Space on disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Disk {
+    /// Of one checkpoint.
+    pub checkpoint: f64,
+    /// Most checkpoints that exist at once: those that are kept, and the one that is being written.
+    pub checkpoints: u64,
+    /// What the run still writes and keeps at most: checkpoints and metrics.
+    pub needed: f64,
+    /// Free space, if it is known.
+    pub free: Option<f64>,
+}
+
+impl Disk {
+    pub(super) fn of(subject: &Subject<'_>) -> Self {
+        let Subject { plan, folder, first_step, .. } = *subject;
+        let config = &plan.config;
+        let centers = plan.head.prototypes + plan.head.patch_prototypes.unwrap_or(0);
+        let checkpoint = BYTES_OF_PARAMETER * memory::parameters(config) + 4.0 * centers as f64;
+        let checkpoints = checkpoints(subject);
+        // Those that the run has already are on the disk: only the one that is being written is new.
+        let new = if first_step == 0 { checkpoints } else { checkpoints.min(1) };
+        let steps = plan.horizon().total_steps.saturating_sub(first_step);
+        let lines = steps / config.run.log_every_steps.max(1);
+        let needed = new as f64 * checkpoint + lines as f64 * BYTES_OF_METRICS;
+        Self { checkpoint, checkpoints, needed, free: free(folder) }
+    }
+
+    /// Refuses a run that needs more space than is free.
+    ///
+    /// # Errors
+    /// [`Error::TooLittleDisk`].
+    pub fn require(subject: &Subject<'_>) -> Result<()> {
+        let found = Self::of(subject);
+        let Some(free) = found.free.filter(|free| found.needed > *free) else { return Ok(()) };
+        let keeps = subject.plan.config.run.keep_every_epochs > 0;
+        Err(Error::TooLittleDisk {
+            path: subject.folder.to_owned(),
+            needs: Bytes(found.needed).to_string(),
+            checkpoints: found.checkpoints,
+            checkpoint: Bytes(found.checkpoint).to_string(),
+            has: Bytes(free).to_string(),
+            keeps,
+        })
+    }
+}
+
+/// Most checkpoints that exist at once.
+fn checkpoints(subject: &Subject<'_>) -> u64 {
+    let run = &subject.plan.config.run;
+    let Horizon { total_steps, steps_per_epoch } = subject.plan.horizon();
+    let left = |every: u64| {
+        let before = |step: u64| step.checked_div(every).unwrap_or(0);
+        before(total_steps.saturating_sub(1)) - before(subject.first_step.min(total_steps))
+    };
+    let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
+    let saved = 1 + left(epochs).max(left(run.checkpoint_every_steps));
+    let kept = left(run.keep_every_epochs * steps_per_epoch);
+    saved.min(Retention::default().last as u64 + 1 + kept)
+}
+
+/// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
+fn free(folder: &Path) -> Option<f64> {
+    if let Some(text) = env::var_os(OVERRIDE) {
+        let gib: f64 = text.to_str()?.trim().parse().ok()?;
+        return (gib >= 0.0).then_some(gib * GIB);
+    }
+    let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
+    folder.ancestors().find(|folder| folder.is_dir()).and_then(free_in)
+}
+
+#[cfg(unix)]
+fn free_in(folder: &Path) -> Option<f64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail as f64 * found.f_frsize as f64)
+}
+
+#[cfg(not(unix))]
+fn free_in(_folder: &Path) -> Option<f64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use multicrop::Dataset;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::plan::{Facts, Plan};
+
+    fn disk(sets: &[&str], first_step: u64) -> Disk {
+        let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let config = Config::resolve(Some("shapes-tiny"), None, &sets, &[]).unwrap();
+        let plan = Plan::new(&config, &Facts::of_images(640)).unwrap();
+        let dataset: Arc<dyn Dataset> = config.data.open("shapes:train").unwrap();
+        let folder = Path::new("no/such/folder");
+        let subject =
+            Subject { plan: &plan, dataset: &dataset, evaluation: None, folder, first_step };
+        Disk::of(&subject)
+    }
+
+    #[test]
+    fn a_run_needs_the_checkpoints_that_it_keeps_and_the_one_that_it_writes() {
+        let epochs = |epochs| format!("optim.epochs={epochs}");
+        let of = |sets: &[&str], first| disk(sets, first).checkpoints;
+        assert_eq!(of(&[&epochs(1)], 0), 1, "only that at the end");
+        assert_eq!(of(&[&epochs(2)], 0), 2);
+        assert_eq!(of(&[&epochs(20)], 0), 3);
+        assert_eq!(of(&[&epochs(20), "run.keep_every_epochs=5"], 0), 6);
+        assert_eq!(of(&[&epochs(20), "run.checkpoint_every_epochs=0"], 0), 1);
+        let (whole, rest) = (disk(&[&epochs(20)], 0), disk(&[&epochs(20)], 100));
+        assert!(rest.needed < whole.needed / 2.0, "{rest:?} {whole:?}");
+        assert!(whole.free.is_some_and(|free| free > 0.0));
+    }
+}
