@@ -9,11 +9,6 @@ use crate::checkpoint;
 use crate::config;
 use crate::monitor::alarm::Alarm;
 
-/// Somebody asked to stop: no result, and nothing is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("stopped on request")]
-pub struct Stopped;
-
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -189,14 +184,6 @@ pub enum Error {
         /// Why the last step could not be saved, if for another reason.
         unsaved: Option<String>,
     },
-    /// Images that were to be evaluated have no labels.
-    #[error(
-        "`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format"
-    )]
-    NoLabels {
-        /// The source.
-        data: String,
-    },
     /// A run without a mixture of patches.
     #[error("`{}` has no mixture of patches, because {reason}", path.display())]
     NoPatches {
@@ -205,33 +192,12 @@ pub enum Error {
         /// The setting that decides it.
         reason: String,
     },
-    /// An image cannot be read and the evaluation needs it: with `data.strict`, or if no image is left.
-    #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
-    EvalImage {
-        /// The image.
-        name: String,
-        /// The data set.
-        data: String,
-        /// Why.
-        reason: String,
-    },
-    /// A network whose features are not finite.
-    #[error("the network's features are not finite for {bad} of {all} images")]
-    NonFiniteFeatures {
-        /// Images with such a feature.
-        bad: usize,
-        /// All images.
-        all: usize,
-    },
     /// There is no checkpoint at the path given.
     #[error("`{}` holds no checkpoint: expected a run folder, a folder `step-…`, or its `model.safetensors`", path.display())]
     NoCheckpoint {
         /// What was given.
         path: PathBuf,
     },
-    /// An evaluation was stopped by the caller.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
     /// Too many steps in a row with a loss or gradient that is not finite.
     #[error(
         "{reason}, the {count}th step in a row without a finite number; stopped at step {step}"
@@ -255,6 +221,9 @@ pub enum Error {
         /// The checkpoint of that step.
         path: PathBuf,
     },
+    /// An evaluation.
+    #[error(transparent)]
+    Probe(#[from] probe::Error),
     /// The source of images.
     #[error(transparent)]
     Data(#[from] multicrop::error::Error),

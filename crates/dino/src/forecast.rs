@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use multicrop::Dataset;
+use probe::Evaluation;
 use serde::Serialize;
 
 use crate::config::Horizon;
 use crate::error::Result;
 use crate::memory::{self, Estimate};
 use crate::plan::Plan;
-use crate::probe::Evaluation;
 
 pub use disk::{Disk, OVERRIDE as DISK_OVERRIDE};
 pub use loader::LoaderSpeed;

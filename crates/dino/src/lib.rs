@@ -1,16 +1,16 @@
 //! Self-distillation with vision transformers: DINO, iBOT, DINO-vMF, iBOT-vMF.
 //!
 //! ```text
-//! config ─▶ plan ─▶ trainer ─▶ run_folder, checkpoint ─▶ open ─▶ probe      scores of features
-//!                     │                                    └───▶ analysis   the mixture, the features
+//! config ─▶ plan ─▶ trainer ─▶ run_folder, checkpoint ─▶ open   a trained network, for crate `probe`
 //!                     ├─▶ terms ─▶ objective   loss, gradients, center
 //!                     ├─▶ optim, schedule      AdamW, teacher, learning rate
-//!                     └─▶ monitor              alarms
+//!                     ├─▶ monitor              alarms
+//!                     └─▶ evaluation           probes of the teacher's features
 //! ```
 //!
-//! The network is crate `vit`, its operations are crate `engine`, images come from crate `multicrop`, metrics
-//! and the files that hold them are crate `report`. This crate prints nothing: a run reports
-//! [`trainer::Event`]s.
+//! The network is crate `vit`, its operations are crate `engine`, images come from crate `multicrop`. Crate
+//! `probe` evaluates and analyzes features; metrics and the files that hold them are crate `report`. This
+//! crate prints nothing: a run reports [`trainer::Event`]s.
 //!
 //! Two steps on the built-in images, and the network that they leave:
 //!
@@ -41,14 +41,12 @@
 
 #![forbid(unsafe_code)]
 
-pub mod analysis;
 pub mod checkpoint;
 pub mod config;
 pub mod error;
+pub mod evaluation;
 pub mod forecast;
-pub mod geometry;
 pub mod masking;
-pub mod matrix;
 pub mod memory;
 pub mod monitor;
 mod nearest;
@@ -57,7 +55,6 @@ pub mod open;
 pub mod optim;
 pub mod plan;
 pub mod preset;
-pub mod probe;
 pub mod run_folder;
 pub mod schedule;
 pub mod terms;

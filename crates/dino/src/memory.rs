@@ -16,6 +16,7 @@ mod machine;
 use std::fmt;
 
 use multicrop::loader::LoaderConfig;
+use probe::Evaluated;
 
 use crate::config::{Centering, Config, Recompute, Sizes};
 use crate::error::{Error, Result};
@@ -45,15 +46,6 @@ pub struct Estimate {
     pub evaluation: f64,
     /// The peak of all of it together, with the program itself.
     pub total: f64,
-}
-
-/// The images of k-NN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Evaluated {
-    /// Images of both sets.
-    pub images: usize,
-    /// Side of the network's input, in pixels.
-    pub side: usize,
 }
 
 impl Estimate {

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use dino::config::{Config, keys};
-use dino::memory::{Estimate, Evaluated};
+use dino::memory::Estimate;
 use dino::plan::{Facts, Plan, idle_keys};
 use dino::trainer::{self, Event, Request};
+use probe::Evaluated;
 use serde_json::Value;
 
 /// What another value must change.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
 use dino::config::{self, Origin};
-use dino::memory;
-use dino::probe::{Encoder, Evaluation, Judgment, RawPixels, Score, Scores, knn};
+use dino::{evaluation, memory};
+use probe::{Encoder, Judgment, RawPixels, Score, Scores, knn};
 use serde_json::{Map, Value, json};
 
 use super::viewing::{Viewing, show_images};
@@ -61,8 +61,8 @@ impl Knn {
             (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
             eval.k = k;
         })?;
-        let knn = knn::Knn::new(&opened.config.eval);
-        let evaluation = Evaluation::open(&opened.config, vec![Box::new(knn)])?;
+        let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
+        let evaluation = evaluation::open(&opened.config, vec![Box::new(knn)])?;
         let Some(evaluation) = evaluation else { return Ok(()) };
         memory::require_evaluation(&opened.config, evaluation.size(), true)?;
         let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());

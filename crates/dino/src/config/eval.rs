@@ -1,5 +1,6 @@
 //! `[eval]`: k-NN during training.
 
+use probe::knn;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, MAX_EPOCHS, MAX_SIDE};
@@ -54,12 +55,13 @@ pub struct Eval {
 
 impl Default for Eval {
     fn default() -> Self {
+        let knn::Settings { k, temperature } = knn::Settings::default();
         Self {
             train: None,
             test: None,
             every_epochs: 0,
-            k: vec![10, 20],
-            temperature: 0.07,
+            k,
+            temperature,
             resize: None,
             crop: None,
             batch_size: 64,

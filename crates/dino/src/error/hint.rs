@@ -78,11 +78,8 @@ impl Error {
                 let ours = left_hint(run, *step, *saved, unsaved.as_deref());
                 Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
             }
-            Self::NoLabels { .. }
-            | Self::EvalImage { .. }
-            | Self::NonFiniteFeatures { .. }
-            | Self::NoCheckpoint { .. }
-            | Self::Stopped(_)
+            Self::NoCheckpoint { .. }
+            | Self::Probe(_)
             | Self::Data(_)
             | Self::Io { .. } => None,
         }
@@ -107,14 +104,11 @@ impl Error {
             | Self::FolderGone { .. }
             | Self::NotFinite { .. }
             | Self::Left { .. }
-            | Self::NoLabels { .. }
             | Self::NoPatches { .. }
-            | Self::EvalImage { .. }
-            | Self::Stopped(_)
-            | Self::NonFiniteFeatures { .. }
             | Self::NoCheckpoint { .. }
             | Self::Diverged { .. }
             | Self::Alarm { .. }
+            | Self::Probe(_)
             | Self::Data(_)
             | Self::Checkpoint(_) => false,
         }

@@ -2,12 +2,11 @@
 
 use std::thread;
 
+use probe::{Evaluated, Evaluation};
 use serde::Serialize;
 
 use super::{LoaderSpeed, StepTime, Subject, work};
 use crate::config::Config;
-use crate::memory::Evaluated;
-use crate::probe::Evaluation;
 
 /// What limits the speed of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

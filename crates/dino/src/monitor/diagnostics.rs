@@ -18,12 +18,12 @@
 
 use engine::Params;
 use engine::simd::dot;
+use probe::Matrix;
+use probe::geometry::spectrum;
+use probe::geometry::unique::unique_prototypes;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::geometry::spectrum;
-use crate::geometry::unique::unique_prototypes;
-use crate::matrix::Matrix;
 use crate::objective::Networks;
 use vit::Prototypes;
 

@@ -2,10 +2,10 @@
 //! goes on: some measures need the whole batch.
 
 use engine::Tensor;
+use probe::Matrix;
 use report::{Metric, Metrics};
 
 use super::feature_spread::FeatureSpread;
-use crate::matrix::Matrix;
 
 /// The teacher's outputs of one step, of one micro-batch after the other.
 #[derive(Debug, Clone, Default, PartialEq)]

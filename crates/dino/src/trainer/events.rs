@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use probe::{Score, Scores};
 use report::Metrics;
 use serde::Serialize;
 
 use crate::forecast::Forecast;
 use crate::monitor::{Alarm, Diagnostics};
-use crate::probe::{Score, Scores};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone)]

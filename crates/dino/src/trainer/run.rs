@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use engine::Params;
 use multicrop::Dataset;
 use multicrop::loader::{Batch, Loader};
+use probe::Evaluation;
 use report::{JsonLines, Metric, MetricsWriter};
 use serde_json::json;
 
@@ -27,7 +28,6 @@ use super::step::{CropBatch, NonFinite, State, StepReport, Training};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::probe::Evaluation;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::StepValues;
 pub use open::{Prepared, prepare};

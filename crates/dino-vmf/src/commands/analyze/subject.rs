@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum, ValueHint};
-use dino::memory::{self, Evaluated};
 use dino::open::Opened;
-use dino::probe::{Encoder, Pass, Preprocess, Subset, Views};
+use dino::{evaluation, memory};
+use probe::{Encoder, Evaluated, Pass, Preprocess, Subset, Views};
 use serde::Serialize;
 
 use crate::commands::viewing::{Viewing, show_images};
@@ -74,7 +74,7 @@ impl Subject {
     pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
         let checkpoint = self.viewing.read(&self.checkpoint, console, |_| ())?;
         let dataset = checkpoint.config.data.open(&self.data)?;
-        let preprocess = Preprocess::new(&checkpoint.config, dataset.as_ref())?;
+        let preprocess = evaluation::preprocess(&checkpoint.config, dataset.as_ref())?;
         let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
         let images = match only_labelled && has_labels {
             true => Subset::labelled(dataset, Some(self.max_images()), 0),

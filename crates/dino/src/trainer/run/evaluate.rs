@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use probe::{Encoder, Judged, Judgment, RawPixels, Source};
 use serde_json::{Map, json};
 
 use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
 use super::{Run, shown};
-use crate::error::{Error, Result};
-use crate::probe::{self, Encoder, Judged, Judgment, RawPixels, Source};
+use crate::error::Result;
+use crate::evaluation;
 use vit::init;
 
 /// Whose features are judged.
@@ -129,7 +130,7 @@ impl Run<'_> {
         let judge = AssertUnwindSafe(|| data.judge(&[source], &mut progress));
         match catch_unwind(judge) {
             Ok(Ok(judged)) => Ok(Some(judged)),
-            Ok(Err(Error::Stopped(_))) => Ok(None),
+            Ok(Err(probe::Error::Stopped(_))) => Ok(None),
             Ok(Err(error)) => Err(error.to_string()),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -172,7 +173,8 @@ impl Run<'_> {
         &self,
         summaries: Option<Vec<ProbeSummary>>,
     ) -> BTreeMap<&'static str, Option<ProbeSummary>> {
-        let names = probe::all(&self.config().eval).into_iter().map(|probe| (probe.name(), None));
+        let names =
+            evaluation::probes(&self.config().eval).into_iter().map(|probe| (probe.name(), None));
         let summaries = summaries.into_iter().flatten();
         names.chain(summaries.map(|found| (found.headline.probe, Some(found)))).collect()
     }

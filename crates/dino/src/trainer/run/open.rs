@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use engine::Params;
 use multicrop::Dataset;
 use multicrop::loader::{Loader, LoaderConfig};
+use probe::Evaluation;
 use report::{JsonLines, MetricsWriter};
 use serde_json::json;
 
@@ -21,10 +22,10 @@ use super::watch::Watch;
 use super::{Request, Run};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
 use crate::plan::Plan;
-use crate::probe::{self, Evaluation};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 
 /// A run whose settings are resolved and whose sources are open. Its folder is not touched yet.
@@ -200,7 +201,7 @@ fn open_evaluation(
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<Evaluation>> {
     let open = &mut |source: &str| sources.open(source);
-    let data = match Evaluation::open_with(config, probe::all(&config.eval), open) {
+    let data = match evaluation::open_with(config, evaluation::probes(&config.eval), open) {
         Err(error) if resume => {
             let text = format!("the run goes on without k-NN: {error}");
             report(Event::Warning(text));

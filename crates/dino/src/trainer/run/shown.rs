@@ -51,7 +51,7 @@ pub(super) fn scores(record: &ProbeRecord) -> Vec<Scalar> {
             scores.setting.map_or(String::new(), |(name, value)| format!("_{name}{value}"));
         scores.values.iter().map(move |score| (setting.clone(), score))
     });
-    let scalar = |(setting, score): (String, &crate::probe::Score)| Scalar {
+    let scalar = |(setting, score): (String, &probe::Score)| Scalar {
         tag: format!("eval/{}{setting}_{}/{}", record.probe, score.name, record.features),
         value: score.value,
         about: score.unit,
@@ -119,7 +119,7 @@ impl<'a> Sheet<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{Score, Scores};
+    use probe::{Score, Scores};
 
     #[test]
     fn every_score_has_a_tag_of_its_own() {

@@ -1,6 +1,7 @@
 //! The `Watch` of a run feeds the monitor after each step, and writes and reports its alarms.
 
 use engine::Tensor;
+use probe::Matrix;
 use report::tensorboard::Scalar;
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use super::Run;
 use crate::checkpoint::CenterOf;
 use crate::config::OnCollapse;
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
 use crate::monitor::diagnostics::{Snapshot, norm};
 use crate::monitor::observations::Observations;
 use crate::monitor::{Alarm, Diagnostics, Limits, Monitor};

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use dino::analysis::assignment::Components;
 use dino::objective::Center;
+use probe::analysis::assignment::Components;
 use vit::Prototypes;
 
 use crate::commands::analyze::subject::{Input, NetworkRole};
@@ -55,8 +55,9 @@ impl AssignmentFlags {
         let temperature = self.temperature.unwrap_or(own_temperature);
         let (objective, params) = (&input.checkpoint.objective, input.encoder().params);
         let (g, v) = (params.view(set.prototypes.g).host(), params.view(set.prototypes.v).host());
+        let offsets = objective.offsets(g, center, temperature);
         TemperedComponents {
-            components: Components::new(objective, g, v, temperature, center),
+            components: Components::new(g, v, temperature, offsets),
             temperature,
             centered: center.is_some(),
         }

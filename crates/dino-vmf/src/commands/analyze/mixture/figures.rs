@@ -1,8 +1,8 @@
 //! The plots of the page.
 
-use dino::analysis::accuracy_by_kappa::Group;
-use dino::analysis::distribution::Histogram;
-use dino::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
+use probe::analysis::accuracy_by_kappa::Group;
+use probe::analysis::distribution::Histogram;
+use probe::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
 use report::number::{percent, short};
 use report::page::{Figure, LegendEntry};
 use report::plot::{Axis, Bar, Plot};

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dino::analysis::mixture::Component;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use multicrop::Image8;
 use multicrop::image::Rect;
 use multicrop::resize::crop_resize;
+use probe::analysis::mixture::Component;
 use rayon::prelude::*;
 
 use super::record::Record;

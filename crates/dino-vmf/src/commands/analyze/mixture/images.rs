@@ -1,12 +1,9 @@
 //! The mixture of images: assigns \[CLS\] tokens to components and measures k-NN accuracy.
 
 use anyhow::Result;
-use dino::analysis::mixture::{Labels, Mixture};
-use dino::error::Error;
-use dino::matrix::Matrix;
-use dino::probe::{
-    Extracted, Features, Kind, Pass, Progress, Subset, Views, Wanted, knn, open_labelled,
-};
+use dino::evaluation::open_labelled;
+use probe::analysis::mixture::{Labels, Mixture};
+use probe::{Error, Extracted, Features, Kind, Matrix, Pass, Progress, Subset, Views, Wanted, knn};
 
 use super::components::{AssignmentFlags, PrototypeSet, TemperedComponents};
 use super::record::{Analysis, NEAREST, Unit};

@@ -1,7 +1,7 @@
 //! The page: tiles, plots, tables, and the prototypes with their nearest images.
 
 use askama::Template;
-use dino::analysis::mixture::Mixture;
+use probe::analysis::mixture::Mixture;
 use report::number::{percent, short};
 use report::page::{Figures, Page, Table, Tile, Tiles};
 

@@ -1,10 +1,10 @@
 //! The mixture of patches: assigns patch tokens to the patch prototypes of iBOT.
 
 use anyhow::Result;
-use dino::analysis::assignment::Assigner;
-use dino::analysis::mixture::{Labels, Mixture};
 use dino::error::Error;
-use dino::probe::{Kind, Progress, Views};
+use probe::analysis::assignment::Assigner;
+use probe::analysis::mixture::{Labels, Mixture};
+use probe::{Kind, Progress, Views};
 
 use super::components::{AssignmentFlags, PrototypeSet, TemperedComponents};
 use super::record::{Analysis, NEAREST, Unit};

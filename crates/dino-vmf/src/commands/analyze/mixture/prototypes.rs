@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dino::analysis::mixture::{Component, Mixture};
+use probe::analysis::mixture::{Component, Mixture};
 use report::number::{percent, short};
 
 use super::gallery::{Gallery, Thumbnail};

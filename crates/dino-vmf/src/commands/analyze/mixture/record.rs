@@ -1,6 +1,6 @@
 //! The result of `analyze mixture`, which tables, JSON and the page read.
 
-use dino::analysis::mixture::{Component, Mixture};
+use probe::analysis::mixture::{Component, Mixture};
 use serde::Serialize;
 
 use crate::commands::analyze::subject::NetworkRole;

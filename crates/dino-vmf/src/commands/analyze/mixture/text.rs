@@ -1,6 +1,6 @@
 //! The result as tables on a terminal.
 
-use dino::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
+use probe::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
 use report::number::short;
 
 use super::record::{Analysis, Record};

@@ -1,17 +1,20 @@
 //! Weighted k-NN against an independent implementation: votes, predictions, accuracies.
 
+#[path = "../../dino/tests/fixtures/mod.rs"]
 mod fixtures;
-mod golden;
 
-use dino::matrix::Matrix;
-use dino::probe::Features;
-use dino::probe::knn::{Voters, classify};
 use fixtures::fixture;
-use golden::size;
+use probe::knn::{Voters, classify};
+use probe::{Features, Matrix};
 
 /// "votes rtol 1e-5 in float32 (exp(cos/T) amplifies 1e-7 by 1/T); predictions equal where the margin
 /// allows"
 const VOTES: f64 = 1e-5;
+
+/// A whole number of the JSON.
+fn size(value: &serde_json::Value) -> usize {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no size")) as usize
+}
 
 #[goldens::test(evaluate)]
 fn golden_votes_predictions_and_accuracies() {

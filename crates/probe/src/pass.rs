@@ -17,13 +17,13 @@ use multicrop::loader::{BadImage, BadImages, crop_stream};
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 use rayon::prelude::*;
 
-use super::definition::Features;
-use super::preprocess::{Preprocess, unreadable};
-use super::progress::Progress;
-use super::source::{Kind, Source, Wanted};
-use super::subset::Subset;
+use crate::definition::Features;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
+use crate::preprocess::{Preprocess, unreadable};
+use crate::progress::Progress;
+use crate::source::{Kind, Source, Wanted};
+use crate::subset::Subset;
 use vit::Crops;
 
 /// One pass over images.

@@ -6,14 +6,14 @@
 //! p(k | y) = softmaxₖ(κₖ ⟨μₖ, y⟩ + bₖ − cₖ)
 //! ```
 //!
-//! with the normalizer `b` (vmf; else 0) and the center `c` of [`crate::objective`].
+//! with the normalizer `b` of the method (vmf; else 0) and the teacher's center `c`. Their difference is the
+//! component's offset: its log weight, apart from a constant.
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
 use crate::matrix::Matrix;
-use crate::objective::{Center, Objective};
 use vit::Prototypes;
 
 /// Images in a block: 16 MiB of scores at 65,536 components.
@@ -45,21 +45,19 @@ pub struct Assignments {
 }
 
 impl Components {
-    /// The components of prototypes with signed lengths `g`, `[k]`, and vectors `v`, `[k, r]`, under an
-    /// objective. Without a center, `c` is 0.
-    pub fn new(
-        objective: &Objective,
-        g: &[f32],
-        v: &[f32],
-        temperature: f64,
-        center: Option<&Center>,
-    ) -> Self {
+    /// The components of prototypes with signed lengths `g`, `[k]`, and vectors `v`, `[k, r]`, at a
+    /// temperature. `offsets` are `b − c` at that temperature, `[k]`.
+    ///
+    /// # Panics
+    /// If there are not as many offsets as lengths.
+    pub fn new(g: &[f32], v: &[f32], temperature: f64, offsets: Vec<f32>) -> Self {
+        assert_eq!(offsets.len(), g.len(), "offsets and lengths");
         let values = Prototypes::directions(g, v, 0..g.len());
         let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {
             directions: Matrix { values, width },
             kappas: Prototypes::kappas(g, temperature).collect(),
-            offsets: objective.offsets(g, center, temperature),
+            offsets,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use dino::analysis::accuracy_by_kappa::spearman;
-use dino::analysis::agreement::Contingency;
-use dino::analysis::features::Features;
-use dino::matrix::Matrix;
+use probe::Matrix;
+use probe::analysis::accuracy_by_kappa::spearman;
+use probe::analysis::agreement::Contingency;
+use probe::analysis::features::Features;
 
 /// Both sides compute in f64, on equal inputs.
 const EXACT: f64 = 1e-12;

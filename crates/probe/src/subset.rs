@@ -7,8 +7,8 @@ use multicrop::decode;
 use multicrop::image::Image8;
 use streams::{Key, Purpose};
 
-use super::preprocess::unreadable;
 use crate::error::Result;
+use crate::preprocess::unreadable;
 
 /// Some images of a source.
 #[derive(Clone)]

@@ -19,11 +19,10 @@ use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
-use super::definition::{Features, Probe, Score, Scores};
-use super::progress::Progress;
-use super::source::{Kind, Wanted};
-use crate::config::{Eval, Warning};
+use crate::definition::{Features, Probe, Score, Scores};
 use crate::error::Stopped;
+use crate::progress::Progress;
+use crate::source::{Kind, Wanted};
 
 /// The value of k that a summary shows.
 const HEADLINE: usize = 20;
@@ -33,8 +32,23 @@ const CHUNK: usize = 64;
 /// Weighted k-NN on unit \[CLS\] tokens.
 #[derive(Debug, Clone)]
 pub struct Knn {
-    k: Vec<usize>,
-    temperature: f64,
+    settings: Settings,
+}
+
+/// How neighbors vote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Numbers of neighbors that vote, k.
+    pub k: Vec<usize>,
+    /// Temperature of the votes, above 0: a neighbor of cosine c votes with the weight
+    /// exp(c / temperature).
+    pub temperature: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { k: vec![10, 20], temperature: 0.07 }
+    }
 }
 
 /// Accuracy for one number of neighbors.
@@ -49,9 +63,9 @@ pub struct Accuracy {
 }
 
 impl Knn {
-    /// k-NN with the numbers of neighbors and the temperature of `[eval]`.
-    pub fn new(settings: &Eval) -> Self {
-        Self { k: settings.k.clone(), temperature: settings.temperature }
+    /// k-NN with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
     }
 }
 
@@ -69,8 +83,8 @@ impl Probe for Knn {
     }
 
     /// One sentence for each `k` above the number of images that vote.
-    fn warnings(&self, train: usize) -> Vec<Warning> {
-        let too_many = self.k.iter().filter(|k| **k > train);
+    fn warnings(&self, train: usize) -> Vec<String> {
+        let too_many = self.settings.k.iter().filter(|k| **k > train);
         let sentence = |k: &usize| {
             format!("k-NN with k = {k} uses k = {train}, because only {train} images vote")
         };
@@ -83,7 +97,8 @@ impl Probe for Knn {
         test: &Features,
         _: &mut Progress<'_>,
     ) -> Result<Vec<Scores>, Stopped> {
-        let accuracies = classify(train, test, &self.k, self.temperature);
+        let Settings { k, temperature } = &self.settings;
+        let accuracies = classify(train, test, k, *temperature);
         Ok(accuracies.into_iter().map(Scores::from).collect())
     }
 
@@ -280,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_summary_shows_20_neighbors_or_the_most() {
-        let knn = Knn::new(&Eval::default());
+        let knn = Knn::new(Settings::default());
         let headline = |k: &[usize]| {
             let scores = k.iter().map(|&k| Scores::from(Accuracy { k, top1: 1.0, top5: 2.0 }));
             knn.headline(&scores.collect::<Vec<_>>()).and_then(|scores| scores.setting)

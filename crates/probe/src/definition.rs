@@ -2,11 +2,10 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::progress::Progress;
-use super::source::Wanted;
-use crate::config::Warning;
 use crate::error::Stopped;
 use crate::matrix::Matrix;
+use crate::progress::Progress;
+use crate::source::Wanted;
 
 /// Features of images, with labels.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,7 +28,7 @@ pub trait Probe: Send + Sync {
     fn wants(&self) -> Wanted;
 
     /// Settings that do not fit `train` labelled training images, one sentence each.
-    fn warnings(&self, _train: usize) -> Vec<Warning> {
+    fn warnings(&self, _train: usize) -> Vec<String> {
         Vec::new()
     }
 

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use multicrop::dataset::Dataset;
 
-use super::definition::{Probe, Scores};
-use super::pass::{Pass, Views};
-use super::preprocess::Preprocess;
-use super::progress::Progress;
-use super::source::{Source, Wanted};
-use super::subset::Subset;
-use crate::config::{Config, Data, Warning};
+use crate::definition::{Probe, Scores};
 use crate::error::{Error, Result};
-use crate::memory::Evaluated;
+use crate::pass::{Pass, Views};
+use crate::preprocess::{self, Preprocess};
+use crate::progress::Progress;
+use crate::source::{Source, Wanted};
+use crate::subset::Subset;
 
 /// Labelled images and probes, opened.
 pub struct Evaluation {
@@ -21,6 +19,26 @@ pub struct Evaluation {
     test: Subset,
     preprocess: Preprocess,
     probes: Vec<Box<dyn Probe>>,
+}
+
+/// Which images of both sets are used, and how these become the input of a network.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How images become the input of a network.
+    pub preprocess: preprocess::Settings,
+    /// Use at most this many training images, the same ones every time; `None` uses all.
+    pub max_train: Option<usize>,
+    /// Use at most this many test images, the same ones every time; `None` uses all.
+    pub max_test: Option<usize>,
+}
+
+/// Number and size of the images of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Images of both sets.
+    pub images: usize,
+    /// Side of the network's input, in pixels.
+    pub side: usize,
 }
 
 /// What the probes say about the features of some sources.
@@ -48,39 +66,27 @@ pub struct Judgment {
 }
 
 impl Evaluation {
-    /// Opens both sources of `[eval]` for these probes; `None` if no source is given.
+    /// Features of the images of `test` will be judged by those of `train`. Both must have labels
+    /// ([`require_labels`]).
     ///
     /// # Errors
-    /// A source that cannot be opened, has no labels, or classes that differ.
-    pub fn open(config: &Config, probes: Vec<Box<dyn Probe>>) -> Result<Option<Self>> {
-        Self::open_with(config, probes, &mut |source| Ok(config.data.open(source)?))
-    }
-
-    /// As [`open`](Self::open), with `open` to open a source: for sources that may be open already.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_with(
-        config: &Config,
+    /// Classes that differ; a size that depends on images that cannot be read.
+    pub fn new(
+        train: Arc<dyn Dataset>,
+        test: Arc<dyn Dataset>,
+        settings: Settings,
         probes: Vec<Box<dyn Probe>>,
-        open: &mut dyn FnMut(&str) -> Result<Arc<dyn Dataset>>,
-    ) -> Result<Option<Self>> {
-        let settings = &config.eval;
-        let (Some(train), Some(test)) = (&settings.train, &settings.test) else { return Ok(None) };
-        let mut open = |key, source: &str| {
-            let source = config.locate(key, source);
-            labelled(open(&source)?, &source)
-        };
-        let (train, test) = (open("eval.train", train)?, open("eval.test", test)?);
+    ) -> Result<Self> {
         multicrop::dataset::same_classes(train.as_ref(), test.as_ref())?;
-        let preprocess = Preprocess::new(config, train.as_ref())?;
-        let train = Subset::labelled(train, settings.max_train, 0);
-        let test = Subset::labelled(test, settings.max_test, 1);
-        Ok(Some(Self { train, test, preprocess, probes }))
+        let Settings { preprocess, max_train, max_test } = settings;
+        let preprocess = Preprocess::new(preprocess, train.as_ref())?;
+        let train = Subset::labelled(train, max_train, 0);
+        let test = Subset::labelled(test, max_test, 1);
+        Ok(Self { train, test, preprocess, probes })
     }
 
     /// What the probes report about their settings, one sentence each.
-    pub fn warnings(&self) -> Vec<Warning> {
+    pub fn warnings(&self) -> Vec<String> {
         self.probes.iter().flat_map(|probe| probe.warnings(self.train.len())).collect()
     }
 
@@ -160,18 +166,14 @@ impl Evaluation {
     }
 }
 
-/// Opens a source whose images must have labels, with the settings of `[data]`.
+/// Refuses a data set without labels. `source` is what a person opened it by.
 ///
 /// # Errors
-/// A source that cannot be opened, or has no labels.
-pub fn open_labelled(data: &Data, source: &str) -> Result<Arc<dyn Dataset>> {
-    labelled(data.open(source)?, source)
-}
-
-fn labelled(dataset: Arc<dyn Dataset>, source: &str) -> Result<Arc<dyn Dataset>> {
+/// [`Error::NoLabels`].
+pub fn require_labels(dataset: &dyn Dataset, source: &str) -> Result<()> {
     let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
     if dataset.classes().is_empty() || !has_labels {
         return Err(Error::NoLabels { data: source.to_owned() });
     }
-    Ok(dataset)
+    Ok(())
 }

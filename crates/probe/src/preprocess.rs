@@ -8,7 +8,6 @@ use multicrop::eval_view::EvalView;
 use multicrop::image::Image8;
 use multicrop::loader::BadImages;
 
-use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// How images become the input of a network.
@@ -24,31 +23,46 @@ pub struct Preprocess {
     pub strict: bool,
 }
 
+/// What a [`Preprocess`] is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Length of the shorter side after resizing, in pixels; `None` keeps the size of the images.
+    pub resize: Option<usize>,
+    /// Side of the central crop in pixels, a multiple of `patch_size`; `None` takes the largest square of
+    /// the first readable image that patches fill.
+    pub crop: Option<usize>,
+    /// Side of a patch of the network, in pixels.
+    pub patch_size: usize,
+    /// Mean of each channel, for values in \[0, 1\]; its length is the number of channels.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, for values in \[0, 1\].
+    pub std: Vec<f32>,
+    /// The form in which images are decoded.
+    pub decode: decode::Options,
+    /// Images in one forward pass.
+    pub batch_size: usize,
+    /// Whether an image that cannot be read is an error. Otherwise it is left out and counted.
+    pub strict: bool,
+}
+
 impl Preprocess {
-    /// The settings of `[eval]` and `[data]`. Without `eval.crop`, the crop is the largest centered square
-    /// of the first readable image of `dataset` whose side is a multiple of the patch size.
+    /// How images of `dataset` become the input of a network, by these settings.
     ///
     /// # Errors
     /// If the crop depends on the images and too many of the first ones cannot be read.
-    pub fn new(config: &Config, dataset: &dyn Dataset) -> Result<Self> {
-        let decode = config.data.decode_options();
-        let strict = config.data.strict;
-        let crop = match config.eval.crop {
+    pub fn new(settings: Settings, dataset: &dyn Dataset) -> Result<Self> {
+        let Settings { resize, crop, patch_size, mean, std, decode, batch_size, strict } = settings;
+        let crop = match crop {
             Some(crop) => crop,
             None => {
                 let image = first_image(dataset, &decode, strict)?;
-                let (side, patch) = (image.width().min(image.height()), config.model.patch_size);
-                (side as usize / patch).max(1) * patch
+                let side = image.width().min(image.height());
+                (side as usize / patch_size).max(1) * patch_size
             }
         };
-        let single = |values: Vec<f64>| values.iter().map(|value| *value as f32).collect();
-        let view = EvalView {
-            resize: config.eval.resize.map(|size| size as u32),
-            crop: crop as u32,
-            mean: single(config.data.mean()),
-            std: single(config.data.std()),
-        };
-        Ok(Self { view, decode, batch_size: config.eval.batch_size, strict })
+        let resize = resize.map(|size| size as u32);
+        let view = EvalView { resize, crop: crop as u32, mean, std };
+        Ok(Self { view, decode, batch_size, strict })
     }
 }
 
@@ -63,7 +77,7 @@ fn first_image(dataset: &dyn Dataset, decode: &decode::Options, strict: bool) ->
 }
 
 /// The error for an image that cannot be evaluated.
-pub(super) fn unreadable(dataset: &dyn Dataset, index: usize, source: &SampleError) -> Error {
+pub(crate) fn unreadable(dataset: &dyn Dataset, index: usize, source: &SampleError) -> Error {
     Error::EvalImage {
         name: dataset.name(index),
         data: dataset.describe(),

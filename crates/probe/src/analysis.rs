@@ -5,7 +5,7 @@
 //!               └─────▶ features
 //! ```
 //!
-//! [`Pass`](crate::probe::Pass) extracts the features. [`geometry`](crate::geometry) has the measures that
+//! [`Pass`](crate::Pass) extracts the features. [`geometry`](crate::geometry) has the measures that
 //! training reports too: the spectrum of features and the number of unique prototypes.
 //!
 //! Everything here is a pure function of weights and images; the number of threads changes no bit.

@@ -1,17 +1,15 @@
 use super::*;
-use crate::config;
 use crate::matrix::Matrix;
-use crate::objective::Objective;
 
-/// A head whose prototypes have these norms and lie at these angles.
+/// The vMF mixture of prototypes that have these norms and lie at these angles.
 fn components(norms: &[f32], degrees: &[f32]) -> Components {
-    let settings = config::Objective {
-        prototype_norm: Some(config::PrototypeNorm::Vmf),
-        ..config::Objective::default()
-    };
     let angles = degrees.iter().map(|degrees| degrees.to_radians());
     let v: Vec<f32> = angles.flat_map(|angle| [3.0 * angle.cos(), 3.0 * angle.sin()]).collect();
-    Components::new(&Objective::new(&settings, 2), norms, &v, 0.1, None)
+    let kappas: Vec<f64> = norms.iter().map(|norm| f64::from(norm.abs()) / 0.1).collect();
+    let (mut offsets, mut slopes) = (vec![0.0; norms.len()], vec![0.0; norms.len()]);
+    let normalizer = vmf::Normalizer::new(2, vmf::DebyeTerms::Exact);
+    normalizer.fill(&kappas, &mut offsets, &mut slopes);
+    Components::new(norms, &v, 0.1, offsets)
 }
 
 fn rows(degrees: &[f32]) -> Matrix {

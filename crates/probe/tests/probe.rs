@@ -3,17 +3,18 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use dino::config::{Arch, Config};
-use dino::error::{Error, Stopped};
-use dino::matrix::Matrix;
-use dino::probe::{
-    Encoder, Evaluation, Extracted, Features, Kind, Pass, Preprocess, Probe, Progress, RawPixels,
-    Score, Scores, Source, Subset, Views, Wanted, knn,
-};
+use engine::matmul::Precision;
+use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
 use multicrop::dataset::{Dataset, Sample};
+use multicrop::decode;
 use multicrop::error::SampleError;
 use multicrop::image::Image8;
-use vit::{Network, init};
+use probe::evaluation::Settings;
+use probe::{
+    Encoder, Error, Evaluation, Extracted, Features, Kind, Matrix, Pass, Preprocess, Probe,
+    Progress, RawPixels, Score, Scores, Source, Stopped, Subset, Views, Wanted, knn, preprocess,
+};
+use vit::{HeadShape, MlpKind, Network, Recompute, Resampling, VitShape, init};
 
 /// Each image gets the class whose mean feature is nearest: a whole probe.
 struct NearestClassMean;
@@ -66,26 +67,62 @@ fn means(features: &Features) -> Vec<Vec<f32>> {
     (0..classes).map(mean).collect()
 }
 
-/// A small network on the built-in images.
-fn config() -> Config {
-    let mut config = Config::default();
-    let model = &mut config.model;
-    model.arch = Arch::Custom;
-    (model.embed_dim, model.depth, model.heads) = (Some(16), Some(3), Some(2));
-    (model.patch_size, model.image_size) = (8, Some(32));
-    (model.head_hidden_dim, model.bottleneck_dim, model.prototypes) = (16, 8, 32);
-    let eval = &mut config.eval;
-    (eval.train, eval.test) = (Some("shapes:train".to_owned()), Some("shapes:test".to_owned()));
-    (eval.max_train, eval.max_test, eval.batch_size) = (Some(120), Some(50), 32);
-    eval.k = vec![5, 20];
-    config
-}
-
-fn network(config: &Config) -> (Network, engine::Params) {
-    let (vit, head) = dino::plan::shapes(config);
+/// A small network with drawn weights.
+fn network() -> (Network, engine::Params) {
+    let precision = Precision::F32;
+    let vit = VitShape {
+        channels: 3,
+        embed_dim: 16,
+        depth: 3,
+        heads: 2,
+        mlp_hidden: 64,
+        mlp: MlpKind::Gelu,
+        norm_eps: 1e-6,
+        patch_size: 8,
+        image_size: 32,
+        resampling: Resampling::DINO,
+        layer_scale: None,
+        registers: 0,
+        masked: false,
+        precision,
+        recompute: Recompute::None,
+    };
+    let head = HeadShape {
+        embed_dim: 16,
+        hidden_dim: 16,
+        bottleneck_dim: 8,
+        prototypes: 32,
+        patch_prototypes: None,
+        precision,
+    };
     let network = Network::new(&vit, &head);
     let params = init::draw(&network, 1, 0.02);
     (network, params)
+}
+
+/// Images as they are, in batches of 32.
+fn preprocess() -> preprocess::Settings {
+    preprocess::Settings {
+        resize: None,
+        crop: None,
+        patch_size: 8,
+        mean: IMAGENET_MEAN.to_vec(),
+        std: IMAGENET_STD.to_vec(),
+        decode: decode::Options::default(),
+        batch_size: 32,
+        strict: false,
+    }
+}
+
+/// 120 of the built-in images judge 50 others.
+fn evaluation(probes: Vec<Box<dyn Probe>>) -> Evaluation {
+    let settings = Settings { preprocess: preprocess(), max_train: Some(120), max_test: Some(50) };
+    let open = |source| multicrop::open(source).unwrap();
+    Evaluation::new(open("shapes:train"), open("shapes:test"), settings, probes).unwrap()
+}
+
+fn knn() -> Box<dyn Probe> {
+    Box::new(knn::Knn::new(knn::Settings { k: vec![5, 20], temperature: 0.07 }))
 }
 
 fn go_on(_: usize, _: usize) -> ControlFlow<()> {
@@ -94,12 +131,9 @@ fn go_on(_: usize, _: usize) -> ControlFlow<()> {
 
 #[test]
 fn a_new_probe_is_one_type_beside_k_nn() {
-    let config = config();
-    let (network, params) = network(&config);
+    let (network, params) = network();
     let encoder = Encoder { name: "untrained", network: &network, params: &params };
-    let probes: Vec<Box<dyn Probe>> =
-        vec![Box::new(knn::Knn::new(&config.eval)), Box::new(NearestClassMean)];
-    let evaluation = Evaluation::open(&config, probes).unwrap().unwrap();
+    let evaluation = evaluation(vec![knn(), Box::new(NearestClassMean)]);
     let mut most = (0, 0);
     let mut report = |done, total| {
         most = (done, total);
@@ -137,11 +171,9 @@ fn a_probe_can_be_tried_without_images() {
 
 #[test]
 fn one_pass_for_all_sources_gives_the_bits_of_a_pass_for_each() {
-    let config = config();
-    let (network, params) = network(&config);
+    let (network, params) = network();
     let encoder = Encoder { name: "untrained", network: &network, params: &params };
-    let probes = || -> Vec<Box<dyn Probe>> { vec![Box::new(knn::Knn::new(&config.eval))] };
-    let evaluation = Evaluation::open(&config, probes()).unwrap().unwrap();
+    let evaluation = evaluation(vec![knn()]);
     let judge = |sources: &[&dyn Source]| evaluation.judge(sources, &mut go_on).unwrap().judgments;
     let both = judge(&[&RawPixels, &encoder]);
     assert_eq!(both, [judge(&[&RawPixels]), judge(&[&encoder])].concat());
@@ -149,9 +181,7 @@ fn one_pass_for_all_sources_gives_the_bits_of_a_pass_for_each() {
 
 #[test]
 fn an_evaluation_can_be_stopped() {
-    let config = config();
-    let probes: Vec<Box<dyn Probe>> = vec![Box::new(NearestClassMean)];
-    let evaluation = Evaluation::open(&config, probes).unwrap().unwrap();
+    let evaluation = evaluation(vec![Box::new(NearestClassMean)]);
     let stop = &mut |done, _| if done >= 64 { ControlFlow::Break(()) } else { go_on(0, 0) };
     assert!(matches!(evaluation.judge(&[&RawPixels], stop), Err(Error::Stopped(_))));
 }
@@ -198,11 +228,15 @@ impl Dataset for Broken {
 }
 
 /// Features of the readable images of a source.
-fn extract(config: &Config, dataset: Broken, kinds: &[Kind]) -> Result<Extracted, Error> {
-    let (network, params) = network(config);
+fn extract(
+    settings: preprocess::Settings,
+    dataset: Broken,
+    kinds: &[Kind],
+) -> Result<Extracted, Error> {
+    let (network, params) = network();
     let encoder = Encoder { name: "untrained", network: &network, params: &params };
     let dataset = Arc::new(dataset);
-    let preprocess = Preprocess::new(config, dataset.as_ref())?;
+    let preprocess = Preprocess::new(settings, dataset.as_ref())?;
     let images = &Subset::labelled(dataset, None, 0);
     let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
     let wanted: Vec<_> = kinds.iter().map(|&kind| Wanted { kind, unit: false }).collect();
@@ -211,10 +245,9 @@ fn extract(config: &Config, dataset: Broken, kinds: &[Kind]) -> Result<Extracted
 
 #[test]
 fn unreadable_images_are_left_out_and_counted() {
-    let config = config();
     let kinds = [Kind::Cls, Kind::Bottleneck, Kind::PatchBottleneck, Kind::LastCls(2)];
-    let found = extract(&config, Broken { len: 80, every: 10 }, &kinds).unwrap();
-    let whole = extract(&config, Broken { len: 80, every: 1000 }, &kinds).unwrap();
+    let found = extract(preprocess(), Broken { len: 80, every: 10 }, &kinds).unwrap();
+    let whole = extract(preprocess(), Broken { len: 80, every: 1000 }, &kinds).unwrap();
     let kept: Vec<usize> = (0..80).filter(|index| index % 10 != 0).collect();
     assert_eq!(found.passed.indices, kept);
     let text = found.passed.left_out.unwrap();
@@ -238,15 +271,14 @@ fn unreadable_images_are_left_out_and_counted() {
 
 #[test]
 fn too_many_unreadable_images_are_an_error() {
-    let config = config();
-    let refused = |dataset| extract(&config, dataset, &[Kind::Cls]).unwrap_err().to_string();
+    let refused = |dataset| extract(preprocess(), dataset, &[Kind::Cls]).unwrap_err().to_string();
     let text = refused(Broken { len: 110, every: 10 });
     assert!(
         text.starts_with("11 of 110 images cannot be used (11 empty, first `0.png`)"),
         "{text}"
     );
     // 1 % of many images
-    let many = extract(&config, Broken { len: 2000, every: 100 }, &[Kind::Cls]).unwrap();
+    let many = extract(preprocess(), Broken { len: 2000, every: 100 }, &[Kind::Cls]).unwrap();
     assert_eq!(many.passed.indices.len(), 1980);
     // not one image is left
     let text = refused(Broken { len: 3, every: 1 });
@@ -255,9 +287,7 @@ fn too_many_unreadable_images_are_an_error() {
 
 #[test]
 fn a_strict_run_leaves_out_no_image() {
-    let mut config = config();
-    config.data.strict = true;
-    config.eval.crop = Some(32);
-    let error = extract(&config, Broken { len: 80, every: 40 }, &[Kind::Cls]).unwrap_err();
+    let strict = preprocess::Settings { strict: true, crop: Some(32), ..preprocess() };
+    let error = extract(strict, Broken { len: 80, every: 40 }, &[Kind::Cls]).unwrap_err();
     assert!(matches!(error, Error::EvalImage { .. }), "{error}");
 }

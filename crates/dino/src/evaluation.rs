@@ -1,0 +1,86 @@
+//! What the settings say about evaluations: which probes, which images, and how these are prepared.
+
+use std::sync::Arc;
+
+use multicrop::Dataset;
+use probe::{Evaluation, Preprocess, Probe, evaluation, knn, preprocess, require_labels};
+
+use crate::config::{Config, Data, Eval};
+use crate::error::Result;
+
+/// All probes of a run, in the order of reports. A new probe is a line here.
+pub fn probes(settings: &Eval) -> Vec<Box<dyn Probe>> {
+    vec![Box::new(knn::Knn::new(knn_settings(settings)))]
+}
+
+/// The settings of k-NN in `[eval]`.
+pub fn knn_settings(settings: &Eval) -> knn::Settings {
+    knn::Settings { k: settings.k.clone(), temperature: settings.temperature }
+}
+
+/// How `[eval]` and `[data]` turn images of `dataset` into the input of the network.
+///
+/// # Errors
+/// As [`Preprocess::new`].
+pub fn preprocess(config: &Config, dataset: &dyn Dataset) -> Result<Preprocess> {
+    Ok(Preprocess::new(preprocess_settings(config), dataset)?)
+}
+
+fn preprocess_settings(config: &Config) -> preprocess::Settings {
+    let Config { data, eval, .. } = config;
+    let single = |values: Vec<f64>| values.iter().map(|value| *value as f32).collect();
+    preprocess::Settings {
+        resize: eval.resize,
+        crop: eval.crop,
+        patch_size: config.model.patch_size,
+        mean: single(data.mean()),
+        std: single(data.std()),
+        decode: data.decode_options(),
+        batch_size: eval.batch_size,
+        strict: data.strict,
+    }
+}
+
+/// Opens both sources of `[eval]` for these probes; `None` if no source is given.
+///
+/// # Errors
+/// A source that cannot be opened, has no labels, or classes that differ.
+pub fn open(config: &Config, probes: Vec<Box<dyn Probe>>) -> Result<Option<Evaluation>> {
+    open_with(config, probes, &mut |source| Ok(config.data.open(source)?))
+}
+
+/// As [`open`], with `open` to open a source: for sources that may be open already.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    config: &Config,
+    probes: Vec<Box<dyn Probe>>,
+    open: &mut dyn FnMut(&str) -> Result<Arc<dyn Dataset>>,
+) -> Result<Option<Evaluation>> {
+    let settings = &config.eval;
+    let (Some(train), Some(test)) = (&settings.train, &settings.test) else { return Ok(None) };
+    let mut open = |key, source: &str| -> Result<Arc<dyn Dataset>> {
+        let source = config.locate(key, source);
+        let dataset = open(&source)?;
+        require_labels(dataset.as_ref(), &source)?;
+        Ok(dataset)
+    };
+    let (train, test) = (open("eval.train", train)?, open("eval.test", test)?);
+    let settings = evaluation::Settings {
+        preprocess: preprocess_settings(config),
+        max_train: settings.max_train,
+        max_test: settings.max_test,
+    };
+    Ok(Some(Evaluation::new(train, test, settings, probes)?))
+}
+
+/// Opens a source whose images must have labels, with the settings of `[data]`.
+///
+/// # Errors
+/// A source that cannot be opened, or has no labels.
+pub fn open_labelled(data: &Data, source: &str) -> Result<Arc<dyn Dataset>> {
+    let dataset = data.open(source)?;
+    require_labels(dataset.as_ref(), source)?;
+    Ok(dataset)
+}

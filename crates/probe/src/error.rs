@@ -1,0 +1,47 @@
+//! What can go wrong in an evaluation, in one sentence each.
+
+/// Somebody asked to stop: no result, and nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped on request")]
+pub struct Stopped;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate can report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Images that were to be evaluated have no labels.
+    #[error(
+        "`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format"
+    )]
+    NoLabels {
+        /// The source.
+        data: String,
+    },
+    /// An image cannot be read and the evaluation needs it: in a strict evaluation, or if no image is left.
+    #[error("image `{name}` of {data} cannot be evaluated: {reason}")]
+    EvalImage {
+        /// The image.
+        name: String,
+        /// The data set.
+        data: String,
+        /// Why.
+        reason: String,
+    },
+    /// A network whose features are not finite.
+    #[error("the network's features are not finite for {bad} of {all} images")]
+    NonFiniteFeatures {
+        /// Images with such a feature.
+        bad: usize,
+        /// All images.
+        all: usize,
+    },
+    /// An evaluation was stopped by the caller.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The source of images.
+    #[error(transparent)]
+    Data(#[from] multicrop::error::Error),
+}
