@@ -56,7 +56,9 @@ impl Estimate {
         let activations = POOL * activations::of_step(config, threads);
         let images = images(config, threads);
         let features = evaluated.map_or(0.0, |evaluated| {
-            features(config, evaluated, pixels_of(config, evaluated.side))
+            // One source at a time: raw pixels, or the network's features.
+            let network = config.model.sizes().embed_dim as f64;
+            features(config, evaluated, pixels_of(config, evaluated.side).max(network))
         });
         let forward = evaluated.map_or(0.0, |evaluated| {
             POOL * (activations::of_evaluation(config, evaluated.side) + F32 * parameters)
@@ -172,21 +174,24 @@ pub fn require_steps(config: &Config, threads: usize, batches: usize) -> Result<
     check(config, available as f64, &|config| Estimate::of_steps(config, threads, batches))
 }
 
-/// Refuses an evaluation that needs more memory than the machine has; with `pixels`, raw pixels are
-/// evaluated too.
+/// Refuses an evaluation that needs more memory than the machine has. `values` are held for each image:
+/// the features of all sources together ([`Pass::values_of_image`](probe::Pass::values_of_image)).
 ///
 /// # Errors
 /// [`Error::TooLittleMemory`].
-pub fn require_evaluation(config: &Config, evaluated: Evaluated, pixels: bool) -> Result<()> {
-    let width = if pixels { pixels_of(config, evaluated.side) } else { 0.0 };
-    let features = features(config, evaluated, width);
-    let forward = POOL * activations::of_evaluation(config, evaluated.side);
+pub fn require_evaluation(config: &Config, evaluated: Evaluated, values: usize) -> Result<()> {
     let Evaluated { images, side } = evaluated;
     let what = format!("looking at {images} images of {side} x {side} pixels");
+    let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
+    require_bytes(what, evaluation(config, evaluated, values), advice)
+}
+
+/// Bytes of an evaluation of a checkpoint.
+fn evaluation(config: &Config, evaluated: Evaluated, values: usize) -> f64 {
     // The checkpoint, both networks, and the untrained one.
     let weights = (4.0 + 3.0 * POOL) * F32 * parameters(config);
-    let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
-    require_bytes(what, weights + features + forward, advice)
+    let forward = POOL * activations::of_evaluation(config, evaluated.side);
+    weights + features(config, evaluated, values as f64) + forward
 }
 
 /// Refuses batches of crops that need more memory than the machine has.
@@ -326,11 +331,10 @@ fn images(config: &Config, threads: usize) -> f64 {
     (1 + ahead + copy) as f64 * batch(config)
 }
 
-/// Bytes of the features of all images, at least as wide as the network's, and of one batch of images.
-fn features(config: &Config, evaluated: Evaluated, width: f64) -> f64 {
+/// Bytes of the features of all images, of each of which `values` are held, and of one batch of images.
+fn features(config: &Config, evaluated: Evaluated, values: f64) -> f64 {
     let pixels = pixels_of(config, evaluated.side);
-    let width = width.max(config.model.sizes().embed_dim as f64);
-    F32 * (width * evaluated.images as f64 + pixels * config.eval.batch_size as f64)
+    F32 * (values * evaluated.images as f64 + pixels * config.eval.batch_size as f64)
 }
 
 /// Values of an image as the network gets it.

@@ -106,6 +106,11 @@ impl Evaluation {
         (self.train.len(), self.test.len())
     }
 
+    /// Values that [`judge`](Self::judge) holds for each image: the features of all sources.
+    pub fn values_of_image(&self, sources: &[&dyn Source]) -> usize {
+        self.pass(&self.train).values_of_image(sources, &self.wanted().0)
+    }
+
     /// What a reader of the scores must know about both sources; see [`Subset::notes`].
     pub fn notes(&self) -> Vec<String> {
         [self.train.notes(), self.test.notes()].concat()
@@ -128,10 +133,7 @@ impl Evaluation {
     ) -> Result<Judged> {
         let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
         let (wanted, places) = self.wanted();
-        let mut extract = |images| {
-            let pass = Pass { images, preprocess: &self.preprocess, views: Views::Square };
-            pass.extract(sources, &wanted, progress)
-        };
+        let mut extract = |images| self.pass(images).extract(sources, &wanted, progress);
         let (train, test) = (extract(&self.train)?, extract(&self.test)?);
         let mut judgments = Vec::new();
         for (i, source) in sources.iter().enumerate() {
@@ -149,6 +151,10 @@ impl Evaluation {
         }
         let left_out = [train.passed.left_out, test.passed.left_out];
         Ok(Judged { judgments, left_out: left_out.into_iter().flatten().collect() })
+    }
+
+    fn pass<'a>(&'a self, images: &'a Subset) -> Pass<'a> {
+        Pass { images, preprocess: &self.preprocess, views: Views::Square }
     }
 
     /// All features that some probe wants, each once; and for each probe, which of them it wants.

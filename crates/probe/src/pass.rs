@@ -148,9 +148,12 @@ impl Pass<'_> {
         progress: &mut Progress<'_>,
     ) -> Result<Extracted> {
         let kinds: Vec<Kind> = wanted.iter().map(|wanted| wanted.kind).collect();
-        let (shape, rows) = (self.shape(1), self.images.len() * self.views_of_image());
+        let (view, views) = (self.shape_of_view(), self.images.len() * self.views_of_image());
         let empty = |source: &&dyn Source| -> Vec<Features> {
-            let matrix = |&kind: &Kind| Matrix::with_capacity(rows, source.width(kind, &shape));
+            let matrix = |&kind: &Kind| {
+                let rows = views * source.rows(kind, &view);
+                Matrix::with_capacity(rows, source.width(kind, &view))
+            };
             let features = |kind| Features { rows: matrix(kind), labels: Vec::new() };
             kinds.iter().map(features).collect()
         };
@@ -169,6 +172,17 @@ impl Pass<'_> {
             }
         }
         Ok(Extracted { features: all, passed })
+    }
+
+    /// Values that [`extract`](Self::extract) holds for each image: those of all sources and kinds.
+    pub fn values_of_image(&self, sources: &[&dyn Source], wanted: &[Wanted]) -> usize {
+        let view = self.shape_of_view();
+        let of_kind =
+            |source: &dyn Source, kind| source.rows(kind, &view) * source.width(kind, &view);
+        let of_source = |source: &&dyn Source| -> usize {
+            wanted.iter().map(|wanted| of_kind(*source, wanted.kind)).sum()
+        };
+        self.views_of_image() * sources.iter().map(of_source).sum::<usize>()
     }
 
     /// Calls `visit` with the features of one batch after the other, images in order; a batch comes in
@@ -261,6 +275,11 @@ impl Pass<'_> {
             Views::Square => 1,
             Views::GlobalCrops { .. } => GLOBAL_CROPS,
         }
+    }
+
+    /// The shape of a single view.
+    fn shape_of_view(&self) -> Images {
+        Images { count: 1, ..self.shape(1) }
     }
 
     /// The shape of a batch of the views of `images`.

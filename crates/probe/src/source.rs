@@ -38,6 +38,9 @@ pub trait Source {
     /// Values in a row of features of this kind, of images of this shape.
     fn width(&self, kind: Kind, images: &Images) -> usize;
 
+    /// Rows of features of this kind that an image of this shape has.
+    fn rows(&self, kind: Kind, images: &Images) -> usize;
+
     /// Calls `emit(i, rows)` for each `kinds[i]`: the features of all images, in order, row-major.
     fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32]));
 }
@@ -66,6 +69,10 @@ impl Source for RawPixels {
         images.channels * images.height * images.width
     }
 
+    fn rows(&self, _: Kind, _: &Images) -> usize {
+        1
+    }
+
     fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32])) {
         (0..kinds.len()).for_each(|i| emit(i, crops.pixels));
     }
@@ -85,6 +92,11 @@ impl Source for Encoder<'_> {
             }
             Kind::Bottleneck | Kind::PatchBottleneck => self.network.head.shape().bottleneck_dim,
         }
+    }
+
+    fn rows(&self, kind: Kind, images: &Images) -> usize {
+        let (rows, columns) = images.grid(self.network.backbone.shape().patch_size);
+        if kind == Kind::PatchBottleneck { rows * columns } else { 1 }
     }
 
     fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32])) {

@@ -9,6 +9,7 @@ use multicrop::dataset::{Dataset, Sample};
 use multicrop::decode;
 use multicrop::error::SampleError;
 use multicrop::image::Image8;
+use multicrop::recipe::Recipe;
 use probe::evaluation::Settings;
 use probe::{
     Encoder, Error, Evaluation, Extracted, Features, Kind, Matrix, Pass, Preprocess, Probe,
@@ -117,8 +118,9 @@ fn preprocess() -> preprocess::Settings {
 /// 120 of the built-in images judge 50 others.
 fn evaluation(probes: Vec<Box<dyn Probe>>) -> Evaluation {
     let settings = Settings { preprocess: preprocess(), max_train: Some(120), max_test: Some(50) };
-    let open = |source| multicrop::open(source).unwrap();
-    Evaluation::new(open("shapes:train"), open("shapes:test"), settings, probes).unwrap()
+    let open = |source| multicrop::open(source).expect("built-in images");
+    Evaluation::new(open("shapes:train"), open("shapes:test"), settings, probes)
+        .expect("both have labels")
 }
 
 fn knn() -> Box<dyn Probe> {
@@ -266,6 +268,31 @@ fn unreadable_images_are_left_out_and_counted() {
         for (place, &index) in kept.iter().enumerate() {
             assert_eq!(row(found, place), row(whole, index - 1), "image {index}");
         }
+    }
+}
+
+#[test]
+fn the_memory_of_features_is_known_before_they_are_extracted() {
+    let (network, params) = network();
+    let encoder = Encoder { name: "untrained", network: &network, params: &params };
+    let sources: [&dyn Source; 3] = [&RawPixels, &encoder, &encoder];
+    // k-NN takes [CLS] tokens of width 16, the class means the tokens of two blocks
+    let both = evaluation(vec![knn(), Box::new(NearestClassMean)]).values_of_image(&sources);
+    assert_eq!(both, 2 * (3 * 64 * 64) + 2 * (16 + 2 * 16));
+    let dataset = Arc::new(Broken { len: 40, every: 1000 });
+    let preprocess = Preprocess::new(preprocess(), dataset.as_ref()).unwrap();
+    let images = &Subset::new(dataset, None, 0);
+    let recipe = &Recipe::dino(16, 8, 0);
+    for views in [Views::Square, Views::GlobalCrops { recipe, seed: 1 }] {
+        let pass = Pass { images, preprocess: &preprocess, views };
+        let kinds = [Kind::Cls, Kind::LastCls(9), Kind::Bottleneck, Kind::PatchBottleneck];
+        let wanted = kinds.map(|kind| Wanted { kind, unit: false });
+        let mut report = go_on;
+        let progress = &mut Progress::new(40, &mut report);
+        let features = pass.extract(&sources, &wanted, progress).unwrap().features;
+        let held = features.iter().flatten().map(|features| features.rows.values.capacity());
+        // Image 0 cannot be read; there is room for it all the same.
+        assert_eq!(held.sum::<usize>(), 40 * pass.values_of_image(&sources, &wanted));
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
 use dino::config::{self, Origin};
 use dino::{evaluation, memory};
-use probe::{Encoder, Judgment, RawPixels, Score, Scores, knn};
+use probe::{Encoder, Judgment, RawPixels, Score, Scores, Source, knn};
 use serde_json::{Map, Value, json};
 
 use super::viewing::{Viewing, show_images};
@@ -64,18 +64,19 @@ impl Knn {
         let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
         let evaluation = evaluation::open(&opened.config, vec![Box::new(knn)])?;
         let Some(evaluation) = evaluation else { return Ok(()) };
-        memory::require_evaluation(&opened.config, evaluation.size(), true)?;
         let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
         warnings.for_each(|text| console.warn(text));
         let (network, untrained) = (&opened.network, opened.draw_untrained());
         let encoder = |name, params| Encoder { name, network, params };
         let (untrained, trained) =
             (encoder("untrained", &untrained), encoder("trained", &opened.teacher));
-        let judged =
-            evaluation.judge(&[&RawPixels, &untrained, &trained], &mut |done, total| {
-                show_images(console, "k-NN", (done, total), "trained, untrained, raw pixels");
-                ControlFlow::Continue(())
-            })?;
+        let sources: [&dyn Source; 3] = [&RawPixels, &untrained, &trained];
+        let values = evaluation.values_of_image(&sources);
+        memory::require_evaluation(&opened.config, evaluation.size(), values)?;
+        let judged = evaluation.judge(&sources, &mut |done, total| {
+            show_images(console, "k-NN", (done, total), "trained, untrained, raw pixels");
+            ControlFlow::Continue(())
+        })?;
         console.end_progress();
         judged.left_out.iter().for_each(|text| console.warn(text));
         print(opened.step, &judged.judgments, console);

@@ -65,3 +65,23 @@ fn amounts_are_written_for_people() {
     let of = |bytes: f64| Bytes(bytes).to_string();
     assert_eq!([of(0.5 * GIB), of(1.26 * GIB), of(260.4 * GIB)], ["512 MiB", "1.3 GiB", "260 GiB"]);
 }
+
+#[test]
+fn an_evaluation_holds_the_features_of_all_its_sources() {
+    let sets = ["model.arch=vit_tiny", "model.patch_size=8", "eval.crop=32", "eval.max_train=40"];
+    let config = config("shapes-tiny", &sets);
+    let data = crate::evaluation::open(&config, crate::evaluation::probes(&config.eval));
+    let data = data.unwrap().unwrap();
+    let (vit, head) = shapes(&config);
+    let network = &Network::new(&vit, &head);
+    let params = &vit::init::draw(network, 0, 0.02);
+    let encoder = probe::Encoder { name: "trained", network, params };
+    let bytes = |sources: &[&dyn probe::Source]| {
+        evaluation(&config, data.size(), data.values_of_image(sources))
+    };
+    let alone = bytes(&[&encoder]) - bytes(&[]);
+    assert_eq!(alone, F32 * vit.embed_dim as f64 * data.size().images as f64);
+    let all = bytes(&[&probe::RawPixels, &encoder, &encoder]);
+    let pixels = bytes(&[&probe::RawPixels]);
+    assert_eq!(all - pixels, 2.0 * alone);
+}

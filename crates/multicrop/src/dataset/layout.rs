@@ -129,6 +129,16 @@ fn prefix<'a>(mut names: impl Iterator<Item = &'a [u8]>, depth: usize) -> Vec<u8
     names.next().map_or(Vec::new(), |name| name[..depth].to_vec())
 }
 
+/// Length of the first folder of a name, and whether the image lies directly in it; `None` for an image
+/// outside all folders.
+///
+/// Reads no byte after the second `/`. Folders that contain everything are removed one by one, so reading
+/// on would take time quadratic in the length of a name.
+fn first_folder(mut name: impl Iterator<Item = u8>) -> Option<(usize, bool)> {
+    let end = name.position(|byte| byte == b'/')?;
+    Some((end, !name.any(|byte| byte == b'/')))
+}
+
 impl<'a> Level<'a> {
     /// The contents after the first `depth` bytes of the names, which are equal in all names.
     fn at(depth: usize, names: impl Iterator<Item = &'a [u8]>) -> Self {
@@ -137,12 +147,12 @@ impl<'a> Level<'a> {
         let mut last: Option<(&[u8], usize)> = None;
         for name in names {
             let rest = &name[depth..];
-            let Some(end) = rest.iter().position(|&byte| byte == b'/') else {
+            let Some((end, direct)) = first_folder(rest.iter().copied()) else {
                 level.loose.get_or_insert(Count { images: 0, example: name }).images += 1;
                 continue;
             };
             let folder = &rest[..end];
-            level.direct = level.direct || !rest[end + 1..].contains(&b'/');
+            level.direct |= direct;
             match &mut last {
                 Some((same, count)) if *same == folder => *count += 1,
                 _ => {
@@ -243,6 +253,18 @@ mod tests {
         assert_eq!(parts, [("train", 2, true), ("val", 1, false)]);
         assert_eq!(find(&names, Some(Split::Test)).0, [("a/4", "a")]);
         assert_eq!(find(&["train/a/1", "train/b/2"], Some(Split::Train)).0[1], ("b/2", "b"));
+    }
+
+    #[test]
+    fn a_name_is_read_up_to_its_second_folder() {
+        let found = |name: &str| {
+            let mut bytes_read = 0;
+            let found = first_folder(name.bytes().inspect(|_| bytes_read += 1));
+            (found, bytes_read)
+        };
+        assert_eq!(found(&("ab/c/".to_owned() + &"d/".repeat(1000))), (Some((2, false)), 5));
+        assert_eq!(found("ab/1.png"), (Some((2, true)), 8));
+        assert_eq!(found("1.png"), (None, 5));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use askama::Template;
 use clap::{Args, ValueHint};
 use probe::analysis::features::Features as Measures;
-use probe::{Encoder, Extracted, Kind, Progress, Source, Views, Wanted};
+use probe::{Encoder, Extracted, Kind, Pass, Progress, Source, Views, Wanted};
 use report::number::short;
 use report::page::{Figure, Figures, LegendEntry, Page, Table, Tile, Tiles};
 use report::plot::{Axis, Plot};
@@ -86,16 +86,20 @@ fn measure(input: &Input<'_>, console: &mut Console) -> Result<Record> {
     let params = &checkpoint.draw_untrained();
     let untrained = Encoder { name: "untrained", network: &checkpoint.network, params };
     let (recipe, seed) = (&checkpoint.config.data.recipe(), checkpoint.config.seed);
+    let trained = input.encoder();
+    let sources: [&dyn Source; 2] = [&trained, &untrained];
+    let passes =
+        [Views::Square, Views::GlobalCrops { recipe, seed }].map(|views| input.pass(views));
+    let values = passes.iter().map(|pass| pass.values_of_image(&sources, &WANTED)).sum();
+    input.require_memory(images.len(), values)?;
     let mut report = image_progress(console, "two networks");
     let progress = &mut Progress::new(2 * images.len(), &mut report);
-    let mut extract = |views| -> Result<Extracted> {
-        let sources = [&input.encoder() as &dyn Source, &untrained];
-        let extracted = input.pass(views).extract(&sources, &WANTED, progress)?;
+    let mut extract = |pass: &Pass<'_>| -> Result<Extracted> {
+        let extracted = pass.extract(&sources, &WANTED, progress)?;
         extracted.passed.require_finite()?;
         Ok(extracted)
     };
-    let squares = extract(Views::Square)?;
-    let crops = extract(Views::GlobalCrops { recipe, seed })?;
+    let (squares, crops) = (extract(&passes[0])?, extract(&passes[1])?);
     drop(report);
     console.end_progress();
     squares.passed.left_out.iter().for_each(|text| console.warn(text));

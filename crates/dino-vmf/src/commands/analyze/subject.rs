@@ -70,7 +70,7 @@ impl Subject {
     /// others have one.
     ///
     /// # Errors
-    /// The checkpoint or the images cannot be read, or there is too little memory.
+    /// The checkpoint or the images cannot be read.
     pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
         let checkpoint = self.viewing.read(&self.checkpoint, console, |_| ())?;
         let dataset = checkpoint.config.data.open(&self.data)?;
@@ -81,8 +81,6 @@ impl Subject {
             false => Subset::new(dataset, Some(self.max_images()), 0),
         };
         images.notes().iter().for_each(|text| console.warn(text));
-        let evaluated = Evaluated { images: images.len(), side: preprocess.view.crop as usize };
-        memory::require_evaluation(&checkpoint.config, evaluated, false)?;
         Ok(Input { subject: self, checkpoint, images, preprocess })
     }
 
@@ -111,6 +109,15 @@ impl Input<'_> {
     /// A pass over the images.
     pub(super) fn pass<'a>(&'a self, views: Views<'a>) -> Pass<'a> {
         Pass { images: &self.images, preprocess: &self.preprocess, views }
+    }
+
+    /// Refuses an analysis that needs more memory than there is, if it holds `values` for each of `images`.
+    ///
+    /// # Errors
+    /// There is too little memory.
+    pub(super) fn require_memory(&self, images: usize, values: usize) -> Result<()> {
+        let evaluated = Evaluated { images, side: self.preprocess.view.crop as usize };
+        Ok(memory::require_evaluation(&self.checkpoint.config, evaluated, values)?)
     }
 
     /// The network and the images in one line of text. `images_read` is the number of images that could

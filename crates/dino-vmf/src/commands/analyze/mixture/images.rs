@@ -72,13 +72,14 @@ fn extract(
 ) -> Result<(Vectors, Option<Features>)> {
     let voters = train.map(|train| open_voters(input, train, console)).transpose()?;
     let total = input.images.len() + voters.as_ref().map_or(0, Subset::len);
+    let (encoder, pass) = (input.encoder(), input.pass(Views::Square));
+    input.require_memory(total, pass.values_of_image(&[&encoder], &WANTED))?;
     let mut report = image_progress(console, "assigning");
     let progress = &mut Progress::new(total, &mut report);
     let mut left_out = Vec::new();
     let mut extract = |images| -> Result<Vectors> {
-        let pass = Pass { images, ..input.pass(Views::Square) };
-        let Extracted { features, passed } =
-            pass.extract(&[&input.encoder()], &WANTED, progress)?;
+        let pass = Pass { images, ..pass };
+        let Extracted { features, passed } = pass.extract(&[&encoder], &WANTED, progress)?;
         passed.require_finite()?;
         left_out.extend(passed.left_out);
         let mut features = features.into_iter().flatten();

@@ -28,6 +28,10 @@ pub(super) fn analyze<'a>(
         teacher_center: checkpoint.patch_center.as_ref(),
     };
     let TemperedComponents { components, temperature, centered } = flags.components(input, set);
+    let side = preprocess.view.crop as usize / checkpoint.config.model.patch_size;
+    let patches_per_image = side * side;
+    // Of each patch, its component, the entropy and the label stay in memory.
+    input.require_memory(images.len(), 5 * patches_per_image)?;
     let mut assigner = Assigner::new(&components, NEAREST);
     let passed = input.pass(Views::Square).for_each_batch(
         &[&input.encoder()],
@@ -38,8 +42,6 @@ pub(super) fn analyze<'a>(
     console.end_progress();
     passed.require_finite()?;
     passed.left_out.iter().for_each(|text| console.warn(text));
-    let side = preprocess.view.crop as usize / checkpoint.config.model.patch_size;
-    let patches_per_image = side * side;
     let labels = images.is_labelled().then(|| {
         let labels = images.labels_of(&passed.indices).into_iter();
         let labels = labels.flat_map(|label| std::iter::repeat_n(label, patches_per_image));
