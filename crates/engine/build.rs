@@ -1,5 +1,5 @@
-//! Looks for a C++ compiler when the emulation of CUDA is built, and sets `cfg(cxx)` where there is one.
-//! Tests that need it are ignored elsewhere.
+//! Looks for a C++ compiler, and sets `cfg(cxx)` where there is one. Tests on the emulated CUDA device need
+//! it and are ignored elsewhere.
 
 use std::env;
 use std::io::Write;
@@ -10,7 +10,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=CXX");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rustc-check-cfg=cfg(cxx)");
-    if env::var_os("CARGO_FEATURE_CUDA_EMULATION").is_some() && has_compiler() {
+    if has_compiler() {
         println!("cargo::rustc-cfg=cxx");
     }
 }

@@ -1,13 +1,11 @@
 //! Device memory and kernel launches, behind a [`Driver`].
 //!
-//! Two kinds of driver fit: the CUDA driver of a GPU, and `emulated` (feature `cuda-emulation`), which runs
-//! the same kernels on the CPU in tests. Operations use [`Buffer`] and [`Device::launch`] only, so they run
-//! on both.
+//! Two kinds of driver fit: the CUDA driver of a GPU, and [`emulated`], which runs the same kernels on the
+//! CPU in tests. Operations use [`Buffer`] and [`Device::launch`] only, so they run on both.
 //!
 //! Operations return values, not `Result`s. A driver call that fails, such as an allocation on a full
 //! GPU, therefore panics with the driver's message.
 
-#[cfg(feature = "cuda-emulation")]
 pub mod emulated;
 
 use std::fmt;

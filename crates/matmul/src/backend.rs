@@ -50,7 +50,7 @@ pub(crate) enum Backend {
     /// AVX-512 without packing.
     #[cfg(target_arch = "x86_64")]
     Direct,
-    /// The crate `gemm`.
+    /// The crate `gemm-f32`.
     Gemm,
 }
 

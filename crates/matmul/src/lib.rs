@@ -41,10 +41,10 @@
 //! | AMX, f32 in three bf16 parts | AMX | f32 | k ≥ 96, n ≥ 128 | any m | m ≥ 128 |
 //! | AVX512-BF16 | AVX512-BF16, not AMX | bf16 | k ≥ 16, n ≥ 16 | any m | any m |
 //! | direct: AVX-512 without packing | AVX-512 | f32 | k ≤ 128, n ≤ 128 | never | any m |
-//! | the crate [`gemm`] | any | f32, bf16 | any | any m | any m |
+//! | the crate [`gemm_f32`] | any | f32, bf16 | any | any m | any m |
 //!
 //! The first three pack their operands into panels of bf16 and are called the packed backends below.
-//! [`gemm`] has no bf16 instructions: its operands are rounded first and then multiplied as f32, which
+//! [`gemm_f32`] has no bf16 instructions: its operands are rounded first and then multiplied as f32, which
 //! takes longer than f32 alone. [`is_native`] reports whether a precision avoids this.
 //!
 //! # What is bit-identical
@@ -59,7 +59,7 @@
 //! | strides, or a transposed view of the same values | the same in the packed and direct backends |
 //! | [`Prepared::multiply`] instead of [`matmul`] with `Threads::All` | the same in the packed backends |
 //!
-//! `gemm` promises none of this, so two statements rest on its pinned version 0.19.0. It never splits
+//! `gemm_f32` promises none of this, so two statements rest on its pinned version 0.19.0. It never splits
 //! the sum over k among threads, and a test compares its bits for 1, 2, 3 and 7 threads. Its blocking
 //! may depend on m, so the bits of a row may change with the number of rows.
 //!

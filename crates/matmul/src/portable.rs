@@ -1,6 +1,7 @@
-//! The backend that runs on every CPU: the crate `gemm`, with operands rounded first for bf16.
+//! The backend that runs on every CPU: the crate `gemm-f32`, with operands rounded first for bf16.
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
+use gemm_f32::gemm::f32::get_gemm_fn;
 use pool::Buffer;
 
 use crate::mat::{Mat, MatMut};
@@ -27,24 +28,35 @@ pub(crate) fn multiply_f32(mut dst: MatMut<'_>, a: &Mat<'_>, b: &Mat<'_>, produc
         dst.fill_rows(bias);
     }
     let add = product.write != Write::Over;
+    // The kernels write columns. A row-major `dst` is therefore computed as dstᵀ = bᵀ aᵀ.
+    let (strides, a_strides, b_strides) =
+        ((1, dst.row_stride), (a.col_stride, a.row_stride), (b.col_stride, b.row_stride));
+    let swap = |(first, second)| (second, first);
+    let ((m, n), (dst_cs, dst_rs), (left, left_strides), (right, right_strides)) =
+        if dst.row_stride > 1 {
+            let sides = ((b.data, swap(b_strides)), (a.data, swap(a_strides)));
+            ((dst.cols, dst.rows), swap(strides), sides.0, sides.1)
+        } else {
+            ((dst.rows, dst.cols), strides, (a.data, a_strides), (b.data, b_strides))
+        };
     // SAFETY: `Mat` and `MatMut` checked that every element lies inside its slice, and the strides are
     // not negative. The caller matched the shapes. `dst` is borrowed mutably and its rows do not
     // overlap. With `read_dst` false the old contents are not read.
     unsafe {
-        gemm::gemm(
-            dst.rows,
-            dst.cols,
+        get_gemm_fn()(
+            m,
+            n,
             a.cols,
             dst.data.as_mut_ptr(),
-            1,
-            dst.row_stride as isize,
+            dst_cs as isize,
+            dst_rs as isize,
             add,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
+            left.as_ptr(),
+            left_strides.0 as isize,
+            left_strides.1 as isize,
+            right.as_ptr(),
+            right_strides.0 as isize,
+            right_strides.1 as isize,
             if add { 1.0 } else { 0.0 },
             product.scale,
             false,

@@ -10,6 +10,9 @@
 //! * With a seed other than zero, warps and lanes run in random order.
 //!
 //! It says nothing about speed, and one launch runs on one thread.
+//!
+//! The program never calls it, so the linker leaves it out there. It is no feature of the crate, because
+//! tests and program would then not share one build.
 
 mod library;
 mod memory;
