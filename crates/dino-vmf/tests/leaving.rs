@@ -199,6 +199,33 @@ fn skipped_steps_do_not_delete_good_checkpoints() {
 }
 
 #[test]
+fn a_run_whose_last_steps_are_not_finite_fails_and_keeps_its_last_good_step() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    let diverges = ["optim.lr=1000", "optim.clip_grad=0", "optim.weight_decay=0.9"];
+    // Constant schedules, so that runs of different length have the same first steps.
+    let constant =
+        ["optim.min_lr=31.25", "optim.weight_decay_end=0.9", "optim.teacher_momentum_end=0.98"];
+    let sets = diverges.iter().chain(&constant).flat_map(|set| ["--set", set]).collect::<Vec<_>>();
+    tiny.pretrain(&[&LONG[..], &sets].concat()).code(1).says("5th step in a row");
+    let lines = metrics(&tiny.path("run"));
+    let first_skipped = lines.iter().find_map(|line| line["skipped"].as_u64()).unwrap();
+
+    let steps = (first_skipped + 2).to_string();
+    let short = [&LONG[..4], &["--steps", &steps, "--out", "short"], &sets].concat();
+    tiny.pretrain(&short)
+        .code(1)
+        .says(&format!("error: the last 2 of {steps} steps were skipped: the loss is NaN"))
+        .says(&format!("the weights are those after step {first_skipped}"))
+        .says(&format!(
+            "hint: `eval` and `analyze` use step {first_skipped} of `short`; train again"
+        ));
+    assert_eq!(saved_steps(&tiny.path("short")), [first_skipped]);
+    // Resuming tries the last steps again. The run does not count as finished.
+    tiny.run(&["pretrain", "--resume", "short"]).code(1).says("steps were skipped: ");
+}
+
+#[test]
 fn a_bad_image_is_listed_once_although_the_run_is_resumed() {
     let tiny = Tiny::new();
     photos(&tiny.path("photos"), 10);

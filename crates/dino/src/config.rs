@@ -146,6 +146,20 @@ impl Config {
         compare(&self.settings(), &other.settings())
     }
 
+    /// As [`Config::same_run`], but `other` may be longer, if `optim.extended` has one more entry there.
+    ///
+    /// # Errors
+    /// The first key that differs, in alphabetical order.
+    pub(crate) fn same_run_so_far(&self, other: &Self) -> Result<(), Difference> {
+        let (ours, theirs) = (&self.optim.extended, &other.optim.extended);
+        let is_longer = theirs.len() == ours.len() + 1 && theirs.starts_with(ours);
+        if is_longer {
+            compare_without_length(self.settings(), other.settings())
+        } else {
+            self.same_run(other)
+        }
+    }
+
     /// SHA-256, in hexadecimal, of all that identifies a run; see [`Config::same_run`].
     pub fn fingerprint(&self) -> String {
         identity::hash(self.settings())
@@ -199,6 +213,26 @@ pub(crate) fn compare(ours: &Settings, theirs: &Settings) -> Result<(), Differen
     // A run has either epochs or steps: that one is missing does not mean its default.
     defaults.remove("optim.epochs");
     identity::compare(ours, theirs, &defaults)
+}
+
+/// Compares the settings of a checkpoint with those of its run, which may have been made longer since.
+///
+/// # Errors
+/// The first key that differs, in alphabetical order.
+pub(crate) fn compare_so_far(saved: &Settings, run: &Config, step: u64) -> Result<(), Difference> {
+    let was_shorter = run.optim.extended.iter().any(|[at, _]| *at >= step);
+    compare(saved, &run.settings()).or_else(|difference| match was_shorter {
+        true => compare_without_length(saved.clone(), run.settings()),
+        false => Err(difference),
+    })
+}
+
+fn compare_without_length(mut ours: Settings, mut theirs: Settings) -> Result<(), Difference> {
+    for key in ["optim.epochs", "optim.steps", "optim.extended"] {
+        ours.remove(key);
+        theirs.remove(key);
+    }
+    compare(&ours, &theirs)
 }
 
 #[cfg(test)]

@@ -210,6 +210,24 @@ pub enum Error {
         /// The step at which the run stopped.
         step: u64,
     },
+    /// A run whose last steps were skipped, because a loss or gradient was not finite.
+    #[error(
+        "the last {count} of {steps} steps were skipped: {reason}; the weights are those after step {good}"
+    )]
+    EndsNotFinite {
+        /// The value of the last one.
+        reason: String,
+        /// Skipped steps at the end.
+        count: u32,
+        /// Steps of the run.
+        steps: u64,
+        /// The last step that was taken.
+        good: u64,
+        /// The step of the newest checkpoint.
+        saved: Option<u64>,
+        /// The run folder.
+        run: PathBuf,
+    },
     /// An alarm, where `run.on_collapse` is `stop`.
     #[error(
         "{} at step {}: {}; {}; {}; saved as `{}`",

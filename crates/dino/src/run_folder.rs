@@ -2,6 +2,7 @@
 
 mod belongs;
 mod images;
+mod longer;
 mod made;
 mod resume;
 

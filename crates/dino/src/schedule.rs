@@ -1,6 +1,10 @@
 //! [`Schedules`] give learning rate, weight decay, momentum and temperatures as pure functions of the step.
 
+mod extension;
+
 use std::f64::consts::PI;
+
+pub use extension::{Extended, Extension};
 
 use crate::config::{Config, Horizon, to_steps};
 
@@ -94,7 +98,7 @@ fn linspace(start: f64, end: f64, count: u64, i: u64) -> f64 {
 }
 
 /// All schedules of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schedules {
     /// Learning rate; the peak is `optim.lr · batch_size / 256`.
     pub lr: WarmupCosine,
@@ -110,6 +114,8 @@ pub struct Schedules {
     pub frozen_steps: u64,
     /// Length of the run.
     pub horizon: Horizon,
+    /// How the schedules go on from those of a shorter run; `None` for a run that has its first length.
+    pub extension: Option<Box<Extension>>,
 }
 
 /// The values of one step.
@@ -132,8 +138,23 @@ pub struct StepValues {
 }
 
 impl Schedules {
-    /// Schedules of a run of length `horizon`, for example that of a [`Plan`](crate::plan::Plan).
+    /// Schedules of a run of length `horizon`, for example that of a [`Plan`](crate::plan::Plan). The run
+    /// may have been shorter before, which `optim.extended` says.
     pub fn new(config: &Config, horizon: Horizon) -> Self {
+        let whole = |total_steps| Self::of_length(config, Horizon { total_steps, ..horizon });
+        let extended = &config.optim.extended;
+        let mut schedules =
+            whole(extended.first().map_or(horizon.total_steps, |[_, length]| *length));
+        for (i, &[at, _]) in extended.iter().enumerate() {
+            let next = extended.get(i + 1).map_or(horizon.total_steps, |[_, length]| *length);
+            let mut longer = whole(next);
+            longer.extension = Some(Box::new(Extension::new(at, schedules, &longer)));
+            schedules = longer;
+        }
+        schedules
+    }
+
+    fn of_length(config: &Config, horizon: Horizon) -> Self {
         let (optim, objective) = (&config.optim, &config.objective);
         let Horizon { total_steps, steps_per_epoch } = horizon;
         let cosine =
@@ -157,13 +178,14 @@ impl Schedules {
             patch_temp: ramp(objective.patch_temp_start, objective.patch_temp, first_masks),
             frozen_steps: to_steps(optim.freeze_last_layer_epochs, steps_per_epoch),
             horizon,
+            extension: None,
         }
     }
 
     /// The values at `step`, from 0.
     pub fn at(&self, step: u64) -> StepValues {
         let epoch = step / self.horizon.steps_per_epoch.max(1);
-        StepValues {
+        let values = StepValues {
             lr: self.lr.at(step),
             weight_decay: self.weight_decay.at(step),
             momentum: self.momentum.at(step),
@@ -171,6 +193,7 @@ impl Schedules {
             patch_temp: self.patch_temp.at(epoch),
             epoch,
             freeze_last_layer: step < self.frozen_steps,
-        }
+        };
+        self.extension.as_ref().map_or(values, |extension| extension.join(step, values))
     }
 }

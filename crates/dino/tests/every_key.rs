@@ -123,6 +123,7 @@ const TABLE: &[Line] = &[
     ("masking.start_epoch", "1", IBOT, Weights),
     ("optim.epochs", "2", &[], Weights),
     ("optim.steps", "7", &[], Weights),
+    ("optim.extended", "[[4, 5]]", &[], Weights),
     ("optim.batch_size", "12", &[], Weights),
     ("optim.accumulate", "2", &[], Weights),
     ("optim.lr", "1e-3", &[], Weights),

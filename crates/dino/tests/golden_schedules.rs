@@ -49,12 +49,12 @@ fn plan(plan: &Value) -> Plan {
 fn golden_schedules_are_numpys() {
     let fixture = fixtures::fixture("schedules");
     for (name, plan) in fixture.json["plans"].as_object().unwrap() {
-        let Plan { schedules, .. } = self::plan(plan);
+        let schedules = &self::plan(plan).schedules;
         let horizon = schedules.horizon;
         let steps = 0..horizon.total_steps;
         let epochs = plan["epochs"].as_u64().unwrap();
         let per_step = |value: fn(&Schedules, u64) -> f64| {
-            steps.clone().map(move |step| value(&schedules, step))
+            steps.clone().map(move |step| value(schedules, step))
         };
         let expected = |tensor: &str| fixture.f64(&format!("{name}/{tensor}")).1;
         assert_close(name, per_step(|s, step| s.at(step).lr), &expected("lr"));

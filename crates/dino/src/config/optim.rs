@@ -21,6 +21,11 @@ pub struct Optim {
     /// equally long on different data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// How the run became longer, written by `--resume RUN --epochs N`: for each time the steps done then,
+    /// and the run's length before in steps. Schedules are joined there, see `docs/runs.md`. Do not set it
+    /// by hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extended: Vec<[u64; 2]>,
     /// Images of one optimizer step, in all parts of `optim.accumulate` together. `optim.lr` scales with it.
     /// 64 suits small networks on a CPU, 256 to 1024 large ones; with a small batch take a higher
     /// `optim.teacher_momentum`.
@@ -68,6 +73,7 @@ impl Default for Optim {
         Self {
             epochs: None,
             steps: None,
+            extended: Vec::new(),
             batch_size: 64,
             accumulate: 1,
             lr: 5e-4,
@@ -124,6 +130,7 @@ impl Optim {
             check.require(steps >= 1, "optim.steps", steps, "be 1 or more")?;
             check.at_most("optim.steps", steps, MAX_STEPS)?;
         }
+        self.check_extended(check)?;
         check.count("optim.batch_size", self.batch_size, MAX_BATCH)?;
         check.count("optim.accumulate", self.accumulate, MAX_BATCH)?;
         let divides = self.batch_size.is_multiple_of(self.accumulate);
@@ -143,6 +150,27 @@ impl Optim {
             check.below_one("optim.betas", beta)?;
         }
         check.positive("optim.eps", self.eps, [1e-30, 1.0])
+    }
+}
+
+impl Optim {
+    /// Sets the length, and nothing about earlier ones.
+    pub(crate) fn set_length(&mut self, epochs: Option<f64>, steps: Option<u64>) {
+        self.epochs = epochs;
+        self.steps = steps;
+        self.extended.clear();
+    }
+
+    fn check_extended(&self, check: &Check<'_>) -> Result<()> {
+        let key = "optim.extended";
+        for &[at, length] in &self.extended {
+            check.at_most(key, length, MAX_STEPS)?;
+            let needed = "be pairs of the steps done and a length that is not shorter";
+            check.require(at >= 1 && at <= length, key, at, needed)?;
+        }
+        let grows =
+            self.extended.windows(2).all(|two| two[0][0] <= two[1][0] && two[0][1] < two[1][1]);
+        check.require(grows, key, format!("{:?}", self.extended), "grow from each pair to the next")
     }
 }
 

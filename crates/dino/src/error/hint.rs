@@ -43,6 +43,14 @@ impl Error {
                 "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
                     .to_owned(),
             ),
+            Self::EndsNotFinite { saved, run, .. } => Some(format!(
+                "{}; train again with a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3` or `--method \
+                 dino-vmf`, and another `--out`",
+                match saved {
+                    Some(step) => format!("`eval` and `analyze` use step {step} of `{}`", run.display()),
+                    None => "nothing was saved".to_owned(),
+                }
+            )),
             Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
                 format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
             }),
@@ -107,6 +115,7 @@ impl Error {
             | Self::NoPatches { .. }
             | Self::NoCheckpoint { .. }
             | Self::Diverged { .. }
+            | Self::EndsNotFinite { .. }
             | Self::Alarm { .. }
             | Self::Probe(_)
             | Self::Data(_)

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::images::Images;
 use crate::checkpoint::{Loaded, State};
-use crate::config::{Config, compare, earlier_fingerprint};
+use crate::config::{Config, compare_so_far, earlier_fingerprint};
 use crate::error::{Error, Result, io_error};
 
 const SETTINGS: &str = "settings";
@@ -54,7 +54,7 @@ pub(crate) fn check_settings(
         return Err(differs("seed".into(), state.seed.to_string(), config.seed.to_string()));
     }
     if let Some(saved) = settings_of(state) {
-        compare(&saved, &config.settings())
+        compare_so_far(&saved, config, state.step)
             .map_err(|difference| differs(difference.key, difference.ours, difference.theirs))?;
     } else {
         let text = fs::read_to_string(config_path).map_err(io_error("read", config_path))?;

@@ -9,6 +9,7 @@ use report::jsonl::{cut_back, last_step};
 
 use super::belongs::{self, Compared};
 use super::images::Images;
+use super::longer::{self, Longer};
 use super::made::Made;
 use super::{CONFIG, LOCK, Mark, RunFolder, replace};
 use crate::checkpoint::{self, Loaded, Newest, Refused};
@@ -18,6 +19,8 @@ use crate::plan::{Facts, Plan};
 
 /// The run to resume as.
 pub struct Wanted<'a> {
+    /// The settings as given.
+    pub config: &'a Config,
     /// The settings, resolved for the images.
     pub plan: &'a Plan,
     /// The source of images.
@@ -35,6 +38,8 @@ pub struct Resumed {
     pub folder: RunFolder,
     /// The newest whole checkpoint; `None` if the run has none, so that it starts at step 0.
     pub loaded: Option<Loaded>,
+    /// The plan of a run that is or was made longer; `None` if it is the one that was wanted.
+    pub longer: Option<Longer>,
     /// How the images differ from those of the checkpoint, if that was allowed.
     pub data_change: Option<String>,
     /// What somebody should read.
@@ -54,7 +59,7 @@ impl RunFolder {
         if !config_path.try_exists().map_err(io_error("read", &config_path))? {
             let folder = Self::create(Some(path), "", &wanted.plan.config)?;
             let warnings = Vec::new();
-            return Ok(Resumed { folder, loaded: None, data_change: None, warnings });
+            return Ok(Resumed { folder, loaded: None, longer: None, data_change: None, warnings });
         }
         let mut made = Made::default();
         made.file_unless_there(&path.join(LOCK));
@@ -76,10 +81,12 @@ impl RunFolder {
             warnings.extend(folder.start_over(wanted)?);
             folder.check_source(&saved, wanted)?;
         }
-        folder.check_config(&saved, wanted)?;
+        let longer = Longer::of(&saved, loaded.as_ref(), wanted)?;
+        let plan = longer.as_ref().map_or(wanted.plan, |longer| &longer.plan);
+        folder.check_config(&saved, plan, wanted)?;
         warnings.splice(0..0, refused.iter().map(not_used));
-        folder.go_on(&saved, loaded.as_ref(), &refused, wanted)?;
-        Ok(Resumed { folder, loaded, data_change, warnings })
+        folder.go_on(&saved, loaded.as_ref(), &refused, plan)?;
+        Ok(Resumed { folder, loaded, longer, data_change, warnings })
     }
 
     /// Refuses other images than those of the checkpoint, or returns how they differ.
@@ -125,10 +132,10 @@ impl RunFolder {
         })
     }
 
-    fn check_config(&self, saved: &Config, wanted: &Wanted<'_>) -> Result<()> {
+    fn check_config(&self, saved: &Config, plan: &Plan, wanted: &Wanted<'_>) -> Result<()> {
         // The given settings were resolved for the images of now; so are the saved ones.
         let saved = Plan::new(saved, &Facts::of_images(wanted.dataset.len()))?.config;
-        saved.same_run(&wanted.plan.config).map_err(|difference| Error::OtherConfig {
+        saved.same_run_so_far(&plan.config).map_err(|difference| Error::OtherConfig {
             path: self.path.clone(),
             key: difference.key,
             saved: difference.ours,
@@ -162,18 +169,21 @@ impl RunFolder {
         saved: &Config,
         loaded: Option<&Loaded>,
         refused: &[Refused],
-        wanted: &Wanted<'_>,
+        plan: &Plan,
     ) -> Result<()> {
         for refused in refused {
             set_aside(&refused.path)?;
         }
         let step = loaded.map_or(0, |loaded| loaded.state.step);
         cut_back(&self.path.join(MetricsWriter::FILE), step)?;
-        let config = &wanted.plan.config;
+        let config = &plan.config;
         let moved = saved.data.source != config.data.source;
         // The fingerprint of an older version covers the sources too, so its `config.toml` must stay.
         let signed = loaded.is_none_or(|loaded| !loaded.state.extra.is_empty());
         let changed = moved || saved.eval != config.eval || saved.same_run(config).is_err();
+        if config.optim.extended.len() > saved.optim.extended.len() {
+            longer::keep(&self.config_path(), step)?;
+        }
         if signed && changed {
             let mut config = config.located();
             let working_dir = config.run.working_dir.take();

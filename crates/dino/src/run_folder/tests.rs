@@ -28,7 +28,7 @@ fn resume_with(run: &Path, config: &Config, source: &str) -> Result<Resumed> {
     let plan = &Plan::new(config, &Facts::of_images(dataset.len())).unwrap();
     let images = &Images::of(dataset.as_ref());
     let dataset = dataset.as_ref();
-    let wanted = Wanted { plan, dataset, images, allow_data_change: false };
+    let wanted = Wanted { config: &plan.config, plan, dataset, images, allow_data_change: false };
     RunFolder::resume(run, &wanted)
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::forecast::Forecast;
 use crate::monitor::{Alarm, Diagnostics};
+use crate::schedule::Extended;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub enum Event {
         /// Time that the rest takes, from the first block on.
         left: Option<Duration>,
     },
+    /// A resumed run is longer than before.
+    Extended(Extended),
     /// A step is done. Reported for every step, also for those not written to `metrics.jsonl`.
     Step(StepRecord),
     /// A step was skipped because a value was not finite.

@@ -95,6 +95,7 @@ struct Run<'a> {
     images: Images,
     bad: BTreeSet<String>, // names of unreadable images that are in the quarantine file
     skipped: u32,          // steps skipped since the last finished one
+    skip_reason: String,   // why the last of them was skipped
     saved: Option<u64>,    // step of the newest checkpoint
 }
 
@@ -156,6 +157,9 @@ impl Run<'_> {
             }
             loader.recycle(batch);
             self.after_step(report)?;
+        }
+        if self.skipped > 0 && self.state.step >= last {
+            return Err(self.ends_not_finite(report)?);
         }
         self.save_if_new(report)
     }
@@ -261,6 +265,7 @@ impl Run<'_> {
             json!({ "skipped": step, "reason": reason.to_string(), "images": batch.indices });
         self.state.step += 1;
         self.skipped += 1;
+        self.skip_reason = reason.to_string();
         self.metrics.write(self.state.step, &line)?;
         report(Event::Skipped { step, reason: reason.to_string() });
         if self.skipped >= PATIENCE {

@@ -41,6 +41,8 @@ pub(crate) struct Pretrain {
     #[arg(long, value_name = "PRECISION")]
     pub(super) precision: Option<String>,
     /// Passes over the images, by default the preset's; all schedules span this time
+    ///
+    /// With `--resume`, a larger number than before makes the run longer.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) epochs: Option<f64>,
     /// Optimizer steps, instead of `--epochs`; all schedules span this time

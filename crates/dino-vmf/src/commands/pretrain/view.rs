@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dino::monitor::Alarm;
+use dino::schedule::Extended;
 use dino::trainer::{Event, Headline, LONG_REST, ProbeRecord, Started, StepRecord, Summary};
 use report::Metric;
 use serde_json::json;
@@ -146,6 +147,7 @@ impl<'a> View<'a> {
                 self.console.warn(text);
             }
             Event::Started(started) => self.show_start(started),
+            Event::Extended(extended) => self.show_extended(extended),
             Event::Step(record) => self.show_step(record),
             Event::Skipped { step, reason } => {
                 self.console.event("skipped", &json!({ "step": step, "reason": reason }));
@@ -181,6 +183,15 @@ impl<'a> View<'a> {
         if *step > 0 {
             self.console.note(format!("resuming after step {step}"));
         }
+    }
+
+    fn show_extended(&mut self, extended: &Extended) {
+        self.console.event("extended", extended);
+        let Extended { steps_before, steps, join_steps, lr: [from, to], .. } = extended;
+        self.console.note(format!(
+            "extended from {steps_before} to {steps} steps: within {join_steps} steps the learning rate \
+             goes from {from:.1e} to {to:.1e}, and from there as in a run of {steps} steps"
+        ));
     }
 
     fn show_step(&mut self, record: &StepRecord) {

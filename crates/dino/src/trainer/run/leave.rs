@@ -33,6 +33,20 @@ impl Run<'_> {
         }
     }
 
+    /// Saves the last step that was taken, and returns the error of a run that ends with skipped ones.
+    pub(super) fn ends_not_finite(&mut self, report: &mut dyn FnMut(Event)) -> Result<Error> {
+        let (steps, count) = (self.state.step, self.skipped);
+        let good = steps - u64::from(count);
+        // Skipped steps change nothing but the number, and under this one the run would count as finished.
+        self.state.step = good;
+        match self.save_if_new(report) {
+            Err(error @ Error::NotFinite { .. }) => report(Event::Warning(error.to_string())),
+            saved => saved?,
+        }
+        let (reason, run) = (self.skip_reason.clone(), self.folder.path().to_owned());
+        Ok(Error::EndsNotFinite { reason, count, steps, good, saved: self.saved, run })
+    }
+
     /// Writes a checkpoint of the last step.
     pub(super) fn save(&mut self, report: &mut dyn FnMut(Event)) -> Result<PathBuf> {
         if !self.folder.is_in_place() {
@@ -69,8 +83,13 @@ impl Run<'_> {
     /// is. The folder of a run without a finished step is removed.
     pub(super) fn leave(&mut self, error: Error, report: &mut dyn FnMut(Event)) -> Error {
         let step = self.state.step;
-        if matches!(error, Error::Alarm { .. } | Error::Diverged { .. } | Error::FolderGone { .. })
-        {
+        if matches!(
+            error,
+            Error::Alarm { .. }
+                | Error::Diverged { .. }
+                | Error::EndsNotFinite { .. }
+                | Error::FolderGone { .. }
+        ) {
             return error;
         }
         if step == 0 {

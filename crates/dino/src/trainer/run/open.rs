@@ -67,9 +67,13 @@ impl<'a> Run<'a> {
         report: &mut dyn FnMut(Event),
     ) -> Result<Self> {
         let Request { config, name, resume, allow_data_change } = request;
-        let prepared = prepare(&config, resume, report)?;
+        let mut prepared = prepare(&config, resume, report)?;
         prepared.require_memory()?;
-        let mut resumed = prepared.folder(&name, resume, allow_data_change)?;
+        let mut resumed = prepared.folder(&config, &name, resume, allow_data_change)?;
+        let is_longer = resumed.longer.as_ref().is_some_and(|longer| longer.is_new);
+        if let Some(longer) = resumed.longer.take() {
+            prepared.plan = longer.plan;
+        }
         let first_step = resumed.loaded.as_ref().map_or(0, |loaded| loaded.state.step);
         let required = Disk::require(&prepared.subject(resumed.folder.path(), first_step));
         required.inspect_err(|_| resumed.folder.discard())?;
@@ -81,6 +85,9 @@ impl<'a> Run<'a> {
         let mut run = prepared.set_up(resumed, stop)?;
         report(Event::Started(run.started()));
         forecast.into_iter().for_each(|found| report(Event::Forecast(Box::new(found))));
+        if is_longer {
+            run.note_extension(report)?;
+        }
         if let Some(difference) = data_change {
             run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
         }
@@ -116,6 +123,15 @@ impl<'a> Run<'a> {
         Ok(Loader::start(self.dataset.clone(), recipe, settings, first, last)?)
     }
 
+    /// Writes down that a run is longer from here on.
+    fn note_extension(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
+        if let Some(extended) = self.plan.schedules.extended() {
+            self.metrics.write(self.state.step, &json!({ "extended": extended }))?;
+            report(Event::Extended(extended));
+        }
+        Ok(())
+    }
+
     /// Writes down that a run goes on with other images, in its metrics and in its newest checkpoint.
     fn note_data_change(&mut self, difference: &str, report: &mut dyn FnMut(Event)) -> Result<()> {
         let change = json!({ "data_change": { "images": self.images, "difference": difference } });
@@ -142,7 +158,13 @@ impl Prepared {
     }
 
     /// The run's folder, and what it holds if the run goes on.
-    fn folder(&self, preset: &str, resume: bool, allow_data_change: bool) -> Result<Resumed> {
+    fn folder(
+        &self,
+        config: &Config,
+        preset: &str,
+        resume: bool,
+        allow_data_change: bool,
+    ) -> Result<Resumed> {
         let Self { plan, dataset, images, .. } = self;
         let out = plan.config.run.out.as_ref().map(PathBuf::from);
         if resume {
@@ -151,11 +173,12 @@ impl Prepared {
                 Error::NoRunToResume { preset: preset.to_owned(), other }
             })?;
             let dataset = dataset.as_ref();
-            let wanted = Wanted { plan, dataset, images, allow_data_change };
+            let wanted = Wanted { config, plan, dataset, images, allow_data_change };
             return RunFolder::resume(&path, &wanted);
         }
         let folder = RunFolder::create(out.as_deref(), preset, &plan.config)?;
-        Ok(Resumed { folder, loaded: None, data_change: None, warnings: Vec::new() })
+        let warnings = Vec::new();
+        Ok(Resumed { folder, loaded: None, longer: None, data_change: None, warnings })
     }
 
     fn set_up(self, resumed: Resumed, stop: &AtomicBool) -> Result<Run<'_>> {
@@ -177,6 +200,7 @@ impl Prepared {
             pace: Pace::new(training.config.optim.batch_size),
             saved: loaded.map(|loaded| loaded.state.step),
             skipped: 0,
+            skip_reason: String::new(),
             plan: self.plan,
             images: self.images,
             dataset: self.dataset,
