@@ -14,6 +14,7 @@ mod throughput;
 mod viewing;
 
 use anyhow::{Context, Result};
+use report::number::counted;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,5 +37,5 @@ fn thread_count(text: &str) -> Result<usize, String> {
 /// The operating system cannot start the threads.
 fn use_threads(threads: usize) -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build_global().with_context(|| format!("cannot start {threads} threads"))
+    pool.build_global().with_context(|| format!("cannot start {}", counted(threads, "thread")))
 }

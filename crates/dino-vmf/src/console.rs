@@ -4,6 +4,8 @@
 //! [`printable`] escapes them in all output. Without this, a file name could move the cursor, change
 //! colors or forge a line of output.
 
+mod line;
+
 use std::borrow::Cow;
 use std::env;
 use std::error::Error;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use line::Line;
 use serde::Serialize;
 
 /// Time between two progress lines when there is no progress bar.
@@ -167,7 +170,8 @@ impl Console {
             self.end_progress();
         }
         let (_, bar) = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let target = ProgressDrawTarget::term_like(Box::new(Line::of_stderr()));
+            let bar = ProgressBar::with_draw_target(Some(total), target);
             let template = format!("{what} {{pos}}/{{len}} {{bar:12}}{{wide_msg}}");
             let style = ProgressStyle::with_template(&template);
             (what, bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))

@@ -15,15 +15,34 @@
     selected.replaceChildren(title, images.querySelector(".strip").cloneNode(true));
     rows.forEach((other) => other.classList.toggle("selected", other === row));
   };
+  // Moves to the next row with images that is shown, `by` rows further in the order of the table.
+  const move = (row, by) => {
+    const shown = [...body.rows].filter((other) => other.dataset.p && !other.hidden);
+    const next = shown[shown.indexOf(row) + by];
+    if (!next) return;
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+    select(next);
+  };
   for (const row of rows) {
     if (!row.dataset.p) continue;
     row.tabIndex = 0;
     row.onclick = () => select(row);
-    row.onkeydown = (event) => { if (event.key === "Enter") select(row); };
+    row.onkeydown = (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (event.key === "Enter") select(row);
+      if (!by) return;
+      event.preventDefault();
+      move(row, by);
+    };
   }
   const first = rows.find((row) => row.dataset.p);
   if (first) select(first);
 
+  const none = document.createElement("p");
+  none.id = "none";
+  none.hidden = true;
+  list.append(none);
   const search = document.createElement("input");
   search.type = "search";
   search.placeholder = "number or label";
@@ -34,14 +53,14 @@
       const number = row.cells[0].textContent, label = row.cells[4] ? row.cells[4].textContent : "";
       row.hidden = !(number.startsWith(text) || (text && label.toLowerCase().includes(text)));
     }
+    none.hidden = rows.some((row) => !row.hidden);
+    none.textContent = `No prototype has this number or label: ${search.value.trim()}`;
   };
   list.parentElement.before(search);
 
   const head = list.querySelector("thead");
   head.classList.add("sortable");
-  head.onclick = (event) => {
-    const cell = event.target.closest("th");
-    if (!cell) return;
+  const sort = (cell) => {
     const up = cell.getAttribute("aria-sort") === "descending";
     [...cell.parentElement.cells].forEach((other) => other.removeAttribute("aria-sort"));
     cell.setAttribute("aria-sort", up ? "ascending" : "descending");
@@ -53,4 +72,9 @@
     });
     body.append(...rows);
   };
+  for (const cell of head.rows[0].cells) {
+    cell.tabIndex = 0;
+    cell.onclick = () => sort(cell);
+    cell.onkeydown = (event) => { if (event.key === "Enter") sort(cell); };
+  }
 })();

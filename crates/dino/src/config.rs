@@ -123,6 +123,19 @@ impl Config {
         config
     }
 
+    /// The loss of a student that gives every prototype the same probability: ln K for each set of K prototypes,
+    /// times the weight of its term, in nats. A student that has learned something is below; one that is surely
+    /// wrong is above. KoLeo is not part of it.
+    pub fn chance_loss(&self) -> f64 {
+        let (objective, prototypes) = (&self.objective, self.model.prototypes);
+        let patches = self.model.patch_prototypes.unwrap_or(prototypes);
+        let of_patches = match objective.method.masks() {
+            true => objective.lambda_patch * (patches as f64).ln(),
+            false => 0.0,
+        };
+        objective.lambda_cls * (prototypes as f64).ln() + of_patches
+    }
+
     /// The configuration as TOML, every key written out (options that are off are left out).
     pub fn to_toml(&self) -> String {
         // Numbers, strings, lists of numbers and tables always serialize.

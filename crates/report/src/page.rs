@@ -23,6 +23,31 @@ const STYLE: &str = include_str!("../templates/page.css");
 /// Version in the footer of all pages.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Filters of the templates.
+mod filters {
+    use std::fmt::{Display, Write as _};
+
+    use askama::{Result, Values};
+
+    /// Escapes text for HTML; what stands in backticks is shown as code.
+    #[askama::filter_fn]
+    pub fn marked(text: impl Display, _: &dyn Values) -> Result<String> {
+        let text = text.to_string();
+        let parts: Vec<&str> = text.split('`').collect();
+        let is_paired = parts.len() % 2 == 1;
+        let mut html = String::new();
+        for (place, part) in parts.into_iter().enumerate() {
+            let part = askama::filters::escape(part, askama::filters::Html)?;
+            match (place % 2, is_paired) {
+                (1, true) => write!(html, "<code>{part}</code>")?,
+                (_, false) if place > 0 => write!(html, "`{part}")?,
+                _ => write!(html, "{part}")?,
+            }
+        }
+        Ok(html)
+    }
+}
+
 /// A page with everything that it needs.
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -88,6 +113,16 @@ pub struct Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_backticks_is_code() {
+        let page = |subtitle: &str| {
+            let content = Table { head: Vec::new(), rows: Vec::new() };
+            Page { title: String::new(), subtitle: subtitle.to_owned(), content }.render().unwrap()
+        };
+        assert!(page("of `a<b` here").contains("<p class='sub'>of <code>a&#60;b</code> here</p>"));
+        assert!(page("one ` alone").contains("<p class='sub'>one ` alone</p>"));
+    }
 
     #[test]
     fn names_of_files_cannot_break_the_page() {

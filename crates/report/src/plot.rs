@@ -16,6 +16,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 468.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 214.0;
+/// Width of a letter of a label on narrow screens, where labels are largest.
+const LETTER: f64 = 9.0;
 
 /// The range and the scale of an axis.
 #[derive(Debug, Clone)]
@@ -75,6 +77,38 @@ impl Axis {
     }
 }
 
+impl Axis {
+    /// The ticks with their texts, which differ from each other.
+    fn labels(&self) -> Vec<(f64, String)> {
+        let ticks = self.ticks();
+        let with =
+            |text: &dyn Fn(f64) -> String| ticks.iter().map(|tick| (*tick, text(*tick))).collect();
+        let (Scale::Linear, [first, second, ..]) = (self.scale, &ticks[..]) else {
+            return with(&short);
+        };
+        let step = second - first;
+        let is_exact = |tick: &f64| {
+            let shown = short(*tick).parse::<f64>().unwrap_or(f64::NAN);
+            (shown - tick).abs() < step / 10.0
+        };
+        let digits = (-(step * 1.001).log10().floor()).clamp(0.0, 9.0) as usize;
+        if ticks.iter().all(is_exact) {
+            with(&short)
+        } else {
+            with(&|tick| format!("{tick:.digits$}"))
+        }
+    }
+
+    /// As many of the labels as have room side by side, evenly spread.
+    fn labels_in_a_row(&self) -> Vec<(f64, String)> {
+        let labels = self.labels();
+        let longest = labels.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
+        let room = ((RIGHT - LEFT) / (LETTER * (longest + 1) as f64)).max(1.0);
+        let every = (labels.len() as f64 / room).ceil().max(1.0) as usize;
+        labels.into_iter().step_by(every).collect()
+    }
+}
+
 /// A bar that stands on the x axis.
 #[derive(Debug, Clone)]
 pub struct Bar {
@@ -112,10 +146,10 @@ impl Plot {
     pub fn new(title: &'static str, x: Axis, y: Axis) -> Self {
         let mut plot = Self { title, x, y, shapes: Vec::new() };
         plot.draw_y_axis();
-        for value in plot.x.ticks() {
+        for (value, text) in plot.x.labels_in_a_row() {
             let x = plot.x_of(value);
             plot.path("axis", format!("M{x:.1} {BOTTOM}v4"));
-            plot.text_below_axis(x, short(value));
+            plot.text_below_axis(x, text);
         }
         plot
     }
@@ -145,11 +179,11 @@ impl Plot {
         }
     }
 
-    /// Writes `text` of each bar below the bar's upper end, where no reference line crosses it.
+    /// Writes `text` of each bar at its foot, where a reference line crosses it least.
     pub fn bar_texts(&mut self, bars: &[Bar], text: impl Fn(&Bar) -> String) {
         for bar in bars {
             let x = (self.x_of(bar.from) + self.x_of(bar.to)) / 2.0;
-            let (y, text) = (self.y_of(bar.value) + 16.0, text(bar));
+            let (y, text) = (BOTTOM - 7.0, text(bar));
             self.shapes.push(Shape::Text { class: "inside", x, y, anchor: "middle", text });
         }
     }
@@ -188,10 +222,10 @@ impl Plot {
 
     /// Draws the grid with the numbers of the y axis, and the line of the x axis.
     fn draw_y_axis(&mut self) {
-        for value in self.y.ticks() {
+        for (value, text) in self.y.labels() {
             let y = self.y_of(value);
             self.path("grid", format!("M{LEFT} {y:.1}H{RIGHT}"));
-            let (x, y, text) = (LEFT - 7.0, y + 4.0, short(value));
+            let (x, y) = (LEFT - 7.0, y + 4.0);
             self.shapes.push(Shape::Text { class: "tick", x, y, anchor: "end", text });
         }
         self.path("axis", format!("M{LEFT} {BOTTOM}H{RIGHT}"));
@@ -208,6 +242,19 @@ mod tests {
         assert_eq!(Axis::linear(28.8, 39.3, "").ticks(), [30.0, 32.0, 34.0, 36.0, 38.0]);
         assert_eq!(Axis::linear(2.0, 2.0, "").ticks().len(), 6);
         assert_eq!(Axis::logarithmic(0.02, 30.0, "").ticks(), [0.01, 0.1, 1.0, 10.0]);
+    }
+
+    #[test]
+    fn labels_of_a_narrow_axis_differ() {
+        let labels = |low, high| {
+            let labels = Axis::linear(low, high, "").labels();
+            labels.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(labels(14.2, 14.3), "14.20 14.22 14.24 14.26 14.28 14.30");
+        let row = Axis::linear(33.308, 33.338, "").labels_in_a_row();
+        let row: Vec<_> = row.iter().map(|(_, text)| &text[..]).collect();
+        assert_eq!(row, ["33.310", "33.320", "33.330"]);
+        assert_eq!(labels(0.0, 50.0), "0 10 20 30 40 50");
     }
 
     #[test]

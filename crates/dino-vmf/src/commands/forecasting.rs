@@ -2,6 +2,7 @@
 
 use dino::forecast::{Forecast, Limit, Memory, RunTime};
 use dino::memory::Bytes;
+use report::number::{counted, duration};
 
 /// One line for each question, with its name in front.
 pub(crate) fn table(forecast: &Forecast) -> Vec<String> {
@@ -60,9 +61,9 @@ fn step(forecast: &Forecast) -> String {
         "about {} a step: {} to compute on {}, {} to load with {} ({:.0} images/s); {limit}",
         seconds(*step),
         seconds(*compute),
-        plural(*threads, "thread"),
+        counted(*threads, "thread"),
         seconds(*load),
-        plural(loader.workers, "worker"),
+        counted(loader.workers, "worker"),
         loader.images_per_second,
     )
 }
@@ -78,7 +79,7 @@ fn run(forecast: &Forecast) -> String {
             duration(total),
             duration(training),
             duration(evaluating),
-            plural(count as usize, "evaluation")
+            counted(count as usize, "evaluation")
         ),
     }
 }
@@ -116,7 +117,7 @@ fn disk(forecast: &Forecast) -> String {
     format!(
         "{} for {} of {}, and metrics{}",
         Bytes(disk.needed),
-        plural(disk.checkpoints as usize, "checkpoint"),
+        counted(disk.checkpoints as usize, "checkpoint"),
         Bytes(disk.checkpoint),
         free(disk.free)
     )
@@ -124,10 +125,6 @@ fn disk(forecast: &Forecast) -> String {
 
 fn free(bytes: Option<f64>) -> String {
     bytes.map(|bytes| format!(" ({} free)", Bytes(bytes))).unwrap_or_default()
-}
-
-fn plural(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A short time: `12 ms`, `0.84 s`, `4m 10s`.
@@ -139,26 +136,12 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// A duration as `12 days`, `3h 05m`, `4m 10s` or `9s`.
-pub(crate) fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m {:02}s", seconds % 60),
-        (0..72, _) => format!("{hours}h {minutes:02}m"),
-        _ => format!("{} days", hours / 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{duration, seconds};
+    use super::seconds;
 
     #[test]
-    fn durations_have_two_units() {
-        let times = [0.4, 59.0, 61.0, 3600.0 * 26.0 + 61.0, 86_400.0 * 12.4];
-        assert_eq!(times.map(duration), ["0s", "59s", "1m 01s", "26h 01m", "12 days"]);
+    fn short_times_have_three_digits() {
         assert_eq!(
             [0.0123, 0.84, 8.0, 250.0].map(seconds),
             ["12 ms", "0.84 s", "8.00 s", "4m 10s"]

@@ -1,5 +1,6 @@
 //! `dino-vmf pretrain`: trains a network, and reports progress until the run ends or a signal stops it.
 
+mod conclusion;
 mod flags;
 mod settings;
 mod signals;

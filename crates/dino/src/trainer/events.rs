@@ -94,6 +94,8 @@ pub struct Started {
     pub crops: usize,
     /// Compute threads.
     pub threads: usize,
+    /// The loss of a student that has learned nothing; see [`Config::chance_loss`](crate::config::Config::chance_loss).
+    pub chance_loss: f64,
 }
 
 /// The metrics of a step, one line of `metrics.jsonl`.
@@ -165,8 +167,12 @@ pub struct Summary {
     pub run: PathBuf,
     /// Steps done.
     pub steps: u64,
-    /// Mean training speed of this process, without evaluations.
+    /// Duration of this process in seconds, with evaluations.
+    pub seconds: f64,
+    /// Mean training speed of this process, without evaluations; 0 if it took no step.
     pub images_per_second: f64,
+    /// Loss of the last step of this process, if it took one.
+    pub loss: Option<f64>,
     /// Each probe by its name; `None` without labelled images, or if the run was interrupted.
     #[serde(flatten)]
     pub probes: BTreeMap<&'static str, Option<ProbeSummary>>,

@@ -91,6 +91,8 @@ struct Run<'a> {
     evaluation: Option<Evaluation>,
     warned: BTreeSet<String>, // sentences about evaluations that were reported already
     pace: Pace,
+    started: Instant,
+    loss: Option<f64>, // of the last step of this process
     watch: Watch,
     images: Images,
     bad: BTreeSet<String>, // names of unreadable images that are in the quarantine file
@@ -125,7 +127,9 @@ impl Run<'_> {
         Ok(Summary {
             run: self.folder.path().to_owned(),
             steps: self.state.step,
+            seconds: self.started.elapsed().as_secs_f64(),
             images_per_second: self.pace.total(),
+            loss: self.loss,
             probes: self.by_probe(probes),
             interrupted: !is_complete || given_up,
         })
@@ -243,6 +247,7 @@ impl Run<'_> {
         self.pace.measure(&mut metrics);
         let reserved = engine::pool::usage().reserved as f64;
         metrics.add(Metric::MemoryMib, reserved / (1 << 20) as f64);
+        self.loss = metrics.get(Metric::Loss);
         let record = StepRecord { step: self.state.step, metrics };
         let every = self.config().run.log_every_steps.max(1);
         if record.step.is_multiple_of(every) || record.step == self.horizon().total_steps {

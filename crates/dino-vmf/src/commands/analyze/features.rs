@@ -250,7 +250,7 @@ fn spectrum(title: &'static str, comparison: &Comparison) -> Figure {
             LegendEntry { class: "two", name: "untrained" },
         ],
         note: format!(
-            "{} axes hold 90 % of the variance (untrained: {}); RankMe is {} (untrained: {}).",
+            "Axes that hold 90 % of the variance: {} (untrained: {}). RankMe: {} (untrained: {}).",
             trained.spectrum.axes_of_90_percent,
             untrained.spectrum.axes_of_90_percent,
             short(trained.spectrum.rankme),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::config::{Config, Flag};
 use multicrop::loader::LoaderConfig;
+use report::number::counted;
 use serde::Serialize;
 
 use super::record::{peak_rss_mib, rounded};
@@ -145,8 +146,9 @@ impl Record {
         let Self { img_per_s, workers, images, data, .. } = self;
         let Self { global, local, locals, ms_per_img_core, .. } = self;
         console.text(format!(
-            "{img_per_s:.1} images/s with {workers} workers: {images} images of {data}, \
-             2 x {global} + {locals} x {local}"
+            "{img_per_s:.1} images/s with {}: {} of {data}, 2 x {global} + {locals} x {local}",
+            counted(*workers, "worker"),
+            counted(*images as usize, "image"),
         ));
         console.text(format!("{ms_per_img_core:10.3} ms per image and core, of which"));
         for (stage, time) in [

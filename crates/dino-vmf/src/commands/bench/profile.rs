@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::pool::Usage;
 use engine::profile::{Peaks, Total};
+use report::number::counted;
 
 use crate::console::Console;
 
@@ -26,7 +27,8 @@ pub(super) fn print(
     totals.sort_by_key(|(_, total)| std::cmp::Reverse(total.time));
     let threads = rayon::current_num_threads();
     console.note(format!(
-        "{threads} threads reach {:.0} GFLOP/s in registers and {:.1} GB/s in memory",
+        "with {}: {:.0} GFLOP/s in registers and {:.1} GB/s in memory",
+        counted(threads, "thread"),
         peaks.flops / 1e9,
         peaks.bandwidth / 1e9
     ));

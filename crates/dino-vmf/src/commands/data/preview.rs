@@ -11,6 +11,7 @@ use clap::{Args, ValueHint};
 use dino::config::{self, Config, Flag, Origin};
 use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
+use report::number::counted;
 
 use crate::console::Console;
 use sheet::Sheet;
@@ -89,7 +90,8 @@ impl Preview {
             .save_with_format(&self.out, format)
             .with_context(|| format!("cannot write `{}`", self.out.display()))?;
         let (out, crops) = (self.out.display(), recipe.crop_count());
-        console.text(format!("{out}: {} images with {crops} crops each", samples.len()));
+        let images = counted(samples.len(), "image");
+        console.text(format!("{out}: {images} with {} each", counted(crops, "crop")));
         // JSON holds only UTF-8, so other paths are changed there.
         let record =
             serde_json::json!({ "out": out.to_string(), "seed": config.seed, "images": samples });

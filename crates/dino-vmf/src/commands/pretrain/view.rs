@@ -6,9 +6,11 @@ use dino::monitor::Alarm;
 use dino::schedule::Extended;
 use dino::trainer::{Event, Headline, LONG_REST, ProbeRecord, Started, StepRecord, Summary};
 use report::Metric;
+use report::number::{counted, duration};
 use serde_json::json;
 
-use crate::commands::forecasting::{self, duration};
+use super::conclusion::{self, Conclusion, in_words, sign};
+use crate::commands::forecasting;
 use crate::commands::viewing::show_images;
 use crate::console::{Console, Progress};
 
@@ -27,6 +29,7 @@ pub(super) struct View<'a> {
     total_steps: u64,
     /// Steps done.
     done: u64,
+    started: Option<Started>,
     first_step: bool,
     /// Steps shown so far.
     steps: u64,
@@ -63,6 +66,7 @@ impl<'a> View<'a> {
             batch_size,
             total_steps: 0,
             done: 0,
+            started: None,
             first_step: true,
             steps: 0,
             alarms: Vec::new(),
@@ -173,12 +177,17 @@ impl<'a> View<'a> {
     fn show_start(&mut self, started: &Started) {
         (self.total_steps, self.done) = (started.total_steps, started.step);
         self.console.event("started", started);
+        self.started = Some(started.clone());
         let Started { run, step, total_steps, data, images, crops, threads, .. } = started;
-        let (run, batch) = (run.display(), self.batch_size);
-        let millions = started.parameters as f64 / 1e6;
         self.console.note(format!(
-            "{run}: {images} images ({data}), {total_steps} steps of {batch} images x {crops} \
-             crops, {millions:.2} M parameters, {threads} threads"
+            "{}: {} ({data}), {} of {} x {}, {:.2} M parameters, {}",
+            run.display(),
+            counted(*images, "image"),
+            counted(*total_steps as usize, "step"),
+            counted(self.batch_size, "image"),
+            counted(*crops, "crop"),
+            started.parameters as f64 / 1e6,
+            counted(*threads, "thread"),
         ));
         if *step > 0 {
             self.console.note(format!("resuming after step {step}"));
@@ -212,9 +221,11 @@ impl<'a> View<'a> {
             share if share < SLOW_DATA => String::new(),
             share => format!("  {:.0} % waiting for images, try more `--workers`", 100.0 * share),
         };
+        let chance = self.started.as_ref().map_or(f64::NAN, |started| started.chance_loss);
         let alarms = self.alarms.iter().map(|name| format!("  {name}!")).collect::<String>();
         let text = format!(
-            "{alarms}  epoch {}  loss {:.3}  entropy {:.3}  {rate:.0} images/s  {} left{wait}",
+            "{alarms}  epoch {}  loss {:.3} (chance {chance:.3})  entropy {:.3}  {rate:.0} images/s  {} left\
+             {wait}",
             value(Metric::Epoch) + 1.0,
             value(Metric::Loss),
             value(Metric::TeacherEntropy),
@@ -254,47 +265,14 @@ impl<'a> View<'a> {
 
     /// Prints the summary of the run.
     pub(super) fn conclude(self, summary: &Summary) {
-        let console = self.console;
+        let Self { console, started, steps, alarms, .. } = self;
         console.end_progress();
-        let run = summary.run.display();
-        if summary.interrupted && summary.steps == 0 {
-            console.note(format!(
-                "interrupted before the first step was done; `dino-vmf pretrain --resume {run}` starts \
-                 the run again"
-            ));
-        } else if summary.interrupted {
-            console.note(format!(
-                "interrupted after step {}; `dino-vmf pretrain --resume {run}` continues the run",
-                summary.steps
-            ));
-        }
-        for found in summary.probes.values().flatten() {
-            let Headline { title, score, .. } = found.headline;
-            console.text(format!("{title} {}, {}", score.title, score.unit));
-            for (name, value) in
-                [("raw", found.raw), ("untrained", found.untrained), ("trained", found.trained)]
-            {
-                console.text(format!("  {:<18}{value:6.2}", in_words(name)));
-            }
-        }
-        console.text(format!("run folder: {run}"));
+        conclusion::print(
+            &Conclusion { summary, started: started.as_ref(), steps, alarms: &alarms },
+            console,
+        );
         console.event("summary", summary);
     }
-}
-
-/// Features in words.
-fn in_words(features: &str) -> &str {
-    match features {
-        "raw" => "raw pixels",
-        "untrained" => "untrained network",
-        "trained" => "trained network",
-        other => other,
-    }
-}
-
-/// A unit as it is written behind a number.
-fn sign(unit: &str) -> &str {
-    if unit == "percent" { "%" } else { unit }
 }
 
 /// The warning for a run that will take `seconds`, if it is too long.

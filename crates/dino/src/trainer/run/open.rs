@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use engine::Params;
 use multicrop::Dataset;
@@ -66,6 +67,7 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
         report: &mut dyn FnMut(Event),
     ) -> Result<Self> {
+        let started = Instant::now();
         let Request { config, name, resume, allow_data_change } = request;
         let mut prepared = prepare(&config, resume, report)?;
         prepared.require_memory()?;
@@ -82,7 +84,7 @@ impl<'a> Run<'a> {
         // reads them.
         let forecast = Forecast::of_start(&prepared.subject(resumed.folder.path(), first_step));
         let data_change = resumed.data_change.clone();
-        let mut run = prepared.set_up(resumed, stop)?;
+        let mut run = prepared.set_up(resumed, started, stop)?;
         report(Event::Started(run.started()));
         forecast.into_iter().for_each(|found| report(Event::Forecast(Box::new(found))));
         if is_longer {
@@ -105,6 +107,7 @@ impl<'a> Run<'a> {
             parameters: self.training.network.table().len(),
             crops: self.config().data.crops(),
             threads: rayon::current_num_threads(),
+            chance_loss: self.config().chance_loss(),
         }
     }
 
@@ -181,7 +184,7 @@ impl Prepared {
         Ok(Resumed { folder, loaded: None, longer: None, data_change: None, warnings })
     }
 
-    fn set_up(self, resumed: Resumed, stop: &AtomicBool) -> Result<Run<'_>> {
+    fn set_up(self, resumed: Resumed, started: Instant, stop: &AtomicBool) -> Result<Run<'_>> {
         let Resumed { mut folder, loaded, .. } = resumed;
         let training = Training::new(self.plan.config.clone());
         let state = match &loaded {
@@ -198,6 +201,8 @@ impl Prepared {
             bad: quarantine.texts("name")?.into_iter().collect::<BTreeSet<_>>(),
             quarantine,
             pace: Pace::new(training.config.optim.batch_size),
+            started,
+            loss: None,
             saved: loaded.map(|loaded| loaded.state.step),
             skipped: 0,
             skip_reason: String::new(),

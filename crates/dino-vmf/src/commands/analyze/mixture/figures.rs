@@ -3,7 +3,7 @@
 use probe::analysis::accuracy_by_kappa::Group;
 use probe::analysis::distribution::Histogram;
 use probe::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
-use report::number::{percent, short};
+use report::number::{counted, percent, short, short_beside};
 use report::page::{Figure, LegendEntry};
 use report::plot::{Axis, Bar, Plot};
 
@@ -72,8 +72,8 @@ fn kappa(kappa: &Kappa) -> Figure {
         ),
         false => format!(
             "Half of those in use lie between {} and {}.",
-            short(kappa.in_use.p25),
-            short(kappa.in_use.p75)
+            short_beside(kappa.in_use.p25, kappa.in_use.p75 - kappa.in_use.p25),
+            short_beside(kappa.in_use.p75, kappa.in_use.p75 - kappa.in_use.p25)
         ),
     };
     Figure {
@@ -120,7 +120,8 @@ fn bars(histogram: &Histogram, axis: &Axis, unit: &str) -> Vec<Bar> {
     let bins = histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0);
     let bar = |(bin, count): (usize, &usize)| {
         let from = axis.low + width * bin as f64;
-        let title = format!("{} to {}: {count} {unit}", short(from), short(from + width));
+        let [low, high] = [from, from + width].map(|end| short_beside(end, width));
+        let title = format!("{low} to {high}: {count} {unit}");
         Bar { from, to: from + width, value: *count as f64, title }
     };
     bins.map(bar).collect()
@@ -128,20 +129,27 @@ fn bars(histogram: &Histogram, axis: &Axis, unit: &str) -> Vec<Bar> {
 
 /// k-NN accuracy of images in fifths by the kappa of their component.
 fn accuracy(knn: &AccuracyByKappa, neighbors: usize) -> Figure {
-    let bar = |(place, group): (usize, &Group)| Bar {
-        from: place as f64 + 0.12,
-        to: place as f64 + 0.88,
-        value: group.accuracy,
-        title: format!("{} images, accuracy {:.2} %", group.images, group.accuracy),
+    let kappas = |group: &Group| {
+        let [low, high] = group.kappa;
+        [low, high].map(|end| short_beside(end, high - low))
+    };
+    let bar = |(place, group): (usize, &Group)| {
+        let ([low, high], images) = (kappas(group), counted(group.images, "image"));
+        Bar {
+            from: place as f64 + 0.12,
+            to: place as f64 + 0.88,
+            value: group.accuracy,
+            title: format!("kappa {low} to {high}: {images}, accuracy {:.2} %", group.accuracy),
+        }
     };
     let bars: Vec<Bar> = knn.groups.iter().enumerate().map(bar).collect();
     let name = |(place, group): (usize, &Group)| {
-        let [low, high] = group.kappa.map(short);
-        (place as f64 + 0.5, format!("{low}–{high}"))
+        let [low, _] = kappas(group);
+        (place as f64 + 0.5, low)
     };
     let names = knn.groups.iter().enumerate().map(name).collect();
     let high = bars.iter().map(|bar| bar.value).fold(knn.accuracy, f64::max);
-    let label = "kappa of the image's component, in fifths";
+    let label = "kappa of the image's component: low end of each fifth";
     let x = Axis::linear(0.0, knn.groups.len() as f64, label);
     let y = Axis::linear(0.0, (1.2 * high).clamp(5.0, 100.0), "k-NN accuracy, %");
     let mut plot = Plot::with_names("k-NN accuracy by kappa", x, y, names);

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use probe::analysis::mixture::Mixture;
-use report::number::{percent, short};
+use report::number::{counted, percent, short_beside};
 use report::page::{Figures, Page, Table, Tile, Tiles};
 
 use super::figures::figures;
@@ -38,7 +38,7 @@ pub(super) fn new<'a>(
     let patches = analysis.describe_patches().map(|text| format!("; {text}")).unwrap_or_default();
     let mixture = &analysis.mixture;
     Page {
-        title: format!("A mixture of {} components", mixture.prototypes),
+        title: format!("A mixture of {}", counted(mixture.prototypes, "component")),
         subtitle: format!("{subject}{patches}; {}", analysis.describe_assignment()),
         content: Content {
             unit: analysis.assigned.plural(),
@@ -56,7 +56,7 @@ pub(super) fn new<'a>(
 fn tiles(mixture: &Mixture) -> Vec<Tile> {
     let mut tiles = Vec::new();
     let mut tile = |name, value, note| tiles.push(Tile { name, value, note });
-    let of_all = format!("of {} prototypes", mixture.prototypes);
+    let of_all = format!("of {}", counted(mixture.prototypes, "prototype"));
     tile("in use", mixture.in_use.to_string(), of_all.clone());
     if let Some(unique) = mixture.unique.first() {
         let note = format!("at cosine {}", unique.cosine);
@@ -67,11 +67,11 @@ fn tiles(mixture: &Mixture) -> Vec<Tile> {
     let largest = format!("nats, of at most {:.2}", entropy.largest);
     tile("mutual information", format!("{:.2}", entropy.mutual_information), largest);
     if let Some(labels) = &mixture.labels {
-        let classes = format!("with {} classes", labels.classes);
+        let classes = format!("with {}", counted(labels.classes, "class"));
         tile("agreement, NMI", format!("{:.3}", labels.nmi), classes);
     }
     if let Some(knn) = &mixture.accuracy_by_kappa {
-        let images = format!("of {} images", mixture.images);
+        let images = format!("of {}", counted(mixture.images, "image"));
         tile("k-NN accuracy", format!("{:.1} %", knn.accuracy), images);
     }
     tiles
@@ -94,8 +94,10 @@ fn counts(mixture: &Mixture, assigned: Unit) -> Table {
         ]
     }));
     let kappa = &mixture.kappa;
-    let [all, in_use] = [&kappa.all, &kappa.in_use]
-        .map(|of| format!("{} ({} to {})", short(of.median), short(of.p5), short(of.p95)));
+    let [all, in_use] = [&kappa.all, &kappa.in_use].map(|of| {
+        let digits = |value| short_beside(value, of.p95 - of.p5);
+        format!("{} ({} to {})", digits(of.median), digits(of.p5), digits(of.p95))
+    });
     let meaning = "concentration: median (5 % to 95 %)".to_owned();
     rows.push(vec!["kappa".to_owned(), all, in_use, meaning]);
     Table { head: vec!["", "all", "in use", ""], rows }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use probe::analysis::mixture::{Component, Mixture};
-use report::number::{percent, short};
+use report::number::{percent, short_beside};
 
 use super::gallery::{Gallery, Thumbnail};
 use super::record::Record;
@@ -70,7 +70,7 @@ impl Row {
         Self {
             prototype,
             mass: percent(mixture.mass.shares[prototype]),
-            kappa: short(mixture.kappa.values[prototype]),
+            kappa: kappa(mixture, mixture.kappa.values[prototype]),
             count: 0,
             labels: Vec::new(),
             has_images: false,
@@ -90,14 +90,21 @@ pub(super) fn strips<'a>(record: &Record<'_>, gallery: &'a Gallery) -> Vec<Strip
 }
 
 fn caption(record: &Record<'_>, component: &Component) -> String {
-    let Component { prototype, images, kappa, .. } = component;
-    let (unit, kappa) = (record.analysis.assigned.plural(), short(*kappa));
+    let Component { prototype, images, .. } = component;
+    let (unit, kappa) =
+        (record.analysis.assigned.plural(), kappa(&record.analysis.mixture, component.kappa));
     let mut text = format!("Prototype {prototype}: {images} {unit}, kappa {kappa}");
     if let (Some(label), Some(purity)) = (record.class_of(component), component.purity) {
         // Writing to a `String` cannot fail.
         let _ = write!(text, ", {:.0} % {label}", 100.0 * purity);
     }
     text
+}
+
+/// One kappa, with digits that tell it from others.
+fn kappa(mixture: &Mixture, value: f64) -> String {
+    let of = &mixture.kappa.all;
+    short_beside(value, of.p95 - of.p5)
 }
 
 /// Cells about labels, if there are any.

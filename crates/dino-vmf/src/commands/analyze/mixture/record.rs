@@ -1,6 +1,7 @@
 //! The result of `analyze mixture`, which tables, JSON and the page read.
 
 use probe::analysis::mixture::{Component, Mixture};
+use report::number::counted;
 use serde::Serialize;
 
 use crate::commands::analyze::subject::NetworkRole;
@@ -54,7 +55,8 @@ impl Analysis<'_> {
     /// Number of patches in words. None for images.
     pub(super) fn describe_patches(&self) -> Option<String> {
         let side = self.patch_grid?;
-        Some(format!("{} patches, {side} x {side} of each image", self.mixture.images))
+        let patches = counted(self.mixture.images, "patch");
+        Some(format!("{patches}, {side} x {side} of each image"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The result as tables on a terminal.
 
 use probe::analysis::mixture::{AccuracyByKappa, Entropy, Kappa, Mass, Mixture};
-use report::number::short;
+use report::number::{counted, short_beside};
 
 use super::record::{Analysis, Record};
 use crate::console::Console;
@@ -20,8 +20,11 @@ pub(super) fn print(subject: &str, record: &Record<'_>, console: &mut Console) {
     print_assignments(mixture, console);
     if let Some(labels) = &mixture.labels {
         console.text(format!(
-            "labels: {} classes, NMI {:.3}, ARI {:.3}, purity {:.3}",
-            labels.classes, labels.nmi, labels.ari, labels.purity
+            "labels: {}, NMI {:.3}, ARI {:.3}, purity {:.3}",
+            counted(labels.classes, "class"),
+            labels.nmi,
+            labels.ari,
+            labels.purity
         ));
     }
     let Analysis { voters, neighbors, .. } = analysis;
@@ -44,11 +47,15 @@ fn print_prototypes(mixture: &Mixture, console: &mut Console) {
         row(&name, unique.all.to_string(), unique.in_use.to_string());
     }
     let Kappa { all, in_use, .. } = &mixture.kappa;
-    let range = |low, high| format!("{} to {}", short(low), short(high));
+    let range = |low: f64, high: f64| {
+        let [low, high] = [low, high].map(|end| short_beside(end, high - low));
+        format!("{low} to {high}")
+    };
     row("kappa, whole range", range(all.min, all.max), range(in_use.min, in_use.max));
     row("kappa, 5 to 95 %", range(all.p5, all.p95), range(in_use.p5, in_use.p95));
     row("kappa, middle half", range(all.p25, all.p75), range(in_use.p25, in_use.p75));
-    row("kappa, median", short(all.median), short(in_use.median));
+    let [all, in_use] = [all, in_use].map(|of| short_beside(of.median, of.p75 - of.p25));
+    row("kappa, median", all, in_use);
     console.text("");
 }
 
@@ -78,7 +85,9 @@ fn print_accuracy_by_kappa(knn: &AccuracyByKappa, fixed: bool, console: &mut Con
     }
     console.text("    kappa of component    images  accuracy");
     for group in &knn.groups {
-        let kappa = format!("{} to {}", short(group.kappa[0]), short(group.kappa[1]));
+        let width = group.kappa[1] - group.kappa[0];
+        let [low, high] = group.kappa.map(|end| short_beside(end, width));
+        let kappa = format!("{low} to {high}");
         console.text(format!("{kappa:>22}{:10}{:8.2} %", group.images, group.accuracy));
     }
     if let Some(spearman) = knn.spearman {

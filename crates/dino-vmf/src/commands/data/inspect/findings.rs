@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dino::config::Data;
 use multicrop::dataset::{LeftOut, Part, Sample};
 use multicrop::{Dataset, SampleError, decode};
+use report::number::counted;
 use serde::Serialize;
 
 use crate::commands::throughput::Throughput;
@@ -155,7 +156,7 @@ impl Findings {
     }
 
     pub(super) fn print(&self, console: &mut Console) {
-        console.text(format!("{}: {} images", self.data, self.images));
+        console.text(format!("{}: {}", self.data, counted(self.images, "image")));
         self.print_parts(console);
         let text = |size: Option<(u32, u32)>| {
             size.map_or("none".to_owned(), |(width, height)| format!("{width} x {height}"))
@@ -209,7 +210,7 @@ impl Findings {
             0 => "classes: none, the images have no labels".to_owned(),
             classes if self.labelled == self.images => format!("classes: {classes}"),
             classes => format!(
-                "classes: {classes}; {} of {} images have a label",
+                "classes: {classes}; images with a label: {} of {}",
                 self.labelled, self.images
             ),
         });
@@ -254,8 +255,8 @@ impl Findings {
             return;
         };
         console.text(format!(
-            "loader: about {img_per_s:.0} images/s with {workers} workers (2 x {global} + {locals} \
-             x {local})"
+            "loader: about {img_per_s:.0} images/s with {} (2 x {global} + {locals} x {local})",
+            counted(*workers, "worker")
         ));
     }
 }

@@ -1,0 +1,217 @@
+//! What a run prints at its end: results beside the baselines, a judgment, and what to type next.
+
+use std::path::Path;
+
+use dino::config::Config;
+use dino::trainer::{Headline, ProbeSummary, Started, Summary};
+use report::number::{counted, duration};
+
+use crate::console::Console;
+
+/// Steps below which a network has hardly begun to learn.
+const FEW_STEPS: u64 = 3000;
+/// Difference in percent of accuracy below which two results count as equal.
+const CLOSE: f64 = 1.0;
+
+/// A run that has ended.
+pub(super) struct Conclusion<'a> {
+    pub(super) summary: &'a Summary,
+    /// Missing only if the run never started.
+    pub(super) started: Option<&'a Started>,
+    /// Steps of this process.
+    pub(super) steps: u64,
+    /// Names of the alarms that are not cleared.
+    pub(super) alarms: &'a [&'static str],
+}
+
+/// Prints results to stdout, and what to type next to stderr.
+pub(super) fn print(conclusion: &Conclusion<'_>, console: &mut Console) {
+    let Conclusion { summary, .. } = conclusion;
+    let run = summary.run.display();
+    if summary.interrupted && summary.steps == 0 {
+        console.note(format!(
+            "interrupted before the first step was done; `dino-vmf pretrain --resume {run}` starts the \
+             run again"
+        ));
+    } else if summary.interrupted {
+        console.note(format!(
+            "interrupted after step {}; `dino-vmf pretrain --resume {run}` continues the run",
+            summary.steps
+        ));
+    }
+    if let Some(text) = speed(conclusion) {
+        console.text(text);
+    }
+    for found in summary.probes.values().flatten() {
+        let Headline { title, score, .. } = found.headline;
+        console.text(format!("{title} {}, {}", score.title, score.unit));
+        for (name, value) in
+            [("raw", found.raw), ("untrained", found.untrained), ("trained", found.trained)]
+        {
+            console.text(format!("  {:<18}{value:6.2}", in_words(name)));
+        }
+        console.text(judgment(found, conclusion));
+    }
+    console.text(format!("run folder: {run}"));
+    if !summary.interrupted {
+        next(&summary.run).iter().for_each(|line| console.note(line));
+    }
+}
+
+/// Time, speed and loss of this process. None if it took no step.
+fn speed(conclusion: &Conclusion<'_>) -> Option<String> {
+    let Conclusion { summary, started, steps, .. } = conclusion;
+    let (loss, chance) = (summary.loss?, started.as_ref()?.chance_loss);
+    Some(format!(
+        "{} in {}, {:.0} images/s, final loss {loss:.3} (chance {chance:.3})",
+        counted(*steps as usize, "step"),
+        duration(summary.seconds),
+        summary.images_per_second,
+    ))
+}
+
+/// One sentence: whether the trained network beats both baselines, and the likely reason if it does not.
+fn judgment(found: &ProbeSummary, conclusion: &Conclusion<'_>) -> String {
+    let ProbeSummary { headline, raw, untrained, trained } = *found;
+    let title = headline.title;
+    let (best, name) = match raw >= untrained {
+        true => (raw, in_words("raw")),
+        false => (untrained, "the untrained network"),
+    };
+    let unit = if headline.score.unit == "percent" { "points" } else { headline.score.unit };
+    if trained >= best + CLOSE {
+        return format!("{title}: {:.1} {unit} above {name}", trained - best);
+    }
+    let place = if trained > best - CLOSE { "no better than" } else { "below" };
+    format!("{title}: {place} {name}: {}", reason(conclusion))
+}
+
+/// Why a trained network is no better than the baselines.
+fn reason(conclusion: &Conclusion<'_>) -> String {
+    let Conclusion { summary, started, alarms, .. } = conclusion;
+    if let Some(alarm) = alarms.first() {
+        return format!("{alarm}; the warning above says what to try");
+    }
+    let steps = summary.steps;
+    if steps < FEW_STEPS {
+        let per_epoch = started.map_or(1, |started| started.steps_per_epoch.max(1));
+        let epochs = steps as f64 / per_epoch as f64;
+        let length = match epochs >= 1.0 {
+            true => format!("{} ({})", epochs_in_words(epochs), counted(steps as usize, "step")),
+            false => counted(steps as usize, "step"),
+        };
+        let verb = if length.starts_with("1 ") { "is" } else { "are" };
+        return format!("{length} {verb} too few");
+    }
+    "the crops or the learning rate do not fit these images (`dino-vmf data preview` shows the crops)"
+        .to_owned()
+}
+
+fn epochs_in_words(epochs: f64) -> String {
+    match epochs.fract() < 0.05 {
+        true => counted(epochs as usize, "epoch"),
+        false => format!("{epochs:.1} epochs"),
+    }
+}
+
+/// Commands that use the result. Those about images need the run's configuration, which names them.
+fn next(run: &Path) -> Vec<String> {
+    let Ok(Config { data, eval, .. }) = Config::load(&run.join("config.toml")) else {
+        return Vec::new();
+    };
+    let checkpoint = quoted(&run.display().to_string());
+    let mut lines = vec!["next:".to_owned()];
+    if let Some((train, test)) = eval.train.as_deref().zip(eval.test.as_deref()) {
+        let (train, test) = (quoted(train), quoted(test));
+        lines.push(format!(
+            "  dino-vmf eval knn --checkpoint {checkpoint} --train {train} --test {test} --k 5,10,20,50"
+        ));
+    }
+    let images = quoted(eval.test.as_deref().unwrap_or(&data.source));
+    lines.push(format!(
+        "  dino-vmf analyze mixture --checkpoint {checkpoint} --data {images} --html mixture.html"
+    ));
+    lines
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-:=,+@".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// Features in words.
+pub(super) fn in_words(features: &str) -> &str {
+    match features {
+        "raw" => "raw pixels",
+        "untrained" => "untrained network",
+        "trained" => "trained network",
+        other => other,
+    }
+}
+
+/// A unit as it is written behind a number.
+pub(super) fn sign(unit: &str) -> &str {
+    if unit == "percent" { "%" } else { unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use probe::Score;
+
+    use super::*;
+
+    fn judge(trained: f64, steps: u64, alarms: &[&'static str]) -> String {
+        let score = Score { name: "top1", title: "top-1", value: trained, unit: "percent" };
+        let headline = Headline { probe: "knn", title: "k-NN", setting: None, score };
+        let found = ProbeSummary { headline, raw: 32.7, untrained: 29.0, trained };
+        let started = Started {
+            run: "run".into(),
+            step: 0,
+            total_steps: steps,
+            steps_per_epoch: 46,
+            data: String::new(),
+            images: 3000,
+            parameters: 1,
+            crops: 4,
+            threads: 1,
+            chance_loss: 5.5,
+        };
+        let summary = Summary {
+            run: "run".into(),
+            steps,
+            seconds: 61.0,
+            images_per_second: 100.0,
+            loss: Some(4.0),
+            probes: BTreeMap::new(),
+            interrupted: false,
+        };
+        judgment(&found, &Conclusion { summary: &summary, started: Some(&started), steps, alarms })
+    }
+
+    #[test]
+    fn a_result_below_the_baselines_says_why() {
+        let few = "k-NN: below raw pixels: 7 epochs (322 steps) are too few";
+        assert_eq!(judge(28.0, 322, &[]), few);
+        assert_eq!(
+            judge(32.9, 46, &[]),
+            "k-NN: no better than raw pixels: 1 epoch (46 steps) is too few"
+        );
+        let collapsed =
+            "k-NN: below raw pixels: uniform-collapse; the warning above says what to try";
+        assert_eq!(judge(10.0, 322, &["uniform-collapse"]), collapsed);
+        assert!(judge(28.0, 9000, &[]).contains("`dino-vmf data preview`"));
+        assert_eq!(judge(56.7, 2184, &[]), "k-NN: 24.0 points above raw pixels");
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("runs/a-1"), "runs/a-1");
+        assert_eq!(quoted("my photos/it's"), r"'my photos/it'\''s'");
+    }
+}
