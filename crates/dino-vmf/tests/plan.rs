@@ -79,7 +79,8 @@ fn pretrain_starts_with_the_same_and_its_checkpoints_have_the_size_that_was_said
 fn a_plan_that_does_not_fit_is_shown_and_refused_with_a_flag_that_fits() {
     let tiny = home();
     let big = ["--set", "data.global_size=224", "--set", "run.threads=1"];
-    let memory = ("DINO_VMF_MEMORY", "0.06");
+    // Micro-batches save activations, but need a copy of their crops.
+    let memory = ("DINO_VMF_MEMORY", "0.093");
     let ended = plan(&tiny, &big, memory).code(2).says("hint: try `--set optim.accumulate=");
     assert!(ended.stdout.contains("makes a batch of 8 fit"), "{}", ended.stdout);
     let disk = ("DINO_VMF_DISK", "0.00001");
