@@ -31,13 +31,19 @@ fn folder() -> PathBuf {
     if full.is_dir() { full } else { here.join("fixtures") }
 }
 
-/// Names of the fixtures that have both of their files, sorted.
+/// Names of the fixtures that have both of their files, or a folder of files, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_fixture = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        match path.extension() {
+            None => path.join(name).with_extension("json").is_file(),
+            Some(extension) => extension == "json" && path.with_extension("safetensors").is_file(),
+        }
+    };
     let mut names: Vec<String> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter(|path| path.with_extension("safetensors").is_file())
+        .filter(is_fixture)
         .filter_map(|path| path.file_stem()?.to_str().map(str::to_owned))
         .collect();
     names.sort_unstable();

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, bench, completions, data, eval, plan, presets, pretrain};
+use crate::commands::{
+    analyze, bench, checkpoint, completions, data, eval, plan, presets, pretrain,
+};
 use crate::console::Output;
 
 /// Pre-train vision transformers by self-distillation: DINO, iBOT, DINO-vMF and iBOT-vMF
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Eval(eval::Eval),
     #[command(subcommand)]
     Analyze(analyze::Analyze),
+    #[command(subcommand)]
+    Checkpoint(checkpoint::Checkpoint),
     Presets(presets::Presets),
     #[command(subcommand)]
     Data(data::Data),

@@ -233,6 +233,9 @@ fn known(cause: &(dyn Error + 'static)) -> Option<(Option<String>, bool)> {
     if let Some(error) = cause.downcast_ref::<dino::config::Error>() {
         return Some((error.hint(), error.is_usage()));
     }
+    if let Some(error) = cause.downcast_ref::<interchange::Error>() {
+        return Some((error.hint(), false));
+    }
     let error = cause.downcast_ref::<dino::error::Error>()?;
     Some((error.hint(), error.is_usage()))
 }

@@ -46,6 +46,7 @@ pub mod config;
 pub mod error;
 pub mod evaluation;
 pub mod forecast;
+pub mod foreign;
 pub mod masking;
 pub mod memory;
 pub mod monitor;

@@ -1,0 +1,76 @@
+//! From the description of another program's network to the shapes of [`vit`].
+
+use engine::matmul::Precision;
+use interchange::dialect::{Gelu, Heads, Mlp, Network, Positions};
+use vit::shape::Resampling;
+use vit::{HeadShape, MlpKind, Recompute, VitShape};
+
+/// Shapes of the backbone and of the head, if there is one.
+///
+/// # Errors
+/// What [`vit`] cannot compute, each in a few words.
+pub fn shapes(network: &Network) -> Result<(VitShape, Option<HeadShape>), Vec<String>> {
+    let mut refused = Vec::new();
+    let heads = heads(network).unwrap_or_else(|reason| {
+        refused.push(reason);
+        1
+    });
+    let (mlp, mlp_hidden) = match network.mlp {
+        Mlp::Gelu { hidden, gelu } => {
+            if gelu == Gelu::Other {
+                refused.push("an activation other than GELU".to_owned());
+            }
+            let kind = if gelu == Gelu::Tanh { MlpKind::GeluTanh } else { MlpKind::Gelu };
+            (kind, hidden)
+        }
+        Mlp::SwiGlu { hidden } => (MlpKind::SwiGlu, hidden),
+    };
+    match network.positions {
+        Positions::Table { .. } => {}
+        Positions::OddTable(rows) => {
+            refused.push(format!("a position table of {rows} rows, which is no square grid"));
+        }
+        Positions::Rotary => refused.push("rotary positions".to_owned()),
+    }
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    let vit = VitShape {
+        channels: network.channels,
+        embed_dim: network.embed_dim,
+        depth: network.depth,
+        heads,
+        mlp_hidden,
+        mlp,
+        norm_eps: network.norm_eps,
+        patch_size: network.patch_size,
+        image_size: network.image_size().unwrap_or(network.patch_size),
+        resampling: Resampling { offset: network.position_offset, antialias: network.antialias },
+        registers: network.registers,
+        layer_scale: network.layer_scale.then_some(1.0),
+        masked: network.mask_token,
+        precision: Precision::F32,
+        recompute: Recompute::None,
+    };
+    let head = network.head.map(|head| HeadShape {
+        embed_dim: network.embed_dim,
+        hidden_dim: head.hidden_dim,
+        bottleneck_dim: head.bottleneck_dim,
+        prototypes: head.prototypes,
+        patch_prototypes: head.patch_prototypes,
+        precision: Precision::F32,
+    });
+    Ok((vit, head))
+}
+
+/// The number of attention heads.
+fn heads(network: &Network) -> Result<usize, String> {
+    let (Heads::Known(heads) | Heads::Assumed(heads)) = network.heads else {
+        return Err("an unknown number of attention heads (`--heads N` says it)".to_owned());
+    };
+    let width = network.embed_dim;
+    if heads == 0 || !width.is_multiple_of(heads) {
+        return Err(format!("{heads} attention heads, which do not divide the width {width}"));
+    }
+    Ok(heads)
+}
