@@ -251,9 +251,9 @@ mod tests {
             labels.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(labels(14.2, 14.3), "14.20 14.22 14.24 14.26 14.28 14.30");
-        let row = Axis::linear(33.308, 33.338, "").labels_in_a_row();
+        let row = Axis::linear(33.3084, 33.3112, "").labels_in_a_row();
         let row: Vec<_> = row.iter().map(|(_, text)| &text[..]).collect();
-        assert_eq!(row, ["33.310", "33.320", "33.330"]);
+        assert_eq!(row, ["33.3085", "33.3095", "33.3105"]);
         assert_eq!(labels(0.0, 50.0), "0 10 20 30 40 50");
     }
 
