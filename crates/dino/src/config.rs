@@ -21,6 +21,7 @@ mod model;
 mod objective;
 mod optim;
 mod origin;
+mod range;
 mod recipe;
 mod resolve;
 mod run;
@@ -28,7 +29,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::Data;
+pub use data::{Data, Pages};
 pub use error::{Error, Result};
 pub use eval::Eval;
 pub use identity::Difference;
@@ -39,6 +40,7 @@ pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
 pub use optim::{Horizon, Optim};
 pub(crate) use optim::{to_steps, total_steps};
 pub use origin::{Flag, Origin};
+pub use range::{Measured, Range, percentiles};
 pub use run::{OnCollapse, Recompute, Run};
 
 use check::Check;

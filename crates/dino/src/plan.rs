@@ -8,6 +8,7 @@ mod durations;
 mod evaluation;
 mod idle;
 mod shapes;
+mod small_images;
 
 use multicrop::decode;
 use multicrop::recipe::Recipe;
@@ -21,6 +22,7 @@ use vit::{HeadShape, VitShape};
 pub use evaluation::{Parts, parts_to_evaluate};
 pub use idle::idle_keys;
 pub use shapes::shapes;
+pub use small_images::small_images;
 
 /// What a plan has to know about the images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -45,6 +45,7 @@ const PHOTOS: &[&str] = &["data.source=photos"];
 const SINKHORN: &[&str] = &["objective.centering=sinkhorn"];
 const CHOICE: Changes =
     Elsewhere("dino-vmf/tests/person/main.rs", "keys_choose_the_image_and_its_label");
+const PAGES: Changes = Elsewhere("dino-vmf/tests/deep.rs", "pages_are_images_or_channels");
 const THREADS: Changes =
     Elsewhere("dino-vmf/tests/threads.rs", "any_number_of_threads_gives_the_same_bits");
 
@@ -91,6 +92,8 @@ const TABLE: &[Line] = &[
     ("data.solarize_p", "1", &[], Weights),
     ("data.solarize_threshold", "64", &[], Weights),
     ("data.channels", "1", &[], Weights),
+    ("data.range", "[0, 128]", &[], Weights),
+    ("data.pages", "channels", &[], PAGES),
     ("data.mean", "[0.1, 0.2, 0.3]", &[], Weights),
     ("data.std", "[0.5, 0.5, 0.5]", &[], Weights),
     ("data.orientation", "false", PHOTOS, Weights),

@@ -3,6 +3,19 @@
 //!
 //! `sample` touches no pixel and `apply` draws nothing. So the parameters of a crop can be printed,
 //! stored, and applied again: see [`CropParameters`].
+//!
+//! Images of bytes have the bits of Pillow and torchvision: every operation rounds to 8 bits. Images of
+//! floats, with values in \[0, 1\], go through the same formulas in single precision:
+//!
+//! | operation | on floats |
+//! | --- | --- |
+//! | resize | the same weights, not rounded; the result is cut off at 0 and 1 |
+//! | brightness, contrast, saturation | the same blends, cut off at 0 and 1; the mean luma of contrast is not rounded |
+//! | hue | turned in floating-point hue, saturation and value |
+//! | grayscale | the same weights of red, green and blue |
+//! | blur | the same three boxes, without rounding between them |
+//! | solarize | `1 − x` where `255 x` reaches the threshold |
+//! | normalization | `(x − mean) / std` |
 
 pub mod blur;
 pub mod color_jitter;
@@ -14,9 +27,9 @@ pub mod solarize;
 
 use rand::{Rng, RngExt};
 
-use crate::image::{Image8, Rect};
-use crate::planes::Planes;
-use crate::resize::{Resize, Resizer};
+use crate::image::{Image, Pixels, Rect};
+use crate::planes::{DeepPlanes, Planes};
+use crate::resize::{DeepResizer, Resize, Resizer};
 use color_jitter::Jitter;
 
 /// The random parameters of one crop, in the order in which they are applied.
@@ -44,20 +57,33 @@ impl CropParameters {
     ///
     /// # Panics
     /// If `source` does not lie inside `image`.
-    pub fn apply(&self, image: &Image8) -> Image8 {
+    pub fn apply<'a>(&self, image: impl Into<Pixels<'a>>) -> Image {
         let mut scratch = Scratch::default();
-        scratch.resizer.load(image, self.source);
-        self.apply_to(&mut scratch).to_image()
+        scratch.load(image.into(), self.source);
+        match self.apply_to(&mut scratch) {
+            Crop::U8(crop) => crop.to_image().into(),
+            Crop::F32(crop) => crop.to_image().into(),
+        }
     }
 
     /// Makes the crop of the image that is loaded in `scratch`, before normalization.
     ///
     /// # Panics
     /// If `source` does not lie inside the region that was loaded.
-    pub fn apply_to<'a>(&self, scratch: &'a mut Scratch) -> &'a Planes {
-        let Scratch { resizer, crop, blur } = scratch;
-        let resize = Resize::whole(self.source, (self.size, self.size));
-        resizer.resize(&Resize { flip: self.flip, ..resize }, crop);
+    pub fn apply_to<'a>(&self, scratch: &'a mut Scratch) -> Crop<'a> {
+        match scratch.loaded {
+            Depth::Bytes => Crop::U8(self.apply_to_bytes(&mut scratch.bytes)),
+            Depth::Floats => Crop::F32(self.apply_to_floats(&mut scratch.floats)),
+        }
+    }
+
+    fn resize(&self) -> Resize {
+        Resize { flip: self.flip, ..Resize::whole(self.source, (self.size, self.size)) }
+    }
+
+    fn apply_to_bytes<'a>(&self, scratch: &'a mut Bytes) -> &'a Planes {
+        let Bytes { resizer, crop, blur } = scratch;
+        resizer.resize(&self.resize(), crop);
         if let Some(jitter) = &self.jitter {
             color_jitter::apply_to(jitter, crop);
         }
@@ -72,15 +98,96 @@ impl CropParameters {
         }
         crop
     }
+
+    fn apply_to_floats<'a>(&self, scratch: &'a mut Floats) -> &'a DeepPlanes {
+        let Floats { resizer, crop, blur } = scratch;
+        resizer.resize(&self.resize(), crop);
+        if let Some(jitter) = &self.jitter {
+            color_jitter::apply_deep(jitter, crop);
+        }
+        if self.grayscale {
+            grayscale::apply_deep(crop);
+        }
+        if let Some(sigma) = self.blur {
+            blur::apply_deep(crop, sigma, blur);
+        }
+        if let Some(threshold) = self.solarize {
+            solarize::apply_deep(crop, threshold);
+        }
+        crop
+    }
+}
+
+/// A crop before normalization.
+#[derive(Debug, Clone, Copy)]
+pub enum Crop<'a> {
+    /// Of an image of bytes.
+    U8(&'a Planes),
+    /// Of a deep image.
+    F32(&'a DeepPlanes),
+}
+
+impl Crop<'_> {
+    /// Normalizes the crop into `out`, `[channels, size, size]`: see [`normalize::apply`] and
+    /// [`normalize::apply_deep`].
+    ///
+    /// # Panics
+    /// As these.
+    pub fn normalize<T: normalize::Element>(self, mean: &[f32], std: &[f32], out: &mut [T]) {
+        match self {
+            Self::U8(crop) => normalize::apply_to(crop, mean, std, out),
+            Self::F32(crop) => normalize::apply_deep(crop, mean, std, out),
+        }
+    }
 }
 
 /// Scratch memory for making crops, reused for every crop of a thread.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
-    /// Holds the image that crops are cut from.
-    pub resizer: Resizer,
+    bytes: Bytes,
+    floats: Floats,
+    loaded: Depth,
+}
+
+/// Which of the buffers hold the image that crops are cut from.
+#[derive(Debug, Clone, Copy, Default)]
+enum Depth {
+    #[default]
+    Bytes,
+    Floats,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Bytes {
+    resizer: Resizer,
     crop: Planes,
     blur: blur::Scratch,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Floats {
+    resizer: DeepResizer,
+    crop: DeepPlanes,
+    blur: blur::DeepScratch,
+}
+
+impl Scratch {
+    /// Loads the pixels of an image in `region`, from which crops are cut.
+    ///
+    /// # Panics
+    /// If the region is empty or exceeds the image.
+    pub fn load<'a>(&mut self, image: impl Into<Pixels<'a>>, region: Rect) {
+        match image.into() {
+            Pixels::U8(image) => {
+                self.loaded = Depth::Bytes;
+                self.bytes.resizer.load(image, region);
+            }
+            Pixels::F32(image) => {
+                self.loaded = Depth::Floats;
+                self.floats.resizer.load(image, region);
+            }
+        }
+    }
 }
 
 /// Draws a number from `low` to `high`, uniformly; one draw.

@@ -22,8 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::decode;
+use crate::decode::Stored;
 use crate::error::{Error, SampleError};
-use crate::image::Image8;
+use crate::image::{Image, Image8};
 
 mod archive;
 mod bytes;
@@ -40,6 +41,7 @@ mod left_out;
 mod list;
 mod lru;
 mod names;
+mod paged;
 mod parquet;
 mod parts;
 mod shapes;
@@ -52,6 +54,7 @@ pub use folder::Folder;
 pub use idx::Idx;
 pub use left_out::{LeftOut, Part, labelled, left_out_notes, notes};
 pub use list::List;
+pub use paged::Paged;
 pub use parquet::Parquet;
 pub use shapes::Shapes;
 pub use shards::Shards;
@@ -75,7 +78,7 @@ pub trait Dataset: Send + Sync {
     fn read(&self, index: usize) -> Result<Sample<'_>, SampleError>;
 
     /// Reads and decodes image `index`.
-    fn load(&self, index: usize, options: &decode::Options) -> Result<Image8, SampleError> {
+    fn load(&self, index: usize, options: &decode::Options) -> Result<Image, SampleError> {
         self.read(index)?.decode(options)
     }
 
@@ -119,15 +122,31 @@ pub trait Dataset: Send + Sync {
 pub enum Sample<'a> {
     /// The bytes of an image file.
     Encoded(Cow<'a, [u8]>),
+    /// The bytes of an image file, of which one page is read.
+    Page {
+        /// The whole file.
+        bytes: Cow<'a, [u8]>,
+        /// Number of the page, from 0.
+        page: usize,
+    },
     /// Pixels that need no decoder.
     Pixels(Image8),
 }
 
 impl Sample<'_> {
     /// Decodes the image with these options.
-    pub fn decode(self, options: &decode::Options) -> Result<Image8, SampleError> {
+    pub fn decode(self, options: &decode::Options) -> Result<Image, SampleError> {
+        self.decode_stored(options)?.into_image(options)
+    }
+
+    /// Decodes the image in the units of its file.
+    pub fn decode_stored(self, options: &decode::Options) -> Result<Stored, SampleError> {
         match self {
-            Self::Encoded(bytes) => decode::decode(&bytes, options),
+            Self::Encoded(bytes) => decode::decode_stored(&bytes, options),
+            Self::Page { bytes, page } => {
+                let pages = decode::Pages::One(page);
+                decode::decode_stored(&bytes, &decode::Options { pages, ..options.clone() })
+            }
             Self::Pixels(image) => decode::convert(image, options),
         }
     }
@@ -144,6 +163,8 @@ pub struct OpenOptions {
     /// The extension, without its first dot, of the image to take where one WebDataset key has
     /// several, such as `jpg` or `seg.png`; `None` takes one image for each key.
     pub image_extension: Option<String>,
+    /// Whether each page of a TIFF is an image. Counting them reads all files once.
+    pub pages_as_images: bool,
 }
 
 /// A part of a data set.
@@ -235,6 +256,11 @@ pub fn open(source: &str) -> Result<Arc<dyn Dataset>, Error> {
 /// If there is no such source, it cannot be read, it holds no image, or it lacks a column or
 /// extension that `options` name.
 pub fn open_with(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, Error> {
+    let dataset = open_files(source, options)?;
+    Ok(if options.pages_as_images { Arc::new(Paged::new(dataset)) } else { dataset })
+}
+
+fn open_files(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, Error> {
     let (name, split) = Split::split_suffix(source);
     if name == "shapes" {
         return match split {

@@ -172,13 +172,27 @@ pub enum SampleError {
     /// Samples without a color, which cannot be converted to another number of channels.
     #[error(
         "{found} samples per pixel, but {wanted} channels are required: only gray and color images can \
-         be converted, to 1, 3 or 4 channels"
+         be converted, to 1, 3 or 4 channels; `--channels {found}` (`data.channels`) takes the samples \
+         as they are{}", pages_hint(*pages)
     )]
     Channels {
         /// Number of samples of a pixel in the file.
         found: usize,
         /// Required number of channels.
         wanted: usize,
+        /// Number of pages of the file.
+        pages: usize,
+    },
+    /// Floats outside \[0, 1\], without a range that they have.
+    #[error(
+        "its floats go from {low} to {high}, and without a range floats must lie in [0, 1]: set \
+         `data.range` to `[low, high]` or to `percentile`"
+    )]
+    NoRange {
+        /// The smallest value.
+        low: String,
+        /// The largest value.
+        high: String,
     },
     /// More pixels than [`Options::max_pixels`](crate::decode::Options::max_pixels) allows; refused
     /// before allocating.
@@ -202,6 +216,17 @@ pub enum SampleError {
     },
 }
 
+/// What a file with several pages offers in place of the channels of one.
+fn pages_hint(pages: usize) -> String {
+    if pages < 2 {
+        return String::new();
+    }
+    format!(
+        "; the file has {pages} pages, and `--set data.pages=channels` takes all pages as the channels of \
+         one image"
+    )
+}
+
 impl SampleError {
     /// The reason in a word or two, equal for all images with the same kind of fault.
     pub fn kind(&self) -> String {
@@ -211,6 +236,7 @@ impl SampleError {
             Self::NotAnImage => "not an image".into(),
             Self::Unsupported { what } => format!("not yet supported: {what}"),
             Self::Channels { found, .. } => format!("{found} samples per pixel"),
+            Self::NoRange { .. } => "floats outside [0, 1]".into(),
             Self::TooLarge { .. } => "too large".into(),
             Self::Damaged { .. } => "damaged".into(),
         }

@@ -1,9 +1,9 @@
 //! [`EvalView`]: the model's input in evaluation, one centered square without randomness.
 
 use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
-use crate::image::{Image8, Rect};
-use crate::planes::Planes;
-use crate::resize::{Resize, Resizer};
+use crate::image::{Image, Pixels, Rect};
+use crate::planes::{DeepPlanes, Planes};
+use crate::resize::{DeepResizer, Resize, Resizer};
 
 /// Resizes the short side to `resize` pixels, crops the centered square of side `crop`, and
 /// normalizes.
@@ -40,8 +40,11 @@ impl EvalView {
     /// # Panics
     /// If `out` has the wrong length, `crop` or `resize` is zero, or the image has the wrong number
     /// of channels.
-    pub fn apply<T: Element>(&self, image: &Image8, out: &mut [T]) {
-        normalize::apply_to(&self.planes(image), &self.mean, &self.std, out);
+    pub fn apply<'a, T: Element>(&self, image: impl Into<Pixels<'a>>, out: &mut [T]) {
+        match self.planes(image.into()) {
+            View::U8(planes) => normalize::apply_to(&planes, &self.mean, &self.std, out),
+            View::F32(planes) => normalize::apply_deep(&planes, &self.mean, &self.std, out),
+        }
     }
 
     /// The view before normalization, `[crop, crop, channels]`.
@@ -55,12 +58,15 @@ impl EvalView {
     ///
     /// # Panics
     /// If `crop` or `resize` is zero.
-    pub fn view(&self, image: &Image8) -> Image8 {
-        self.planes(image).to_image()
+    pub fn view<'a>(&self, image: impl Into<Pixels<'a>>) -> Image {
+        match self.planes(image.into()) {
+            View::U8(planes) => planes.to_image().into(),
+            View::F32(planes) => planes.to_image().into(),
+        }
     }
 
     /// As [`view`](Self::view), with separate channels.
-    fn planes(&self, image: &Image8) -> Planes {
+    fn planes(&self, image: Pixels<'_>) -> View {
         let short = image.width().min(image.height());
         let target = self.resize.unwrap_or(short).max(self.crop);
         let (width, height) = resized_size((image.width(), image.height()), target);
@@ -68,13 +74,29 @@ impl EvalView {
         let start = |length: u32| (f64::from(length - self.crop) / 2.0).round_ties_even() as u32;
         let (left, top) = (start(width), start(height));
         let window = Rect { left, top, width: self.crop, height: self.crop };
-        let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
-        let source = Rect::whole(image);
-        resizer.load(image, source);
+        let source = Rect { left: 0, top: 0, width: image.width(), height: image.height() };
         let parameters = Resize { source, size: (width, height), window, flip: false };
-        resizer.resize(&parameters, &mut planes);
-        planes
+        match image {
+            Pixels::U8(image) => {
+                let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
+                resizer.load(image, source);
+                resizer.resize(&parameters, &mut planes);
+                View::U8(planes)
+            }
+            Pixels::F32(image) => {
+                let (mut resizer, mut planes) = (DeepResizer::default(), DeepPlanes::default());
+                resizer.load(image, source);
+                resizer.resize(&parameters, &mut planes);
+                View::F32(planes)
+            }
+        }
     }
+}
+
+/// A view with separate channels, before normalization.
+enum View {
+    U8(Planes),
+    F32(DeepPlanes),
 }
 
 /// Width and height of an image after its short side is resized to `target`, with its aspect ratio
@@ -97,6 +119,7 @@ pub fn resized_size((width, height): (u32, u32), target: u32) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Image8;
     use proptest::prelude::*;
 
     fn columns(width: u32, height: u32) -> Image8 {
@@ -110,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_center_is_rounded_half_to_even() {
-        let first = |length: u32| native(2).view(&columns(length, 2)).pixels()[0];
+        let first = |length: u32| native(2).view(&columns(length, 2)).into_8_bits().pixels()[0];
         assert_eq!([2, 3, 4, 5, 6, 7].map(first), [0, 0, 1, 2, 2, 2]);
     }
 
@@ -122,7 +145,7 @@ mod tests {
 
     #[test]
     fn native_size_keeps_the_pixels() {
-        assert_eq!(native(8).view(&columns(8, 8)), columns(8, 8));
+        assert_eq!(native(8).view(&columns(8, 8)), columns(8, 8).into());
     }
 
     proptest! {

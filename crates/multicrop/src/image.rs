@@ -1,37 +1,39 @@
-//! [`Image8`]: an image in memory with 8 bits per channel and any number of channels, the only
-//! pixel format after the decoder.
+//! [`Raster`]: an image in memory with any number of channels. Its values are bytes ([`Image8`]) or
+//! floats ([`DeepImage`]); an [`Image`] is either.
 
 /// Number of channels of a color image: red, green, blue.
 pub const RGB: usize = 3;
 
-/// An image of 8-bit values, `[height, width, channels]`, rows from the top without padding.
+/// An image, `[height, width, channels]`, rows from the top without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image8 {
+pub struct Raster<T> {
     width: u32,
     height: u32,
     channels: usize,
-    pixels: Vec<u8>,
+    pixels: Vec<T>,
 }
 
-impl Image8 {
+/// An image of 8-bit values.
+pub type Image8 = Raster<u8>;
+
+/// An image of floats: in \[0, 1\] once its [range](crate::decode::Range) is applied, before that in
+/// the units of its file.
+pub type DeepImage = Raster<f32>;
+
+impl<T: Copy> Raster<T> {
     /// Creates an image from red, green and blue values, `[height, width, 3]`.
     ///
-    /// `None` if a side is zero or `pixels` is not `height * width * 3` bytes long.
-    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
+    /// `None` if a side is zero or `pixels` does not have `height * width * 3` values.
+    pub fn new(width: u32, height: u32, pixels: Vec<T>) -> Option<Self> {
         Self::with_channels(width, height, RGB, pixels)
     }
 
     /// Creates an image from values, `[height, width, channels]`.
     ///
     /// `None` if a side or `channels` is zero, or `pixels` has another length.
-    pub fn with_channels(
-        width: u32,
-        height: u32,
-        channels: usize,
-        pixels: Vec<u8>,
-    ) -> Option<Self> {
-        let bytes = byte_len(width, height, channels)?;
-        let fits = bytes > 0 && pixels.len() == bytes;
+    pub fn with_channels(width: u32, height: u32, channels: usize, pixels: Vec<T>) -> Option<Self> {
+        let len = value_count(width, height, channels)?;
+        let fits = len > 0 && pixels.len() == len;
         fits.then_some(Self { width, height, channels, pixels })
     }
 
@@ -39,11 +41,11 @@ impl Image8 {
     ///
     /// # Panics
     /// If a side is zero, `pixel` is empty, or the size overflows the address space.
-    pub fn filled(width: u32, height: u32, pixel: &[u8]) -> Self {
+    pub fn filled(width: u32, height: u32, pixel: &[T]) -> Self {
         let channels = pixel.len();
-        let bytes = byte_len(width, height, channels).filter(|&bytes| bytes > 0);
-        let bytes = bytes.expect("an image has at least one value and fits into memory");
-        Self { width, height, channels, pixels: pixel.repeat(bytes / channels) }
+        let len = value_count(width, height, channels).filter(|&len| len > 0);
+        let len = len.expect("an image has at least one value and fits into memory");
+        Self { width, height, channels, pixels: pixel.repeat(len / channels) }
     }
 
     /// Width in pixels.
@@ -67,17 +69,17 @@ impl Image8 {
     }
 
     /// All values, `[height, width, channels]`.
-    pub fn pixels(&self) -> &[u8] {
+    pub fn pixels(&self) -> &[T] {
         &self.pixels
     }
 
     /// All values, `[height, width, channels]`, mutable.
-    pub fn pixels_mut(&mut self) -> &mut [u8] {
+    pub fn pixels_mut(&mut self) -> &mut [T] {
         &mut self.pixels
     }
 
     /// Returns the values, `[height, width, channels]`.
-    pub fn into_pixels(self) -> Vec<u8> {
+    pub fn into_pixels(self) -> Vec<T> {
         self.pixels
     }
 
@@ -85,7 +87,7 @@ impl Image8 {
     ///
     /// # Panics
     /// If `y` is not below the height.
-    pub fn row(&self, y: u32) -> &[u8] {
+    pub fn row(&self, y: u32) -> &[T] {
         let len = self.width as usize * self.channels;
         &self.pixels[y as usize * len..][..len]
     }
@@ -94,21 +96,132 @@ impl Image8 {
     ///
     /// # Panics
     /// If the image [has no colors](Self::is_rgb).
-    pub fn colors(&self) -> &[[u8; RGB]] {
+    pub fn colors(&self) -> &[[T; RGB]] {
         assert!(self.is_rgb(), "{} channels are no colors", self.channels);
         self.pixels.as_chunks().0
     }
 
     /// As [`colors`](Self::colors), mutable.
-    pub fn colors_mut(&mut self) -> &mut [[u8; RGB]] {
+    pub fn colors_mut(&mut self) -> &mut [[T; RGB]] {
         assert!(self.is_rgb(), "{} channels are no colors", self.channels);
         self.pixels.as_chunks_mut().0
     }
 }
 
-/// Bytes of an image of this size; `None` if they overflow `usize`.
-fn byte_len(width: u32, height: u32, channels: usize) -> Option<usize> {
+/// Number of values of an image of this size; `None` if it overflows `usize`.
+fn value_count(width: u32, height: u32, channels: usize) -> Option<usize> {
     (width as usize).checked_mul(height as usize)?.checked_mul(channels)
+}
+
+/// An image as the decoder returns it: 8-bit values, or floats where a file has more precision or a
+/// range is set.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Image {
+    /// 8-bit values.
+    U8(Image8),
+    /// Floats.
+    F32(DeepImage),
+}
+
+impl Image {
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.pixels().width()
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.pixels().height()
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.pixels().channels()
+    }
+
+    /// The image in 8 bits, for people to look at: floats in \[0, 1\] become 0 to 255, rounded.
+    pub fn into_8_bits(self) -> Image8 {
+        match self {
+            Self::U8(image) => image,
+            Self::F32(Raster { width, height, channels, pixels }) => {
+                // `as` clamps to 0..=255 and makes NaN 0
+                let pixels = pixels.into_iter().map(|value| (255.0 * value).round() as u8);
+                Raster { width, height, channels, pixels: pixels.collect() }
+            }
+        }
+    }
+
+    fn pixels(&self) -> Pixels<'_> {
+        self.into()
+    }
+}
+
+impl From<Image8> for Image {
+    fn from(image: Image8) -> Self {
+        Self::U8(image)
+    }
+}
+
+impl From<DeepImage> for Image {
+    fn from(image: DeepImage) -> Self {
+        Self::F32(image)
+    }
+}
+
+/// A borrowed [`Image`], [`Image8`] or [`DeepImage`].
+#[derive(Debug, Clone, Copy)]
+pub enum Pixels<'a> {
+    /// 8-bit values.
+    U8(&'a Image8),
+    /// Floats.
+    F32(&'a DeepImage),
+}
+
+impl Pixels<'_> {
+    /// Width in pixels.
+    pub fn width(self) -> u32 {
+        match self {
+            Self::U8(image) => image.width,
+            Self::F32(image) => image.width,
+        }
+    }
+
+    /// Height in pixels.
+    pub fn height(self) -> u32 {
+        match self {
+            Self::U8(image) => image.height,
+            Self::F32(image) => image.height,
+        }
+    }
+
+    /// Number of channels.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::U8(image) => image.channels,
+            Self::F32(image) => image.channels,
+        }
+    }
+}
+
+impl<'a> From<&'a Image> for Pixels<'a> {
+    fn from(image: &'a Image) -> Self {
+        match image {
+            Image::U8(image) => Self::U8(image),
+            Image::F32(image) => Self::F32(image),
+        }
+    }
+}
+
+impl<'a> From<&'a Image8> for Pixels<'a> {
+    fn from(image: &'a Image8) -> Self {
+        Self::U8(image)
+    }
+}
+
+impl<'a> From<&'a DeepImage> for Pixels<'a> {
+    fn from(image: &'a DeepImage) -> Self {
+        Self::F32(image)
+    }
 }
 
 /// An axis-aligned box of pixels: columns `left..left + width`, rows `top..top + height`.
@@ -126,7 +239,7 @@ pub struct Rect {
 
 impl Rect {
     /// All pixels of `image`.
-    pub fn whole(image: &Image8) -> Self {
+    pub fn whole<T>(image: &Raster<T>) -> Self {
         Self { left: 0, top: 0, width: image.width, height: image.height }
     }
 

@@ -5,7 +5,7 @@
 //! source    a folder, tar or WebDataset shards, parquet, a list, CIFAR, IDX          dataset
 //!   │       read: the bytes of image i
 //!   ▼
-//! decode    JPEG, PNG, WebP, TIFF, … to 8-bit pixels                                 decode, image
+//! decode    JPEG, PNG, WebP, TIFF, … to bytes, or to floats if a file has more         decode, image
 //!   │
 //!   ▼
 //! crops     2 global and n local ones: random box, resize, flip, colors, blur,       recipe, augment,
@@ -53,7 +53,8 @@ pub mod order;
 pub mod planes;
 pub mod recipe;
 pub mod resize;
+pub mod values;
 
 pub use dataset::{Dataset, OpenOptions, open, open_with, same_classes};
 pub use error::{Error, SampleError};
-pub use image::Image8;
+pub use image::{DeepImage, Image, Image8};

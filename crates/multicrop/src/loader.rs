@@ -46,7 +46,7 @@ use pool::Pool;
 use sample::SampleLoader;
 
 /// Configuration of a [`Loader`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LoaderConfig {
     /// Images in a batch of each rank; 64 by default.
     pub batch_size: usize,

@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::augment::color_jitter::ColorJitter;
 use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
 use crate::augment::{CropParameters, Scratch, blur, crop, flip, grayscale, solarize};
-use crate::image::{Image8, Rect};
+use crate::image::{Pixels, Rect};
 
 /// Number of global crops of a recipe: the teacher gets exactly two.
 pub const GLOBAL_CROPS: usize = 2;
@@ -177,10 +177,15 @@ impl Recipe {
     /// # Panics
     /// If `out` has the wrong length, the box in `parameters` exceeds the image, or the image has
     /// the wrong number of channels.
-    pub fn apply<T: Element>(&self, parameters: &CropParameters, image: &Image8, out: &mut [T]) {
+    pub fn apply<'a, T: Element>(
+        &self,
+        parameters: &CropParameters,
+        image: impl Into<Pixels<'a>>,
+        out: &mut [T],
+    ) {
         let mut scratch = Scratch::default();
-        scratch.resizer.load(image, parameters.source);
-        normalize::apply_to(parameters.apply_to(&mut scratch), &self.mean, &self.std, out);
+        scratch.load(image, parameters.source);
+        parameters.apply_to(&mut scratch).normalize(&self.mean, &self.std, out);
     }
 
     /// Draws and makes crop `crop` of `image`; `out` is `[channels, size, size]`.
@@ -191,13 +196,14 @@ impl Recipe {
     /// # Panics
     /// If there is no such crop, `out` has the wrong length, or the image has the wrong number of
     /// channels.
-    pub fn augment_crop<T: Element>(
+    pub fn augment_crop<'a, T: Element>(
         &self,
-        image: &Image8,
+        image: impl Into<Pixels<'a>>,
         crop: usize,
         rng: &mut impl Rng,
         out: &mut [T],
     ) {
+        let image = image.into();
         let parameters = self.draw((image.width(), image.height()), crop, rng);
         self.apply(&parameters, image, out);
     }
@@ -208,18 +214,19 @@ impl Recipe {
     /// # Panics
     /// If there are more `outs` than crops, one has the wrong length, or the image has the wrong
     /// number of channels.
-    pub fn augment<T: Element, R: Rng>(
+    pub fn augment<'a, T: Element, R: Rng>(
         &self,
-        image: &Image8,
+        image: impl Into<Pixels<'a>>,
         stream: impl Fn(usize) -> R,
         outs: &mut [&mut [T]],
         scratch: &mut Scratch,
     ) {
-        scratch.resizer.load(image, Rect::whole(image));
+        let image = image.into();
+        let (width, height) = (image.width(), image.height());
+        scratch.load(image, Rect { left: 0, top: 0, width, height });
         for (crop, out) in outs.iter_mut().enumerate() {
-            let size = (image.width(), image.height());
-            let parameters = self.draw(size, crop, &mut stream(crop));
-            normalize::apply_to(parameters.apply_to(scratch), &self.mean, &self.std, out);
+            let parameters = self.draw((width, height), crop, &mut stream(crop));
+            parameters.apply_to(scratch).normalize(&self.mean, &self.std, out);
         }
     }
 

@@ -26,6 +26,7 @@
 //! The arithmetic of Pillow's `Resample.c`: weights are computed in double precision in the same
 //! order of operations, then rounded to 22-bit integers.
 
+mod deep;
 mod lines;
 mod taps;
 
@@ -33,6 +34,8 @@ use crate::image::{Image8, Rect};
 use crate::planes::Planes;
 use lines::{LANES, Lines, Out, Outputs, WORD, sum_lines, transpose};
 use taps::Taps;
+
+pub use deep::DeepResizer;
 
 /// Resizes the pixels of `image` in `source` to `width` × `height`.
 ///
@@ -107,7 +110,8 @@ impl Resizer {
     /// image.
     pub fn resize(&mut self, parameters: &Resize, out: &mut Planes) {
         let &Resize { source, size, window, flip } = parameters;
-        let (left, top) = self.offset(source);
+        let region = self.region.expect("an image is loaded before it is resized");
+        let (left, top) = offset(region, source);
         assert!(window.lies_inside(size.0, size.1), "{window:?} is not in {} x {}", size.0, size.1);
         self.across.fill((left, source.width), size.0, (window.left, window.width));
         self.down.fill((top, source.height), size.1, (window.top, window.height));
@@ -134,16 +138,18 @@ impl Resizer {
             sum_lines(rows, &self.down, all, Out { values: plane, stride: width, len: width });
         }
     }
+}
 
-    /// Left and top of `source`, relative to the region.
-    fn offset(&self, source: Rect) -> (u32, u32) {
-        let region = self.region.expect("an image is loaded before it is resized");
-        let inside = source.left.checked_sub(region.left).zip(source.top.checked_sub(region.top));
-        let inside = inside.filter(|&(left, top)| {
-            Rect { left, top, ..source }.lies_inside(region.width, region.height)
-        });
-        inside.unwrap_or_else(|| panic!("{source:?} is not in {region:?}"))
-    }
+/// Left and top of `source`, relative to the region.
+///
+/// # Panics
+/// If it does not lie inside.
+fn offset(region: Rect, source: Rect) -> (u32, u32) {
+    let inside = source.left.checked_sub(region.left).zip(source.top.checked_sub(region.top));
+    let inside = inside.filter(|&(left, top)| {
+        Rect { left, top, ..source }.lies_inside(region.width, region.height)
+    });
+    inside.unwrap_or_else(|| panic!("{source:?} is not in {region:?}"))
 }
 
 /// Stride of lines of `len` bytes: rounded up to whole words.

@@ -106,7 +106,7 @@ fn check(case: &Case) -> Result<(), String> {
     let label = |index| data.label(index).map(|label| data.classes()[label as usize].clone());
     let image = |index| match data.read(index) {
         Ok(Sample::Encoded(bytes)) => Ok((digest(&bytes), label(index))),
-        Ok(Sample::Pixels(_)) => Err("no image file".to_owned()),
+        Ok(Sample::Page { .. } | Sample::Pixels(_)) => Err("no image file".to_owned()),
         Err(error) => Err(error.to_string()),
     };
     let mut found = (0..data.len()).map(image).collect::<Result<Vec<_>, _>>()?;

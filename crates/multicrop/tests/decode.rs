@@ -100,11 +100,11 @@ fn a_file_cut_off_anywhere_is_refused_or_whole() {
 #[test]
 fn other_numbers_of_channels_need_exactly_as_many_samples() {
     let error = decode(&file("bands_5.tif"), &options(3)).unwrap_err();
-    assert_eq!(error, SampleError::Channels { found: 5, wanted: 3 });
+    assert_eq!(error, SampleError::Channels { found: 5, wanted: 3, pages: 1 });
     assert_eq!(
         error.to_string(),
         "5 samples per pixel, but 3 channels are required: only gray and color images can be \
-         converted, to 1, 3 or 4 channels"
+         converted, to 1, 3 or 4 channels; `--channels 5` (`data.channels`) takes the samples as they are"
     );
     assert!(decode(&file("rgb_8.png"), &options(5)).is_err());
     assert!(decode(&file("rgb_8.png"), &options(0)).is_err());

@@ -194,7 +194,7 @@ mod golden {
                 blur: value["blur"].as_f64(),
                 solarize: flag("solarise").then_some(solarize::THRESHOLD),
             };
-            fixture.expect(&format!("pipeline/{i}"), &parameters.apply(&photo));
+            fixture.expect(&format!("pipeline/{i}"), &parameters.apply(&photo).into_8_bits());
         }
     }
 
@@ -208,7 +208,7 @@ mod golden {
         let resized = crop_resize(&photo, Rect::whole(&photo), width, height);
         fixture.expect("eval/resized", &resized);
         let view = EvalView { resize: Some(short_side), crop, ..EvalView::imagenet() };
-        fixture.expect("eval/output", &view.view(&photo));
+        fixture.expect("eval/output", &view.view(&photo).into_8_bits());
     }
 
     /// The tolerance of 1e-6 is about six times half a unit in the last place of the largest value,

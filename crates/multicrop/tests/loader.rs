@@ -125,7 +125,7 @@ fn crops_are_ordered_by_crop_and_come_from_the_stream_of_their_sample() {
         for crop in 0..5 {
             let key = Key::new(5, Purpose::Augment).time(1).index(index as u64).part(crop as u32);
             let mut expected = vec![0.0; recipe.crop_len(crop)];
-            let image = data.load(index, &Options::default()).unwrap();
+            let image = data.load(index, &Options::default()).unwrap().into_8_bits();
             recipe.augment_crop(&image, crop, &mut key.open(), &mut expected);
             let found = match crop {
                 0 | 1 => batch.globals.crop(crop, place),

@@ -12,7 +12,7 @@
 
 use engine::ops::patch_embed::Images;
 use multicrop::error::SampleError;
-use multicrop::image::Image8;
+use multicrop::image::Image;
 use multicrop::loader::{BadImage, BadImages, crop_stream};
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 use rayon::prelude::*;
@@ -257,7 +257,7 @@ impl Pass<'_> {
     }
 
     /// Makes the views of an image, `[views, channels, side, side]`.
-    fn apply(&self, index: usize, image: &Image8, pixels: &mut [f32]) {
+    fn apply(&self, index: usize, image: &Image, pixels: &mut [f32]) {
         match self.views {
             Views::Square => self.preprocess.view.apply(image, pixels),
             Views::GlobalCrops { recipe, seed } => {

@@ -5,7 +5,7 @@ use multicrop::dataset::Dataset;
 use multicrop::decode;
 use multicrop::error::SampleError;
 use multicrop::eval_view::EvalView;
-use multicrop::image::Image8;
+use multicrop::image::Image;
 use multicrop::loader::BadImages;
 
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl Preprocess {
 }
 
 /// The first image that can be read, if not too many before it cannot.
-fn first_image(dataset: &dyn Dataset, decode: &decode::Options, strict: bool) -> Result<Image8> {
+fn first_image(dataset: &dyn Dataset, decode: &decode::Options, strict: bool) -> Result<Image> {
     let bad = if strict { 0 } else { BadImages::allowed(dataset.len()) };
     let mut others = 1..dataset.len().min(bad + 1);
     dataset.load(0, decode).or_else(|source| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use multicrop::dataset::{Dataset, left_out_notes};
 use multicrop::decode;
-use multicrop::image::Image8;
+use multicrop::image::Image;
 use streams::{Key, Purpose};
 
 use crate::error::Result;
@@ -89,7 +89,7 @@ impl Subset {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn load(&self, index: usize, decode: &decode::Options) -> Result<Image8> {
+    pub fn load(&self, index: usize, decode: &decode::Options) -> Result<Image> {
         let dataset = self.dataset.as_ref();
         dataset.load(index, decode).map_err(|source| unreadable(dataset, index, &source))
     }
@@ -122,7 +122,7 @@ mod tests {
             9
         }
         fn read(&self, _: usize) -> Result<Sample<'_>, SampleError> {
-            Ok(Sample::Pixels(Image8::filled(8, 8, &[1, 2, 3])))
+            Ok(Sample::Pixels(multicrop::Image8::filled(8, 8, &[1, 2, 3])))
         }
         fn label(&self, index: usize) -> Option<u32> {
             (!index.is_multiple_of(3)).then_some(index as u32 % 2)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Check, MAX_SIDE};
 use super::error::Result;
+use super::range::Range;
 
 /// Most channels of an image: more than any camera's bands.
 const MAX_CHANNELS: usize = 1024;
@@ -83,6 +84,18 @@ pub struct Data {
     /// gray, 4 as colors with alpha. With any other number, images must have exactly that many channels.
     /// Brightness and contrast are changed for 1 and 3 channels only; saturation, hue and gray need 3.
     pub channels: usize,
+    /// Values of the images that become 0 and 1, in the units of their files; values outside are cut off.
+    /// `[low, high]`, or a list of such a pair for each channel. `percentile` measures the percentiles 0.1
+    /// and 99.9 of each channel once, from up to 256 images and 4096 pixels of each, and writes them to
+    /// the run's `config.toml`. Set it if images fill a small part of the range of their type, as 12 bits
+    /// in a file of 16 do; `dino-vmf data inspect` warns of that. `none` takes the full range of the
+    /// type: bytes keep their exact values, other integers are mapped to \[0, 1\], and floats must lie in
+    /// \[0, 1\].
+    pub range: Option<Range>,
+    /// Which pages of a TIFF with several are read: `first`; `channels`, all of them as the channels of one
+    /// image, with `data.channels` as their number; or `images`, each as an image of its own, which reads
+    /// all files once at the start to count their pages.
+    pub pages: Pages,
     /// Mean of each channel, for values in \[0, 1\]; it is subtracted. ImageNet's for 3 channels, else 0.5
     /// for each. Set it, with `data.std`, for images that look unlike photographs.
     pub mean: Option<Vec<f64>>,
@@ -104,6 +117,19 @@ pub struct Data {
     /// Stop at the first unreadable image. `false` lists unreadable images in `quarantine.jsonl`, puts
     /// other images in their place, and stops only above 10 and above 1 % of all images.
     pub strict: bool,
+}
+
+/// The pages of a file that are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pages {
+    /// The first one.
+    #[default]
+    First,
+    /// All, as the channels of one image.
+    Channels,
+    /// All, each as an image.
+    Images,
 }
 
 impl Default for Data {
@@ -136,6 +162,8 @@ impl Default for Data {
             solarize_p: second_global.solarize,
             solarize_threshold: recipe.solarize_threshold,
             channels: recipe.channels(),
+            range: None,
+            pages: Pages::First,
             mean: None,
             std: None,
             orientation: true,
@@ -186,6 +214,9 @@ impl Data {
         let known = (1..=MAX_CHANNELS).contains(&channels);
         let needed = format!("lie in [1, {MAX_CHANNELS}]");
         check.require(known, "data.channels", channels, needed)?;
+        if let Some(range) = &self.range {
+            range.check(check, channels)?;
+        }
         for (key, values) in [("data.mean", &self.mean), ("data.std", &self.std)] {
             let Some(values) = values else { continue };
             let needed =

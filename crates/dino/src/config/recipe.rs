@@ -7,8 +7,9 @@ use multicrop::recipe::{CropRecipe, Recipe};
 use multicrop::{Dataset, OpenOptions, decode};
 
 use super::check::Check;
-use super::data::Data;
+use super::data::{Data, Pages};
 use super::error::Result;
+use super::range::Range;
 
 /// Fields of a [`Recipe`] and the keys that set them. Fields that are not here repeat one that is.
 const KEYS: [(&str, &str); 21] = [
@@ -45,6 +46,7 @@ impl Data {
             image_column: self.image_column.clone(),
             label_column: self.label_column.clone(),
             image_extension: self.image_extension.clone(),
+            pages_as_images: self.pages == Pages::Images,
         };
         multicrop::open_with(source, &options)
     }
@@ -52,7 +54,12 @@ impl Data {
     /// The form in which images are decoded.
     pub fn decode_options(&self) -> decode::Options {
         let Self { channels, orientation, reduced_for, max_pixels, .. } = *self;
-        decode::Options { channels, orientation, reduced_for, max_pixels }
+        let range = self.range.as_ref().and_then(Range::values);
+        let pages = match self.pages {
+            Pages::Channels => decode::Pages::Channels,
+            Pages::First | Pages::Images => decode::Pages::One(0),
+        };
+        decode::Options { channels, orientation, reduced_for, max_pixels, range, pages }
     }
 
     /// The multi-crop recipe.

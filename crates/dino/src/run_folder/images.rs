@@ -54,7 +54,7 @@ fn sampled(count: usize) -> impl Iterator<Item = usize> {
 
 fn content(dataset: &dyn Dataset, index: usize) -> Option<String> {
     let hash = match dataset.read(index).ok()? {
-        Sample::Encoded(bytes) => Sha256::digest(&bytes),
+        Sample::Encoded(bytes) | Sample::Page { bytes, .. } => Sha256::digest(&bytes),
         Sample::Pixels(image) => Sha256::digest(image.pixels()),
     };
     Some(hex(&hash[..8]))

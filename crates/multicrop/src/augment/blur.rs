@@ -1,5 +1,7 @@
 //! Gaussian blur as in Pillow: three box averages along each axis.
 
+mod deep;
+
 use std::ops::Range;
 
 use dispatch::kernel;
@@ -8,6 +10,8 @@ use rand::Rng;
 use super::{chance, uniform};
 use crate::image::Image8;
 use crate::planes::Planes;
+
+pub use deep::{DeepScratch, apply_deep};
 
 /// Number of box averages along each axis.
 const PASSES: usize = 3;

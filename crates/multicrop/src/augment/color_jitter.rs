@@ -1,5 +1,6 @@
 //! Random changes of brightness, contrast, saturation and hue, in random order.
 
+mod deep;
 mod hue;
 
 use dispatch::kernel;
@@ -9,6 +10,8 @@ use super::grayscale::luma;
 use super::{chance, uniform};
 use crate::image::{Image8, RGB};
 use crate::planes::Planes;
+
+pub use deep::apply_deep;
 
 /// Probability and strength of color changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +44,14 @@ pub enum Adjustment {
 impl Adjustment {
     /// All four, in the order in which torchvision numbers them.
     pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
+
+    /// Whether it changes images with this number of channels.
+    pub fn changes(self, channels: usize) -> bool {
+        match self {
+            Self::Brightness | Self::Contrast => [1, RGB].contains(&channels),
+            Self::Saturation | Self::Hue => channels == RGB,
+        }
+    }
 }
 
 /// The color changes of one crop. A factor of 1 changes nothing.

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::chance;
 use crate::image::Image8;
-use crate::planes::Planes;
+use crate::planes::{DeepPlanes, Planes};
 
 /// Draws whether to remove the colors.
 pub fn sample(probability: f64, rng: &mut impl Rng) -> bool {
@@ -21,6 +21,16 @@ pub fn apply(image: &mut Image8) {
 pub fn apply_to(planes: &mut Planes) {
     if let Some([red, green, blue]) = planes.colors_mut() {
         remove_colors(red, green, blue);
+    }
+}
+
+/// Sets all three channels of a deep image to the luma, without rounding.
+pub fn apply_deep(planes: &mut DeepPlanes) {
+    if let Some([red, green, blue]) = planes.colors_mut() {
+        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+            let gray = luma_of_floats([*red, *green, *blue]);
+            (*red, *green, *blue) = (gray, gray, gray);
+        }
     }
 }
 
@@ -43,6 +53,13 @@ kernel! {
 pub fn luma([red, green, blue]: [u8; 3]) -> u8 {
     let sum = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
     ((sum + (1 << 15)) >> 16) as u8
+}
+
+/// The luma of floats, with the weights of [`luma`], which sum to 1.
+#[inline(always)]
+pub fn luma_of_floats([red, green, blue]: [f32; 3]) -> f32 {
+    const UNIT: f32 = 1.0 / 65_536.0;
+    19_595.0 * UNIT * red + 38_470.0 * UNIT * green + 7_471.0 * UNIT * blue
 }
 
 #[cfg(test)]

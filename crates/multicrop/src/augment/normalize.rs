@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use half::bf16;
 
 use crate::image::{Image8, RGB};
-use crate::planes::Planes;
+use crate::planes::{DeepPlanes, Planes};
 
 /// Mean and standard deviation of the channels of ImageNet, of values in [0, 1].
 const IMAGENET: ([f64; RGB], [f64; RGB]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
@@ -34,11 +34,20 @@ pub fn default_for(channels: usize) -> (Vec<f64>, Vec<f64>) {
 pub trait Element: Pod + Default + PartialEq + Debug + Send + Sync {
     /// Standardizes one channel: see [`apply`].
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]);
+
+    /// Standardizes one channel of a deep image: see [`apply_deep`].
+    fn standardize_deep(values: &[f32], mean: f32, std: f32, out: &mut [Self]);
 }
 
 impl Element for f32 {
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]) {
         standardize_f32(values, mean, std, out);
+    }
+
+    fn standardize_deep(values: &[f32], mean: f32, std: f32, out: &mut [Self]) {
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = (value - mean) / std;
+        }
     }
 }
 
@@ -46,6 +55,12 @@ impl Element for f32 {
 impl Element for bf16 {
     fn standardize(values: &[u8], mean: f32, std: f32, out: &mut [Self]) {
         standardize_bf16(values, mean, std, out);
+    }
+
+    fn standardize_deep(values: &[f32], mean: f32, std: f32, out: &mut [Self]) {
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = Self::from_bits(round((value - mean) / std));
+        }
     }
 }
 
@@ -77,11 +92,29 @@ pub fn apply<T: Element>(
 /// # Panics
 /// As [`apply`].
 pub fn apply_to<T: Element>(planes: &Planes, mean: &[f32], std: &[f32], out: &mut [T]) {
+    each_channel(planes, mean, std, out, T::standardize);
+}
+
+/// Standardizes and separates the channels of a deep image: `out_c = (x_c − mean_c) / std_c`.
+///
+/// # Panics
+/// As [`apply`].
+pub fn apply_deep<T: Element>(planes: &DeepPlanes, mean: &[f32], std: &[f32], out: &mut [T]) {
+    each_channel(planes, mean, std, out, T::standardize_deep);
+}
+
+fn each_channel<P: Copy + Default, T>(
+    planes: &Planes<P>,
+    mean: &[f32],
+    std: &[f32],
+    out: &mut [T],
+    standardize: impl Fn(&[P], f32, f32, &mut [T]),
+) {
     assert_eq!(out.len(), planes.values().len(), "length of the output");
     assert_eq!([mean.len(), std.len()], [planes.channels(); 2], "mean and std for each channel");
     let outs = out.chunks_exact_mut(planes.width() * planes.height());
     for ((plane, out), (&mean, &std)) in planes.iter().zip(outs).zip(mean.iter().zip(std)) {
-        T::standardize(plane, mean, std, out);
+        standardize(plane, mean, std, out);
     }
 }
 

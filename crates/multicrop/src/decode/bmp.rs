@@ -53,8 +53,8 @@ fn read_at(
             _ => format.convert_colors(row, out),
         })
     };
-    let samples = Samples { width: header.width, height: header.height, layout, values };
-    Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+    let samples = Samples::bytes(header.width, header.height, layout, values);
+    Ok(Decoded::new(samples, Orientation::NoTransforms))
 }
 
 /// Unpacks the palette indices of a row.

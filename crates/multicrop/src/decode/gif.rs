@@ -36,8 +36,8 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     let palette = frame.palette.as_deref().or(decoder.global_palette()).unwrap_or_default();
     let values = look_up(&canvas, palette, frame.transparent);
     let layout = if frame.transparent.is_some() { Layout::Rgba } else { Layout::Rgb };
-    let samples = Samples { width: width as u32, height: height as u32, layout, values };
-    Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+    let samples = Samples::bytes(width as u32, height as u32, layout, values);
+    Ok(Decoded::new(samples, Orientation::NoTransforms))
 }
 
 /// Adds a gray palette for all frames if the file has none. Without it, the decoder would refuse

@@ -27,8 +27,8 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
         Color::Rgb => (Layout::Rgb, image.pixels),
         Color::Cmyk => (Layout::Cmyk, inks(image.pixels)),
     };
-    let samples = Samples { width: image.width, height: image.height, layout, values };
-    Ok(Decoded { samples, orientation })
+    let samples = Samples::bytes(image.width, image.height, layout, values);
+    Ok(Decoded::new(samples, orientation))
 }
 
 /// The smallest scale at which a side of `shorter` pixels has at least `wanted`.

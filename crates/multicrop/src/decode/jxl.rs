@@ -44,6 +44,6 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     if written != values.len() {
         return Err(damaged(format!("{written} of {} values", values.len())));
     }
-    let samples = Samples { width, height, layout, values };
-    Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+    let samples = Samples::bytes(width, height, layout, values);
+    Ok(Decoded::new(samples, Orientation::NoTransforms))
 }

@@ -2,13 +2,13 @@
 
 use ::image::metadata::Orientation;
 
-use crate::image::Image8;
+use crate::image::Raster;
 
 /// Side of the square tiles in which pixels are moved, so that columns and rows stay in the cache.
 const TILE: usize = 32;
 
 /// The image upright, as Pillow's `ImageOps.exif_transpose` returns it.
-pub(super) fn apply(image: Image8, orientation: Orientation) -> Image8 {
+pub(super) fn apply<T: Copy + Default>(image: Raster<T>, orientation: Orientation) -> Raster<T> {
     if orientation == Orientation::NoTransforms {
         return image;
     }
@@ -17,12 +17,12 @@ pub(super) fn apply(image: Image8, orientation: Orientation) -> Image8 {
     let (out_width, out_height) = if source.turned { (height, width) } else { (width, height) };
     let size = (out_width as usize, out_height as usize);
     let values = match channels {
-        1 => moved::<1>(image.pixels(), size, &source),
-        3 => moved::<3>(image.pixels(), size, &source),
-        4 => moved::<4>(image.pixels(), size, &source),
+        1 => moved::<T, 1>(image.pixels(), size, &source),
+        3 => moved::<T, 3>(image.pixels(), size, &source),
+        4 => moved::<T, 4>(image.pixels(), size, &source),
         _ => moved_bands(image.pixels(), channels, size, &source),
     };
-    Image8::with_channels(out_width, out_height, channels, values)
+    Raster::with_channels(out_width, out_height, channels, values)
         .expect("the number of pixels does not change")
 }
 
@@ -65,13 +65,13 @@ impl Source {
     }
 }
 
-fn moved<const N: usize>(
-    pixels: &[u8],
+fn moved<T: Copy + Default, const N: usize>(
+    pixels: &[T],
     (width, height): (usize, usize),
     source: &Source,
-) -> Vec<u8> {
+) -> Vec<T> {
     let pixels = pixels.as_chunks::<N>().0;
-    let mut out = vec![[0; N]; width * height];
+    let mut out = vec![[T::default(); N]; width * height];
     for top in (0..height).step_by(TILE) {
         for left in (0..width).step_by(TILE) {
             for y in top..height.min(top + TILE) {
@@ -85,12 +85,12 @@ fn moved<const N: usize>(
     out.into_flattened()
 }
 
-fn moved_bands(
-    pixels: &[u8],
+fn moved_bands<T: Copy>(
+    pixels: &[T],
     channels: usize,
     (width, height): (usize, usize),
     source: &Source,
-) -> Vec<u8> {
+) -> Vec<T> {
     let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     places
         .flat_map(|(x, y)| &pixels[source.index(x, y) * channels..][..channels])
@@ -101,6 +101,7 @@ fn moved_bands(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Image8;
 
     /// Pillow 13.0's result for the 3 x 2 image 0 1 2 / 3 4 5 and orientations 1 to 8.
     const UPRIGHT: [(u32, [u8; 6]); 8] = [

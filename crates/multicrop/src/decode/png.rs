@@ -2,26 +2,27 @@
 
 use std::io::Cursor;
 
-use ::png::{ColorType, DecodeOptions, Decoder, Limits, Transformations};
+use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits, Transformations};
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, Options, damaged, metadata, unsupported};
+use super::stored::{Kind, ValueType};
+use super::{AnySamples, Decoded, Depth, Options, damaged, metadata, unsupported};
 use crate::error::SampleError;
 
 mod chunks;
 
-/// Reads a PNG file: palettes are looked up, fewer than 8 bits are scaled to 0..=255, and 16 bits
-/// are reduced to the high byte.
-pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+/// Reads a PNG file: palettes are looked up, and fewer than 8 bits are scaled to 0..=255. As bytes, 16
+/// bits are reduced to the high byte; in full depth they are kept.
+pub(super) fn read(bytes: &[u8], options: &Options, depth: Depth) -> Result<Decoded, SampleError> {
     chunks::check_headers(bytes)?;
     let bytes = chunks::with_small_gray(chunks::closed(bytes));
-    let samples = read_pixels(&bytes, options)?;
+    let samples = read_pixels(&bytes, options, depth)?;
     let text = chunks::Metadata::read(&bytes);
     let orientation = metadata::from_blocks(text.exif.as_deref(), text.xmp.as_deref());
-    Ok(Decoded { samples, orientation })
+    Ok(Decoded { samples, orientation, channels: None, pages: 1 })
 }
 
-fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> {
+fn read_pixels(bytes: &[u8], options: &Options, depth: Depth) -> Result<AnySamples, SampleError> {
     let mut settings = DecodeOptions::default();
     // `check_headers` has checked those of headers; like Pillow, ignore those of pixels
     settings.set_ignore_checksums(true);
@@ -30,7 +31,10 @@ fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> 
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), settings);
     let limit = options.max_pixels.saturating_mul(8);
     decoder.set_limits(Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
-    decoder.set_transformations(Transformations::normalize_to_color8());
+    decoder.set_transformations(match depth {
+        Depth::Bytes => Transformations::normalize_to_color8(),
+        Depth::Full => Transformations::EXPAND,
+    });
     let mut reader = decoder.read_info().map_err(damaged)?;
     let (width, height) = reader.info().size();
     options.check_size(width, height, reader.info().bytes_per_pixel() as u64)?;
@@ -44,5 +48,11 @@ fn read_pixels(bytes: &[u8], options: &Options) -> Result<Samples, SampleError> 
         ColorType::Rgba => Layout::Rgba,
         ColorType::Indexed => return Err(damaged("it has no palette")),
     };
-    Ok(Samples { width, height, layout, values })
+    if info.bit_depth != BitDepth::Sixteen {
+        return Ok(AnySamples::Bytes(Samples::bytes(width, height, layout, values)));
+    }
+    let values = values.as_chunks().0.iter().map(|&pair| f32::from(u16::from_be_bytes(pair)));
+    let value_type = ValueType::new(Kind::Unsigned, 16);
+    let samples = Samples { width, height, layout, values: values.collect(), white: 65_535.0 };
+    Ok(AnySamples::Deep(samples, value_type))
 }

@@ -4,15 +4,16 @@
 use ::image::metadata::Orientation;
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, Options, damaged};
+use super::stored::{Kind, ValueType};
+use super::{Decoded, Depth, Options, damaged};
 use crate::error::SampleError;
 
 /// Limit on the digits of a number.
 const MAX_DIGITS: usize = 10;
 
-/// Reads the formats P1 to P6. Values are scaled to 0..=255; gray with more than 8 bits is reduced
-/// to the high byte.
-pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
+/// Reads the formats P1 to P6. As bytes, values are scaled to 0..=255, and gray with more than 8 bits
+/// is reduced to the high byte. In full depth, values above 255 are kept as they are stored.
+pub(super) fn read(bytes: &[u8], options: &Options, depth: Depth) -> Result<Decoded, SampleError> {
     let form = bytes.get(1).copied().unwrap_or(0);
     let mut text = Text { rest: &bytes[2..] };
     let width = side(text.header_number()?)?;
@@ -25,14 +26,29 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     let layout = if matches!(form, b'3' | b'6') { Layout::Rgb } else { Layout::Gray };
     options.check_size(width, height, layout.len() as u64)?;
     let len = width as usize * height as usize * layout.len();
+    if largest > 255 && depth == Depth::Full {
+        let values = match form {
+            b'2' | b'3' => text.values(len, largest as u16)?,
+            _ => wide(text.rest, len)?.collect(),
+        };
+        let values = values.into_iter().map(f32::from).collect();
+        let white = largest as f32;
+        let bits = largest.ilog2() as usize + 1;
+        let value_type = ValueType { kind: Kind::Unsigned, bits, full: [0.0, white] };
+        let samples = Samples { width, height, layout, values, white };
+        return Ok(Decoded::deep(samples, value_type, Orientation::NoTransforms));
+    }
     let values = match form {
         b'1' => text.bits(len)?,
-        b'2' | b'3' => text.values(len, largest as u16, layout)?,
+        b'2' | b'3' => {
+            let values = text.values(len, largest as u16)?;
+            values.into_iter().map(|value| rescale(value, largest as u16, layout)).collect()
+        }
         b'4' => unpack(text.rest, width as usize, height as usize)?,
         _ => read_binary(text.rest, len, largest as u16, layout)?,
     };
-    let samples = Samples { width, height, layout, values };
-    Ok(Decoded { samples, orientation: Orientation::NoTransforms })
+    let samples = Samples::bytes(width, height, layout, values);
+    Ok(Decoded::new(samples, Orientation::NoTransforms))
 }
 
 fn side(number: u64) -> Result<u32, SampleError> {
@@ -69,8 +85,13 @@ fn read_binary(
         let table: Vec<u8> = (0..256).map(|v| rescale(v, largest, layout)).collect();
         return Ok(bytes.iter().map(|&v| table[usize::from(v)]).collect());
     }
+    Ok(wide(bytes, len)?.map(|value| rescale(value, largest, layout)).collect())
+}
+
+/// Values of two bytes each.
+fn wide(bytes: &[u8], len: usize) -> Result<impl Iterator<Item = u16>, SampleError> {
     let pairs = bytes.as_chunks::<2>().0.get(..len).ok_or_else(cut)?;
-    Ok(pairs.iter().map(|&pair| rescale(u16::from_be_bytes(pair), largest, layout)).collect())
+    Ok(pairs.iter().map(|&pair| u16::from_be_bytes(pair)))
 }
 
 /// Scales a value from `0..=largest` to `0..=255`.
@@ -150,13 +171,13 @@ impl Text<'_> {
         Ok(values)
     }
 
-    fn values(&mut self, len: usize, largest: u16, layout: Layout) -> Result<Vec<u8>, SampleError> {
+    fn values(&mut self, len: usize, largest: u16) -> Result<Vec<u16>, SampleError> {
         let mut values = Vec::with_capacity(len.min(self.rest.len()));
         while values.len() < len {
             let value = self.number()?;
             let value = u16::try_from(value).ok().filter(|&value| value <= largest);
             let value = value.ok_or_else(|| damaged("a value is above the largest"))?;
-            values.push(rescale(value, largest, layout));
+            values.push(value);
         }
         Ok(values)
     }
@@ -179,7 +200,8 @@ mod tests {
     use super::*;
 
     fn values(file: &[u8]) -> Result<Vec<u8>, SampleError> {
-        read(file, &Options::default()).map(|decoded| decoded.samples.values)
+        let decoded = read(file, &Options::default(), Depth::Bytes)?;
+        decoded.into_bytes().map(|samples| samples.values)
     }
 
     #[test]

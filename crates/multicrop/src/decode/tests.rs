@@ -82,16 +82,18 @@ fn other_image_formats_are_refused_by_their_name() {
 fn the_channels_of_the_file_are_returned_with_the_pixels() {
     let bytes = encode(ImageFormat::Png);
     let gray = Options { channels: 1, ..Options::default() };
-    let (image, stored) = decode_with_channels(&bytes, &gray).unwrap();
-    assert_eq!((image.channels(), stored), (1, 3));
+    let stored = decode_stored(&bytes, &gray).unwrap();
+    assert_eq!((stored.pixels.channels(), stored.channels, stored.pages), (1, 3, 1));
+    assert_eq!(stored.value_type, ValueType::BYTES);
 }
 
 #[test]
 fn pixels_that_need_no_decoder_are_converted_too() {
     let gray = Image8::with_channels(2, 1, 1, vec![3, 4]).unwrap();
     let wanted = |channels| Options { channels, ..Options::default() };
-    assert_eq!(convert(gray.clone(), &wanted(3)).unwrap().pixels(), [3, 3, 3, 4, 4, 4]);
-    assert_eq!(convert(gray.clone(), &wanted(1)).unwrap(), gray);
+    let pixels = |channels| convert(gray.clone(), &wanted(channels)).unwrap().pixels.into_8_bits();
+    assert_eq!(pixels(3).pixels(), [3, 3, 3, 4, 4, 4]);
+    assert_eq!(pixels(1), gray);
     let bands = Image8::with_channels(1, 1, 7, vec![0; 7]).unwrap();
     assert!(convert(bands, &wanted(3)).is_err());
 }

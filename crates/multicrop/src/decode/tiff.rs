@@ -1,11 +1,12 @@
-//! The decoder of TIFF and BigTIFF files; of several pages it reads the first.
+//! The decoder of TIFF and BigTIFF files.
 //!
 //! This module reads the directory, the layout of strips, tiles and planes, and the meaning of
 //! samples; libraries do the decompression. Extra samples are dropped when strips and tiles are
 //! copied.
 
 use super::samples::{Layout, Samples};
-use super::{Decoded, Options, damaged, unsupported};
+use super::stored::{Kind, ValueType};
+use super::{AnySamples, Decoded, Depth, Options, Pages, damaged, unsupported};
 use crate::error::SampleError;
 use page::{Color, Page};
 
@@ -16,6 +17,7 @@ pub(super) mod directory;
 mod fax;
 mod jpeg;
 mod page;
+mod stack;
 mod ycbcr;
 
 use directory::Directory;
@@ -33,28 +35,102 @@ const ALPHA_OF_COREL: u64 = 999;
 
 /// Reads a TIFF file. Four or more samples are returned unchanged if `options` ask for that number
 /// of channels.
-pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleError> {
-    let directory = Directory::read(bytes)?;
-    let page = Page::read(&directory)?;
-    let (layout, kept) = meaning(&page, options.channels);
-    check_memory(&page, kept, options)?;
-    ycbcr::check(&page, &directory)?;
-    let mut values = vec![0; page.width * page.height * kept];
-    for index in 0..page.in_plane() {
-        read_chunk(&page, &directory, bytes, index, &mut values, kept)?;
-    }
-    let samples = Samples { width: page.width as u32, height: page.height as u32, layout, values };
-    let samples = into_color(samples, &page, &directory)?;
-    let orientation = super::metadata::orientation(Some(&directory), directory.bytes(XMP));
-    Ok(Decoded { samples, orientation })
+pub(super) fn read(bytes: &[u8], options: &Options, depth: Depth) -> Result<Decoded, SampleError> {
+    let directories: Vec<_> = Directory::pages(bytes)?.collect();
+    let pages = directories.len();
+    let decoded = if options.pages == Pages::Channels && pages > 1 {
+        stack::read(bytes, &directories, options, depth)
+    } else {
+        let index = match options.pages {
+            Pages::One(index) => index,
+            Pages::Channels => 0,
+        };
+        let directory = directories.get(index).ok_or_else(|| match pages {
+            0 => damaged("its directory is outside the file"),
+            pages => damaged(format!("it has no page {}, but {pages}", index + 1)),
+        })?;
+        read_page(bytes, directory, options, options.channels, depth)
+    };
+    decoded.map(|decoded| Decoded { pages, ..decoded })
 }
 
-/// Number of channels of the file, including extra samples; a palette counts with the channels of
-/// its colors.
-pub(super) fn channels(bytes: &[u8]) -> Option<usize> {
-    let page = Page::read(&Directory::read(bytes).ok()?).ok()?;
+/// Number of pages, without reduced copies and masks; 1 if the file is damaged.
+pub(super) fn page_count(bytes: &[u8]) -> usize {
+    Directory::pages(bytes).map_or(0, Iterator::count).max(1)
+}
+
+/// Reads the page that `directory` describes, for an image of `wanted` channels.
+fn read_page(
+    bytes: &[u8],
+    directory: &Directory<'_>,
+    options: &Options,
+    wanted: usize,
+    depth: Depth,
+) -> Result<Decoded, SampleError> {
+    let page = Page::read(directory)?;
+    let (layout, kept) = meaning(&page, wanted);
+    check_memory(&page, kept, options)?;
+    ycbcr::check(&page, directory)?;
+    let only_high = page.bits == 16 && page.kind == Kind::Unsigned;
+    let samples = match depth {
+        Depth::Bytes if page.is_deep() && !only_high => {
+            let value_type = ValueType::new(page.kind, page.bits);
+            return Err(unsupported(format!("TIFF of {value_type} as 8 bits")));
+        }
+        Depth::Full if page.is_deep() => read_deep(&page, bytes, layout, kept)?,
+        _ => {
+            let values = read_chunks(
+                &page,
+                kept,
+                |raw, rows| decompress_bytes(&page, directory, raw, rows),
+                bytes,
+            )?;
+            let (width, height) = (page.width as u32, page.height as u32);
+            let samples = Samples::bytes(width, height, layout, values);
+            AnySamples::Bytes(into_color(samples, &page, directory)?)
+        }
+    };
+    let orientation = super::metadata::orientation(Some(directory), directory.bytes(XMP));
+    Ok(Decoded { samples, orientation, channels: Some(channels(&page)), pages: 1 })
+}
+
+/// Number of channels of a page, including extra samples; a palette counts with the channels of its
+/// colors.
+fn channels(page: &Page) -> usize {
     let more = page.samples - page.color.samples();
-    Some(if page.color == Color::Palette { 3 + more } else { page.samples })
+    if page.color == Color::Palette { 3 + more } else { page.samples }
+}
+
+/// Reads a page of more than 8 bits, in the units of the file.
+fn read_deep(
+    page: &Page,
+    bytes: &[u8],
+    layout: Layout,
+    kept: usize,
+) -> Result<AnySamples, SampleError> {
+    if matches!(page.compression, compression::JPEG | compression::WEBP) {
+        return Err(unsupported("TIFF with JPEG or WebP of other than 8 bits"));
+    }
+    let decompress = |raw: &[u8], rows| {
+        let packed = chunk::decompress(page, raw, rows)?;
+        Ok((color::to_floats(&packed, page), page.samples_in_chunk()))
+    };
+    let mut values = read_chunks(page, kept, decompress, bytes)?;
+    let value_type = ValueType::new(page.kind, page.bits);
+    let [_, white] = value_type.full;
+    if page.color == Color::WhiteIsZero {
+        let step = if layout == Layout::GrayAlpha { 2 } else { 1 };
+        values.iter_mut().step_by(step).for_each(|value| *value = white - *value);
+    }
+    if page.extra.first() == Some(&PREMULTIPLIED) {
+        match layout {
+            Layout::Rgba => color::divide_floats_by_alpha::<4>(&mut values, white),
+            Layout::GrayAlpha => color::divide_floats_by_alpha::<2>(&mut values, white),
+            _ => {}
+        }
+    }
+    let (width, height) = (page.width as u32, page.height as u32);
+    Ok(AnySamples::Deep(Samples { width, height, layout, values, white }, value_type))
 }
 
 /// The meaning of the samples of a pixel, and how many of them are needed.
@@ -86,7 +162,8 @@ fn meaning(page: &Page, wanted: usize) -> (Layout, usize) {
 /// Refuses a file that would take too much memory or time: checks the image, a chunk, and all
 /// chunks together, whose edges may extend far outside the image.
 fn check_memory(page: &Page, kept: usize, options: &Options) -> Result<(), SampleError> {
-    options.check_size(page.width as u32, page.height as u32, kept as u64)?;
+    let bytes = if page.is_deep() { 4 * kept } else { kept };
+    options.check_size(page.width as u32, page.height as u32, bytes as u64)?;
     let pixels = page.chunk_width as u64 * page.chunk_height as u64;
     let stored = (page.samples_in_chunk() * page.bits.div_ceil(8)) as u64;
     let all = pixels.saturating_mul(stored).saturating_mul(page.in_plane() as u64);
@@ -101,35 +178,52 @@ fn check_memory(page: &Page, kept: usize, options: &Options) -> Result<(), Sampl
     Ok(())
 }
 
-/// Reads chunk `index` of each plane into `values`, `[height, width, kept]`.
-fn read_chunk(
+/// Reads all chunks of all needed planes, `[height, width, kept]`. `decompress` returns the samples of
+/// a chunk with some rows, and their number for each pixel.
+fn read_chunks<T: Copy + Default>(
+    page: &Page,
+    kept: usize,
+    decompress: impl Fn(&[u8], usize) -> Result<(Vec<T>, usize), SampleError>,
+    bytes: &[u8],
+) -> Result<Vec<T>, SampleError> {
+    let mut values = vec![T::default(); page.width * page.height * kept];
+    let planes = if page.planes { kept } else { 1 };
+    for index in 0..page.in_plane() {
+        for plane in 0..planes {
+            let raw = page.raw(bytes, plane * page.in_plane() + index)?;
+            let (samples, stored) = decompress(raw, page.rows(index))?;
+            place(page, index, &samples, stored, &mut values[plane..], kept);
+        }
+    }
+    Ok(values)
+}
+
+/// Decompresses a chunk to 8-bit samples, `[rows, chunk_width, samples]`, and returns their number too.
+fn decompress_bytes(
     page: &Page,
     directory: &Directory<'_>,
-    bytes: &[u8],
-    index: usize,
-    values: &mut [u8],
-    kept: usize,
-) -> Result<(), SampleError> {
-    let rows = page.rows(index);
-    let planes = if page.planes { kept } else { 1 };
-    for plane in 0..planes {
-        let raw = page.raw(bytes, plane * page.in_plane() + index)?;
-        // [rows, chunk_width, samples], 8 bits
-        let (samples, stored) = match page.compression {
-            compression::JPEG | compression::WEBP => jpeg::decompress(page, directory, raw, rows)?,
-            _ if ycbcr::is_subsampled(page) => (ycbcr::decompress(page, raw, rows)?, 3),
-            _ => {
-                let packed = chunk::decompress(page, raw, rows)?;
-                (color::to_bytes(packed, page), page.samples_in_chunk())
-            }
-        };
-        place(page, index, &samples, stored, &mut values[plane..], kept);
+    raw: &[u8],
+    rows: usize,
+) -> Result<(Vec<u8>, usize), SampleError> {
+    match page.compression {
+        compression::JPEG | compression::WEBP => jpeg::decompress(page, directory, raw, rows),
+        _ if ycbcr::is_subsampled(page) => Ok((ycbcr::decompress(page, raw, rows)?, 3)),
+        _ => {
+            let packed = chunk::decompress(page, raw, rows)?;
+            Ok((color::to_bytes(packed, page), page.samples_in_chunk()))
+        }
     }
-    Ok(())
 }
 
 /// Copies the samples of a chunk, `stored` of each pixel, to their place in the image.
-fn place(page: &Page, index: usize, samples: &[u8], stored: usize, values: &mut [u8], kept: usize) {
+fn place<T: Copy>(
+    page: &Page,
+    index: usize,
+    samples: &[T],
+    stored: usize,
+    values: &mut [T],
+    kept: usize,
+) {
     let (top, left) =
         (index / page.across() * page.chunk_height, index % page.across() * page.chunk_width);
     let width = page.chunk_width.min(page.width - left);

@@ -26,6 +26,6 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<Decoded, SampleErr
     options.check_size(width, height, layout.len() as u64)?;
     let mut values = vec![0; width as usize * height as usize * layout.len()];
     decoder.read_image(&mut values).map_err(damaged)?;
-    let samples = Samples { width, height, layout, values };
-    Ok(Decoded { samples, orientation: metadata::from_webp(bytes) })
+    let samples = Samples::bytes(width, height, layout, values);
+    Ok(Decoded::new(samples, metadata::from_webp(bytes)))
 }

@@ -11,7 +11,7 @@ use crate::augment::Scratch;
 use crate::augment::normalize::Element;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, SampleError};
-use crate::image::Image8;
+use crate::image::Image;
 use crate::recipe::Recipe;
 
 /// Limit on the samples that are tried in place of a bad one.
@@ -74,7 +74,7 @@ impl SampleLoader<'_> {
     }
 
     /// Loads the first of the images `wanted`, `wanted + 1`, … that is not bad.
-    fn load(&self, wanted: usize, stats: &mut LoaderStats) -> Result<(Image8, Chosen), Error> {
+    fn load(&self, wanted: usize, stats: &mut LoaderStats) -> Result<(Image, Chosen), Error> {
         let len = self.dataset.len();
         let (mut bad, mut first) = (Vec::new(), None);
         for index in (wanted..wanted + MAX_TRIES.min(len)).map(|index| index % len) {
@@ -96,18 +96,18 @@ impl SampleLoader<'_> {
     }
 
     /// Loads one image. An image that is known to be bad is not read again.
-    fn load_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
+    fn load_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image, SampleError> {
         if let Some(fault) = self.faults.known(index) {
             return Err(fault);
         }
         self.decode_one(index, stats).inspect_err(|fault| self.faults.remember(index, fault))
     }
 
-    fn decode_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image8, SampleError> {
+    fn decode_one(&self, index: usize, stats: &mut LoaderStats) -> Result<Image, SampleError> {
         let read = || self.faults.retry(|| self.dataset.read(index));
         let sample = timed(&mut stats.read, read)?;
         stats.bytes += match &sample {
-            Sample::Encoded(bytes) => bytes.len() as u64,
+            Sample::Encoded(bytes) | Sample::Page { bytes, .. } => bytes.len() as u64,
             Sample::Pixels(image) => image.pixels().len() as u64,
         };
         timed(&mut stats.decode, || sample.decode(&self.config.decode))

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use streams::{Key, Purpose, Stream};
 
 use super::*;
+use crate::image::Image8;
 
 fn stream(sample: u64, crop: usize) -> Stream {
     Key::new(5, Purpose::Augment).time(1).index(sample).part(crop as u32).open()

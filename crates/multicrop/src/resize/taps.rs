@@ -67,13 +67,7 @@ impl Taps {
 
     /// Appends the weights of output `i` of `to`, and returns the first of `from` inputs.
     fn push(&mut self, from: u32, to: u32, i: u32) -> u32 {
-        let ratio = f64::from(from) / f64::from(to);
-        let stretch = ratio.max(1.0);
-        let (reach, shrink) = (REACH * stretch, 1.0 / stretch);
-        let center = (f64::from(i) + 0.5) * ratio;
-        // `as u32` truncates, and turns negative numbers into zero
-        let start = (center - reach + 0.5) as u32;
-        let end = ((center + reach + 0.5) as u32).min(from);
+        let Window { start, end, center, shrink } = Window::new(from, to, i);
         let count = (end - start) as usize;
         let filled = self.weights.len();
         let room = count.next_multiple_of(LANES);
@@ -83,6 +77,28 @@ impl Taps {
         weigh(start, center, shrink, count, values, &mut self.weights[filled..]);
         self.weights.truncate(filled + count);
         start
+    }
+}
+
+/// The inputs that the kernel of one output covers, its center, and the scale of its argument.
+pub(super) struct Window {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) center: f64,
+    pub(super) shrink: f64,
+}
+
+impl Window {
+    /// The window of output `i` of `to`, of `from` inputs.
+    pub(super) fn new(from: u32, to: u32, i: u32) -> Self {
+        let ratio = f64::from(from) / f64::from(to);
+        let stretch = ratio.max(1.0);
+        let (reach, shrink) = (REACH * stretch, 1.0 / stretch);
+        let center = (f64::from(i) + 0.5) * ratio;
+        // `as u32` truncates, and turns negative numbers into zero
+        let start = (center - reach + 0.5) as u32;
+        let end = ((center + reach + 0.5) as u32).min(from);
+        Self { start, end, center, shrink }
     }
 }
 
@@ -121,7 +137,7 @@ kernel! {
 /// K(x) = −½ (|x|³ − 5 |x|² + 8 |x| − 4)       1 ≤ |x| < 2
 /// ```
 #[inline(always)]
-fn keys(x: f64) -> f64 {
+pub(super) fn keys(x: f64) -> f64 {
     let x = x.abs();
     let near = (1.5 * x - 2.5) * x * x + 1.0;
     let far = (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5;

@@ -15,7 +15,10 @@ fn cifar_batches_come_back_with_the_names_beside_them() {
     let (train, test) = (train.unwrap(), test.unwrap());
     assert_eq!((values(&*train), labels(&*train)), (vec![1, 2, 4], vec![3, 0, 9]));
     assert_eq!((values(&*test), labels(&*test)), (vec![8], vec![5]));
-    assert_eq!(train.load(2, &Options::default()).unwrap().pixels()[..6], [4, 7, 9, 4, 7, 9]);
+    assert_eq!(
+        train.load(2, &Options::default()).unwrap().into_8_bits().pixels()[..6],
+        [4, 7, 9, 4, 7, 9]
+    );
     assert_eq!(train.classes()[3], "d");
     assert!(train.name(2).ends_with("data_batch_2.bin, image 0"), "{}", train.name(2));
     let one = open_at(root.path(), "data_batch_1.bin").unwrap();

@@ -70,7 +70,9 @@ fn message(result: Result<std::sync::Arc<dyn Dataset>, Error>) -> String {
 
 /// The first byte of each image.
 fn values(dataset: &dyn Dataset) -> Vec<u8> {
-    (0..dataset.len()).map(|i| dataset.load(i, &Options::default()).unwrap().pixels()[0]).collect()
+    (0..dataset.len())
+        .map(|i| dataset.load(i, &Options::default()).unwrap().into_8_bits().pixels()[0])
+        .collect()
 }
 
 fn labels(dataset: &dyn Dataset) -> Vec<u32> {

@@ -32,7 +32,7 @@ fn hugging_face_data_sets_are_read_with_parts_and_class_names() {
         assert_eq!((train.len(), labels(&*train)), (7, vec![2, 0, 2, 1, 1, 0, 0]));
         // in an order that alternates between row groups
         for index in [6, 0, 5, 3, 1, 2] {
-            let value = train.load(index, &Options::default()).unwrap().pixels()[0];
+            let value = train.load(index, &Options::default()).unwrap().into_8_bits().pixels()[0];
             assert_eq!(usize::from(value), index + 1, "a value is one more than its index");
         }
         let null = train.load(4, &Options::default()).unwrap_err();
@@ -165,7 +165,7 @@ fn the_column_is_chosen_whose_first_values_are_images() {
     let late = vec![None, Some(png([4; 3]))];
     write_table(&path, "optional binary image; optional binary jpeg_data;", &[hashes, late], None);
     let data = open_at(root.path(), "a.parquet").unwrap();
-    assert_eq!(data.load(1, &Options::default()).unwrap().pixels()[0], 4);
+    assert_eq!(data.load(1, &Options::default()).unwrap().into_8_bits().pixels()[0], 4);
     // a usual name wins, and among these the column with Hugging Face's feature `Image`
     let two = "optional binary left; optional binary image;";
     write_table(&path, two, &[images(1..3), images(5..7)], None);
@@ -215,7 +215,8 @@ fn images_without_bytes_are_read_from_their_paths() {
     write_table(&root.path().join("a.parquet"), IMAGE, &[bytes, paths], None);
     let data = open_at(root.path(), "a.parquet").unwrap();
     let load = |index| data.load(index, &Options::default());
-    let pixels: Vec<_> = (0..3).map(|index| load(index).unwrap().pixels()[0]).collect();
+    let pixels: Vec<_> =
+        (0..3).map(|index| load(index).unwrap().into_8_bits().pixels()[0]).collect();
     assert_eq!(pixels, [1, 7, 2]);
     let missing = load(3).unwrap_err();
     assert_eq!(missing.kind(), "unreadable");

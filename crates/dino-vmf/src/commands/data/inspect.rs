@@ -1,12 +1,13 @@
 //! `dino-vmf data inspect`: reads all images of a source and reports what it contains.
 
 mod findings;
+mod values;
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use dino::config::{Config, Flag};
 use multicrop::loader::LoaderConfig;
@@ -17,6 +18,7 @@ use crate::commands::throughput::{Limit, Throughput};
 use crate::commands::{thread_count, use_threads};
 use crate::console::{Console, Progress};
 use findings::{Findings, Format, Speed};
+use values::Values;
 
 /// Images that are read between two updates of the progress.
 const CHUNK: usize = 512;
@@ -25,7 +27,10 @@ const TIMED: Duration = Duration::from_secs(2);
 /// Images per batch of the timed loader. A small batch keeps the warm-up short.
 const BATCH: usize = 8;
 
-/// Read all images of a source: report sizes, classes, images that cannot be used, and loader speed
+/// Read all images of a source: report sizes, values, classes, images that cannot be used, and loader speed
+///
+/// The values of up to 256 images are measured by channel: range, percentiles, mean and standard deviation,
+/// with the settings to paste. If no image can be read, the exit code is 1.
 ///
 /// The speed is that of the loader on this machine, measured for two seconds: reading, decoding and all
 /// crops of DINO's recipe (two of 224 pixels, eight of 96 pixels) or of `--preset`. Training cannot be faster
@@ -54,17 +59,27 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let config = self.settings()?;
+        let mut config = self.settings()?;
         use_threads(self.threads)?;
         let dataset = config.data.open(&self.source)?;
         dino::memory::require_crops(&config, dataset.len().min(BATCH), 4)?;
-        let mut findings = Findings::new(&self.source, dataset.as_ref());
+        let mut findings = Findings::new(&self.source, &config.data, dataset.as_ref());
+        findings.values = Values::of(dataset.as_ref(), &config.data).ok();
+        if findings.values.is_some() {
+            config.data.measure_range(dataset.as_ref())?;
+        }
         let decode = config.data.decode_options();
         read(dataset.as_ref(), &decode, &mut findings, console);
-        findings.loader = self.speed(dataset, &config, console);
+        findings.loader = self.speed(dataset.clone(), &config, console);
         console.end_progress();
         findings.print(console);
+        if let Some(warning) = dino::plan::small_images(&config, dataset.as_ref()) {
+            console.warn(warning);
+        }
         console.event("data", &findings);
+        if let Some(reason) = findings.all_bad() {
+            bail!(reason);
+        }
         Ok(())
     }
 

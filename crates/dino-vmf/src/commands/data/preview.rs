@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
-use dino::config::{self, Config, Flag, Origin};
+use dino::config::{self, Config, Flag, Origin, Range};
 use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
 use report::number::counted;
@@ -21,7 +21,11 @@ use sheet::Sheet;
 /// Each image has a row: the image with the boxes of its crops, then the crops as the network sees them,
 /// with the normalization undone. A crop's frame has the color of its box. The text below a crop is its box
 /// (width x height + left + top) and its augmentations in order: flip; brightness b, contrast c, saturation
-/// s, hue h; gray; blur with its standard deviation in pixels; solarize.
+/// s, hue h; gray; blur with its standard deviation in pixels; solarize. Augmentations that do nothing to
+/// images with this number of channels are left out.
+///
+/// Images of more than 8 bits are shown by their range (`data.range`). Of images with more than three
+/// channels, the first three are shown as red, green and blue.
 ///
 /// The sheet shows the first images and crops of a run with this seed. The recipe is DINO's, unless
 /// `--preset`, `--config` or `--set` change it; they are merged as in `pretrain`.
@@ -62,10 +66,11 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let config = self.settings()?;
+        let mut config = self.settings()?;
         let format = self.format()?;
         let recipe = config.data.recipe();
         let dataset = config.data.open(&self.source)?;
+        config.data.measure_range(dataset.as_ref())?;
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
         }
@@ -135,8 +140,13 @@ impl Preview {
 
     fn title(&self, config: &Config) -> String {
         let data = &config.data;
+        let range = match data.range.as_ref().and_then(Range::values).as_deref() {
+            None => String::new(),
+            Some([[low, high]]) => format!(", range {low} to {high}"),
+            Some(ranges) => format!(", a range for each of {} channels", ranges.len()),
+        };
         format!(
-            "{}  {}: 2 x {} + {} x {}, seed {}",
+            "{}  {}: 2 x {} + {} x {}, seed {}{range}",
             self.source,
             self.preset.as_deref().unwrap_or("dino"),
             data.global_size,

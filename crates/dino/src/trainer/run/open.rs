@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
-use crate::plan::Plan;
+use crate::plan::{Plan, small_images};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 
 /// A run whose settings are resolved and whose sources are open. Its folder is not touched yet.
@@ -51,9 +51,12 @@ pub fn prepare(config: &Config, resume: bool, report: &mut dyn FnMut(Event)) -> 
     threads::start(config.run.threads).into_iter().for_each(|text| report(Event::Warning(text)));
     let mut sources = Sources::new(&config.data);
     let dataset = sources.open(&config.locate("data.source", &config.data.source))?;
-    let plan = Plan::new(config, &sources.facts(config, dataset.as_ref()))?;
+    let mut config = config.clone();
+    config.data.measure_range(dataset.as_ref())?;
+    let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
     let notes = multicrop::dataset::notes(dataset.as_ref());
-    for warning in notes.into_iter().chain(plan.warnings.clone()) {
+    let small = small_images(&plan.config, dataset.as_ref());
+    for warning in notes.into_iter().chain(plan.warnings.clone()).chain(small) {
         report(Event::Warning(warning));
     }
     let images = Images::of(dataset.as_ref());

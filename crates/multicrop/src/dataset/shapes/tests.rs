@@ -18,7 +18,7 @@ fn an_image_is_a_pure_function_of_split_and_index() {
 /// Pixels of the first images, about centered, of length 1: what cosine k-NN compares.
 fn features(shapes: &Shapes, count: usize) -> Vec<Vec<f32>> {
     let feature = |index| {
-        let image = shapes.load(index, &Options::default()).unwrap();
+        let image = shapes.load(index, &Options::default()).unwrap().into_8_bits();
         let values: Vec<_> = image.pixels().iter().map(|&x| f32::from(x) / 255.0 - 0.45).collect();
         let norm = values.iter().map(|x| x * x).sum::<f32>().sqrt();
         values.into_iter().map(|x| x / norm).collect()
@@ -66,7 +66,7 @@ fn contact_sheet_is_written_where_a_person_asks_for_it() {
     let shapes = Shapes::new(Split::Train);
     let mut sheet = RgbImage::new(10 * 66, 8 * 66);
     for index in 0..80 {
-        let pixels = shapes.load(index, &Options::default()).unwrap().into_pixels();
+        let pixels = shapes.load(index, &Options::default()).unwrap().into_8_bits().into_pixels();
         let image = RgbImage::from_raw(SIDE as u32, SIDE as u32, pixels).unwrap();
         let (column, row) = (index as i64 % 10, index as i64 / 10);
         imageops::replace(&mut sheet, &image, column * 66, row * 66);

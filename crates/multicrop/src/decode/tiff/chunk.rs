@@ -14,8 +14,10 @@ use crate::error::SampleError;
 /// Decompresses the samples of a chunk, as `rows` rows of `page.row_len()` bytes.
 pub(super) fn decompress(page: &Page, raw: &[u8], rows: usize) -> Result<Vec<u8>, SampleError> {
     let mut out = decompress_bytes(page, raw, rows * page.row_len())?;
-    if page.predictor == 2 {
-        add_left(&mut out, page);
+    match page.predictor {
+        2 => add_left(&mut out, page),
+        3 => join_bytes(&mut out, page),
+        _ => {}
     }
     Ok(out)
 }
@@ -107,24 +109,49 @@ fn unpack_bits(mut raw: &[u8], out: &mut [u8]) -> Result<(), SampleError> {
     Ok(())
 }
 
-/// Undoes the horizontal predictor: adds to each sample the same sample of the pixel to the left.
+/// Undoes the horizontal predictor: adds to each sample the same sample of the pixel to the left, as
+/// whole numbers.
 fn add_left(rows: &mut [u8], page: &Page) {
     let samples = page.samples_in_chunk();
     for row in rows.chunks_exact_mut(page.row_len().max(1)) {
-        if page.bits == 8 {
-            for i in samples..row.len() {
-                row[i] = row[i].wrapping_add(row[i - samples]);
-            }
-            continue;
+        match page.bits {
+            8 => add_words::<1>(row, samples, page.big_endian),
+            16 => add_words::<2>(row, samples, page.big_endian),
+            32 => add_words::<4>(row, samples, page.big_endian),
+            _ => add_words::<8>(row, samples, page.big_endian),
         }
-        let row = row.as_chunks_mut::<2>().0;
-        let (read, write) = if page.big_endian {
-            (u16::from_be_bytes as fn([u8; 2]) -> u16, u16::to_be_bytes as fn(u16) -> [u8; 2])
-        } else {
-            (u16::from_le_bytes as fn([u8; 2]) -> u16, u16::to_le_bytes as fn(u16) -> [u8; 2])
-        };
+    }
+}
+
+/// Adds to each word of `N` bytes the word `samples` places before it.
+fn add_words<const N: usize>(row: &mut [u8], samples: usize, big_endian: bool) {
+    let words = row.as_chunks_mut::<N>().0;
+    for i in samples..words.len() {
+        let (left, mut carry) = (words[i - samples], 0);
+        for byte in 0..N {
+            let byte = if big_endian { N - 1 - byte } else { byte };
+            let sum = u16::from(words[i][byte]) + u16::from(left[byte]) + carry;
+            (words[i][byte], carry) = (sum as u8, sum >> 8);
+        }
+    }
+}
+
+/// Undoes the predictor of floats: adds to each byte the one `samples` before it, then joins the bytes
+/// of each float. A row has all first bytes, then all second ones, the most significant first.
+fn join_bytes(rows: &mut [u8], page: &Page) {
+    let (samples, bytes) = (page.samples_in_chunk(), page.bits / 8);
+    let mut apart = vec![0; page.row_len()];
+    for row in rows.chunks_exact_mut(page.row_len().max(1)) {
         for i in samples..row.len() {
-            row[i] = write(read(row[i]).wrapping_add(read(row[i - samples])));
+            row[i] = row[i].wrapping_add(row[i - samples]);
+        }
+        apart.copy_from_slice(row);
+        let count = row.len() / bytes;
+        for (i, value) in row.chunks_exact_mut(bytes).enumerate() {
+            for (k, byte) in value.iter_mut().enumerate() {
+                let place = if page.big_endian { k } else { bytes - 1 - k };
+                *byte = apart[place * count + i];
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Converts the samples of a TIFF to 8-bit colors.
+//! Converts the samples of a TIFF to bytes or floats, and to colors.
 
 use super::super::samples::{Layout, Samples};
+use half::f16;
+
+use super::Kind;
 use super::page::{Color, Page};
 
 /// Converts the samples of a chunk to 8 bits: 16 bits are reduced to the high byte, fewer than 8
@@ -14,6 +17,47 @@ pub(super) fn to_bytes(packed: Vec<u8>, page: &Page) -> Vec<u8> {
         }
         bits => unpack(&packed, page.chunk_width, bits as u8, page.color == Color::Palette),
     }
+}
+
+/// Converts the samples of a chunk to floats, in the units of the file. Whole numbers of more than 24
+/// bits and floats of 64 bits are rounded.
+pub(super) fn to_floats(packed: &[u8], page: &Page) -> Vec<f32> {
+    macro_rules! each {
+        ($type:ty) => {
+            values(packed, page.big_endian, |bytes| <$type>::from_le_bytes(bytes) as f32)
+        };
+    }
+    match (page.kind, page.bits) {
+        (Kind::Unsigned, 8) => each!(u8),
+        (Kind::Unsigned, 16) => each!(u16),
+        (Kind::Unsigned, 32) => each!(u32),
+        (Kind::Unsigned, _) => each!(u64),
+        (Kind::Signed, 8) => each!(i8),
+        (Kind::Signed, 16) => each!(i16),
+        (Kind::Signed, 32) => each!(i32),
+        (Kind::Signed, _) => each!(i64),
+        (Kind::Float, 16) => {
+            values(packed, page.big_endian, |bytes| f16::from_le_bytes(bytes).to_f32())
+        }
+        (Kind::Float, 32) => each!(f32),
+        (Kind::Float, _) => each!(f64),
+    }
+}
+
+/// Converts values of `N` bytes, which `convert` gets with the least significant byte first.
+fn values<const N: usize>(
+    packed: &[u8],
+    big_endian: bool,
+    convert: impl Fn([u8; N]) -> f32,
+) -> Vec<f32> {
+    let values = packed.as_chunks::<N>().0.iter().map(|&bytes| {
+        let mut bytes = bytes;
+        if big_endian {
+            bytes.reverse();
+        }
+        convert(bytes)
+    });
+    values.collect()
 }
 
 /// Unpacks samples of 1, 2 or 4 bits. A row has `per_row` samples and starts at a byte. Samples are
@@ -59,6 +103,16 @@ pub(super) fn divide_by_alpha<const N: usize>(values: &mut [u8]) {
         for value in &mut pixel[..N - 1] {
             let full = (u32::from(*value) * 255).checked_div(alpha);
             *value = full.map_or(0, |full| full.min(255) as u8);
+        }
+    }
+}
+
+/// As [`divide_by_alpha`], for floats up to `white`.
+pub(super) fn divide_floats_by_alpha<const N: usize>(values: &mut [f32], white: f32) {
+    for pixel in values.as_chunks_mut::<N>().0 {
+        let alpha = pixel[N - 1];
+        for value in &mut pixel[..N - 1] {
+            *value = if alpha > 0.0 { (*value * white / alpha).min(white) } else { 0.0 };
         }
     }
 }

@@ -1,5 +1,7 @@
-//! [`Directory`] is the first directory of a TIFF file or of an EXIF block, which has the same
-//! format.
+//! [`Directory`] is a directory of a TIFF file, which describes a page, or that of an EXIF block, which
+//! has the same format.
+
+use std::collections::HashSet;
 
 use super::damaged;
 use crate::error::SampleError;
@@ -31,10 +33,30 @@ struct FieldLengths {
 const CLASSIC: FieldLengths = FieldLengths { count: 2, entry: 12, offset: 4 };
 const BIG: FieldLengths = FieldLengths { count: 8, entry: 20, offset: 8 };
 
+/// Tag of what a page is, and the bits for a reduced copy and a mask of another page.
+const PAGE_KIND: u16 = 254;
+const REDUCED_OR_MASK: u64 = 0b101;
+/// Limit on the directories of a file, so that a damaged one cannot take long.
+const MAX_PAGES: usize = 1 << 16;
+
 impl<'a> Directory<'a> {
     /// Reads the header and the directory that it points to.
     pub(in crate::decode) fn read(bytes: &'a [u8]) -> Result<Self, SampleError> {
-        let broken = || damaged("its directory is outside the file");
+        let mut first = Self::all(bytes)?;
+        first.next().ok_or_else(|| damaged("its directory is outside the file"))
+    }
+
+    /// The directories of the pages, in order. The first page always counts, others unless they are
+    /// reduced copies or masks.
+    pub(super) fn pages(bytes: &'a [u8]) -> Result<impl Iterator<Item = Self>, SampleError> {
+        let is_page = |(index, directory): &(usize, Self)| {
+            *index == 0 || directory.number(PAGE_KIND).unwrap_or(0) & REDUCED_OR_MASK == 0
+        };
+        Ok(Self::all(bytes)?.enumerate().filter(is_page).map(|(_, directory)| directory))
+    }
+
+    /// All directories. The chain ends where it leaves the file or would go back.
+    fn all(bytes: &'a [u8]) -> Result<impl Iterator<Item = Self>, SampleError> {
         let (big_endian, version) = match *bytes {
             [b'I', b'I', low, high, ..] => (false, low.max(high)),
             [b'M', b'M', high, low, ..] => (true, low.max(high)),
@@ -45,16 +67,23 @@ impl<'a> Directory<'a> {
             43 => (BIG, 8),
             _ => return Err(damaged("its version is neither 42 nor 43")),
         };
-        let mut directory = Self { bytes, big_endian, entries: Vec::new() };
-        let start = directory.unsigned(at, lengths.offset).ok_or_else(broken)?;
-        let start = usize::try_from(start).map_err(|_| broken())?;
-        let count = directory.unsigned(start, lengths.count).ok_or_else(broken)?;
-        let first = start + lengths.count;
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let starts = (first..bytes.len()).step_by(lengths.entry).take(count);
-        let entries = starts.filter_map(|at| directory.entry(at, &lengths)).collect();
-        directory.entries = entries;
-        Ok(directory)
+        let (mut link, mut seen) = (at, HashSet::new());
+        let pages = std::iter::from_fn(move || {
+            let mut directory = Self { bytes, big_endian, entries: Vec::new() };
+            let start = usize::try_from(directory.unsigned(link, lengths.offset)?).ok()?;
+            if start == 0 || !seen.insert(start) {
+                return None;
+            }
+            let count = directory.unsigned(start, lengths.count)?;
+            let first = start + lengths.count;
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            let starts = (first..bytes.len()).step_by(lengths.entry).take(count);
+            let entries = starts.filter_map(|at| directory.entry(at, &lengths)).collect();
+            directory.entries = entries;
+            link = count.saturating_mul(lengths.entry).saturating_add(first);
+            Some(directory)
+        });
+        Ok(pages.take(MAX_PAGES))
     }
 
     fn entry(&self, at: usize, lengths: &FieldLengths) -> Option<Entry> {

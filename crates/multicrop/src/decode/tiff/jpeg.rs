@@ -34,7 +34,7 @@ pub(super) fn decompress(
         check_frame(page, &file, rows)?;
         jpeg::read(&file, &options)?
     };
-    let found = decoded.samples;
+    let found = decoded.into_bytes()?;
     let (width, height) = (found.width as usize, found.height as usize);
     if width != page.chunk_width || height < rows {
         return Err(damaged(format!(

@@ -1,9 +1,9 @@
-//! [`Page`] holds the layout of the pixels of a TIFF, as its directory describes it.
+//! [`Page`] holds the layout of the pixels of a page of a TIFF, as its directory describes it.
 
 use super::compression::{self, check_compression, has_predictor};
 use super::directory::Directory;
 use super::fax::Coding;
-use super::{damaged, unsupported};
+use super::{Kind, damaged, unsupported};
 use crate::error::SampleError;
 
 /// Tags.
@@ -50,20 +50,21 @@ impl Color {
     }
 }
 
-/// The layout of the first page.
+/// The layout of a page.
 pub(super) struct Page {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) color: Color,
-    /// Bits of a sample: 1, 2, 4, 8 or 16.
+    /// Bits of a sample: 1, 2, 4, 8, 16, 32 or 64.
     pub(super) bits: usize,
+    pub(super) kind: Kind,
     /// Number of samples of a pixel, including extra samples.
     pub(super) samples: usize,
     /// The types of the extra samples; empty if the file does not specify them.
     pub(super) extra: Vec<u64>,
     pub(super) big_endian: bool,
     pub(super) compression: u64,
-    /// 1, or 2 for differences along a row.
+    /// 1, or 2 for differences along a row, or 3 for those of the bytes of floats.
     pub(super) predictor: u64,
     pub(super) reversed_bits: bool,
     /// Whether each sample has separate chunks.
@@ -103,6 +104,7 @@ impl Page {
             height,
             color,
             bits: bits(directory, samples)?,
+            kind: kind(directory)?,
             samples,
             extra: directory.numbers(EXTRA_SAMPLES).unwrap_or_default(),
             big_endian: directory.big_endian,
@@ -122,31 +124,15 @@ impl Page {
                 _ => (2, 2),
             },
         };
-        page.check(directory)?;
+        page.check()?;
         Ok(page)
     }
 
-    fn check(&self, directory: &Directory<'_>) -> Result<(), SampleError> {
+    fn check(&self) -> Result<(), SampleError> {
         if self.samples < self.color.samples() {
             return Err(damaged(format!("{} samples are too few for its color", self.samples)));
         }
-        let formats = directory.numbers(SAMPLE_FORMAT).unwrap_or_default();
-        if formats.iter().any(|&format| format != 1) {
-            return Err(unsupported("TIFF with signed or floating-point samples"));
-        }
-        let few_bits = self.bits < 8;
-        if few_bits && (self.samples > 1 || self.predictor == 2) {
-            return Err(unsupported(format!(
-                "TIFF with {} samples of {} bits",
-                self.samples, self.bits
-            )));
-        }
-        if !matches!(self.predictor, 1 | 2) {
-            return Err(unsupported(format!("TIFF with predictor {}", self.predictor)));
-        }
-        if matches!(self.color, Color::Palette | Color::YCbCr) && self.bits == 16 {
-            return Err(unsupported("TIFF with palette or YCbCr of 16 bits"));
-        }
+        self.check_values()?;
         if self.offsets.len() < self.chunks() {
             return Err(damaged(format!(
                 "{} strips or tiles where {} are needed",
@@ -155,6 +141,32 @@ impl Page {
             )));
         }
         Ok(())
+    }
+
+    fn check_values(&self) -> Result<(), SampleError> {
+        let Self { bits, samples, predictor, .. } = *self;
+        if bits < 8 && (samples > 1 || predictor != 1 || self.kind != Kind::Unsigned) {
+            return Err(unsupported(format!("TIFF with {samples} samples of {bits} bits")));
+        }
+        let floats = self.kind == Kind::Float;
+        if floats && bits < 16 {
+            return Err(unsupported(format!("TIFF with floats of {bits} bits")));
+        }
+        if !(matches!(predictor, 1 | 2) || predictor == 3 && floats) {
+            return Err(unsupported(format!("TIFF with predictor {predictor}")));
+        }
+        if matches!(self.color, Color::Palette | Color::YCbCr) && self.is_deep() {
+            return Err(unsupported("TIFF with palette or YCbCr of more than 8 bits"));
+        }
+        if self.color == Color::WhiteIsZero && self.kind != Kind::Unsigned {
+            return Err(unsupported("TIFF whose signed integers or floats are inverted"));
+        }
+        Ok(())
+    }
+
+    /// Whether a sample is anything but an unsigned integer of at most 8 bits.
+    pub(super) fn is_deep(&self) -> bool {
+        self.bits > 8 || self.kind != Kind::Unsigned
     }
 
     /// Number of chunks in a row.
@@ -259,7 +271,23 @@ fn bits(directory: &Directory<'_>, samples: usize) -> Result<usize, SampleError>
         return Err(damaged(format!("the widths of {} of {samples} samples", bits.len())));
     }
     match first {
-        1 | 2 | 4 | 8 | 16 => Ok(first as usize),
+        1 | 2 | 4 | 8 | 16 | 32 | 64 => Ok(first as usize),
         other => Err(unsupported(format!("TIFF with {other} bits per sample"))),
+    }
+}
+
+/// The kind of the samples, which must be equal for all samples of a pixel.
+fn kind(directory: &Directory<'_>) -> Result<Kind, SampleError> {
+    let formats = directory.numbers(SAMPLE_FORMAT).unwrap_or_default();
+    let first = formats.first().copied().unwrap_or(1);
+    if formats.iter().any(|&format| format != first) {
+        return Err(unsupported("TIFF with samples of different types"));
+    }
+    match first {
+        // 4 is "undefined", which programs write for integers
+        1 | 4 => Ok(Kind::Unsigned),
+        2 => Ok(Kind::Signed),
+        3 => Ok(Kind::Float),
+        _ => Err(unsupported("TIFF with complex samples")),
     }
 }

@@ -83,7 +83,7 @@ impl Gallery {
         let images = indices.into_par_iter().map(|index| {
             let place = index as usize;
             let image = input.images.load(place, &input.preprocess.decode)?;
-            let jpeg = STANDARD.encode(encode(&input.preprocess.view.view(&image))?);
+            let jpeg = STANDARD.encode(encode(&input.preprocess.view.view(&image).into_8_bits())?);
             let label = dataset.label(place).map(|label| label as usize);
             let class = label.and_then(|label| record.classes.get(label)).cloned();
             let class = class.unwrap_or_default();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use dino::config::Data;
-use multicrop::dataset::{LeftOut, Part, Sample};
-use multicrop::{Dataset, SampleError, decode};
+use dino::config::{Data, Pages};
+use multicrop::dataset::{LeftOut, Part};
+use multicrop::decode::{self, Stored};
+use multicrop::{Dataset, SampleError};
 use report::number::counted;
 use serde::Serialize;
 
+use super::values::Values;
 use crate::commands::throughput::Throughput;
 use crate::console::Console;
 
@@ -30,6 +32,10 @@ pub(super) struct Findings {
     sizes: usize,
     /// Number of images by their number of channels, as stored.
     channels: BTreeMap<usize, usize>,
+    /// Number of files with several pages by their number of pages.
+    pages: BTreeMap<usize, usize>,
+    /// Range, mean and standard deviation of a sample of the values; `None` if no image can be read.
+    pub(super) values: Option<Values>,
     classes: Vec<Class>,
     /// Number of images that have a label.
     labelled: usize,
@@ -40,6 +46,9 @@ pub(super) struct Findings {
     bad: Vec<Bad>,
     /// Speed of the loader on this machine.
     pub(super) loader: Option<Speed>,
+    /// The setting `data.pages`.
+    #[serde(skip)]
+    pages_are: Pages,
     /// Number of images of each size: pixels, width, height.
     #[serde(skip)]
     by_size: BTreeMap<(u64, u32, u32), usize>,
@@ -82,6 +91,8 @@ pub(super) struct Format {
     height: u32,
     /// Channels of the file, before conversion to those of the network.
     channels: usize,
+    /// Pages of the file.
+    pages: usize,
 }
 
 impl Format {
@@ -91,23 +102,18 @@ impl Format {
         index: usize,
         decode: &decode::Options,
     ) -> Result<Self, SampleError> {
-        let sample = dataset.read(index)?;
-        let (image, stored) = match sample {
-            Sample::Encoded(bytes) => decode::decode_with_channels(&bytes, decode)?,
-            Sample::Pixels(image) => {
-                let stored = image.channels();
-                (decode::convert(image, decode)?, stored)
-            }
-        };
-        let (width, height) = (image.width(), image.height());
-        Ok(Self { width, height, channels: stored })
+        let stored = dataset.read(index)?.decode_stored(decode)?;
+        let Stored { channels, pages, .. } = stored;
+        let image = stored.into_image(decode)?;
+        Ok(Self { width: image.width(), height: image.height(), channels, pages })
     }
 }
 
 impl Findings {
-    pub(super) fn new(source: &str, dataset: &dyn Dataset) -> Self {
+    pub(super) fn new(source: &str, data: &Data, dataset: &dyn Dataset) -> Self {
         Self {
             source: source.to_owned(),
+            pages_are: data.pages,
             data: dataset.describe(),
             images: dataset.len(),
             classes: classes(dataset),
@@ -126,10 +132,13 @@ impl Findings {
         format: Result<Format, SampleError>,
     ) {
         match format {
-            Ok(Format { width, height, channels }) => {
+            Ok(Format { width, height, channels, pages }) => {
                 let pixels = u64::from(width) * u64::from(height);
                 *self.by_size.entry((pixels, width, height)).or_default() += 1;
                 *self.channels.entry(channels).or_default() += 1;
+                if pages > 1 {
+                    *self.pages.entry(pages).or_default() += 1;
+                }
             }
             Err(error) => self.bad.push(Bad {
                 index,
@@ -174,10 +183,39 @@ impl Findings {
         if !channels.is_empty() {
             console.text(format!("channels (images): {}", channels.join(", ")));
         }
+        self.print_pages(console);
+        if let Some(values) = &self.values {
+            values.print(console);
+        }
         self.print_classes(console);
         self.print_left_out(console);
         self.print_bad(console);
         self.print_speed(console);
+    }
+
+    /// Prints the numbers of pages, and what is done with them.
+    fn print_pages(&self, console: &mut Console) {
+        let Some((most, _)) = self.pages.last_key_value() else { return };
+        let counts = self.pages.iter().map(|(pages, files)| format!("{pages} ({files})"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        console.text(match self.pages_are {
+            Pages::First => format!(
+                "pages (files): {counts}; only the first page of each is read. `--set \
+                 data.pages=channels --channels {most}` takes pages as channels, `--set \
+                 data.pages=images` as images"
+            ),
+            Pages::Channels => format!("pages (files): {counts}, taken as channels"),
+            Pages::Images => "pages: each page of a file counts as an image".to_owned(),
+        });
+    }
+
+    /// The first bad image, if all are bad.
+    pub(super) fn all_bad(&self) -> Option<String> {
+        let first = self.bad.first().filter(|_| self.bad.len() == self.images)?;
+        Some(format!(
+            "none of the {} images can be read; the first is `{}`: {}",
+            self.images, first.name, first.reason
+        ))
     }
 
     /// Prints the parts, and which of them is read.

@@ -52,12 +52,12 @@ impl Canvas {
         self.fill(Area { x: x + width - down, width: down, ..area }, color);
     }
 
-    /// Draws an image: in color if it has three channels, otherwise its first channel in gray. Each of
-    /// its pixels becomes a square with a side of `zoom` pixels.
+    /// Draws an image: its first three channels as red, green and blue, or its first channel in gray if it
+    /// has fewer. Each of its pixels becomes a square with a side of `zoom` pixels.
     pub(super) fn paste(&mut self, image: &Image8, (x, y): (u32, u32), zoom: u32) {
         for row in 0..image.height() {
             for (column, pixel) in (0..).zip(image.row(row).chunks_exact(image.channels())) {
-                let color = <[u8; 3]>::try_from(pixel).unwrap_or([pixel[0]; 3]);
+                let color = pixel.first_chunk().copied().unwrap_or([pixel[0]; 3]);
                 let (x, y) = (x + column * zoom, y + row * zoom);
                 self.fill(Area { x, y, width: zoom, height: zoom }, color);
             }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use multicrop::augment::CropParameters;
 use multicrop::augment::color_jitter::{Adjustment, Jitter};
+use multicrop::image::RGB;
 use multicrop::loader::{Batch, LoaderConfig, crop_stream};
 use multicrop::recipe::Recipe;
 use multicrop::{Dataset, Image8};
@@ -60,10 +61,11 @@ pub(super) fn read(
     let read = |&index: &usize| {
         let name = dataset.name(index);
         let image = dataset.load(index, &config.decode).with_context(|| name.clone())?;
+        let image = image.into_8_bits();
         let (width, height) = (image.width(), image.height());
         let draw = |crop| {
             let mut stream = crop_stream(config.seed, batch.epoch, index, crop);
-            recipe.draw((width, height), crop, &mut stream).into()
+            CropRecord::new(recipe.draw((width, height), crop, &mut stream), recipe.channels())
         };
         let crops = (0..recipe.crop_count()).map(draw).collect();
         Ok(Sample { index, name, width, height, crops, image })
@@ -71,25 +73,28 @@ pub(super) fn read(
     batch.indices.iter().map(read).collect()
 }
 
-impl From<CropParameters> for CropRecord {
-    fn from(parameters: CropParameters) -> Self {
+impl CropRecord {
+    /// The record of a crop of an image with `channels` channels, without the augmentations that do
+    /// nothing to it.
+    fn new(parameters: CropParameters, channels: usize) -> Self {
         let CropParameters { size, source, flip, jitter, grayscale, blur, solarize } = parameters;
         let (left, top, width, height) = (source.left, source.top, source.width, source.height);
-        let jitter = jitter.map(JitterRecord::from);
-        let solarize = solarize.is_some();
-        Self { size, left, top, width, height, flip, jitter, gray: grayscale, blur, solarize }
+        let jitter = jitter.map(|jitter| JitterRecord::new(jitter, channels));
+        let (gray, solarize) = (grayscale && channels == RGB, solarize.is_some());
+        Self { size, left, top, width, height, flip, jitter, gray, blur, solarize }
     }
 }
 
-impl From<Jitter> for JitterRecord {
-    fn from(jitter: Jitter) -> Self {
+impl JitterRecord {
+    fn new(jitter: Jitter, channels: usize) -> Self {
+        let changes = |adjustment: &Adjustment| adjustment.changes(channels);
         let letter = |adjustment| match adjustment {
             Adjustment::Brightness => 'b',
             Adjustment::Contrast => 'c',
             Adjustment::Saturation => 's',
             Adjustment::Hue => 'h',
         };
-        let order = jitter.order.into_iter().map(letter).collect();
+        let order = jitter.order.into_iter().filter(changes).map(letter).collect();
         let Jitter { brightness, contrast, saturation, hue, .. } = jitter;
         Self { order, brightness, contrast, saturation, hue }
     }

@@ -180,7 +180,12 @@ impl<'a> Sheet<'a> {
         }
         let below = y + height + CAPTION;
         canvas.text(&shortened(&image.name, self.original.0), (GAP, below), BLACK);
-        let size = format!("{} x {}", image.width, image.height);
+        let shown = match image.image.channels() {
+            1 | 3 => String::new(),
+            2 => ", channel 1 of 2".to_owned(),
+            channels => format!(", channels 1 2 3 of {channels}"),
+        };
+        let size = format!("{} x {}{shown}", image.width, image.height);
         canvas.text(&size, (GAP, below + LINE), GRAY);
     }
 
