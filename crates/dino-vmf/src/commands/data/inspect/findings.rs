@@ -248,7 +248,7 @@ impl Findings {
             0 => "classes: none, the images have no labels".to_owned(),
             classes if self.labelled == self.images => format!("classes: {classes}"),
             classes => format!(
-                "classes: {classes}; images with a label: {} of {}",
+                "classes: {classes}; {} of {} images have a label",
                 self.labelled, self.images
             ),
         });
