@@ -3,6 +3,7 @@
 pub(crate) mod analyze;
 pub(crate) mod bench;
 pub(crate) mod checkpoint;
+mod choosing;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod eval;

@@ -121,7 +121,7 @@ fn a_preview_shows_what_the_network_sees() {
     assert_eq!(images.len(), 4);
     for shown in images {
         let crops = shown["crops"].as_array().unwrap();
-        assert_eq!(crops.len(), 10);
+        assert_eq!(crops.len(), 6);
         for crop in crops {
             let end = |start: &str, length: &str| {
                 crop[start].as_u64().unwrap() + crop[length].as_u64().unwrap()

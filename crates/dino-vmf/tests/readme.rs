@@ -29,12 +29,12 @@ fn command_lines() -> Vec<String> {
 
 /// Writes `photos/` with the parts and classes that the README names.
 fn write_photos(home: &Path) {
-    for (part, count) in [("train", 40_u32), ("test", 12)] {
+    for (part, count) in [("train", 16_u32), ("test", 6)] {
         for (class, name) in ["cat", "dog"].into_iter().enumerate() {
             let folder = home.join("photos").join(part).join(name);
             fs::create_dir_all(&folder).unwrap();
             for number in 0..count {
-                let image = RgbImage::from_fn(50 + number % 9, 44, |x, y| {
+                let image = RgbImage::from_fn(34 + number % 9, 30, |x, y| {
                     let stripe = ((x * (2 + number % 5) + 3 * y) % 120) as u8;
                     image::Rgb(if class == 0 { [200, stripe, 20] } else { [20, stripe, 200] })
                 });

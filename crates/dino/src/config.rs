@@ -46,6 +46,8 @@ pub use run::{OnCollapse, Recompute, Run};
 use check::Check;
 use identity::Settings;
 use origin::Origins;
+pub(crate) use resolve::Recommended;
+pub use text::ConfigFile;
 
 /// A sentence that somebody should read and that stops nothing. The library prints nothing itself.
 pub type Warning = String;

@@ -25,7 +25,7 @@
 //! let mut config = Config::resolve(Some("shapes-tiny"), None, &sets.map(str::to_owned), &[])?;
 //! config.run.out = Some(folder.path().join("run").display().to_string());
 //!
-//! let request = Request { config, name: "example".to_owned(), resume: false, allow_data_change: false };
+//! let request = Request { config, name: "example".to_owned(), resume: false, allow_data_change: false, dataset: None };
 //! let mut losses = Vec::new();
 //! let summary = pretrain(request, &AtomicBool::new(false), &mut |event| {
 //!     if let Event::Step(record) = event {
@@ -54,6 +54,7 @@ mod nearest;
 pub mod objective;
 pub mod open;
 pub mod optim;
+pub mod own_images;
 pub mod plan;
 pub mod preset;
 pub mod run_folder;

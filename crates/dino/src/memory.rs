@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::plan::shapes;
 use vit::Network;
 
-pub use machine::{OVERRIDE, available};
+pub use machine::{OVERRIDE, available, total};
 
 /// The program itself, its threads' stacks, tables of names.
 const PROGRAM: f64 = 40.0 * MIB;
@@ -309,7 +309,7 @@ fn differences(from: &Config, to: &Config) -> Vec<String> {
 }
 
 /// Number of parameters of a network.
-pub(crate) fn parameters(config: &Config) -> f64 {
+pub fn parameters(config: &Config) -> f64 {
     let (vit, head) = shapes(config);
     Network::new(&vit, &head).table().len() as f64
 }

@@ -15,6 +15,9 @@ pub struct Preset {
 /// The preset of `pretrain` without arguments.
 pub const DEFAULT: &str = "shapes-tiny";
 
+/// Presets for images of any number and size.
+const FIT_IMAGES: [&str; 3] = ["photos", "microscopy", "satellite"];
+
 macro_rules! presets {
     ($($name:literal),* $(,)?) => {
         &[$(Preset {
@@ -25,6 +28,9 @@ macro_rules! presets {
 }
 
 const PRESETS: &[Preset] = presets![
+    "photos",
+    "microscopy",
+    "satellite",
     "shapes-tiny",
     "cifar10-tiny",
     "shapes-ibot",
@@ -40,6 +46,11 @@ const PRESETS: &[Preset] = presets![
 ];
 
 impl Preset {
+    /// Whether [`own_images`](crate::own_images) adds the keys that depend on the images and the machine.
+    pub fn fits_images(&self) -> bool {
+        FIT_IMAGES.contains(&self.name)
+    }
+
     /// One line about it: the first line of the file.
     pub fn summary(&self) -> &'static str {
         self.toml.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])

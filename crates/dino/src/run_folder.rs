@@ -37,6 +37,22 @@ pub struct RunFolder {
     made: Made,
 }
 
+/// The run of a preset with the highest number.
+fn latest_of(preset: &str) -> Option<PathBuf> {
+    let numbers = fs::read_dir(RUNS).ok()?.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let number = name.to_str()?.strip_prefix(preset)?.strip_prefix('-')?;
+        number.parse::<u64>().ok().filter(|_| RunFolder::is_run(&entry.path()))
+    });
+    numbers.max().map(|number| Path::new(RUNS).join(format!("{preset}-{number}")))
+}
+
+/// The run whose metrics were written last.
+fn newest(runs: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    let time = |run: &PathBuf| fs::metadata(run.join(MetricsWriter::FILE))?.modified();
+    runs.map(|run| (time(&run).ok(), run)).max().map(|(_, run)| run)
+}
+
 /// What `run.lock` says about checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -103,23 +119,16 @@ impl RunFolder {
         }
     }
 
-    /// The newest folder `runs/<preset>-<n>` with a run, if there is one.
-    pub fn latest(preset: &str) -> Option<PathBuf> {
-        let numbers = fs::read_dir(RUNS).ok()?.flatten().filter_map(|entry| {
-            let name = entry.file_name();
-            let number = name.to_str()?.strip_prefix(preset)?.strip_prefix('-')?;
-            number.parse::<u64>().ok().filter(|_| Self::is_run(&entry.path()))
-        });
-        numbers.max().map(|number| Path::new(RUNS).join(format!("{preset}-{number}")))
+    /// The folder `runs/<preset>-<n>` with the highest number of one of these presets; if several presets have
+    /// runs, the most recently written of these.
+    pub fn latest(presets: &[&str]) -> Option<PathBuf> {
+        newest(presets.iter().filter_map(|preset| latest_of(preset)))
     }
 
     /// The most recently written run in `runs`, of any preset.
     pub fn latest_of_all() -> Option<PathBuf> {
         let runs = fs::read_dir(RUNS).ok()?.flatten().map(|entry| entry.path());
-        let time = |run: &PathBuf| fs::metadata(run.join(MetricsWriter::FILE))?.modified();
-        let times =
-            runs.filter(|run| Self::is_run(run)).filter_map(|run| Some((time(&run).ok()?, run)));
-        times.max().map(|(_, run)| run)
+        newest(runs.filter(|run| Self::is_run(run)))
     }
 
     /// Whether `path` is the folder of a run.

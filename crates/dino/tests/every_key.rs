@@ -327,8 +327,13 @@ fn run(root: &Path, number: usize, sets: &[&str]) -> Trace {
     let out = root.join(format!("run-{number}"));
     config.run.out = Some(out.display().to_string());
     let (mut evaluations, mut saved) = (Vec::new(), Vec::new());
-    let request =
-        Request { config, name: "every-key".to_owned(), resume: false, allow_data_change: false };
+    let request = Request {
+        config,
+        name: "every-key".to_owned(),
+        resume: false,
+        allow_data_change: false,
+        dataset: None,
+    };
     let ended = trainer::pretrain(request, &AtomicBool::new(false), &mut |event| match event {
         Event::Scores(record) => evaluations.push(serde_json::to_string(&record).unwrap()),
         Event::Evaluating { done, total, .. } => evaluations.push(format!("{done}/{total}")),

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use dino::checkpoint;
 use dino::forecast::{Disk, Forecast};
+use dino::own_images::Settings;
 use dino::trainer::{self, Event};
 use serde_json::json;
 
@@ -25,7 +26,7 @@ const BUDGET: Duration = Duration::from_secs(1);
 ///
 /// `pretrain` prints the same in short form before it starts.
 ///
-/// Example: dino-vmf plan --data photos/ --method dino-vmf --epochs 20
+/// Example: dino-vmf plan --data photos/ --epochs 20
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -34,8 +35,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        let (config, _) = self.run.settings()?;
-        let prepared = trainer::prepare(&config, self.run.resumes(), &mut |event| {
+        let Settings { config, dataset, .. } = self.run.settings(console)?;
+        let prepared = trainer::prepare(&config, dataset, self.run.resumes(), &mut |event| {
             if let Event::Warning(text) = event {
                 console.event("warning", &json!({ "text": text }));
                 console.warn(text);

@@ -10,6 +10,7 @@ mod view;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
+use dino::own_images::Settings;
 use dino::trainer::{self, Request};
 
 use super::Outcome;
@@ -19,11 +20,11 @@ use view::View;
 
 impl Pretrain {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
-        let (config, name) = self.settings()?;
+        let Settings { config, name, dataset, .. } = self.settings(console)?;
         let stop = signals::stop_on_signals().context("cannot listen to signals")?;
         let view = Mutex::new(View::new(console, config.optim.batch_size));
         let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);
-        let request = Request { config, name, resume, allow_data_change };
+        let request = Request { config, name, resume, allow_data_change, dataset };
         let summary = ticker::with(&view, &stop, || {
             trainer::pretrain(request, &stop, &mut |event| ticker::lock(&view).show(&event))
         })?;

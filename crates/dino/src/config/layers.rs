@@ -18,7 +18,7 @@ pub(super) struct Layers {
     origins: Origins,
 }
 
-/// Setting one of these keys clears the dependent keys from lower layers, except values given with
+/// Changing one of these keys clears the dependent keys from lower layers, except values given with
 /// `--set`: a preset's `prototype_norm`, for example, belongs to the preset's method.
 const CLEARS: [(&str, &[&str]); 3] = [
     ("model.arch", &["model.embed_dim", "model.depth", "model.heads"]),
@@ -75,6 +75,11 @@ impl Layers {
         Ok(())
     }
 
+    /// Adds keys, all as one layer.
+    pub(super) fn add_keys(&mut self, keys: Vec<(String, Value)>, origin: &Origin) -> Result<()> {
+        self.add(keys.into_iter().map(|(key, value)| (key, value, origin.clone())).collect())
+    }
+
     /// Adds flags, all as one layer.
     pub(super) fn add_flags(&mut self, flags: &[Flag]) -> Result<()> {
         let origin = |flag: &Flag| Origin::Flag(flag.name.to_owned());
@@ -95,7 +100,11 @@ impl Layers {
         if lengths.contains(&true) {
             LENGTHS.iter().for_each(|key| self.remove(key));
         }
-        for (_, dependents) in CLEARS.iter().filter(|(key, _)| written(key).is_some()) {
+        let changes = |key: &str| {
+            written(key).is_some_and(|(_, value, _)| self.values.get(key) != Some(value))
+        };
+        let cleared: Vec<_> = CLEARS.iter().filter(|(key, _)| changes(key)).collect();
+        for (_, dependents) in cleared {
             for dependent in *dependents {
                 if !matches!(self.origins.keys.get(*dependent), Some(Origin::Set)) {
                     self.remove(dependent);

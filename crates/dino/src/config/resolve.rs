@@ -2,11 +2,23 @@
 
 use std::path::Path;
 
+use toml::Value;
+
+use super::Config;
+use super::check::Check;
 use super::error::{Error, Result};
 use super::layers::Layers;
 use super::origin::{Flag, Origin};
-use super::{Config, text};
+use super::text::{self, ConfigFile};
 use crate::preset;
+
+/// A preset with keys on top that fit it to somebody's images; see [`own_images`](crate::own_images).
+pub(crate) struct Recommended<'a> {
+    /// The preset.
+    pub preset: &'a str,
+    /// Keys and values.
+    pub keys: Vec<(String, Value)>,
+}
 
 impl Config {
     /// Merges all layers and checks the result.
@@ -20,20 +32,32 @@ impl Config {
         sets: &[String],
         flags: &[Flag],
     ) -> Result<Self> {
-        let mut layers = Layers::default();
-        if let Some(name) = preset {
-            let preset = preset::find(name)?;
-            layers.add_text(preset.toml, Path::new(preset.name), |_| {
-                Origin::Preset(preset.name.to_owned())
-            })?;
-            layers.keep_preset_length();
-        }
-        if let Some(path) = file {
-            let text = text::read(path)?;
-            let origin = |line| Origin::File { path: path.to_owned(), line };
-            layers.add_text(&text, path, origin)?;
-        }
-        from_layers(layers, sets, flags)
+        let recommended = preset.map(|preset| Recommended { preset, keys: Vec::new() });
+        let file = file.map(ConfigFile::read).transpose()?;
+        checked(layers_of(recommended, file.as_ref(), sets, flags)?)
+    }
+
+    /// As [`Config::resolve`], with the keys of `recommended` between its preset and the file.
+    pub(crate) fn resolve_fitted(
+        recommended: Recommended<'_>,
+        file: Option<&ConfigFile>,
+        sets: &[String],
+        flags: &[Flag],
+    ) -> Result<Self> {
+        checked(layers_of(Some(recommended), file, sets, flags)?)
+    }
+
+    /// As [`Config::resolve`], but only `[run]` is checked: keys may be missing that make the others valid.
+    pub(crate) fn draft(
+        preset: Option<&str>,
+        file: Option<&ConfigFile>,
+        sets: &[String],
+        flags: &[Flag],
+    ) -> Result<Self> {
+        let recommended = preset.map(|preset| Recommended { preset, keys: Vec::new() });
+        let config = merged(layers_of(recommended, file, sets, flags)?)?;
+        config.run.check(&Check(&config.origins))?;
+        Ok(config)
     }
 
     /// Reads the `config.toml` of a run folder, whose keys do not count as written by hand. Keys that
@@ -42,23 +66,66 @@ impl Config {
     /// # Errors
     /// As [`Config::resolve`].
     pub fn load(path: &Path) -> Result<Self> {
-        Self::load_with(path, &[], &[])
+        Self::load_with(path, None, &[], &[])
     }
 
-    /// As [`Config::load`], with `sets` and `flags` on top.
+    /// As [`Config::load`], with `file`, `sets` and `flags` on top.
     ///
     /// # Errors
     /// As [`Config::resolve`].
-    pub fn load_with(path: &Path, sets: &[String], flags: &[Flag]) -> Result<Self> {
+    pub fn load_with(
+        path: &Path,
+        file: Option<&ConfigFile>,
+        sets: &[String],
+        flags: &[Flag],
+    ) -> Result<Self> {
         let mut layers = Layers::default();
         layers.add_run_text(&text::read(path)?, path)?;
-        from_layers(layers, sets, flags)
+        add_asked(&mut layers, file, sets, flags)?;
+        checked(layers)
     }
 }
 
-fn from_layers(mut layers: Layers, sets: &[String], flags: &[Flag]) -> Result<Config> {
+fn layers_of(
+    recommended: Option<Recommended<'_>>,
+    file: Option<&ConfigFile>,
+    sets: &[String],
+    flags: &[Flag],
+) -> Result<Layers> {
+    let mut layers = Layers::default();
+    if let Some(Recommended { preset, keys }) = recommended {
+        let preset = preset::find(preset)?;
+        let origin = || Origin::Preset(preset.name.to_owned());
+        layers.add_text(preset.toml, Path::new(preset.name), |_| origin())?;
+        layers.add_keys(keys, &origin())?;
+        layers.keep_preset_length();
+    }
+    add_asked(&mut layers, file, sets, flags)?;
+    Ok(layers)
+}
+
+/// Adds what a person asked for.
+fn add_asked(
+    layers: &mut Layers,
+    file: Option<&ConfigFile>,
+    sets: &[String],
+    flags: &[Flag],
+) -> Result<()> {
+    if let Some(ConfigFile { path, text }) = file {
+        let origin = |line| Origin::File { path: path.clone(), line };
+        layers.add_text(text, path, origin)?;
+    }
     layers.add_sets(sets)?;
-    layers.add_flags(flags)?;
+    layers.add_flags(flags)
+}
+
+fn checked(layers: Layers) -> Result<Config> {
+    let config = merged(layers)?;
+    config.validate()?;
+    Ok(config)
+}
+
+fn merged(layers: Layers) -> Result<Config> {
     let (table, origins) = layers.finish();
     let mut config: Config = table.try_into().map_err(|error: toml::de::Error| {
         // Every key was checked alone, so this is a mistake of ours.
@@ -70,6 +137,5 @@ fn from_layers(mut layers: Layers, sets: &[String], flags: &[Flag]) -> Result<Co
         }
     })?;
     config.origins = origins;
-    config.validate()?;
     Ok(config)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -19,6 +19,24 @@ const MAX_TEXT: u64 = 1 << 20;
 
 /// A key with its section, its value, and who wrote it.
 pub(super) type Written = (String, Value, Origin);
+
+/// A `--config` file, read once: a pipe has nothing to give a second time.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    pub(super) text: String,
+}
+
+impl ConfigFile {
+    /// Reads the file; its keys are checked when they are merged.
+    ///
+    /// # Errors
+    /// It is missing, too long, no text, or a pipe that no shell made.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self { path: path.to_owned(), text: read(path)? })
+    }
+}
 
 /// Reads a configuration file.
 ///

@@ -22,9 +22,29 @@ pub fn available() -> Option<u64> {
     free.into_iter().chain(limits).min()
 }
 
+/// Bytes of the whole machine, or what the control group of this process may have, whichever is less.
+/// Unlike [`available`], it is the same at all times. `None` if neither is known.
+pub fn total() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok();
+    let all = meminfo.as_deref().and_then(|text| in_bytes(text, "MemTotal:"));
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = control_groups(&groups, Path::new("/sys/fs/cgroup")).into_iter();
+    all.into_iter().chain(groups.filter_map(|files| number(&files.limit))).min()
+}
+
+/// The number in a file that holds nothing else.
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn free_memory(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    in_bytes(text, "MemAvailable:")
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+fn in_bytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib.saturating_mul(1024))
 }
@@ -70,7 +90,6 @@ fn control_groups(groups: &str, root: &Path) -> Vec<Files> {
 /// Bytes that a control group leaves, if it has a limit. Inactive pages of files do not count as used,
 /// because the system takes them back when memory is short.
 fn left(files: Files) -> Option<u64> {
-    let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let (limit, used) = (number(&files.limit)?, number(&files.used)?);
     let statistics = fs::read_to_string(&files.statistics).unwrap_or_default();
     let inactive = ["total_inactive_file ", "inactive_file "].iter().find_map(|name| {

@@ -44,7 +44,7 @@ const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
 const BREAK: ControlFlow<()> = ControlFlow::Break(());
 
 /// What to train.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// All settings.
     pub config: Config,
@@ -54,6 +54,8 @@ pub struct Request {
     pub resume: bool,
     /// Resume although the images differ from those trained on so far.
     pub allow_data_change: bool,
+    /// `data.source`, if it is open already.
+    pub dataset: Option<Arc<dyn Dataset>>,
 }
 
 /// Trains to the end, or until `stop` is set. Then the run is saved after the last whole step: the current

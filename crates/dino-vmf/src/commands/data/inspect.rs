@@ -3,17 +3,20 @@
 mod findings;
 mod values;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
-use dino::config::{Config, Flag};
+use dino::config::{Config, ConfigFile, Flag};
+use dino::own_images::{Settings, Wish};
 use multicrop::loader::LoaderConfig;
 use multicrop::{Dataset, decode};
 use rayon::prelude::*;
 
+use crate::commands::choosing::settle;
 use crate::commands::throughput::{Limit, Throughput};
 use crate::commands::{thread_count, use_threads};
 use crate::console::{Console, Progress};
@@ -32,9 +35,9 @@ const BATCH: usize = 8;
 /// The values of up to 256 images are measured by channel: range, percentiles, mean and standard deviation,
 /// with the settings to paste. If no image can be read, the exit code is 1.
 ///
-/// The speed is that of the loader on this machine, measured for two seconds: reading, decoding and all
-/// crops of DINO's recipe (two of 224 pixels, eight of 96 pixels) or of `--preset`. Training cannot be faster
-/// than this.
+/// Also says what `pretrain` with the same images, `--preset`, `--config`, `--set` and `--channels` would
+/// train. The speed is that of the loader on this machine, measured for two seconds: reading, decoding and
+/// the crops of that run. Training cannot be faster than this.
 ///
 /// Example: dino-vmf data inspect photos/
 #[derive(Debug, Args)]
@@ -46,9 +49,12 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
-    /// Preset whose crops are timed; `dino-vmf presets` lists the names
+    /// Preset whose crops are timed; by default one that fits the images. `dino-vmf presets` lists the names
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
+    /// TOML file with settings, which override those of the preset
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     /// Number of channels that images are converted to; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     channels: Option<i64>,
@@ -59,9 +65,9 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let mut config = self.settings()?;
         use_threads(self.threads)?;
-        let dataset = config.data.open(&self.source)?;
+        let Settings { mut config, dataset, .. } = self.settings(console)?;
+        let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;
         dino::memory::require_crops(&config, dataset.len().min(BATCH), 4)?;
         let mut findings = Findings::new(&self.source, &config.data, dataset.as_ref());
         findings.values = Values::of(dataset.as_ref(), &config.data).ok();
@@ -83,7 +89,7 @@ impl Inspect {
         Ok(())
     }
 
-    fn settings(&self) -> Result<Config> {
+    fn settings(&self, console: &mut Console) -> Result<Settings> {
         let mut flags =
             vec![Flag { name: "SOURCE", key: "data.source", value: self.source.clone().into() }];
         flags.extend(self.channels.map(|channels| Flag {
@@ -91,7 +97,9 @@ impl Inspect {
             key: "data.channels",
             value: channels.into(),
         }));
-        Ok(Config::resolve(self.preset.as_deref(), None, &self.set, &flags)?)
+        let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
+        let (preset, file) = (self.preset.as_deref(), file.as_ref());
+        settle(&Wish { preset, file, sets: &self.set, flags: &flags }, console)
     }
 
     /// Times the loader. None if it can make no batch of these images.

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
-use dino::config::{self, Config, Flag, Origin, Range};
+use dino::config::{self, Config, ConfigFile, Flag, Origin, Range};
+use dino::own_images::{Settings, Wish};
 use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
 use report::number::counted;
 
+use crate::commands::choosing::settle;
 use crate::console::Console;
 use sheet::Sheet;
 
@@ -27,10 +29,10 @@ use sheet::Sheet;
 /// Images of more than 8 bits are shown by their range (`data.range`). Of images with more than three
 /// channels, the first three are shown as red, green and blue.
 ///
-/// The sheet shows the first images and crops of a run with this seed. The recipe is DINO's, unless
-/// `--preset`, `--config` or `--set` change it; they are merged as in `pretrain`.
+/// The sheet shows the first images and crops of `pretrain` with the same images, `--preset`, `--config`,
+/// `--set`, `--channels` and seed.
 ///
-/// Example: dino-vmf data preview photos/ --out crops.png --preset dino-vmf-vit-s16
+/// Example: dino-vmf data preview photos/ --out crops.png
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
     /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes[:train|:test]`
@@ -46,7 +48,7 @@ pub(crate) struct Preview {
     /// Seed of the order of the images and of the crops; by default that of the settings
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<i64>,
-    /// Preset to start from; `dino-vmf presets` lists the names
+    /// Preset to start from; by default one that fits the images. `dino-vmf presets` lists the names
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// TOML file with settings, which override those of the preset
@@ -66,10 +68,10 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let mut config = self.settings()?;
         let format = self.format()?;
+        let Settings { mut config, name, dataset, .. } = self.settings(console)?;
         let recipe = config.data.recipe();
-        let dataset = config.data.open(&self.source)?;
+        let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;
         config.data.measure_range(dataset.as_ref())?;
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
@@ -90,7 +92,7 @@ impl Preview {
         let what = format!("a sheet of {} images", samples.len());
         let advice = "try fewer `--images`, or smaller crops";
         dino::memory::require_bytes(what, 2.0 * sheet.bytes(&samples).max(0.0), advice)?;
-        let image = sheet.draw(&self.title(&config), &samples, &batch);
+        let image = sheet.draw(&self.title(&config, &name), &samples, &batch);
         image
             .save_with_format(&self.out, format)
             .with_context(|| format!("cannot write `{}`", self.out.display()))?;
@@ -104,15 +106,16 @@ impl Preview {
         Ok(())
     }
 
-    fn settings(&self) -> Result<Config> {
+    fn settings(&self, console: &mut Console) -> Result<Settings> {
         let mut flags =
             vec![Flag { name: "SOURCE", key: "data.source", value: self.source.clone().into() }];
         let given = [("--seed", "seed", self.seed), ("--channels", "data.channels", self.channels)];
         for (name, key, value) in given {
             flags.extend(value.map(|value| Flag { name, key, value: value.into() }));
         }
-        let (preset, file) = (self.preset.as_deref(), self.config.as_deref());
-        Ok(Config::resolve(preset, file, &self.set, &flags)?)
+        let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
+        let (preset, file) = (self.preset.as_deref(), file.as_ref());
+        settle(&Wish { preset, file, sets: &self.set, flags: &flags }, console)
     }
 
     /// The format of the file, by its extension; PNG without one.
@@ -138,7 +141,7 @@ impl Preview {
         })
     }
 
-    fn title(&self, config: &Config) -> String {
+    fn title(&self, config: &Config, name: &str) -> String {
         let data = &config.data;
         let range = match data.range.as_ref().and_then(Range::values).as_deref() {
             None => String::new(),
@@ -147,12 +150,7 @@ impl Preview {
         };
         format!(
             "{}  {}: 2 x {} + {} x {}, seed {}{range}",
-            self.source,
-            self.preset.as_deref().unwrap_or("dino"),
-            data.global_size,
-            data.local_crops,
-            data.local_size,
-            config.seed
+            self.source, name, data.global_size, data.local_crops, data.local_size, config.seed
         )
     }
 }

@@ -20,13 +20,16 @@ use clap::{Args, ValueHint};
 /// if that takes at most 10 seconds, and left otherwise. A second Ctrl-C or SIGTERM ends the program at once,
 /// without saving. Under `nohup`, SIGHUP is ignored.
 ///
-/// Example: dino-vmf pretrain --data photos/ --method dino-vmf --epochs 20 --out runs/photos
+/// Example: dino-vmf pretrain --data photos/ --epochs 20 --out runs/photos
 #[derive(Debug, Args)]
 pub(crate) struct Pretrain {
     /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(super) data: Option<String>,
-    /// Preset to start from, `shapes-tiny` by default; `dino-vmf presets` lists the names
+    /// Preset to start from; `dino-vmf presets` lists the names
+    ///
+    /// By default one that fits the images: their number, size and channels, and this machine, decide on the
+    /// network, the crops, the batch and the length of the run. Without `--data` it is `shapes-tiny`.
     #[arg(long, value_name = "NAME")]
     pub(super) preset: Option<String>,
     /// Training method: `dino`, `dino-vmf`, `ibot` or `ibot-vmf`; by default the preset's
@@ -91,7 +94,7 @@ pub(crate) struct Pretrain {
     pub(super) recompute: Option<String>,
     /// Continue the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
     ///
-    /// Uses the run's own settings unless `--preset` or `--config` is given. With `--out`, starts the run if it
+    /// Uses the run's own settings unless `--preset` is given. With `--out`, starts the run if it
     /// does not exist yet, so that a job queue can repeat the same command.
     #[arg(long, value_name = "DIR", num_args = 0..=1, value_hint = ValueHint::DirPath)]
     pub(super) resume: Option<Option<PathBuf>>,

@@ -3,34 +3,42 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dino::config::{self, Config, Flag, Origin};
+use dino::config::{self, Config, ConfigFile, Flag, Origin};
 use dino::error::Error;
-use dino::preset;
+use dino::own_images::{Settings, Wish};
 use dino::run_folder::RunFolder;
 
 use super::flags::Pretrain;
+use crate::commands::choosing::settle;
 use crate::commands::use_threads;
+use crate::console::Console;
 
 impl Pretrain {
-    /// The configuration of the run and the name of its preset. Starts the compute threads.
+    /// The settings of the run. Starts the compute threads, and prints which recipe was chosen.
     ///
     /// # Errors
     /// A setting is unknown or invalid, or there is no run to resume.
-    pub(crate) fn settings(&self) -> Result<(Config, String)> {
-        let name = self.preset.as_deref().unwrap_or(preset::DEFAULT);
-        let folder = self.folder(name)?;
+    pub(crate) fn settings(&self, console: &mut Console) -> Result<Settings> {
+        let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
+        let folder = self.folder(file.as_ref())?;
         let flags = self.flags(folder.as_deref());
+        let wish = self.wish(file.as_ref(), &flags);
         let own = folder.as_ref().filter(|folder| {
-            let asked = self.preset.is_some() || self.config.is_some();
-            self.resume.is_some() && !asked && RunFolder::is_run(folder)
+            self.resume.is_some() && wish.preset.is_none() && RunFolder::is_run(folder)
         });
-        let config = match own {
-            Some(folder) => Config::load_with(&folder.join("config.toml"), &self.set, &flags)?,
-            None => Config::resolve(Some(name), self.config.as_deref(), &self.set, &flags)?,
-        };
-        // Must come before a source is opened: the first use of the threads fixes their number.
-        use_threads(config.run.threads)?;
-        Ok((config, name.to_owned()))
+        // Threads come before a source is opened: the first use of the threads fixes their number.
+        if let Some(folder) = own {
+            let path = folder.join("config.toml");
+            let config = Config::load_with(&path, wish.file, &self.set, &flags)?;
+            use_threads(config.run.threads)?;
+            return Ok(Settings::of_run(config));
+        }
+        use_threads(wish.draft()?.run.threads)?;
+        settle(&wish, console)
+    }
+
+    fn wish<'a>(&'a self, file: Option<&'a ConfigFile>, flags: &'a [Flag]) -> Wish<'a> {
+        Wish { preset: self.preset.as_deref(), file, sets: &self.set, flags }
     }
 
     /// Whether the run goes on from a checkpoint, if there is one.
@@ -39,7 +47,7 @@ impl Pretrain {
     }
 
     /// The run folder. None for a new run whose folder gets the next free number.
-    fn folder(&self, preset: &str) -> Result<Option<PathBuf>> {
+    fn folder(&self, file: Option<&ConfigFile>) -> Result<Option<PathBuf>> {
         match (&self.resume, &self.out) {
             (Some(Some(_)), Some(_)) => {
                 let (first, second) = ("--resume DIR", "--out");
@@ -49,10 +57,14 @@ impl Pretrain {
                 Err(Error::NoCheckpoint { path: folder.clone() }.into())
             }
             (Some(Some(folder)), None) => Ok(Some(folder.clone())),
-            (Some(None), None) => RunFolder::latest(preset).map(Some).ok_or_else(|| {
-                let (preset, other) = (preset.to_owned(), RunFolder::latest_of_all());
-                Error::NoRunToResume { preset, other }.into()
-            }),
+            (Some(None), None) => {
+                let flags = self.flags(None);
+                let names = self.wish(file, &flags).names()?;
+                RunFolder::latest(&names).map(Some).ok_or_else(|| {
+                    let (preset, other) = (names[0].to_owned(), RunFolder::latest_of_all());
+                    Error::NoRunToResume { preset, other }.into()
+                })
+            }
             (_, out) => Ok(out.clone()),
         }
     }

@@ -40,17 +40,25 @@ pub struct Prepared {
     images: Images,
 }
 
-/// Resolves the settings of a run and opens its sources. Warnings go to `report`. A run that resumes goes on
+/// Resolves the settings of a run and opens its sources, but for `dataset`, which is `data.source` if it is open
+/// already. Warnings go to `report`. A run that resumes goes on
 /// without labelled images if they are gone.
 ///
 /// # Errors
 /// Bad settings; sources that cannot be opened.
-pub fn prepare(config: &Config, resume: bool, report: &mut dyn FnMut(Event)) -> Result<Prepared> {
+pub fn prepare(
+    config: &Config,
+    dataset: Option<Arc<dyn Dataset>>,
+    resume: bool,
+    report: &mut dyn FnMut(Event),
+) -> Result<Prepared> {
     // What needs no images is refused before they are opened, which may take minutes.
     config.validate()?;
     threads::start(config.run.threads).into_iter().for_each(|text| report(Event::Warning(text)));
     let mut sources = Sources::new(&config.data);
-    let dataset = sources.open(&config.locate("data.source", &config.data.source))?;
+    let source = config.locate("data.source", &config.data.source);
+    dataset.into_iter().for_each(|dataset| sources.add(&source, dataset));
+    let dataset = sources.open(&source)?;
     let mut config = config.clone();
     config.data.measure_range(dataset.as_ref())?;
     let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
@@ -71,8 +79,8 @@ impl<'a> Run<'a> {
         report: &mut dyn FnMut(Event),
     ) -> Result<Self> {
         let started = Instant::now();
-        let Request { config, name, resume, allow_data_change } = request;
-        let mut prepared = prepare(&config, resume, report)?;
+        let Request { config, name, resume, allow_data_change, dataset } = request;
+        let mut prepared = prepare(&config, dataset, resume, report)?;
         prepared.require_memory()?;
         let mut resumed = prepared.folder(&config, &name, resume, allow_data_change)?;
         let is_longer = resumed.longer.as_ref().is_some_and(|longer| longer.is_new);
@@ -174,7 +182,7 @@ impl Prepared {
         let Self { plan, dataset, images, .. } = self;
         let out = plan.config.run.out.as_ref().map(PathBuf::from);
         if resume {
-            let path = out.or_else(|| RunFolder::latest(preset)).ok_or_else(|| {
+            let path = out.or_else(|| RunFolder::latest(&[preset])).ok_or_else(|| {
                 let other = RunFolder::latest_of_all();
                 Error::NoRunToResume { preset: preset.to_owned(), other }
             })?;

@@ -21,6 +21,11 @@ impl Sources {
         Self { data: data.clone(), open: BTreeMap::new() }
     }
 
+    /// Adds a source that is open already.
+    pub(super) fn add(&mut self, source: &str, dataset: Arc<dyn Dataset>) {
+        self.open.insert(source.to_owned(), dataset);
+    }
+
     /// Opens a source, unless it is open already.
     pub(super) fn open(&mut self, source: &str) -> Result<Arc<dyn Dataset>> {
         if let Some(dataset) = self.open.get(source) {

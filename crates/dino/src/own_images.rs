@@ -1,0 +1,175 @@
+//! Chooses a recipe for somebody's own images: a [`Wish`] becomes [`Settings`].
+//!
+//! ```text
+//! Wish ─▶ draft ─▶ open data.source ─▶ Look (number, side, channels) ─┐
+//!                                      Machine (cores, memory) ───────┴▶ rules ─▶ Settings
+//! ```
+//!
+//! `pretrain`, `data preview` and `data inspect` all come here, so they agree. The rules, with their
+//! reasons, are in `docs/recipes.md`. They write keys between the preset and what a person wrote
+//! (`--config`, `--set`, flags), and they adapt to what a person wrote: a batch that was set decides the
+//! number of prototypes, a network that was set decides the learning rate.
+
+mod look;
+mod machine;
+mod networks;
+mod rules;
+
+use std::sync::Arc;
+
+use multicrop::Dataset;
+
+use crate::config::{Config, ConfigFile, Flag, Recommended};
+use crate::error::Result;
+use crate::preset;
+
+pub use look::Look;
+pub use machine::Machine;
+
+/// Preset for images of color, if nothing else is asked for.
+const PHOTOS: &str = "photos";
+/// Preset for gray images and images with more bands than a photograph.
+const INSTRUMENTS: &str = "microscopy";
+
+/// What somebody asks for on the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// `--preset`.
+    pub preset: Option<&'a str>,
+    /// `--config`.
+    pub file: Option<&'a ConfigFile>,
+    /// Each `--set`.
+    pub sets: &'a [String],
+    /// All other flags that set a key.
+    pub flags: &'a [Flag],
+}
+
+/// All settings of a run, and how they came about.
+pub struct Settings {
+    /// The configuration.
+    pub config: Config,
+    /// The name of the preset, for the run folder.
+    pub name: String,
+    /// What was chosen and why, for people; `None` if a preset was asked for that has one size.
+    pub chosen: Option<String>,
+    /// `data.source`, if it was opened to look at it.
+    pub dataset: Option<Arc<dyn Dataset>>,
+}
+
+impl Settings {
+    /// The settings of an existing run, which need no choice.
+    pub fn of_run(config: Config) -> Self {
+        Self { config, name: preset::DEFAULT.to_owned(), chosen: None, dataset: None }
+    }
+}
+
+impl<'a> Wish<'a> {
+    /// The settings before any image was looked at, unchecked: good for `data.source`, how it is read, and
+    /// `run.threads`.
+    ///
+    /// # Errors
+    /// An unknown preset or key, or a value of the wrong type.
+    pub fn draft(&self) -> Result<Config> {
+        Ok(Config::draft(self.preset, self.file, self.sets, self.flags)?)
+    }
+
+    /// Names that the preset of the run may have, at least one; which one, only the images can say.
+    ///
+    /// # Errors
+    /// As [`Wish::draft`].
+    pub fn names(&self) -> Result<Vec<&'a str>> {
+        Ok(match self.preset {
+            Some(name) => vec![name],
+            None if names_shapes(&self.draft()?) => vec![preset::DEFAULT],
+            None => vec![PHOTOS, INSTRUMENTS],
+        })
+    }
+
+    /// The settings of the run. Opens `data.source` if they depend on it.
+    ///
+    /// # Errors
+    /// The source cannot be opened, or the settings are invalid.
+    pub fn settle(&self, machine: &Machine) -> Result<Settings> {
+        let draft = self.draft()?;
+        match self.preset {
+            Some(name) if !preset::find(name)?.fits_images() => self.plain(name, None),
+            None if names_shapes(&draft) => {
+                let file = self.file.filter(|_| !draft.origin("data.source").by_hand());
+                let note = file.map(|file| {
+                    format!(
+                        "`{}` and the command line name no images, so the run has the images and all other \
+                         settings of preset `{}`; name yours with `--data`",
+                        file.path.display(),
+                        preset::DEFAULT
+                    )
+                });
+                self.plain(preset::DEFAULT, note)
+            }
+            asked => self.fitted(asked, &draft, machine),
+        }
+    }
+
+    fn plain(&self, name: &str, chosen: Option<String>) -> Result<Settings> {
+        let recommended = Recommended { preset: name, keys: Vec::new() };
+        let config = Config::resolve_fitted(recommended, self.file, self.sets, self.flags)?;
+        Ok(Settings { config, name: name.to_owned(), chosen, dataset: None })
+    }
+
+    /// The settings that fit the images.
+    fn fitted(&self, asked: Option<&str>, draft: &Config, machine: &Machine) -> Result<Settings> {
+        let dataset = draft.data.open(&draft.data.source)?;
+        let look = Look::at(dataset.as_ref(), &draft.data);
+        let name = asked.unwrap_or(if look.is_photographic() { PHOTOS } else { INSTRUMENTS });
+        let base = Config::draft(Some(name), self.file, self.sets, self.flags)?;
+        let mut keys = rules::keys(&base, &look, machine);
+        let mut config = self.on(name, &keys)?;
+        while rules::halve_batch(&mut keys, &config, machine) {
+            config = self.on(name, &keys)?;
+        }
+        let chosen = Some(sentence(name, asked.is_some(), &look, machine, &config));
+        Ok(Settings { config, name: name.to_owned(), chosen, dataset: Some(dataset) })
+    }
+
+    fn on(&self, name: &str, keys: &rules::Keys) -> Result<Config> {
+        let recommended = Recommended { preset: name, keys: keys.to_pairs() };
+        Ok(Config::resolve_fitted(recommended, self.file, self.sets, self.flags)?)
+    }
+}
+
+/// Whether the images are those inside the program, which have presets of their own.
+fn names_shapes(draft: &Config) -> bool {
+    matches!(&draft.data.source[..], "shapes" | "shapes:train" | "shapes:test")
+}
+
+/// The settings that a preset which fits its images would have for such images.
+///
+/// # Errors
+/// There is no such preset.
+pub fn example(name: &str, look: &Look, machine: &Machine) -> Result<Config> {
+    let base = Config::draft(Some(name), None, &[], &[])?;
+    let keys = rules::keys(&base, look, machine);
+    Ok(Config::resolve_fitted(Recommended { preset: name, keys: keys.to_pairs() }, None, &[], &[])?)
+}
+
+/// What was chosen and why, in one line.
+fn sentence(name: &str, asked: bool, look: &Look, machine: &Machine, config: &Config) -> String {
+    let (model, data, optim) = (&config.model, &config.data, &config.optim);
+    let length = match (optim.epochs, optim.steps) {
+        (_, Some(steps)) => format!("{steps} steps"),
+        (epochs, None) => format!("{} epochs", epochs.unwrap_or_default()),
+    };
+    let other = if asked { "" } else { "; choose another by `--preset`, see `dino-vmf presets`" };
+    format!(
+        "recipe `{name}` for {look} on {machine}: {} with patches of {}, crops of {} and {} pixels, batches \
+         of {}, {length}, {} prototypes{other}",
+        networks::describe(model),
+        model.patch_size,
+        data.global_size,
+        data.local_size,
+        optim.batch_size,
+        model.prototypes,
+    )
+}
+
+#[cfg(test)]
+mod tests;
