@@ -79,6 +79,8 @@ const TABLE: &[Line] = &[
     ("data.local_scale", "[0.3, 0.4]", &[], Weights),
     ("data.aspect", "[1.0, 1.0]", &[], Weights),
     ("data.flip_p", "0", &[], Weights),
+    ("data.vflip_p", "1", &[], Weights),
+    ("data.rotate90_p", "1", &[], Weights),
     ("data.jitter_p", "0", &[], Weights),
     ("data.brightness", "0", &[], Weights),
     ("data.contrast", "0", &[], Weights),

@@ -23,6 +23,7 @@ pub mod crop;
 pub mod flip;
 pub mod grayscale;
 pub mod normalize;
+pub mod rotate90;
 pub mod solarize;
 
 use rand::{Rng, RngExt};
@@ -41,6 +42,10 @@ pub struct CropParameters {
     pub source: Rect,
     /// Whether to flip horizontally.
     pub flip: bool,
+    /// Whether to flip vertically, after the horizontal flip.
+    pub flip_vertical: bool,
+    /// Quarter turns against the clock, 0 to 3, after the flips.
+    pub quarter_turns: u8,
     /// Color changes, if any.
     pub jitter: Option<Jitter>,
     /// Whether to replace colors by their luma.
@@ -81,9 +86,18 @@ impl CropParameters {
         Resize { flip: self.flip, ..Resize::whole(self.source, (self.size, self.size)) }
     }
 
+    /// Flips vertically and turns.
+    fn turn<T: Copy + Default>(&self, crop: &mut Planes<T>) {
+        if self.flip_vertical {
+            flip::apply_vertical(crop);
+        }
+        rotate90::apply_to(crop, self.quarter_turns);
+    }
+
     fn apply_to_bytes<'a>(&self, scratch: &'a mut Bytes) -> &'a Planes {
         let Bytes { resizer, crop, blur } = scratch;
         resizer.resize(&self.resize(), crop);
+        self.turn(crop);
         if let Some(jitter) = &self.jitter {
             color_jitter::apply_to(jitter, crop);
         }
@@ -102,6 +116,7 @@ impl CropParameters {
     fn apply_to_floats<'a>(&self, scratch: &'a mut Floats) -> &'a DeepPlanes {
         let Floats { resizer, crop, blur } = scratch;
         resizer.resize(&self.resize(), crop);
+        self.turn(crop);
         if let Some(jitter) = &self.jitter {
             color_jitter::apply_deep(jitter, crop);
         }

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::augment::color_jitter::ColorJitter;
 use crate::augment::normalize::{self, Element, IMAGENET_MEAN, IMAGENET_STD};
-use crate::augment::{CropParameters, Scratch, blur, crop, flip, grayscale, solarize};
+use crate::augment::{CropParameters, Scratch, blur, crop, flip, grayscale, rotate90, solarize};
 use crate::image::{Pixels, Rect};
 
 /// Number of global crops of a recipe: the teacher gets exactly two.
@@ -41,6 +41,10 @@ pub struct Recipe {
     pub locals: CropRecipe,
     /// Probability of a horizontal flip.
     pub flip: f64,
+    /// Probability of a vertical flip.
+    pub flip_vertical: f64,
+    /// Probability of a rotation by 90, 180 or 270 degrees, each as likely as the others.
+    pub rotate90: f64,
     /// Probability and strength of color changes.
     pub color_jitter: ColorJitter,
     /// Probability of conversion to gray.
@@ -88,6 +92,8 @@ impl Recipe {
             },
             first_global,
             flip: 0.5,
+            flip_vertical: 0.0,
+            rotate90: 0.0,
             color_jitter: ColorJitter {
                 probability: 0.8,
                 brightness: 0.4,
@@ -148,7 +154,7 @@ impl Recipe {
     /// Draws all random parameters of crop `crop` of an image of `width` × `height` pixels.
     ///
     /// The order of the draws is fixed, because runs must be reproducible: box, flip, color jitter,
-    /// grayscale, blur, solarization. Each crop has its own stream, so the number of draws may
+    /// grayscale, blur, solarization, vertical flip, rotation. Each crop has its own stream, so the number of draws may
     /// differ between crops.
     ///
     /// # Panics
@@ -169,6 +175,9 @@ impl Recipe {
             grayscale: grayscale::sample(self.grayscale, rng),
             blur: blur::sample(kind.blur, kind.blur_sigma, rng),
             solarize: solarize::sample(kind.solarize, rng).then_some(self.solarize_threshold),
+            // drawn last, so that the other draws are those of runs that know no turns
+            flip_vertical: flip::sample(self.flip_vertical, rng),
+            quarter_turns: rotate90::sample(self.rotate90, rng),
         }
     }
 
@@ -248,6 +257,8 @@ impl Recipe {
         let needed = "be the size of the first global crop";
         check(first == second, "second_global.size", second, needed)?;
         check_probability("flip", self.flip)?;
+        check_probability("flip_vertical", self.flip_vertical)?;
+        check_probability("rotate90", self.rotate90)?;
         check_probability("grayscale", self.grayscale)?;
         let threshold = self.solarize_threshold;
         check(threshold <= 256, "solarize_threshold", threshold, "be at most 256")?;

@@ -139,6 +139,8 @@ fn parameters(entry: &Value) -> CropParameters {
         size: whole(&entry["size"]),
         source: Rect { left, top, width, height },
         flip: entry["flip"].as_bool().unwrap(),
+        flip_vertical: false,
+        quarter_turns: 0,
         jitter: Some(Jitter {
             order: [0, 1, 2, 3].map(adjustment),
             brightness: number("brightness"),

@@ -189,6 +189,8 @@ mod golden {
                 size: number(&value["size"]) as u32,
                 source: rect(&value["box"]),
                 flip: flag("flip"),
+                flip_vertical: false,
+                quarter_turns: 0,
                 jitter: value["jitter"].is_object().then(|| jitter(&value["jitter"])),
                 grayscale: flag("grey"),
                 blur: value["blur"].as_f64(),

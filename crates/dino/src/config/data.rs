@@ -52,6 +52,13 @@ pub struct Data {
     pub aspect: [f64; 2],
     /// Probability of a horizontal flip. Take 0 if left and right mean something, as in text.
     pub flip_p: f64,
+    /// Probability of a vertical flip. 0.5 suits images without an up and a down, such as those of
+    /// microscopes and satellites.
+    pub vflip_p: f64,
+    /// Probability of a rotation by 90, 180 or 270 degrees, each as likely as the others. It is exact: pixels
+    /// move and none changes. With 0.75 all four directions are equally likely, which suits images of
+    /// microscopes and satellites.
+    pub rotate90_p: f64,
     /// Probability of color jitter, which changes brightness, contrast, saturation and hue in random
     /// order. Without it, networks tend to recognize crops of an image by their colors.
     pub jitter_p: f64,
@@ -149,6 +156,8 @@ impl Default for Data {
             local_scale: pair(locals.scale),
             aspect: pair(first_global.aspect),
             flip_p: recipe.flip,
+            vflip_p: recipe.flip_vertical,
+            rotate90_p: recipe.rotate90,
             jitter_p: color_jitter.probability,
             brightness: color_jitter.brightness,
             contrast: color_jitter.contrast,

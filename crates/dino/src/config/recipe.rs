@@ -12,7 +12,7 @@ use super::error::Result;
 use super::range::Range;
 
 /// Fields of a [`Recipe`] and the keys that set them. Fields that are not here repeat one that is.
-const KEYS: [(&str, &str); 21] = [
+const KEYS: [(&str, &str); 23] = [
     ("first_global.size", "data.global_size"),
     ("first_global.scale", "data.global_scale"),
     ("first_global.aspect", "data.aspect"),
@@ -25,6 +25,8 @@ const KEYS: [(&str, &str); 21] = [
     ("locals.scale", "data.local_scale"),
     ("locals.blur", "data.blur_p_local"),
     ("flip", "data.flip_p"),
+    ("flip_vertical", "data.vflip_p"),
+    ("rotate90", "data.rotate90_p"),
     ("color_jitter.probability", "data.jitter_p"),
     ("color_jitter.brightness", "data.brightness"),
     ("color_jitter.contrast", "data.contrast"),
@@ -92,6 +94,8 @@ impl Data {
             },
             first_global,
             flip: self.flip_p,
+            flip_vertical: self.vflip_p,
+            rotate90: self.rotate90_p,
             color_jitter: ColorJitter {
                 probability: self.jitter_p,
                 brightness: self.brightness,

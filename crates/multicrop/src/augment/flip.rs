@@ -1,8 +1,8 @@
-//! Horizontal flip.
+//! Horizontal and vertical flips.
 
 use rand::Rng;
 
-use super::chance;
+use super::{chance, rotate90};
 use crate::image::Image8;
 use crate::planes::Planes;
 
@@ -23,6 +23,12 @@ pub fn apply(image: &mut Image8) {
     Planes::edit(image, flip);
 }
 
+/// Reverses the order of the rows.
+pub fn apply_vertical<T: Copy + Default>(planes: &mut Planes<T>) {
+    let width = planes.width();
+    planes.iter_mut().for_each(|plane| rotate90::flip_rows(plane, width));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_stream;
@@ -33,6 +39,13 @@ mod tests {
         let mut image = Image8::new(2, 2, (1..=12).collect()).unwrap();
         apply(&mut image);
         assert_eq!(image.pixels(), [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);
+    }
+
+    #[test]
+    fn the_first_row_becomes_the_last_one() {
+        let mut planes = Planes::from_image(&Image8::new(2, 2, (1..=12).collect()).unwrap());
+        apply_vertical(&mut planes);
+        assert_eq!(planes.to_image().pixels(), [7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

@@ -75,6 +75,28 @@ fn the_same_key_gives_the_same_crop_and_another_key_another() {
     assert_ne!(make(0, 2), make(0, 3));
 }
 
+/// Runs of earlier versions go on with the same crops, and turns can be added to a recipe.
+#[test]
+fn turns_are_drawn_after_everything_else() {
+    let (plain, mut turning) = (Recipe::dino(48, 32, 2), Recipe::dino(48, 32, 2));
+    (turning.flip_vertical, turning.rotate90) = (1.0, 1.0);
+    let image = ramp(70, 50);
+    let draw = |recipe: &Recipe, crop| recipe.draw((70, 50), crop, &mut stream(4, crop));
+    for crop in 0..4 {
+        let (straight, turned) = (draw(&plain, crop), draw(&turning, crop));
+        assert!(turned.flip_vertical && turned.quarter_turns > 0);
+        let back = CropParameters { flip_vertical: false, quarter_turns: 0, ..turned.clone() };
+        assert_eq!(back, straight);
+        if straight.blur.is_none() && straight.jitter.is_none() {
+            let mut pixels = straight.apply(&image).into_8_bits().pixels().to_vec();
+            let mut other = turned.apply(&image).into_8_bits().pixels().to_vec();
+            pixels.sort_unstable();
+            other.sort_unstable();
+            assert_eq!(pixels, other, "turning moves pixels and changes none");
+        }
+    }
+}
+
 /// Snapshot of this implementation: a change of the order of the draws changes every run.
 #[test]
 fn draws_never_change_between_versions() {
@@ -83,7 +105,7 @@ fn draws_never_change_between_versions() {
 }
 
 const SNAPSHOT: &str = "CropParameters { size: 224, \
-    source: Rect { left: 144, top: 0, width: 266, height: 319 }, flip: true, \
+    source: Rect { left: 144, top: 0, width: 266, height: 319 }, flip: true, flip_vertical: false, quarter_turns: 0, \
     jitter: Some(Jitter { order: [Brightness, Hue, Contrast, Saturation], \
     brightness: 1.2189457889965003, contrast: 1.3526225687837523, \
     saturation: 1.0805602643626493, hue: 0.050291049701644525 }), \

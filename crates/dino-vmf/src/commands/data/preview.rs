@@ -22,7 +22,7 @@ use sheet::Sheet;
 ///
 /// Each image has a row: the image with the boxes of its crops, then the crops as the network sees them,
 /// with the normalization undone. A crop's frame has the color of its box. The text below a crop is its box
-/// (width x height + left + top) and its augmentations in order: flip; brightness b, contrast c, saturation
+/// (width x height + left + top) and its augmentations in order: flip, vflip, turn in degrees; brightness b, contrast c, saturation
 /// s, hue h; gray; blur with its standard deviation in pixels; solarize. Augmentations that do nothing to
 /// images with this number of channels are left out.
 ///

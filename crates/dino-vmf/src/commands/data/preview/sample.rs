@@ -31,6 +31,9 @@ pub(super) struct CropRecord {
     pub(super) width: u32,
     pub(super) height: u32,
     flip: bool,
+    flip_vertical: bool,
+    /// Against the clock, after the flips.
+    quarter_turns: u8,
     jitter: Option<JitterRecord>,
     gray: bool,
     /// Standard deviation in pixels.
@@ -77,11 +80,25 @@ impl CropRecord {
     /// The record of a crop of an image with `channels` channels, without the augmentations that do
     /// nothing to it.
     fn new(parameters: CropParameters, channels: usize) -> Self {
-        let CropParameters { size, source, flip, jitter, grayscale, blur, solarize } = parameters;
+        let CropParameters { size, source, flip, flip_vertical, quarter_turns, .. } = parameters;
+        let CropParameters { jitter, grayscale, blur, solarize, .. } = parameters;
         let (left, top, width, height) = (source.left, source.top, source.width, source.height);
         let jitter = jitter.map(|jitter| JitterRecord::new(jitter, channels));
         let (gray, solarize) = (grayscale && channels == RGB, solarize.is_some());
-        Self { size, left, top, width, height, flip, jitter, gray, blur, solarize }
+        Self {
+            size,
+            left,
+            top,
+            width,
+            height,
+            flip,
+            flip_vertical,
+            quarter_turns,
+            jitter,
+            gray,
+            blur,
+            solarize,
+        }
     }
 }
 
@@ -106,6 +123,8 @@ impl CropRecord {
         let mut words = vec![format!("{}x{}+{}+{}", self.width, self.height, self.left, self.top)];
         let mut add = |applies: bool, word: &str| words.extend(applies.then(|| word.to_owned()));
         add(self.flip, "flip");
+        add(self.flip_vertical, "vflip");
+        add(self.quarter_turns > 0, &format!("turn {}", 90 * u16::from(self.quarter_turns)));
         for letter in self.jitter.iter().flat_map(|jitter| jitter.order.chars()) {
             add(true, &self.adjustment(letter));
         }
