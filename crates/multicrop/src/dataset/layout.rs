@@ -85,7 +85,7 @@ impl Layout {
             (depth, level) = (deeper, next);
         }
         if let Some(split) = split {
-            return Err(parts::no_folder(path, split));
+            return Err(parts::no_folder(path, split, level.folders.keys().copied()));
         }
         Ok(Self { prefix: prefix(names, depth), ..Self::default() })
     }

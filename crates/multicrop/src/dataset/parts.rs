@@ -20,6 +20,7 @@
 use std::path::Path;
 
 use super::Split;
+use super::names::to_text;
 use crate::error::Error;
 
 /// The words for each part.
@@ -71,14 +72,27 @@ pub(super) fn choose(present: &[Split], split: Option<Split>) -> Option<Split> {
     }
 }
 
-/// The error for a source without a folder for `split`.
-pub(super) fn no_folder(path: &Path, split: Split) -> Error {
+/// The error for a source without a folder for `split`. It names those of `folders` that are parts.
+pub(super) fn no_folder<'a>(
+    path: &Path,
+    split: Split,
+    folders: impl Iterator<Item = &'a [u8]>,
+) -> Error {
     let reason = match split {
         Split::Train => "there is no folder `train` in it",
         Split::Val => "there is no folder `val` in it",
         Split::Test => "there is no folder `test` or `val` in it",
     };
-    Error::NoSuchSplit { path: path.into(), split: split.name(), reason: reason.into() }
+    let parts = folders.filter_map(|folder| {
+        let part = split_of_folder(folder)?.name();
+        Some(format!("`{}` is `:{part}`", to_text(folder)))
+    });
+    let parts: Vec<_> = parts.collect();
+    let reason = match parts.is_empty() {
+        true => reason.to_owned(),
+        false => format!("{reason}, but {}", parts.join(", ")),
+    };
+    Error::NoSuchSplit { path: path.into(), split: split.name(), reason }
 }
 
 #[cfg(test)]
@@ -111,6 +125,16 @@ mod tests {
         assert_eq!(split_of("val/deep/0001.tar"), Some(Split::Val));
         assert_eq!(split_of("train0001.tar"), Some(Split::Train));
         assert_eq!(split_of("constrain-0.tar"), None);
+    }
+
+    #[test]
+    fn an_error_says_what_the_parts_are_called() {
+        let folders = ["Train", "cats", "evaluation"].map(str::as_bytes);
+        let error = no_folder(Path::new("p"), Split::Val, folders.into_iter()).to_string();
+        let parts = "no folder `val` in it, but `Train` is `:train`, `evaluation` is `:test`";
+        assert!(error.ends_with(parts), "{error}");
+        let error = no_folder(Path::new("p"), Split::Train, [].into_iter()).to_string();
+        assert!(error.ends_with("no folder `train` in it"), "{error}");
     }
 
     #[test]
