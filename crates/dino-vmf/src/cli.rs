@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, bench, checkpoint, completions, data, eval, plan, presets, pretrain,
+    analyze, bench, checkpoint, completions, data, eval, features, plan, presets, pretrain,
 };
 use crate::console::Output;
 
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Analyze(analyze::Analyze),
     #[command(subcommand)]
     Checkpoint(checkpoint::Checkpoint),
+    Features(features::Features),
     Presets(presets::Presets),
     #[command(subcommand)]
     Data(data::Data),

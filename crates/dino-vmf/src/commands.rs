@@ -7,6 +7,7 @@ mod choosing;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod eval;
+pub(crate) mod features;
 mod forecasting;
 mod page_file;
 pub(crate) mod plan;

@@ -1,4 +1,4 @@
-//! `analyze mixture` and `analyze features` on a run of three steps.
+//! `analyze mixture`, `analyze features` and `features` on a run of three steps.
 
 mod fixtures;
 
@@ -213,4 +213,34 @@ fn images_left_out_are_reported() {
     }
     let features = ["analyze", "features", "--checkpoint", "run", "--data", "photos"];
     tiny.run(&features).code(0).says("left out of folder `photos`: 1 images with hidden names");
+}
+
+#[test]
+fn features_are_written_to_every_format_and_continue_after_a_kill() {
+    let tiny = trained(&[]);
+    let features = |out: &str, more: &[&str]| {
+        let command = ["features", "--checkpoint", "run", "shapes:test", "--out", out];
+        tiny.run(&[&command[..], more].concat())
+    };
+    let text = features("f.npy", &[]).code(0).stdout;
+    assert!(
+        text.contains("2000 rows of cls [16] in `f.npy`, names and labels in `f.csv`"),
+        "{text}"
+    );
+    let bytes = fs::read(tiny.path("f.npy")).unwrap();
+    assert_eq!((&bytes[1..6], bytes.len() % 64), (&b"NUMPY"[..], 0));
+    let names = fs::read_to_string(tiny.path("f.csv")).unwrap();
+    assert_eq!(names.lines().count(), 2001);
+
+    let all = "cls,mean,patches,last-2,head,head-patches";
+    let found = features("f.parquet", &["--features", all, "--json"]).code(0).last_event();
+    assert_eq!((&found["images"], &found["left_out"]), (&2000.into(), &0.into()));
+    assert_eq!(found["columns"]["last-2"], serde_json::json!([32]));
+    features("f.safetensors", &["--network", "student", "--features", "head"]).code(0);
+
+    features("f.npy", &[]).code(1).says("`f.npy` exists already");
+    features("f.txt", &[]).code(1).says("must end in .npy, .safetensors or .parquet");
+    features("g.npy", &["--features", "cls,mean"]).code(1).says("holds one kind of features");
+    features("g.npy", &["--features", "token"]).code(2).says("use `cls`, `mean`, `patches`");
+    features("g.npy", &["--features", "last-9"]).code(1).says("the network has 2 blocks");
 }

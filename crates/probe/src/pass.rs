@@ -59,7 +59,9 @@ pub struct Chunk<'a> {
     pub source: usize,
     /// Which of the kinds they are.
     pub kind: usize,
-    /// The features, `[rows, width]`.
+    /// Places in the source of the images that they are of, ascending.
+    pub images: &'a [usize],
+    /// The features, `[rows, width]`: as many rows for each image.
     pub rows: &'a [f32],
     /// Values in a row.
     pub width: usize,
@@ -119,9 +121,10 @@ impl Batch {
         let mut first = 0;
         for run in self.read.chunk_by(|a, b| a == b) {
             let rows = &chunk.rows[first * of_image..][..run.len() * of_image];
+            let images = &chunk.images[first..][..run.len()];
             first += run.len();
             if run[0] {
-                visit(Chunk { rows, ..chunk });
+                visit(Chunk { images, rows, ..chunk });
             }
         }
     }
@@ -159,7 +162,7 @@ impl Pass<'_> {
         };
         let mut all: Vec<Vec<Features>> = sources.iter().map(empty).collect();
         let passed = self.for_each_batch(sources, &kinds, progress, &mut |chunk| {
-            let Chunk { source, kind, rows, width } = chunk;
+            let Chunk { source, kind, rows, width, .. } = chunk;
             all[source][kind].rows.push(rows, width);
         })?;
         let labels = self.images.labels_of(&passed.indices);
@@ -209,7 +212,8 @@ impl Pass<'_> {
                 of_source.infer(&crops, kinds, &mut |kind, rows| {
                     let width = of_source.width(kinds[kind], &shape);
                     let of_image = rows.len() / batch_size;
-                    batch.visit(of_image, Chunk { source, kind, rows, width }, visit);
+                    let chunk = Chunk { source, kind, images: indices, rows, width };
+                    batch.visit(of_image, chunk, visit);
                 });
             }
             batch.finish(indices, &mut passed);

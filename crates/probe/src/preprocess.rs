@@ -1,6 +1,7 @@
 //! `Preprocess` says how an image becomes the input of a network in evaluations: resized, cropped,
 //! normalized, without randomness.
 
+use engine::ops::patch_embed::Images;
 use multicrop::dataset::Dataset;
 use multicrop::decode;
 use multicrop::error::SampleError;
@@ -63,6 +64,12 @@ impl Preprocess {
         let resize = resize.map(|size| size as u32);
         let view = EvalView { resize, crop: crop as u32, mean, std };
         Ok(Self { view, decode, batch_size, strict })
+    }
+
+    /// The shape of a batch of `count` images.
+    pub fn shape(&self, count: usize) -> Images {
+        let side = self.view.crop as usize;
+        Images { count, channels: self.decode.channels, height: side, width: side }
     }
 }
 

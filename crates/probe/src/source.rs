@@ -15,10 +15,21 @@ pub enum Kind {
     Cls,
     /// The \[CLS\] tokens of the last `n` blocks, each after the final norm, the earliest first, `[n d]`.
     LastCls(usize),
+    /// The mean of the patch tokens after the final norm, `[d]`.
+    Mean,
+    /// The patch tokens after the final norm: as many rows as an image has patches, each `[d]`.
+    Patches,
     /// The head's unit vector of the \[CLS\] token, `[r]`.
     Bottleneck,
     /// The head's unit vector of each patch, none masked: as many rows as an image has patches, each `[r]`.
     PatchBottleneck,
+}
+
+impl Kind {
+    /// Whether an image has a row for each of its patches.
+    pub fn is_of_patches(self) -> bool {
+        matches!(self, Self::Patches | Self::PatchBottleneck)
+    }
 }
 
 /// The features that a probe judges.
@@ -85,7 +96,7 @@ impl Source for Encoder<'_> {
 
     fn width(&self, kind: Kind, _: &Images) -> usize {
         match kind {
-            Kind::Cls => self.network.backbone.shape().embed_dim,
+            Kind::Cls | Kind::Mean | Kind::Patches => self.network.backbone.shape().embed_dim,
             Kind::LastCls(n) => {
                 let shape = self.network.backbone.shape();
                 n.min(shape.depth) * shape.embed_dim
@@ -96,7 +107,7 @@ impl Source for Encoder<'_> {
 
     fn rows(&self, kind: Kind, images: &Images) -> usize {
         let (rows, columns) = images.grid(self.network.backbone.shape().patch_size);
-        if kind == Kind::PatchBottleneck { rows * columns } else { 1 }
+        if kind.is_of_patches() { rows * columns } else { 1 }
     }
 
     fn infer(&self, crops: &Crops<'_>, kinds: &[Kind], emit: &mut dyn FnMut(usize, &[f32])) {
@@ -104,12 +115,16 @@ impl Source for Encoder<'_> {
         let crops = [*crops];
         let shared = OnceCell::new(); // [CLS] tokens: several kinds need them
         let cls = || shared.get_or_init(|| network.backbone.infer(params, &crops, Tokens::Cls));
+        let shared = OnceCell::new(); // all patch tokens
+        let patches = || shared.get_or_init(|| self.patches(&crops));
         for (i, kind) in kinds.iter().enumerate() {
             match kind {
                 Kind::Cls => emit(i, cls().on_host().host()),
                 Kind::Bottleneck => {
                     emit(i, network.head.infer(params, cls()).on_host().host());
                 }
+                Kind::Mean => emit(i, &self.mean(patches(), &crops[0].images)),
+                Kind::Patches => emit(i, patches()),
                 Kind::LastCls(n) => emit(i, &self.last_cls(&crops, *n)),
                 Kind::PatchBottleneck => {
                     let outputs = network.infer(params, &crops, Patches::All);
@@ -121,6 +136,32 @@ impl Source for Encoder<'_> {
 }
 
 impl Encoder<'_> {
+    /// The patch tokens of all images after the final norm, `[images · patches, d]`.
+    fn patches(&self, crops: &[Crops<'_>; 1]) -> Vec<f32> {
+        let shape = self.network.backbone.shape();
+        let images = &crops[0].images;
+        let all = self.network.backbone.infer(self.params, crops, Tokens::All);
+        let (tokens, patches, d) = (shape.tokens(images), shape.patches(images), shape.embed_dim);
+        let all = all.on_host();
+        let of_images = all.host().chunks_exact(tokens * d);
+        of_images.flat_map(|tokens| &tokens[tokens.len() - patches * d..]).copied().collect()
+    }
+
+    /// The mean of each image's patch tokens, `[images, d]`.
+    fn mean(&self, patches: &[f32], images: &Images) -> Vec<f32> {
+        let shape = self.network.backbone.shape();
+        let (count, d) = (shape.patches(images), shape.embed_dim);
+        let mut means = Vec::with_capacity(images.count * d);
+        for patches in patches.chunks_exact(count * d) {
+            let mut sums = vec![0.0f64; d];
+            for patch in patches.chunks_exact(d) {
+                sums.iter_mut().zip(patch).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+            means.extend(sums.iter().map(|sum| (sum / count as f64) as f32));
+        }
+        means
+    }
+
     /// The \[CLS\] tokens of the last `n` blocks side by side, `[images, n d]`.
     fn last_cls(&self, crops: &[Crops<'_>; 1], n: usize) -> Vec<f32> {
         let layers = self.network.backbone.last_layers(self.params, crops, n);

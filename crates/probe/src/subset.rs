@@ -37,6 +37,13 @@ impl Subset {
         Self { dataset, indices, labelled: true, without_label }
     }
 
+    /// The images after the first `done`.
+    #[must_use]
+    pub fn after(&self, done: usize) -> Self {
+        let indices = self.indices.get(done..).unwrap_or_default().to_vec();
+        Self { indices, ..self.clone() }
+    }
+
     /// Whether the images were chosen because they have labels.
     pub fn is_labelled(&self) -> bool {
         self.labelled

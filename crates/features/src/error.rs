@@ -1,0 +1,67 @@
+//! What can go wrong when features are written, in one sentence each.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate can report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that does not say the format.
+    #[error("`{}` must end in .npy, .safetensors or .parquet, which says the format", .path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A NumPy file is one array.
+    #[error(
+        "a .npy file holds one kind of features, and {found} are asked for: write .safetensors or .parquet, \
+         or one .npy file for each"
+    )]
+    OneArray {
+        /// Kinds that are asked for.
+        found: usize,
+    },
+    /// The file is there already.
+    #[error("`{}` exists already: remove it, or choose another --out", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The partial export in the same place is one of something else.
+    #[error(
+        "`{}` has the beginning of another export ({what}): remove this folder, or choose another --out",
+        .path.display()
+    )]
+    OtherExport {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// The partial export is damaged.
+    #[error("`{}` is damaged: remove this folder to start again", .path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file that cannot be read or written.
+    #[error("cannot write `{}`", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The features.
+    #[error(transparent)]
+    Features(#[from] probe::Error),
+}
+
+/// An error of the operating system, with the file's name.
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_owned(), source }
+}

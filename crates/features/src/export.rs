@@ -1,0 +1,127 @@
+//! One export: from images to a file.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use probe::{Kind, Pass, Preprocess, Progress, Source, Subset, Views};
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::spool::Spool;
+
+/// Features that are written: one column of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name in the file, such as `cls`.
+    pub name: String,
+    /// Which vectors.
+    pub kind: Kind,
+    /// Shape of an image's features: `[d]`, or `[patches, d]`.
+    pub shape: Vec<usize>,
+}
+
+/// What to write, and where.
+pub struct Export<'a> {
+    /// The images, in the order of the rows.
+    pub images: &'a Subset,
+    /// How they are decoded and normalized.
+    pub preprocess: &'a Preprocess,
+    /// What makes the features.
+    pub source: &'a dyn Source,
+    /// The columns.
+    pub columns: &'a [Column],
+    /// Names and values that the file has beside the features, such as the checkpoint. A partial export with
+    /// other ones is not continued.
+    pub description: &'a [(String, String)],
+    /// The file; its extension says the format.
+    pub out: &'a Path,
+}
+
+/// What an export did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// Rows of the file.
+    pub images: usize,
+    /// Images that could not be read, and have no row.
+    pub left_out: usize,
+    /// A sentence about the first of them that this run of the export met.
+    pub note: Option<String>,
+    /// Images that an earlier run had done already.
+    pub continued_at: usize,
+    /// The file, and a table of names and labels if the format has no place for them.
+    pub files: Vec<PathBuf>,
+}
+
+impl Column {
+    /// A column of features that `source` makes of images that are preprocessed so.
+    pub fn new(name: &str, kind: Kind, source: &dyn Source, preprocess: &Preprocess) -> Self {
+        let view = preprocess.shape(1);
+        let (rows, width) = (source.rows(kind, &view), source.width(kind, &view));
+        let shape = if kind.is_of_patches() { vec![rows, width] } else { vec![width] };
+        Self { name: name.to_owned(), kind, shape }
+    }
+
+    /// Values of an image.
+    pub fn values(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl Export<'_> {
+    /// Writes the file. `report` gets images done and all images; it breaks to stop, and the next run
+    /// continues.
+    ///
+    /// # Errors
+    /// The file exists, or has no format; a partial export of something else is in the same place; too many
+    /// images cannot be read; the disk is full; `report` stops.
+    pub fn run(&self, report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>) -> Result<Exported> {
+        let format = Format::of(self.out, self.columns.len())?;
+        if self.out.exists() {
+            return Err(Error::Exists { path: self.out.to_owned() });
+        }
+        let mut spool = Spool::open(self)?;
+        let (continued_at, total) = (spool.done(), self.images.len());
+        let note = if continued_at < total { self.compute(&mut spool, report)? } else { None };
+        let rows = spool.finish()?;
+        let files = format.write(self, &rows)?;
+        let (images, left_out) = (rows.images.len(), total - rows.images.len());
+        rows.remove()?;
+        Ok(Exported { images, left_out, note, continued_at, files })
+    }
+
+    /// Computes the features of the images that are not done, and writes them to the spool.
+    fn compute(
+        &self,
+        spool: &mut Spool,
+        report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<String>> {
+        let (first, total) = (spool.done(), self.images.len());
+        let rest = self.images.after(first);
+        let pass = Pass { images: &rest, preprocess: self.preprocess, views: Views::Square };
+        let kinds: Vec<Kind> = self.columns.iter().map(|column| column.kind).collect();
+        let (spool, failure) = (RefCell::new(spool), RefCell::new(None));
+        let fail = |result: Result<()>| {
+            if let Err(error) = result {
+                failure.borrow_mut().get_or_insert(error);
+            }
+        };
+        let mut after_batch = |done: usize, _: usize| {
+            fail(spool.borrow_mut().end_batch(first + done));
+            let flow = report(first + done, total);
+            if failure.borrow().is_some() { ControlFlow::Break(()) } else { flow }
+        };
+        let progress = &mut Progress::new(rest.len(), &mut after_batch);
+        let passed = pass.for_each_batch(&[self.source], &kinds, progress, &mut |chunk| {
+            fail(spool.borrow_mut().write(chunk.kind, chunk.rows, chunk.images));
+        });
+        match failure.into_inner() {
+            Some(error) => Err(error),
+            None => {
+                // What is done stays done, whether the pass was stopped or not.
+                spool.into_inner().save()?;
+                Ok(passed?.left_out)
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The formats of a file of features, and what all of them say about an image.
+
+mod npy;
+mod parquet;
+mod safetensors;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, at};
+use crate::export::Export;
+use crate::spool::Rows;
+
+/// A format of a file of features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One NumPy array, `[images, d]` or `[images, patches, d]`.
+    Npy,
+    /// A tensor for each column, and the labels.
+    Safetensors,
+    /// A row for each image: name, label, class, and a list for each column.
+    Parquet,
+}
+
+/// What is known of the image of a row.
+struct ImageInfo<'a> {
+    name: String,
+    label: Option<u32>,
+    class: Option<&'a str>,
+}
+
+impl Format {
+    /// The format that the extension of `path` says, for so many columns.
+    ///
+    /// # Errors
+    /// An extension that says none; several columns for a NumPy array.
+    pub fn of(path: &Path, columns: usize) -> Result<Self> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        match extension.to_ascii_lowercase().as_str() {
+            "npy" if columns == 1 => Ok(Self::Npy),
+            "npy" => Err(Error::OneArray { found: columns }),
+            "safetensors" => Ok(Self::Safetensors),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(Error::UnknownFormat { path: path.to_owned() }),
+        }
+    }
+
+    /// Writes the file; returns its path, and that of the table of names if there is one.
+    pub(crate) fn write(self, export: &Export<'_>, rows: &Rows) -> Result<Vec<PathBuf>> {
+        let out = export.out;
+        replace(out, |file| match self {
+            Self::Npy => npy::write(rows, file),
+            Self::Safetensors => safetensors::write(export, rows, file),
+            Self::Parquet => parquet::write(export, rows, file),
+        })?;
+        if self == Self::Parquet {
+            return Ok(vec![out.to_owned()]);
+        }
+        let table = out.with_extension("csv");
+        replace(&table, |file| write_table(export, rows, file))?;
+        Ok(vec![out.to_owned(), table])
+    }
+}
+
+impl Export<'_> {
+    /// Name, label and class of the image at this place of the source.
+    fn info(&self, place: usize) -> ImageInfo<'_> {
+        let dataset = self.images.dataset();
+        let label = dataset.label(place);
+        let class = label.and_then(|label| dataset.classes().get(label as usize));
+        ImageInfo { name: dataset.name(place), label, class: class.map(String::as_str) }
+    }
+}
+
+/// A table with name, label and class of each row, in CSV.
+fn write_table(export: &Export<'_>, rows: &Rows, file: &mut dyn Write) -> std::io::Result<()> {
+    let mut table = csv::Writer::from_writer(file);
+    table.write_record(["name", "label", "class"])?;
+    for &place in &rows.images {
+        let ImageInfo { name, label, class } = export.info(place);
+        let label = label.map(|label| label.to_string()).unwrap_or_default();
+        table.write_record([&name, &label, class.unwrap_or_default()])?;
+    }
+    table.flush()
+}
+
+/// Writes a file under a temporary name beside it, and renames it when it is whole and on the disk.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let temporary = PathBuf::from(name);
+    let run = || {
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    run().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(at(path))
+}

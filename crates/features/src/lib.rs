@@ -1,0 +1,63 @@
+//! Writes features of images to a file, in bounded memory.
+//!
+//! ```text
+//! images ─▶ probe::Pass ─▶ OUT.partial/: raw rows, and what is done ─▶ OUT: npy, safetensors or parquet
+//! ```
+//!
+//! Rows go to disk as they come. Every few seconds the export writes down how far it is. An export that was
+//! stopped or killed continues there, and its file has the same bytes as that of an export that ran through.
+//! The file appears whole, under its name, at the end.
+//!
+//! Features of the built-in images, from a network with random weights:
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use engine::matmul::Precision;
+//! use features::{Column, Export};
+//! use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
+//! use probe::{Encoder, Kind, Preprocess, Subset, preprocess};
+//! use vit::{HeadShape, MlpKind, Network, Recompute, Resampling, VitShape, init};
+//!
+//! let precision = Precision::F32;
+//! let shape = VitShape {
+//!     channels: 3, embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, mlp: MlpKind::Gelu, norm_eps: 1e-6,
+//!     patch_size: 8, image_size: 32, resampling: Resampling::DINO, layer_scale: None, registers: 0,
+//!     masked: false, precision, recompute: Recompute::None,
+//! };
+//! let head = HeadShape {
+//!     embed_dim: 16, hidden_dim: 32, bottleneck_dim: 8, prototypes: 64, patch_prototypes: None, precision,
+//! };
+//! let network = Network::new(&shape, &head);
+//! let params = init::draw(&network, 0, 0.02);
+//! let source = Encoder { name: "untrained", network: &network, params: &params };
+//!
+//! let images = multicrop::open("shapes:test")?;
+//! let settings = preprocess::Settings {
+//!     resize: None, crop: Some(32), patch_size: 8, mean: IMAGENET_MEAN.to_vec(),
+//!     std: IMAGENET_STD.to_vec(), decode: multicrop::decode::Options::default(), batch_size: 32,
+//!     strict: false,
+//! };
+//! let preprocess = Preprocess::new(settings, images.as_ref())?;
+//! let folder = tempfile::tempdir()?;
+//! let out = folder.path().join("features.npy");
+//! let columns = [Column::new("cls", Kind::Cls, &source, &preprocess)];
+//! let export = Export {
+//!     images: &Subset::new(images, Some(40), 0), preprocess: &preprocess, source: &source,
+//!     columns: &columns, description: &[], out: &out,
+//! };
+//! let written = export.run(&mut |_, _| ControlFlow::Continue(()))?;
+//! assert_eq!((written.images, written.files.len()), (40, 2)); // and a table of names and labels
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod export;
+mod format;
+mod spool;
+
+pub use error::{Error, Result};
+pub use export::{Column, Export, Exported};
+pub use format::Format;

@@ -1,0 +1,218 @@
+//! Files of features: the same values in every format, and the same bytes after a stop.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::Params;
+use engine::matmul::Precision;
+use features::{Column, Error, Export, Exported};
+use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
+use probe::{Encoder, Kind, Pass, Preprocess, Progress, Subset, Views, preprocess};
+use safetensors::SafeTensors;
+use vit::{HeadShape, MlpKind, Network, Recompute, Resampling, VitShape, init};
+
+const IMAGES: usize = 70;
+
+struct World {
+    network: Network,
+    params: Params,
+    preprocess: Preprocess,
+    images: Subset,
+}
+
+impl World {
+    fn new() -> Self {
+        let precision = Precision::F32;
+        let shape = VitShape {
+            channels: 3,
+            embed_dim: 16,
+            depth: 2,
+            heads: 2,
+            mlp_hidden: 32,
+            mlp: MlpKind::Gelu,
+            norm_eps: 1e-6,
+            patch_size: 8,
+            image_size: 32,
+            resampling: Resampling::DINO,
+            layer_scale: None,
+            registers: 2,
+            masked: false,
+            precision,
+            recompute: Recompute::None,
+        };
+        let head = HeadShape {
+            embed_dim: 16,
+            hidden_dim: 24,
+            bottleneck_dim: 8,
+            prototypes: 12,
+            patch_prototypes: None,
+            precision,
+        };
+        let network = Network::new(&shape, &head);
+        let params = init::draw(&network, 3, 0.2);
+        let dataset = multicrop::open("shapes:test").expect("the built-in images");
+        let settings = preprocess::Settings {
+            resize: None,
+            crop: Some(32),
+            patch_size: 8,
+            mean: IMAGENET_MEAN.to_vec(),
+            std: IMAGENET_STD.to_vec(),
+            decode: multicrop::decode::Options::default(),
+            batch_size: 16,
+            strict: false,
+        };
+        let preprocess = Preprocess::new(settings, dataset.as_ref()).expect("a preprocess");
+        let images = Subset::new(Arc::clone(&dataset), Some(IMAGES), 0);
+        Self { network, params, preprocess, images }
+    }
+
+    /// Exports these kinds; stops after `stop` batches.
+    fn export(
+        &self,
+        kinds: &[(&str, Kind)],
+        checkpoint: &str,
+        out: &Path,
+        stop: usize,
+    ) -> Result<Exported, Error> {
+        let source = Encoder { name: "teacher", network: &self.network, params: &self.params };
+        let column =
+            |(name, kind): &(&str, Kind)| Column::new(name, *kind, &source, &self.preprocess);
+        let columns: Vec<Column> = kinds.iter().map(column).collect();
+        let export = Export {
+            images: &self.images,
+            preprocess: &self.preprocess,
+            source: &source,
+            columns: &columns,
+            description: &[("checkpoint".to_owned(), checkpoint.to_owned())],
+            out,
+        };
+        let mut batches = 0;
+        export.run(&mut |_, _| {
+            batches += 1;
+            if batches >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// The features that a pass gives, one kind at a time.
+    fn expected(&self, kind: Kind) -> Vec<f32> {
+        let source = Encoder { name: "teacher", network: &self.network, params: &self.params };
+        let pass =
+            Pass { images: &self.images, preprocess: &self.preprocess, views: Views::Square };
+        let mut values = Vec::new();
+        let mut report = |_: usize, _: usize| ControlFlow::Continue(());
+        let progress = &mut Progress::new(IMAGES, &mut report);
+        let visit = &mut |chunk: probe::Chunk<'_>| values.extend_from_slice(chunk.rows);
+        pass.for_each_batch(&[&source], &[kind], progress, visit).expect("a pass");
+        values
+    }
+}
+
+const ALL: [(&str, Kind); 6] = [
+    ("cls", Kind::Cls),
+    ("mean", Kind::Mean),
+    ("patches", Kind::Patches),
+    ("last-2", Kind::LastCls(2)),
+    ("head", Kind::Bottleneck),
+    ("head-patches", Kind::PatchBottleneck),
+];
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect()
+}
+
+#[test]
+fn a_safetensors_file_has_all_columns_and_labels() {
+    let (world, folder) = (World::new(), tempfile::tempdir().expect("a folder"));
+    let out = folder.path().join("all.safetensors");
+    let exported = world.export(&ALL, "a", &out, usize::MAX).expect("an export");
+    assert_eq!((exported.images, exported.left_out, exported.continued_at), (IMAGES, 0, 0));
+    let bytes = fs::read(&out).expect("the file");
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let shapes: BTreeMap<_, _> =
+        file.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect();
+    let expected = [
+        ("cls", vec![IMAGES, 16]),
+        ("head", vec![IMAGES, 8]),
+        ("head-patches", vec![IMAGES, 16, 8]),
+        ("labels", vec![IMAGES]),
+        ("last-2", vec![IMAGES, 32]),
+        ("mean", vec![IMAGES, 16]),
+        ("patches", vec![IMAGES, 16, 16]),
+    ];
+    assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape)).into());
+    for (name, kind) in ALL {
+        let found = floats(file.tensor(name).expect("a column").data());
+        let expected = world.expected(kind);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        // Columns share one forward pass, so they may differ from a pass of their own in the last bits.
+        let near = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near, "{name}");
+    }
+    let patches = floats(file.tensor("patches").expect("patches").data());
+    let mean = floats(file.tensor("mean").expect("means").data());
+    for (image, mean) in mean.chunks_exact(16).enumerate() {
+        for (j, mean) in mean.iter().enumerate() {
+            let sum: f32 = (0..16).map(|patch| patches[(image * 16 + patch) * 16 + j]).sum();
+            assert!((sum / 16.0 - mean).abs() < 1e-5, "image {image}");
+        }
+    }
+    let labels = file.tensor("labels").expect("labels").data().to_vec();
+    let dataset = world.images.dataset();
+    for (row, &place) in world.images.indices().iter().enumerate() {
+        let label = i64::from_le_bytes(labels[row * 8..][..8].try_into().expect("eight bytes"));
+        assert_eq!(Some(label), dataset.label(place).map(i64::from));
+    }
+    let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+    assert_eq!(header.metadata().as_ref().map(|map| map["checkpoint"].as_str()), Some("a"));
+    let table = fs::read_to_string(folder.path().join("all.csv")).expect("a table");
+    let first = world.images.indices()[0];
+    let class = &dataset.classes()[dataset.label(first).expect("a label") as usize];
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("name,label,class"));
+    // The name has a comma, so the table quotes it.
+    let (name, label) = (dataset.name(first), dataset.label(first).expect("a label"));
+    assert_eq!(lines.next(), Some(format!("\"{name}\",{label},{class}").as_str()));
+    assert_eq!(lines.count(), IMAGES - 1);
+}
+
+#[test]
+fn an_export_that_was_stopped_continues_to_the_same_bytes() {
+    let (world, folder) = (World::new(), tempfile::tempdir().expect("a folder"));
+    for extension in ["safetensors", "parquet", "npy"] {
+        let kinds = if extension == "npy" { &ALL[..1] } else { &ALL[..3] };
+        let [whole, stopped] =
+            ["whole", "stopped"].map(|name| folder.path().join(name).with_extension(extension));
+        world.export(kinds, "a", &whole, usize::MAX).expect("an export");
+        let error = world.export(kinds, "a", &stopped, 2).expect_err("a stop");
+        assert_eq!(error.to_string(), "stopped on request");
+        assert!(!stopped.exists(), "no file before all rows are there");
+        let exported = world.export(kinds, "a", &stopped, usize::MAX).expect("an export");
+        assert_eq!((exported.continued_at, exported.images), (32, IMAGES));
+        assert_eq!(fs::read(&whole).ok(), fs::read(&stopped).ok(), "{extension}");
+        let partial = format!("{}.partial", stopped.display());
+        assert!(!Path::new(&partial).exists(), "the partial export is removed");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_in_a_sentence() {
+    let (world, folder) = (World::new(), tempfile::tempdir().expect("a folder"));
+    let path = |name: &str| folder.path().join(name);
+    let refused = |kinds: &[(&str, Kind)], checkpoint: &str, name: &str| {
+        let error = world.export(kinds, checkpoint, &path(name), 1).expect_err("an error");
+        error.to_string()
+    };
+    assert!(refused(&ALL[..1], "a", "f.bin").contains("must end in .npy"));
+    assert!(refused(&ALL[..2], "a", "f.npy").contains("holds one kind of features"));
+    assert_eq!(refused(&ALL[..1], "a", "f.npy"), "stopped on request");
+    let other = refused(&ALL[..1], "b", "f.npy");
+    assert!(other.contains("with checkpoint `a` instead of `b`"), "{other}");
+    assert!(refused(&ALL[1..2], "a", "f.npy").contains("of other features"));
+    fs::write(path("f.npy.partial/state.json"), "{").expect("a damaged file");
+    assert!(refused(&ALL[..1], "a", "f.npy").contains("is damaged"));
+    fs::write(path("g.npy"), "").expect("a file");
+    assert!(refused(&ALL[..1], "a", "g.npy").contains("exists already"));
+}
