@@ -7,10 +7,11 @@
 # PYTHON    a Python with the packages of scripts/peer/requirements.txt (default python3)
 # DINO_VMF  the program (default: built here with cargo build --release)
 # ROUNDS    how often each of them runs (default 5)
+# THREADS   threads of both (default 2)
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-: "${PYTHON:=python3}" "${ROUNDS:=5}"
+: "${PYTHON:=python3}" "${ROUNDS:=5}" "${THREADS:=2}"
 if [ -z "${DINO_VMF:-}" ]; then
     (cd "$root" && cargo build --release --quiet --package dino-vmf)
     DINO_VMF=${CARGO_TARGET_DIR:-$root/target}/release/dino-vmf
@@ -21,8 +22,8 @@ trap 'rm -f "$lines"' EXIT
 round=1
 while [ "$round" -le "$ROUNDS" ]; do
     echo "round $round of $ROUNDS" >&2
-    "$PYTHON" "$root/scripts/peer/objective.py" "$@" >>"$lines"
-    "$DINO_VMF" bench objective --quiet "$@" >>"$lines"
+    "$PYTHON" "$root/scripts/peer/objective.py" --threads "$THREADS" "$@" >>"$lines"
+    "$DINO_VMF" bench objective --json --quiet --threads "$THREADS" "$@" >>"$lines"
     round=$((round + 1))
 done
 

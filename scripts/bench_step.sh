@@ -8,6 +8,7 @@
 # PYTHON      a Python with the packages of scripts/peer/requirements.txt (default python3)
 # DINO_VMF    the program (default: built here with cargo build --release)
 # ROUNDS      how often each of them runs (default 3)
+# THREADS     threads of both (default 2)
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,7 +16,7 @@ case "${1:-}" in
 *.py) PEER=$1 && shift ;;
 esac
 : "${PEER:=$root/scripts/peer/step.py}" "${PEER_FLAGS=--attention sdpa}"
-: "${PYTHON:=python3}" "${ROUNDS:=3}"
+: "${PYTHON:=python3}" "${ROUNDS:=3}" "${THREADS:=2}"
 if [ -z "${DINO_VMF:-}" ]; then
     (cd "$root" && cargo build --release --quiet --package dino-vmf)
     DINO_VMF=${CARGO_TARGET_DIR:-$root/target}/release/dino-vmf
@@ -28,8 +29,8 @@ round=1
 while [ "$round" -le "$ROUNDS" ]; do
     echo "round $round of $ROUNDS" >&2
     # shellcheck disable=SC2086
-    "$PYTHON" "$PEER" $PEER_FLAGS "$@" >>"$lines"
-    "$DINO_VMF" bench step --quiet "$@" >>"$lines"
+    "$PYTHON" "$PEER" $PEER_FLAGS --threads "$THREADS" "$@" >>"$lines"
+    "$DINO_VMF" bench step --json --quiet --threads "$THREADS" "$@" >>"$lines"
     round=$((round + 1))
 done
 

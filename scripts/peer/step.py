@@ -317,7 +317,7 @@ def main() -> None:
     ap.add_argument("--hidden", type=int, default=2048)
     ap.add_argument("--bottleneck", type=int, default=256)
     ap.add_argument("--method", default="dino", choices=["dino", "dino_vmf", "ibot"])
-    ap.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    ap.add_argument("--precision", default="f32", choices=["f32", "bf16"])
     ap.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     ap.add_argument("--attention", default="eager", choices=["eager", "sdpa", "cudnn"])
     ap.add_argument("--compile", type=int, default=0)

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, bench, checkpoint, completions, data, eval, features, plan, presets, pretrain,
+    analyze, bench, checkpoint, completions, config, data, eval, features, man, plan, presets,
+    pretrain,
 };
 use crate::console::Output;
 
@@ -32,11 +33,13 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::Checkpoint),
     Features(features::Features),
     Presets(presets::Presets),
+    Config(config::Config),
     #[command(subcommand)]
     Data(data::Data),
     #[command(subcommand)]
     Bench(bench::Bench),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 pub(crate) mod analyze;
 pub(crate) mod bench;
+mod candidates;
 pub(crate) mod checkpoint;
 mod choosing;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod features;
 mod forecasting;
+pub(crate) mod man;
 mod page_file;
 pub(crate) mod plan;
 pub(crate) mod presets;

@@ -82,21 +82,17 @@ impl Console {
         self.write_result(text);
     }
 
-    /// Prints a result for programs as one line of JSON. Does nothing without `--json`.
+    /// Prints a result for programs as one line of JSON, in which `name` is the first entry, `event`. Does
+    /// nothing without `--json`.
     pub(crate) fn event(&mut self, name: &str, record: &impl Serialize) {
-        if self.json {
-            self.json_line(Some(name), record);
+        if !self.json {
+            return;
         }
-    }
-
-    /// Prints a JSON object with or without `--json`. `event` becomes its first entry.
-    pub(crate) fn json_line(&mut self, event: Option<&str>, record: &impl Serialize) {
         match serde_json::to_string(record) {
-            Ok(body) => self.write_result(&escaped_json(&match event {
-                Some(name) if body == "{}" => format!("{{\"event\":\"{name}\"}}"),
-                Some(name) => format!("{{\"event\":\"{name}\",{}", &body[1..]),
-                None => body,
-            })),
+            Ok(body) => {
+                let rest = if body == "{}" { "}".to_owned() } else { format!(",{}", &body[1..]) };
+                self.write_result(&escaped_json(&format!("{{\"event\":\"{name}\"{rest}")));
+            }
             Err(error) => self.failure = self.failure.take().or_else(|| Some(error.into())),
         }
     }

@@ -5,20 +5,22 @@
 mod cli;
 mod commands;
 mod console;
+mod tips;
 
-use std::panic;
 use std::process::ExitCode;
+use std::{env, panic};
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 
 use crate::cli::{Cli, Command};
-use crate::commands::Outcome;
+use crate::commands::{Outcome, completions};
 use crate::console::Console;
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(console::report_bug));
-    let cli = Cli::parse();
+    completions::answer(Cli::command);
+    let cli = parse();
     let mut console = Console::new(&cli.output);
     let outcome = run(cli.command, &mut console);
     match outcome.and_then(|outcome| console.finish().map(|()| outcome)) {
@@ -26,6 +28,20 @@ fn main() -> ExitCode {
         Ok(Outcome::Interrupted) => ExitCode::from(130),
         Err(error) => ExitCode::from(console::report_error(&error)),
     }
+}
+
+/// Reads the command line; prints help or an error and ends the program where it asks for that.
+fn parse() -> Cli {
+    let command = Cli::command();
+    let matches = command.clone().try_get_matches();
+    let parsed = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    parsed.unwrap_or_else(|error| match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument => {
+            let words: Vec<_> = env::args_os().skip(1).collect();
+            tips::add(error, &command, &words).exit()
+        }
+        _ => error.exit(),
+    })
 }
 
 fn run(command: Command, console: &mut Console) -> Result<Outcome> {
@@ -39,7 +55,9 @@ fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Presets(presets) => presets.run(console)?,
         Command::Data(data) => data.run(console)?,
         Command::Bench(bench) => bench.run(console)?,
-        Command::Completions(completions) => completions.run(Cli::command(), console)?,
+        Command::Config(config) => config.run(console)?,
+        Command::Completions(completions) => completions.run(console)?,
+        Command::Man(man) => man.run(Cli::command(), console)?,
     }
     Ok(Outcome::Done)
 }

@@ -202,9 +202,10 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
 fn bench_step_refuses_unknown_values() {
     let tiny = Tiny::new();
     let bench = |more: &[&str]| tiny.run(&[&["bench", "step"], more].concat()).code(2);
-    bench(&["--precision", "fp8"]).says("possible values: fp32, bf16");
+    bench(&["--precision", "fp8"])
+        .says("`model.precision` is \"fp8\" in `--precision`, but must be `f32` or `bf16`");
     bench(&["--batch", "-1"]).says("`optim.batch_size` is -1 in `--batch`");
-    bench(&["--global", "3x224"]).says("`--global` is 3, but must be `2`");
+    bench(&["--global", "3x224"]).says("`--global` is 3x224, but must be two crops");
     bench(&["--local", "8*96"]).says("such as `8x96`");
 }
 

@@ -82,3 +82,18 @@ fn a_number_of_channels_that_no_image_has_is_refused() {
     // every image is bad, so the run ends with the reason
     tiny.pretrain(&["--channels", "7", "--steps", "2"]).code(1).says("but 7 channels are required");
 }
+
+#[test]
+fn images_with_other_channels_name_the_flag_that_reads_them() {
+    let tiny = Tiny::new();
+    fs::create_dir(tiny.path("gray-alpha")).unwrap();
+    for i in 0..16u8 {
+        let image = image::GrayAlphaImage::from_pixel(24, 24, image::LumaA([i, 200]));
+        image.save(tiny.path(&format!("gray-alpha/{i:02}.png"))).unwrap();
+    }
+    let wrong = ["--data", "gray-alpha", "--channels", "7", "--steps", "2"];
+    tiny.pretrain(&wrong).code(1).says("2 samples per pixel").says("`--channels 2` reads");
+    let inspected = tiny.run(&["data", "inspect", "gray-alpha", "--channels", "7"]);
+    let printed = format!("{}{}", inspected.stdout, inspected.stderr);
+    assert!(printed.contains("`--channels 2` reads"), "{printed}");
+}

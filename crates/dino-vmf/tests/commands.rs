@@ -85,50 +85,20 @@ fn bitmap(color: u8) -> Vec<u8> {
 }
 
 #[test]
-fn bench_step_prints_one_line_with_the_fields_of_the_pytorch_script() {
+fn bench_step_prints_the_fields_of_the_pytorch_script() {
     let tiny = Tiny::new();
     let sizes = ["--batch", "2", "--global", "2x32", "--local", "2x16", "--k", "64"];
     let more = ["--hidden", "32", "--bottleneck", "16", "--steps", "2", "--warmup", "1"];
-    let method = ["--method", "dino_vmf", "--precision", "f32", "--arch", "vit_tiny"];
-    let arguments = [&["bench", "step"], &sizes[..], &more, &method].concat();
-    for json in [&[][..], &["--json"]] {
-        let ended = tiny.run(&[&arguments[..], json].concat()).code(0);
-        assert_eq!(ended.stdout.lines().count(), 1);
-        let record = ended.last_event();
-        assert_eq!(
-            (&record["method"], &record["crops"]),
-            (&"dino-vmf".into(), &"2x32+2x16".into())
-        );
-        assert_eq!(record["s_per_step"].as_array().unwrap().len(), 2);
-        assert_eq!(record["losses"].as_array().unwrap().len(), 3);
-        assert!(record["img_per_s"].as_f64().unwrap() > 0.0);
-        assert_eq!(record["breakdown_s"].as_object().unwrap().len(), 6);
-    }
-}
-
-#[test]
-fn the_completion_script_of_every_shell_has_all_commands() {
-    let tiny = Tiny::new();
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let script = tiny.run(&["completions", shell, "--quiet"]).code(0).stdout;
-        for word in ["pretrain", "analyze", "on-collapse", "completions"] {
-            assert!(script.contains(word), "no `{word}` for {shell}");
-        }
-        let json = tiny.run(&["completions", shell, "--json"]).code(0).stdout;
-        assert!(script == json, "{shell}");
-    }
-    tiny.run(&["completions", "csh"]).code(2).says("possible values: bash, elvish, fish");
-}
-
-/// Needs bash, as `.ci/run` does.
-#[test]
-fn bash_completes_a_command() {
-    let script = Tiny::new().run(&["completions", "bash"]).code(0).stdout;
-    // calls the function that the script registers as bash does
-    let ask = "of=$(complete -p dino-vmf); of=${of#*-F }; COMP_WORDS=(dino-vmf anal); COMP_CWORD=1; \
-               ${of%% *} dino-vmf anal dino-vmf; echo ${COMPREPLY[@]}";
-    let bash = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
-    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "analyze\n");
+    let method = ["--method", "dino_vmf", "--precision", "f32", "--arch", "vit_tiny", "--json"];
+    let ended = tiny.run(&[&["bench", "step"], &sizes[..], &more, &method].concat()).code(0);
+    assert_eq!(ended.stdout.lines().count(), 1);
+    let record = ended.last_event();
+    let (method, crops) = (&record["method"], &record["crops"]);
+    assert_eq!((method, crops), (&"dino-vmf".into(), &"2x32+2x16".into()));
+    assert_eq!(record["s_per_step"].as_array().unwrap().len(), 2);
+    assert_eq!(record["losses"].as_array().unwrap().len(), 3);
+    assert!(record["img_per_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(record["breakdown_s"].as_object().unwrap().len(), 6);
 }
 
 #[test]

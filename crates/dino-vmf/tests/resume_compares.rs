@@ -258,7 +258,7 @@ fn a_run_whose_checkpoints_are_gone_is_refused() {
 #[test]
 fn resume_without_a_run_is_an_error_with_a_hint() {
     let tiny = Tiny::new();
-    let words = "there is no run to resume: no folder `runs/shapes-tiny-<n>` holds one";
+    let words = "there is nothing to resume: no folder in `runs` holds a run";
     tiny.run(&["pretrain", "--resume"]).code(2).says(words).says("leave out `--resume`");
     tiny.run(&["pretrain", "--data", "no/such"]).code(1);
     tiny.run(&["pretrain", "--resume"]).code(2).says(words);
@@ -274,8 +274,8 @@ fn resume_without_a_run_is_an_error_with_a_hint() {
         "model.patch_size=4",
     ])
     .code(0);
-    tiny.run(&["pretrain", "--resume"])
+    tiny.run(&["pretrain", "--resume", "--preset", "shapes-tiny"])
         .code(2)
-        .says(words)
-        .says("hint: `--resume runs/cifar10-tiny-1` goes on with the newest run there");
+        .says("no folder `runs/shapes-tiny-<n>` holds a run")
+        .says("hint: the only run is runs/cifar10-tiny-1: `--resume runs/cifar10-tiny-1`");
 }

@@ -6,7 +6,7 @@
 //! a run is made of.
 //!
 //! The doc comments of the fields in `config/*.rs` are the reference of the keys: [`keys`] holds them at
-//! run time, and `docs/configuration.md` is made from them.
+//! run time, and `docs/configuration.md` ([`reference`]) is made from them.
 
 mod check;
 mod data;
@@ -23,9 +23,11 @@ mod optim;
 mod origin;
 mod range;
 mod recipe;
+pub mod reference;
 mod resolve;
 mod run;
 mod text;
+mod value;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +85,15 @@ impl Config {
     /// Who wrote `key` (with its section, such as `optim.lr`).
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.of(key)
+    }
+
+    /// Evaluates on these sources. They are those of a command line: a relative path starts from the
+    /// working directory, not from the folder in which a run was started.
+    pub fn evaluate_on(&mut self, train: String, test: String) {
+        (self.eval.train, self.eval.test) = (Some(train), Some(test));
+        for (key, flag) in [("eval.train", "--train"), ("eval.test", "--test")] {
+            self.origins.keys.insert(key.to_owned(), Origin::Flag(flag.to_owned()));
+        }
     }
 
     /// Whether a `--set` gave `key` a value, or turned it off by `none`.

@@ -19,6 +19,14 @@ pub enum Error {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] Box<config::Error>),
+    /// The images that a preset names are not here.
+    #[error("preset `{preset}` trains on `{images}`, but there is no such folder or file here")]
+    NoImagesOfPreset {
+        /// The preset.
+        preset: String,
+        /// Their source.
+        images: String,
+    },
     /// Fewer images than one step needs.
     #[error("`{data}` has {images} images, but one step needs {batch_size}")]
     TooFewImages {
@@ -140,12 +148,15 @@ pub enum Error {
         step: u64,
     },
     /// No run that `--resume` could go on with.
-    #[error("there is no run to resume: no folder `runs/{preset}-<n>` holds one")]
+    #[error(
+        "there is nothing to resume: no folder {} holds a run",
+        preset.as_ref().map_or("in `runs`".to_owned(), |preset| format!("`runs/{preset}-<n>`"))
+    )]
     NoRunToResume {
-        /// The preset.
-        preset: String,
-        /// The newest run of another preset.
-        other: Option<PathBuf>,
+        /// The preset whose run was asked for.
+        preset: Option<String>,
+        /// All runs in `runs`, the newest first.
+        others: Vec<PathBuf>,
     },
     /// The run folder was moved or removed during the run.
     #[error(
@@ -169,6 +180,8 @@ pub enum Error {
         value: f32,
         /// Steps done.
         step: u64,
+        /// What to try.
+        remedy: String,
     },
     /// A run that ended early, and what is on disk.
     #[error("{error}")]
@@ -209,6 +222,8 @@ pub enum Error {
         count: u32,
         /// The step at which the run stopped.
         step: u64,
+        /// What to try.
+        remedy: String,
     },
     /// A run whose last steps were skipped, because a loss or gradient was not finite.
     #[error(
@@ -227,6 +242,8 @@ pub enum Error {
         saved: Option<u64>,
         /// The run folder.
         run: PathBuf,
+        /// What to try.
+        remedy: String,
     },
     /// An alarm, where `run.on_collapse` is `stop`.
     #[error(

@@ -31,6 +31,7 @@ pub mod diagnostics;
 mod feature_spread;
 mod history;
 pub mod observations;
+pub mod remedy;
 
 use crate::config::Config;
 use crate::schedule::Schedules;
@@ -120,6 +121,7 @@ impl Limits {
 #[derive(Debug, Clone)]
 pub struct Monitor {
     limits: Limits,
+    remedies: [String; Kind::ALL.len()],
     steps: u64,                    // of this process
     teacher_distance: Option<f64>, // at the last diagnosis
     teacher_entropy: Mean,
@@ -132,10 +134,11 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Before the first step.
-    pub fn new(limits: Limits) -> Self {
+    /// Before the first step. `remedies` say what to try against each kind ([`remedy::all`]).
+    pub fn new(limits: Limits, remedies: [String; Kind::ALL.len()]) -> Self {
         Self {
             limits,
+            remedies,
             steps: 0,
             teacher_distance: None,
             teacher_entropy: Mean::over(WINDOW),
@@ -275,7 +278,15 @@ impl Monitor {
     ) -> Option<Alarm> {
         let switch = &mut self.switches[kind as usize];
         let changes = switch.update(holds, patience);
-        changes.then(|| Alarm::new(step, kind, holds, found()))
+        let remedy = &self.remedies[kind as usize];
+        changes.then(|| Alarm {
+            step,
+            kind,
+            raised: holds,
+            found: found(),
+            cause: kind.cause(),
+            remedy: remedy.clone(),
+        })
     }
 }
 

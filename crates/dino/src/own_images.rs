@@ -63,7 +63,7 @@ impl Settings {
     }
 }
 
-impl<'a> Wish<'a> {
+impl Wish<'_> {
     /// The settings before any image was looked at, unchecked: good for `data.source`, how it is read, and
     /// `run.threads`.
     ///
@@ -71,18 +71,6 @@ impl<'a> Wish<'a> {
     /// An unknown preset or key, or a value of the wrong type.
     pub fn draft(&self) -> Result<Config> {
         Ok(Config::draft(self.preset, self.file, self.sets, self.flags)?)
-    }
-
-    /// Names that the preset of the run may have, at least one; which one, only the images can say.
-    ///
-    /// # Errors
-    /// As [`Wish::draft`].
-    pub fn names(&self) -> Result<Vec<&'a str>> {
-        Ok(match self.preset {
-            Some(name) => vec![name],
-            None if names_shapes(&self.draft()?) => vec![preset::DEFAULT],
-            None => vec![PHOTOS, INSTRUMENTS],
-        })
     }
 
     /// The settings of the run. Opens `data.source` if they depend on it.

@@ -37,22 +37,6 @@ pub struct RunFolder {
     made: Made,
 }
 
-/// The run of a preset with the highest number.
-fn latest_of(preset: &str) -> Option<PathBuf> {
-    let numbers = fs::read_dir(RUNS).ok()?.flatten().filter_map(|entry| {
-        let name = entry.file_name();
-        let number = name.to_str()?.strip_prefix(preset)?.strip_prefix('-')?;
-        number.parse::<u64>().ok().filter(|_| RunFolder::is_run(&entry.path()))
-    });
-    numbers.max().map(|number| Path::new(RUNS).join(format!("{preset}-{number}")))
-}
-
-/// The run whose metrics were written last.
-fn newest(runs: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
-    let time = |run: &PathBuf| fs::metadata(run.join(MetricsWriter::FILE))?.modified();
-    runs.map(|run| (time(&run).ok(), run)).max().map(|(_, run)| run)
-}
-
 /// What `run.lock` says about checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -119,16 +103,47 @@ impl RunFolder {
         }
     }
 
-    /// The folder `runs/<preset>-<n>` with the highest number of one of these presets; if several presets have
-    /// runs, the most recently written of these.
-    pub fn latest(presets: &[&str]) -> Option<PathBuf> {
-        newest(presets.iter().filter_map(|preset| latest_of(preset)))
+    /// The folder of the run `name`: `runs/<name>`.
+    pub fn named(name: &str) -> PathBuf {
+        Path::new(RUNS).join(name)
     }
 
-    /// The most recently written run in `runs`, of any preset.
-    pub fn latest_of_all() -> Option<PathBuf> {
-        let runs = fs::read_dir(RUNS).ok()?.flatten().map(|entry| entry.path());
-        newest(runs.filter(|run| Self::is_run(run)))
+    /// The run that a resume without a folder goes on with: the most recently written one in `runs`, or,
+    /// with a preset, the newest `runs/<preset>-<n>`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn to_resume(preset: Option<&str>) -> Result<PathBuf> {
+        let newest = Self::newest_first();
+        let found = match preset {
+            Some(preset) => Self::latest(preset),
+            None => newest.first().cloned(),
+        };
+        let preset = preset.map(str::to_owned);
+        found.ok_or(Error::NoRunToResume { preset, others: newest })
+    }
+
+    /// The newest folder `runs/<preset>-<n>` with a run, if there is one.
+    fn latest(preset: &str) -> Option<PathBuf> {
+        let numbers = fs::read_dir(RUNS).ok()?.flatten().filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix(preset)?.strip_prefix('-')?;
+            number.parse::<u64>().ok().filter(|_| Self::is_run(&entry.path()))
+        });
+        numbers.max().map(|number| Path::new(RUNS).join(format!("{preset}-{number}")))
+    }
+
+    /// All runs in `runs`, the most recently written one first.
+    fn newest_first() -> Vec<PathBuf> {
+        let entries = fs::read_dir(RUNS).into_iter().flatten().flatten();
+        let runs = entries.map(|entry| entry.path()).filter(|path| Self::is_run(path));
+        let time = |run: &Path| {
+            let file = [MetricsWriter::FILE, CONFIG].map(|name| fs::metadata(run.join(name)));
+            file.into_iter().flatten().next()?.modified().ok()
+        };
+        let mut runs: Vec<_> = runs.map(|run| (time(&run), run)).collect();
+        runs.sort_by(|a, b| b.cmp(a));
+        runs.into_iter().map(|(_, run)| run).collect()
     }
 
     /// Whether `path` is the folder of a run.

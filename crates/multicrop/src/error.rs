@@ -235,7 +235,9 @@ impl SampleError {
             Self::Unreadable { .. } | Self::Unavailable { .. } => "unreadable".into(),
             Self::NotAnImage => "not an image".into(),
             Self::Unsupported { what } => format!("not yet supported: {what}"),
-            Self::Channels { found, .. } => format!("{found} samples per pixel"),
+            Self::Channels { found, .. } => {
+                format!("{found} samples per pixel, which `--channels {found}` reads")
+            }
             Self::NoRange { .. } => "floats outside [0, 1]".into(),
             Self::TooLarge { .. } => "too large".into(),
             Self::Damaged { .. } => "damaged".into(),

@@ -1,12 +1,18 @@
-//! `dino-vmf completions`: a script with which a shell completes commands and flags.
+//! `dino-vmf completions`: a script with which a shell completes commands, flags and their values.
+//!
+//! The script asks the program itself at each Tab, so it stays valid when the program changes, and knows
+//! presets and keys.
 
-use anyhow::Result;
-use clap::{Args, Command};
-use clap_complete::Shell;
+use anyhow::{Context, Result};
+use clap::{Args, Command, ValueEnum};
+use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::console::Console;
 
-/// Print a script with which a shell completes commands and flags
+/// Environment variable by which the script asks the program; its value is the name of the shell.
+const VARIABLE: &str = "DINO_VMF_COMPLETE";
+
+/// Print a script with which a shell completes commands, flags and their values
 ///
 /// Where to put it:
 ///
@@ -23,11 +29,30 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
+/// Shells that the program can answer.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "lowercase")]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// Answers a completion script and ends the program, if it is one that asks.
+pub(crate) fn answer(command: impl Fn() -> Command) {
+    CompleteEnv::with_factory(command).var(VARIABLE).complete();
+}
+
 impl Completions {
-    /// Prints the script for `command`, the definition of the whole command line.
-    pub(crate) fn run(&self, mut command: Command, console: &mut Console) -> Result<()> {
+    pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
+        let name = self.shell.to_possible_value().context("every shell has a name")?;
+        let shells = Shells::builtins();
+        let shell = shells.completer(name.get_name()).context("every shell has a completer")?;
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command, "dino-vmf", &mut script);
+        let program = "dino-vmf";
+        shell.write_registration(VARIABLE, program, program, program, &mut script)?;
         console.script(String::from_utf8(script)?.trim_end());
         Ok(())
     }

@@ -1,16 +1,15 @@
 //! `dino-vmf eval knn`: k-NN classification accuracy of frozen features.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueHint};
 use dino::config::{self, Origin};
 use dino::{evaluation, memory};
 use probe::{Encoder, Judgment, RawPixels, Score, Scores, Source, knn};
 use serde_json::{Map, Value, json};
 
-use super::viewing::{Viewing, show_images};
+use super::viewing::{Checkpoint, Viewing, show_images};
 use crate::console::Console;
 
 /// Evaluate a checkpoint
@@ -32,18 +31,23 @@ impl Eval {
 /// exp(cosine similarity / 0.07). Nothing is trained. The features are those of the teacher's backbone. For
 /// comparison, the table also has raw pixels and the same network before training.
 ///
-/// Example: dino-vmf eval knn --checkpoint runs/a --train photos:train --test photos:test
+/// Without `--data`, `--train` and `--test`, the images are those on which the run itself was evaluated.
+///
+/// Example: dino-vmf eval knn runs/a --data photos/
 #[derive(Debug, Args)]
 pub(crate) struct Knn {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: Checkpoint,
+    /// Labelled images with two parts: the same as `--train SOURCE:train --test SOURCE:test`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(conflicts_with_all = ["train", "test"])]
+    data: Option<String>,
     /// Labelled images that vote, for example `photos:train`
-    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    train: String,
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "test")]
+    train: Option<String>,
     /// Labelled images to classify, for example `photos:test`
-    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    test: String,
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "train")]
+    test: Option<String>,
     /// Number of neighbors that vote; each number gets a row
     ///
     /// 20 is common. Use fewer than there are training images per class.
@@ -57,13 +61,16 @@ pub(crate) struct Knn {
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        let opened = self.viewing.read(&self.checkpoint, console, |eval| {
-            (eval.train, eval.test) = (Some(self.train.clone()), Some(self.test.clone()));
-            eval.k = k;
-        })?;
+        let mut opened = self.viewing.read(self.checkpoint.path(), console, |eval| eval.k = k)?;
+        if let Some((train, test)) = self.sources() {
+            opened.config.evaluate_on(train, test);
+        }
         let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
         let evaluation = evaluation::open(&opened.config, vec![Box::new(knn)])?;
-        let Some(evaluation) = evaluation else { return Ok(()) };
+        let evaluation = evaluation.context(
+            "the run names no labelled images; give them by `--data SOURCE`, or `--train SOURCE` and \
+             `--test SOURCE`",
+        )?;
         let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
         warnings.for_each(|text| console.warn(text));
         let (network, untrained) = (&opened.network, opened.draw_untrained());
@@ -81,6 +88,15 @@ impl Knn {
         judged.left_out.iter().for_each(|text| console.warn(text));
         print(opened.step, &judged.judgments, console);
         Ok(())
+    }
+
+    /// The images that vote and those to classify, if flags give them.
+    fn sources(&self) -> Option<(String, String)> {
+        let parts = self.data.as_ref().map(|data| {
+            let whole = data.strip_suffix(":train").or(data.strip_suffix(":test")).unwrap_or(data);
+            (format!("{whole}:train"), format!("{whole}:test"))
+        });
+        parts.or_else(|| self.train.clone().zip(self.test.clone()))
     }
 
     fn neighbors(&self) -> Result<Vec<usize>, config::Error> {

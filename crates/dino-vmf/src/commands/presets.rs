@@ -11,6 +11,7 @@ use dino::preset::{self, Preset};
 use serde::Serialize;
 use serde_json::json;
 
+use super::candidates::presets;
 use crate::console::Console;
 
 /// Images for which presets that fit their images are listed.
@@ -19,13 +20,15 @@ const EXAMPLE: Look = Look { images: 10_000, side: 256, channels: Some(3), is_de
 /// List the presets with what they train and need, or print one as TOML
 ///
 /// A preset is a recipe: network, crops, method and optimizer. `photos`, `microscopy` and `satellite` fit
-/// themselves to the images and to this machine; they are listed as for 10,000 images of 256 pixels. Print
-/// one to see its keys, or to edit a copy.
+/// themselves to the images and to this machine; they are listed as for 10,000 images of 256 pixels.
+/// `presets NAME` prints the keys that one sets, to read or to edit a copy; the others have their defaults.
+/// `dino-vmf config --preset NAME` prints all keys.
 ///
 /// Example: dino-vmf presets shapes-tiny > mine.toml; dino-vmf pretrain --config mine.toml
 #[derive(Debug, Args)]
 pub(crate) struct Presets {
     /// Name of the preset to print; without it, all presets are listed
+    #[arg(add = presets())]
     name: Option<String>,
 }
 

@@ -21,6 +21,11 @@ use view::View;
 impl Pretrain {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         let Settings { config, name, dataset, .. } = self.settings(console)?;
+        match self.starts_new(&config) {
+            Some((text, true)) => console.warn(text),
+            Some((text, false)) => console.note(text),
+            None => {}
+        }
         let stop = signals::stop_on_signals().context("cannot listen to signals")?;
         let view = Mutex::new(View::new(console, config.optim.batch_size));
         let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);

@@ -1,14 +1,34 @@
-//! Flags and progress that `eval` and `analyze` share: the size of images, and threads.
+//! Flags and progress that `eval` and `analyze` share: the checkpoint, the size of images, and threads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueHint};
 use dino::config::Eval;
 use dino::open::{Opened, open};
 
 use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
+
+/// The checkpoint to read, given with or without `--checkpoint`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Checkpoint {
+    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    run: Option<PathBuf>,
+    /// The same as RUN
+    #[arg(long, value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    checkpoint: Option<PathBuf>,
+}
+
+impl Checkpoint {
+    /// The path as given.
+    pub(crate) fn path(&self) -> &Path {
+        let given = self.run.as_deref().or(self.checkpoint.as_deref());
+        given.expect("clap requires one of both")
+    }
+}
 
 /// Size of the images for the network, and threads.
 #[derive(Debug, Args)]

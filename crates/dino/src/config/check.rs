@@ -44,14 +44,14 @@ impl Check<'_> {
     /// `value` is above 0, and between `least` and `most`.
     pub(super) fn positive(&self, key: &str, value: f64, [least, most]: [f64; 2]) -> Result<()> {
         self.require(value > 0.0, key, value, "be above 0")?;
-        let needed = format!("lie in [{least}, {most}]");
+        let needed = format!("lie in [{}, {}]", short(least), short(most));
         self.require((least..=most).contains(&value), key, value, needed)
     }
 
     /// `value` lies between 0 and `most`.
     pub(super) fn not_negative(&self, key: &str, value: f64, most: f64) -> Result<()> {
         self.require(value >= 0.0, key, value, "be 0 or more")?;
-        self.require(value <= most, key, value, format!("be at most {most}"))
+        self.require(value <= most, key, value, format!("be at most {}", short(most)))
     }
 
     /// `value` lies in [0, 1].
@@ -70,5 +70,13 @@ impl Check<'_> {
         let needed = format!("be a multiple of `model.patch_size`, which is {patch_size}");
         self.require(holds, key, size, needed)?;
         self.count(key, size, MAX_SIDE)
+    }
+}
+
+/// A limit without rows of zeros.
+fn short(limit: f64) -> String {
+    match limit.abs() {
+        1e-3..=1e6 => limit.to_string(),
+        _ => format!("{limit:e}"),
     }
 }

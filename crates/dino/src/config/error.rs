@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::origin::Origin;
+use super::value;
 
 /// The result of reading or checking a configuration.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -73,10 +74,10 @@ pub enum Error {
     /// Two keys of which only one may be given.
     #[error("`{first}` and `{second}` are both given{origin}, but only one of them can hold")]
     Exclusive {
-        /// One key.
-        first: &'static str,
-        /// The other key.
-        second: &'static str,
+        /// One key or flag.
+        first: String,
+        /// The other one.
+        second: String,
         /// Who wrote the second one.
         origin: Origin,
     },
@@ -118,7 +119,16 @@ impl Error {
     /// What to type, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest, .. } => nearest.as_deref().map(did_you_mean),
+            Self::UnknownKey { nearest, .. } => Some(
+                nearest
+                    .as_deref()
+                    .map_or_else(|| "`dino-vmf config` lists all keys".to_owned(), did_you_mean),
+            ),
+            Self::WrongType { found, expected, .. } => {
+                value::nearest_choice(found.trim_matches('"'), expected)
+                    .as_deref()
+                    .map(did_you_mean)
+            }
             Self::UnknownPreset { nearest, .. } => Some(
                 nearest
                     .as_deref()
@@ -129,8 +139,7 @@ impl Error {
             Self::WarmupTooLong { key, .. } => {
                 Some(format!("train longer, or give a smaller `--set {key}=…`"))
             }
-            Self::WrongType { .. }
-            | Self::BadValue { .. }
+            Self::BadValue { .. }
             | Self::Syntax { .. }
             | Self::NoConfig { .. }
             | Self::Read { .. } => None,

@@ -73,13 +73,17 @@ impl Default for Eval {
 
 impl Eval {
     pub(super) fn check(&self, check: &Check<'_>, patch_size: usize) -> Result<()> {
-        for (key, given, other) in
-            [("eval.train", &self.train, &self.test), ("eval.test", &self.test, &self.train)]
-        {
+        for (key, given, missing, other) in [
+            ("eval.train", &self.train, "eval.test", &self.test),
+            ("eval.test", &self.test, "eval.train", &self.train),
+        ] {
             let alone = given.is_some() && other.is_none();
-            let found = given.as_deref().unwrap_or_default();
-            let needed = "come with `eval.train` and `eval.test` both";
-            check.require(!alone, key, format!("{found:?}"), needed)?;
+            let found = format!("{:?}", given.as_deref().unwrap_or_default());
+            let needed = format!(
+                "come with `{missing}`, which is missing: give it by `--set {missing}=SOURCE`, or \
+                 evaluate nothing by `--set {key}=none`"
+            );
+            check.require(!alone, key, found, needed)?;
         }
         let found = format!("{:?}", self.k);
         let holds = !self.k.is_empty() && self.k.iter().all(|k| *k > 0);

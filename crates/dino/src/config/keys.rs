@@ -1,12 +1,13 @@
 //! The table of all keys: names, defaults and documentation.
 //!
-//! `build.rs` takes it from the structs of the sections, and `docs/configuration.md` is made from it
-//! (`tests/configuration.rs`).
+//! `build.rs` takes it from the structs of the sections. `docs/configuration.md` and `dino-vmf config` are
+//! made from it ([`super::reference`]).
 
 use std::sync::LazyLock;
 
-use super::Config;
 use super::text::flatten;
+use super::{Config, Error, Origin, value};
+use crate::nearest::nearest;
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +29,42 @@ impl Key {
         }
     }
 
+    /// The first sentence of its documentation.
+    pub fn summary(&self) -> &'static str {
+        self.doc.find(". ").map_or(self.doc, |end| &self.doc[..=end])
+    }
+
+    /// The kind of its values, such as `a number` or `` `f32` or `bf16` ``.
+    pub fn kind(&self) -> String {
+        value::kind(&self.path())
+    }
+
+    /// The names that it accepts; empty if it has other values.
+    pub fn choices(&self) -> Vec<String> {
+        value::choices(&self.path())
+    }
+
+    /// What a value must do, such as `lie in [0, 1]`. The text follows "must". What depends on other keys
+    /// is said for their defaults.
+    pub fn limits(&self) -> Vec<String> {
+        value::limits(&self.path())
+    }
+
     /// The value in a configuration that sets nothing, as TOML. `None` for an option that is off.
     pub fn default_value(&self) -> Option<String> {
         static DEFAULTS: LazyLock<Vec<(String, toml::Value)>> =
             LazyLock::new(|| flatten(Config::default().completed().to_table()));
+        self.find_in(&DEFAULTS)
+    }
+
+    /// The value in `config`, as TOML. `None` for an option that is off.
+    pub fn value_in(&self, config: &Config) -> Option<String> {
+        self.find_in(&flatten(config.completed().to_table()))
+    }
+
+    fn find_in(&self, values: &[(String, toml::Value)]) -> Option<String> {
         let path = self.path();
-        DEFAULTS.iter().find(|(key, _)| *key == path).map(|(_, value)| value.to_string())
+        values.iter().find(|(key, _)| *key == path).map(|(_, value)| value.to_string())
     }
 }
 
@@ -67,4 +98,16 @@ pub fn all() -> impl Iterator<Item = Key> {
 /// The key with this path, such as `optim.lr`.
 pub fn find(path: &str) -> Option<Key> {
     all().find(|key| key.path() == path)
+}
+
+/// The keys with this name in any section, such as `batch_size`.
+pub fn named(name: &str) -> impl Iterator<Item = Key> {
+    all().filter(move |key| key.name == name)
+}
+
+/// The error for a key that does not exist, with the most similar one that does.
+pub fn unknown(path: &str, origin: Origin) -> Error {
+    let known: Vec<_> = all().map(|key| key.path()).collect();
+    let nearest = nearest(path, known.iter().map(String::as_str));
+    Error::UnknownKey { key: path.to_owned(), origin, nearest }
 }

@@ -8,8 +8,7 @@ use toml::{Table, Value};
 use super::error::{Error, Result};
 use super::origin::{Flag, Origin, Origins};
 use super::text::{Written, is_section, nest, parse};
-use super::{Config, keys};
-use crate::nearest::nearest;
+use super::{keys, value};
 
 /// The keys written so far; later layers replace what earlier ones wrote.
 #[derive(Default)]
@@ -87,15 +86,15 @@ impl Layers {
         self.add(layer.collect())
     }
 
-    fn add(&mut self, layer: Vec<Written>) -> Result<()> {
-        for (key, value, origin) in &layer {
-            check_key(key, value, origin)?;
+    fn add(&mut self, mut layer: Vec<Written>) -> Result<()> {
+        for (key, value, origin) in &mut layer {
+            value::respell(key, value);
+            value::check(key, value, origin)?;
         }
         let written = |name: &str| layer.iter().find(|(key, ..)| key == name);
         let lengths = LENGTHS.map(|key| written(key).is_some());
-        if let (true, Some((.., origin))) = (lengths[0], written(LENGTHS[1])) {
-            let [first, second] = LENGTHS;
-            return Err(Error::Exclusive { first, second, origin: origin.clone() });
+        if let [Some((.., first)), Some((.., second))] = LENGTHS.map(written) {
+            return Err(exclusive(first, second));
         }
         if lengths.contains(&true) {
             LENGTHS.iter().for_each(|key| self.remove(key));
@@ -153,44 +152,16 @@ impl Layers {
     }
 }
 
-/// Refuses a key that does not exist and a value of the wrong type.
-fn check_key(key: &str, value: &Value, origin: &Origin) -> Result<()> {
-    let wrong_type = |expected: String| Error::WrongType {
-        key: key.to_owned(),
-        origin: origin.clone(),
-        found: value.to_string(),
-        expected,
+/// The error for both lengths in one layer, under the names by which somebody gave them.
+fn exclusive(first: &Origin, second: &Origin) -> Error {
+    let name = |key: &str, origin: &Origin| match origin {
+        Origin::Flag(flag) => flag.clone(),
+        _ => key.to_owned(),
     };
-    if is_section(key) {
-        return Err(wrong_type(format!("a section, such as `[{key}]`")));
-    }
-    if keys::find(key).is_none() {
-        let known: Vec<_> = keys::all().map(|key| key.path()).collect();
-        let nearest = nearest(key, known.iter().map(String::as_str));
-        return Err(Error::UnknownKey { key: key.to_owned(), origin: origin.clone(), nearest });
-    }
-    if value.as_str() == Some("none") {
-        return Ok(());
-    }
-    let alone = nest([(key.to_owned(), value.clone())]);
-    alone.try_into::<Config>().map(drop).map_err(|error| wrong_type(expected(error.message())))
-}
-
-/// What serde expected, in our words.
-fn expected(message: &str) -> String {
-    let message = message.trim();
-    if message.contains("invalid value: integer `-") {
-        return "0 or more".to_owned();
-    }
-    let Some((_, wanted)) = message.rsplit_once("expected ") else {
-        return message.to_owned();
+    let origin = match second {
+        Origin::Flag(_) => Origin::Default,
+        origin => origin.clone(),
     };
-    match wanted {
-        "u8" | "u32" | "u64" | "usize" | "i64" => "a whole number, 0 or more".to_owned(),
-        "f32" | "f64" => "a number".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "an array of length 2" => "a list of two numbers".to_owned(),
-        other => other.to_owned(),
-    }
+    let [first, second] = [name(LENGTHS[0], first), name(LENGTHS[1], second)];
+    Error::Exclusive { first, second, origin }
 }

@@ -31,7 +31,7 @@ impl Config {
         eval.train = self.eval.train.as_ref().map(|train| self.locate("eval.train", train));
         eval.test = self.eval.test.as_ref().map(|test| self.locate("eval.test", test));
         let here = env::current_dir().ok();
-        config.run.working_dir = here.map(|here| here.to_string_lossy().into_owned());
+        config.run.working_dir = here.and_then(|here| Some(here.to_str()?.to_owned()));
         config
     }
 }

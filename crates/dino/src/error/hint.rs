@@ -9,6 +9,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::NoImagesOfPreset { images, .. } => Some(match images.as_str() {
+                "cifar10" => "unpack `cifar-10-binary.tar.gz` of \
+                              https://www.cs.toronto.edu/~kriz/cifar.html and name the folder: \
+                              `--data cifar-10-batches-bin`; `--data SOURCE` takes other images"
+                    .to_owned(),
+                _ => "name your images: `--data SOURCE`".to_owned(),
+            }),
             Self::TooFewImages { images, .. } => {
                 Some(format!("try `--set optim.batch_size={}`", (*images).max(1)))
             }
@@ -35,28 +42,26 @@ impl Error {
             Self::RunLocked { .. } => {
                 Some("wait for that process, or choose another `--out`".to_owned())
             }
-            Self::OtherConfig { key, saved, .. } => {
-                Some(format!("`--set {key}={saved}` goes on there, another `--out` starts a new run"))
-            }
+            Self::OtherConfig { key, saved, .. } => Some(format!(
+                "`--set {key}={saved}` goes on there, another `--out` starts a new run"
+            )),
             Self::Checkpoint(error) => error.hint(),
-            Self::Diverged { .. } => Some(
-                "try a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3`, or `--method dino-vmf`"
-                    .to_owned(),
-            ),
-            Self::EndsNotFinite { saved, run, .. } => Some(format!(
-                "{}; train again with a lower `--set optim.lr=…`, `--set optim.clip_grad=0.3` or `--method \
-                 dino-vmf`, and another `--out`",
+            Self::Diverged { remedy, .. } => Some(format!("try {remedy}")),
+            Self::EndsNotFinite { saved, run, remedy, .. } => Some(format!(
+                "{}; train again with another `--out`, and try {remedy}",
                 match saved {
-                    Some(step) => format!("`eval` and `analyze` use step {step} of `{}`", run.display()),
+                    Some(step) =>
+                        format!("`eval` and `analyze` use step {step} of `{}`", run.display()),
                     None => "nothing was saved".to_owned(),
                 }
             )),
             Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
                 format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
             }),
-            Self::NoPatches { .. } => {
-                Some("leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture".to_owned())
-            }
+            Self::NoPatches { .. } => Some(
+                "leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture"
+                    .to_owned(),
+            ),
             Self::OtherRun { .. } => Some(
                 "bring back the `config.toml` that the run was started with, or the run's own \
                  checkpoints; other settings are another run, with another `--out`"
@@ -68,28 +73,33 @@ impl Error {
                     .to_owned(),
             ),
             Self::CheckpointsGone { .. } => Some(
-                "bring the folder `checkpoints` back, or start again with another `--out`".to_owned(),
-            ),
-            Self::NoRunToResume { other, .. } => Some(match other {
-                Some(run) => format!("`--resume {}` goes on with the newest run there", run.display()),
-                None => "leave out `--resume` to start a run, or name the run's folder: `--resume DIR`"
+                "bring the folder `checkpoints` back, or start again with another `--out`"
                     .to_owned(),
+            ),
+            Self::NoRunToResume { others, .. } => Some(match others.as_slice() {
+                [] => {
+                    "leave out `--resume` to start a run, or name the run's folder: `--resume DIR`"
+                        .to_owned()
+                }
+                [newest] => format!("the only run is {0}: `--resume {0}`", newest.display()),
+                [newest, second, ..] => format!(
+                    "the newest runs are {0} and {1}: `--resume {0}`",
+                    newest.display(),
+                    second.display()
+                ),
             }),
             Self::FolderGone { saved, .. } => saved.ancestors().nth(2).map(|run| {
-                format!("`--resume {}` goes on; earlier metrics are in the other folder", run.display())
+                format!(
+                    "`--resume {}` goes on; earlier metrics are in the other folder",
+                    run.display()
+                )
             }),
-            Self::NotFinite { .. } => Some(
-                "try a lower `--set optim.lr=…` or `--set optim.clip_grad=0.3`, with another `--out`"
-                    .to_owned(),
-            ),
+            Self::NotFinite { remedy, .. } => Some(format!("with another `--out`, try {remedy}")),
             Self::Left { error, run, step, saved, unsaved } => {
                 let ours = left_hint(run, *step, *saved, unsaved.as_deref());
                 Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
             }
-            Self::NoCheckpoint { .. }
-            | Self::Probe(_)
-            | Self::Data(_)
-            | Self::Io { .. } => None,
+            Self::NoCheckpoint { .. } | Self::Probe(_) | Self::Data(_) | Self::Io { .. } => None,
         }
     }
 
@@ -99,6 +109,7 @@ impl Error {
             Self::Config(error) => error.is_usage(),
             Self::TooLittleMemory { .. }
             | Self::TooLittleDisk { .. }
+            | Self::NoImagesOfPreset { .. }
             | Self::RunUsed { .. }
             | Self::NoRun { .. }
             | Self::NoRunToResume { .. }

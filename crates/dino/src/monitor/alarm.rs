@@ -89,38 +89,6 @@ impl Kind {
             }
         }
     }
-
-    /// What to try.
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Feature => {
-                "look at the images (`dino-vmf data preview SOURCE`), or start again with a lower \
-                 `--set optim.lr=…`"
-            }
-            Self::Uniform => {
-                "start again with a lower `--set objective.teacher_temp=…` and `teacher_temp_start`, a \
-                 lower `optim.lr`, or `--set model.init_std=…` near 1/√embed_dim"
-            }
-            Self::OneHot => {
-                "start again with `--set objective.center_momentum=0.5`, a higher \
-                 `objective.teacher_temp`, or `--set objective.centering=sinkhorn`"
-            }
-            Self::Partial => {
-                "start again with `--set objective.lambda_koleo=0.1` or fewer `model.prototypes`"
-            }
-            Self::Aliased => {
-                "start again with `--set optim.teacher_momentum=0.996` and an `optim.lr` above 0"
-            }
-            Self::Norms => {
-                "start again with `--set objective.prototype_norm=vmf` (or `l2`), `--set \
-                 optim.clip_grad=0.3`, or a lower `optim.lr`"
-            }
-            Self::Gradients | Self::Weights => {
-                "go back to an earlier checkpoint, or start again with a lower `--set optim.lr=…` or \
-                 `--set optim.clip_grad=0.3`"
-            }
-        }
-    }
 }
 
 impl Serialize for Kind {
@@ -143,8 +111,8 @@ pub struct Alarm {
     pub found: String,
     /// What it means.
     pub cause: &'static str,
-    /// What to try.
-    pub remedy: &'static str,
+    /// What to try; nothing that the run has already.
+    pub remedy: String,
 }
 
 impl fmt::Display for Alarm {
@@ -156,11 +124,5 @@ impl fmt::Display for Alarm {
             true => write!(f, "{name} at step {step}: {found}; {cause}; {remedy}"),
             false => write!(f, "{name} is cleared at step {step}: {found}"),
         }
-    }
-}
-
-impl Alarm {
-    pub(super) fn new(step: u64, kind: Kind, raised: bool, found: String) -> Self {
-        Self { step, kind, raised, found, cause: kind.cause(), remedy: kind.remedy() }
     }
 }

@@ -27,6 +27,7 @@ use super::pace::Pace;
 use super::step::{CropBatch, NonFinite, State, StepReport, Training};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
+use crate::monitor::remedy;
 use crate::plan::Plan;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::StepValues;
@@ -276,8 +277,8 @@ impl Run<'_> {
         self.metrics.write(self.state.step, &line)?;
         report(Event::Skipped { step, reason: reason.to_string() });
         if self.skipped >= PATIENCE {
-            let count = self.skipped;
-            return Err(Error::Diverged { reason: reason.to_string(), count, step });
+            let (count, remedy) = (self.skipped, remedy::of_divergence(self.config()));
+            return Err(Error::Diverged { reason: reason.to_string(), count, step, remedy });
         }
         Ok(())
     }

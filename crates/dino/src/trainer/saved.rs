@@ -10,7 +10,9 @@ use engine::Params;
 
 use super::step::{State, Training};
 use crate::checkpoint::{self, Loaded, ParamSet, Retention, Tensor};
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::monitor::remedy;
 use crate::run_folder::{Images, sign};
 
 /// Writes a checkpoint of the run in `run` and removes those that are no longer kept.
@@ -24,7 +26,7 @@ pub(super) fn save(
     retention: Retention,
 ) -> Result<PathBuf> {
     let tensors = tensors_of(state);
-    require_finite(&tensors, state.step)?;
+    require_finite(&tensors, state.step, &training.config)?;
     let config = training.config.fingerprint();
     let mut record = checkpoint::State::new(state.step, training.config.seed, config);
     sign(&mut record, &training.config, images);
@@ -53,10 +55,11 @@ fn tensors_of(state: &State) -> Vec<Tensor<'_>> {
     tensors
 }
 
-fn require_finite(tensors: &[Tensor<'_>], step: u64) -> Result<()> {
+fn require_finite(tensors: &[Tensor<'_>], step: u64, config: &Config) -> Result<()> {
     for tensor in tensors {
         if let Some(&value) = tensor.values.iter().find(|value| !value.is_finite()) {
-            return Err(Error::NotFinite { name: tensor.name.clone(), value, step });
+            let (name, remedy) = (tensor.name.clone(), remedy::of_divergence(config));
+            return Err(Error::NotFinite { name, value, step, remedy });
         }
     }
     Ok(())

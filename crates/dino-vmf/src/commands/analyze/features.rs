@@ -25,7 +25,7 @@ use crate::console::Console;
 /// `--json` prints one line: an object with `"event":"features"`, and `backbone` and `bottleneck` with
 /// `trained` and `untrained` each. docs/analysis.md explains each value.
 ///
-/// Example: dino-vmf analyze features --checkpoint runs/a --data photos:test
+/// Example: dino-vmf analyze features runs/a --data photos:test
 #[derive(Debug, Args)]
 pub(crate) struct Features {
     #[command(flatten)]
@@ -109,7 +109,7 @@ fn measure(input: &Input<'_>, console: &mut Console) -> Result<Record> {
     };
     let compare = |kind| Comparison { trained: measures(0, kind), untrained: measures(1, kind) };
     Ok(Record {
-        checkpoint: subject.checkpoint.display().to_string(),
+        checkpoint: subject.path().display().to_string(),
         step: checkpoint.step,
         network: input.network(),
         data: images.dataset().describe(),

@@ -38,7 +38,7 @@ use record::Record;
 /// the source, `nearest_patches` lists indices of patches in these images, row by row, and each `images` is
 /// a count of what `assigned` names. docs/analysis.md explains each value.
 ///
-/// Example: dino-vmf analyze mixture --checkpoint runs/a --data photos:test --html mixture.html
+/// Example: dino-vmf analyze mixture runs/a --data photos:test --html mixture.html
 #[derive(Debug, Args)]
 pub(crate) struct Mixture {
     #[command(flatten)]
@@ -73,7 +73,7 @@ impl Mixture {
             false => images::analyze(&input, &self.assignment, self.train.as_deref(), console)?,
         };
         let record = Record {
-            checkpoint: self.subject.checkpoint.display().to_string(),
+            checkpoint: self.subject.path().display().to_string(),
             step: input.checkpoint.step,
             network: input.network(),
             data: input.images.dataset().describe(),

@@ -1,7 +1,7 @@
 //! The checkpoint and the images that `analyze` reads.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum, ValueHint};
@@ -10,15 +10,14 @@ use dino::{evaluation, memory};
 use probe::{Encoder, Evaluated, Pass, Preprocess, Subset, Views};
 use serde::Serialize;
 
-use crate::commands::viewing::{Viewing, show_images};
+use crate::commands::viewing::{Checkpoint, Viewing, show_images};
 use crate::console::Console;
 
 /// Which network of which checkpoint to analyze, and on which images.
 #[derive(Debug, Args)]
 pub(super) struct Subject {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(super) checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: Checkpoint,
     /// Images to analyze, with or without labels, for example `photos:test`
     ///
     /// A folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`; `:train` or `:test`
@@ -72,7 +71,7 @@ impl Subject {
     /// # Errors
     /// The checkpoint or the images cannot be read.
     pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
-        let checkpoint = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let checkpoint = self.viewing.read(self.path(), console, |_| ())?;
         let dataset = checkpoint.config.data.open(&self.data)?;
         let preprocess = evaluation::preprocess(&checkpoint.config, dataset.as_ref())?;
         let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
@@ -82,6 +81,11 @@ impl Subject {
         };
         images.notes().iter().for_each(|text| console.warn(text));
         Ok(Input { subject: self, checkpoint, images, preprocess })
+    }
+
+    /// The checkpoint as given.
+    pub(super) fn path(&self) -> &Path {
+        self.checkpoint.path()
     }
 
     /// The value of `--max-images`.
@@ -126,7 +130,7 @@ impl Input<'_> {
         format!(
             "{} of `{}` at step {}, {images_read} images: {}",
             self.network().name(),
-            self.subject.checkpoint.display(),
+            self.subject.path().display(),
             self.checkpoint.step,
             self.images.dataset().describe()
         )

@@ -17,7 +17,7 @@ pub(super) struct Conditions {
     #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
     pub(super) warmup: u32,
     /// Compute threads; 0 uses all cores
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     threads: i64,
 }
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
-use dino::config::{Config, Flag};
+use clap::Args;
+use dino::config::{self, Config, Flag, Origin};
 use dino::objective::{Compared, Networks, Objective as Compare, Pairs, Sums};
 use engine::matmul::Precision;
 use engine::{ParamTable, Params, Tensor, pool};
@@ -15,24 +15,25 @@ use streams::{Key, Purpose};
 use vit::{Head, HeadShape};
 
 use super::conditions::{Conditions, start_threads};
-use super::record::{median, rounded};
+use super::record::{median, name_of, rounded};
+use crate::commands::candidates::names;
 use crate::console::Console;
 
 /// Time the objective alone: from unit vectors to loss, gradients and center
 ///
 /// Computes the logits of teacher and student, the targets, the loss, and the gradients of the student's
-/// vectors and of the prototypes. `peak_mib` in the JSON line is the memory that the objective needs in
-/// addition to the vectors, the prototypes and their gradient.
+/// vectors and of the prototypes. The memory is what the objective needs in addition to the vectors, the
+/// prototypes and their gradient.
 ///
 /// Example: dino-vmf bench objective --k 65536 --batch 8 --local 8
 #[derive(Debug, Args)]
 pub(crate) struct Objective {
-    /// Training method
+    /// Training method: `dino` or `dino-vmf`
     ///
     /// `dino` keeps the prototypes' norms at 1 and centers logits. `dino-vmf` learns the norms and centers
     /// probabilities.
-    #[arg(long, value_enum, default_value = "dino")]
-    method: Method,
+    #[arg(long, value_name = "METHOD", default_value = "dino", add = names(&METHODS))]
+    method: String,
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536), allow_negative_numbers = true)]
@@ -51,7 +52,7 @@ pub(crate) struct Objective {
     bottleneck: u32,
     /// Timed steps
     ///
-    /// Take more if the times in `ms` differ by more than a few percent.
+    /// Take more if the times differ by more than a few percent.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     steps: u32,
@@ -59,22 +60,8 @@ pub(crate) struct Objective {
     conditions: Conditions,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Method {
-    Dino,
-    #[value(alias = "dino_vmf")]
-    DinoVmf,
-}
-
-impl Method {
-    /// The value of the setting `objective.method`.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Dino => "dino",
-            Self::DinoVmf => "dino-vmf",
-        }
-    }
-}
+/// Methods with different objectives of `[CLS]` tokens; those of iBOT have the same two.
+const METHODS: [&str; 2] = ["dino", "dino-vmf"];
 
 /// Setup and result. Fields have the names of those in the PyTorch script, where it has them.
 #[derive(Debug, Serialize)]
@@ -82,7 +69,7 @@ struct Record {
     peer: &'static str,
     version: &'static str,
     threads: usize,
-    method: &'static str,
+    method: String,
     teacher_rows: usize,
     student_rows: usize,
     k: u32,
@@ -97,12 +84,22 @@ impl Objective {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let (name, key) = ("--method", "objective.method");
         let flags =
-            [Flag { name, key, value: self.method.key().into() }, self.conditions.threads_flag()];
+            [Flag { name, key, value: self.method.clone().into() }, self.conditions.threads_flag()];
         let config = Config::resolve(None, None, &[], &flags)?;
+        if config.objective.method.masks() {
+            return Err(config::Error::BadValue {
+                key: key.to_owned(),
+                origin: Origin::Flag(name.to_owned()),
+                found: format!("{:?}", self.method),
+                needed: "be `dino` or `dino-vmf`, which have the objectives of both".to_owned(),
+            }
+            .into());
+        }
         let threads = start_threads(config.run.threads)?;
         self.require_memory()?;
         let record = self.measure(&config, threads);
-        console.json_line(None, &record);
+        record.print(console);
+        console.event("objective", &record);
         Ok(())
     }
 
@@ -149,7 +146,7 @@ impl Objective {
             peer: "dino-vmf",
             version: env!("CARGO_PKG_VERSION"),
             threads,
-            method: self.method.key(),
+            method: name_of("objective.method", config),
             teacher_rows: teacher_y.rows(),
             student_rows: student_y.rows(),
             k: self.k,
@@ -184,6 +181,19 @@ impl Objective {
         let mut vectors = Tensor::zeros(&[crops * self.batch as usize, self.bottleneck as usize]);
         fill(vectors.host_mut(), index);
         engine::ops::l2_normalize::forward(vectors).0
+    }
+}
+
+impl Record {
+    fn print(&self, console: &mut Console) {
+        let Self { ms_median, method, teacher_rows, student_rows, k, threads, peak_mib, .. } = self;
+        console.text(format!(
+            "{ms_median:.2} ms: {method}, {teacher_rows} rows of the teacher and {student_rows} of the \
+             student, K {k}, {threads} {}",
+            if *threads == 1 { "thread" } else { "threads" }
+        ));
+        console
+            .text(format!("{peak_mib:.1} MiB of memory at the peak, beside inputs and gradient"));
     }
 }
 

@@ -1,10 +1,15 @@
-//! The JSON line of `bench step`. Its fields are those of the PyTorch script that it is compared with.
+//! The result of `bench step`, as text and as a JSON line. Its fields are those of the PyTorch script that it
+//! is compared with.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::time::Duration;
 
+use dino::config::{Config, keys};
 use dino::trainer::step::Times;
 use serde::Serialize;
+
+use crate::console::Console;
 
 /// Setup and result of a measurement.
 #[derive(Debug, Serialize)]
@@ -18,18 +23,75 @@ pub(super) struct Record {
 /// The settings of the measurement.
 #[derive(Debug, Serialize)]
 pub(super) struct Setup {
-    pub(super) peer: &'static str,
-    pub(super) version: &'static str,
-    pub(super) device: String,
-    pub(super) threads: usize,
-    pub(super) method: &'static str,
-    pub(super) arch: String,
-    pub(super) patch: i64,
-    pub(super) batch: i64,
-    pub(super) crops: String,
-    pub(super) k: i64,
-    pub(super) precision: &'static str,
-    pub(super) drop_path: f64,
+    peer: &'static str,
+    version: &'static str,
+    device: String,
+    threads: usize,
+    method: String,
+    arch: String,
+    patch: usize,
+    batch: usize,
+    crops: String,
+    k: usize,
+    precision: String,
+    drop_path: f64,
+}
+
+impl Setup {
+    pub(super) fn of(config: &Config, threads: usize) -> Self {
+        let (model, data) = (&config.model, &config.data);
+        let Config { optim, .. } = config;
+        Self {
+            peer: "dino-vmf",
+            version: env!("CARGO_PKG_VERSION"),
+            device: format!("cpu {ARCH}"),
+            threads,
+            method: name_of("objective.method", config),
+            arch: name_of("model.arch", config),
+            patch: model.patch_size,
+            batch: optim.batch_size,
+            crops: format!("2x{}+{}x{}", data.global_size, data.local_crops, data.local_size),
+            k: model.prototypes,
+            precision: name_of("model.precision", config),
+            drop_path: model.drop_path,
+        }
+    }
+}
+
+/// The name that is the value of the setting `key`.
+pub(super) fn name_of(key: &str, config: &Config) -> String {
+    let value = keys::find(key).and_then(|key| key.value_in(config));
+    value.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+impl Record {
+    /// Prints the result for people.
+    pub(super) fn print(&self, console: &mut Console) {
+        let Self { setup, speed } = self;
+        let Setup { method, arch, patch, batch, crops, k, precision, threads, .. } = setup;
+        let seconds = speed.s_per_step_median;
+        console.text(format!(
+            "{seconds:.3} s per step, {:.2} images/s: {method}, {arch}/{patch}, {precision}, {batch} \
+             images of {crops} crops, K {k}, {threads} {}",
+            speed.img_per_s,
+            if *threads == 1 { "thread" } else { "threads" }
+        ));
+        let Breakdown { teacher_forward, student_forward, loss, backward, clip_and_adamw, ema } =
+            &speed.breakdown_s;
+        for (part, time) in [
+            ("teacher", teacher_forward),
+            ("student", student_forward),
+            ("loss", loss),
+            ("backward pass", backward),
+            ("clipping and AdamW", clip_and_adamw),
+            ("update of the teacher", ema),
+        ] {
+            console.text(format!("{time:10.3} s {part}"));
+        }
+        if let Some(memory) = speed.peak_rss_mib {
+            console.text(format!("{memory:6} MiB of memory at the peak"));
+        }
+    }
 }
 
 /// The measured times.

@@ -1,10 +1,9 @@
 //! `dino-vmf bench step`: the time of one training step on random crops in memory.
 
-use std::env::consts::ARCH;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dino::config::{self, Config, Flag, MaskShape, Masking, Origin};
 use dino::masking::Masks;
 use dino::schedule::StepValues;
@@ -17,73 +16,83 @@ use streams::{Key, Purpose};
 use super::conditions::{Conditions, start_threads};
 use super::profile::{self, Timed};
 use super::record::{Record, Setup, Speed};
+use crate::commands::candidates::{presets, values_of};
 use crate::console::{Console, Progress};
 
-/// Time one training step on random crops, and print one line of JSON
+/// Time one training step on random crops
 ///
 /// A step is: teacher, student, loss, backward pass, gradient clipping, AdamW and the update of the teacher.
-/// No images are read. The fields of the JSON line are those of the PyTorch script that it is compared with.
+/// No images are read. Without `--preset`, it is DINO's step of ViT-S/16. The fields of the line that `--json`
+/// prints are those of the PyTorch script that it is compared with.
 ///
-/// Example: dino-vmf bench step --arch vit_small --batch 8 --threads 2
+/// Example: dino-vmf bench step --preset dino-vit-s16 --batch 8
 #[derive(Debug, Args)]
 pub(crate) struct Step {
-    /// Architecture: `vit_tiny`, `vit_small`, `vit_base` or `vit_large`
-    #[arg(long, default_value = "vit_small")]
-    arch: String,
-    /// Side of a patch in pixels
+    /// Preset whose step is timed; the other flags override it
+    #[arg(long, value_name = "NAME", add = presets())]
+    preset: Option<String>,
+    /// Network: `vit_tiny`, `vit_small` (default), `vit_base` or `vit_large`
+    #[arg(long, value_name = "ARCH", visible_alias = "model", add = values_of("model.arch"))]
+    arch: Option<String>,
+    /// Side of a patch in pixels, 16 by default
     ///
     /// Half the side means four times as many tokens.
-    #[arg(long, value_name = "PIXELS", default_value_t = 16, allow_negative_numbers = true)]
-    patch: i64,
-    /// Images per step
+    #[arg(
+        long,
+        visible_alias = "patch-size",
+        value_name = "PIXELS",
+        allow_negative_numbers = true
+    )]
+    patch: Option<i64>,
+    /// Images per step, 8 by default
     ///
     /// Time and memory grow linearly with it.
-    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
-    batch: i64,
-    /// Number and side of the global crops of an image; the number must be 2
-    #[arg(long, value_name = "NxPIXELS", default_value = "2x224")]
-    global: CropSpec,
-    /// Number and side of the local crops of an image; `0x96` for none
-    #[arg(long, value_name = "NxPIXELS", default_value = "8x96")]
-    local: CropSpec,
-    /// Number of prototypes
-    #[arg(long, value_name = "K", default_value_t = 65536, allow_negative_numbers = true)]
-    k: i64,
-    /// Width of the hidden layers of the head's MLP
-    #[arg(long, value_name = "WIDTH", default_value_t = 2048, allow_negative_numbers = true)]
-    hidden: i64,
-    /// Width of the head's bottleneck, whose unit vectors are compared with the prototypes
-    #[arg(long, value_name = "WIDTH", default_value_t = 256, allow_negative_numbers = true)]
-    bottleneck: i64,
-    /// Training method
+    #[arg(long, visible_alias = "batch-size", value_name = "N", allow_negative_numbers = true)]
+    batch: Option<i64>,
+    /// Number and side of the global crops of an image, `2x224` by default; the number must be 2
+    #[arg(long, value_name = "NxPIXELS")]
+    global: Option<CropSpec>,
+    /// Number and side of the local crops of an image, `8x96` by default; `0x96` for none
+    #[arg(long, value_name = "NxPIXELS")]
+    local: Option<CropSpec>,
+    /// Number of prototypes, 65536 by default
+    #[arg(long, visible_alias = "prototypes", value_name = "K", allow_negative_numbers = true)]
+    k: Option<i64>,
+    /// Width of the hidden layers of the head's MLP, 2048 by default
+    #[arg(long, value_name = "WIDTH", allow_negative_numbers = true)]
+    hidden: Option<i64>,
+    /// Width of the head's bottleneck, whose unit vectors are compared with the prototypes, 256 by default
+    #[arg(long, value_name = "WIDTH", allow_negative_numbers = true)]
+    bottleneck: Option<i64>,
+    /// Training method: `dino` (default), `dino-vmf`, `ibot` or `ibot-vmf`
     ///
     /// `dino` keeps the prototypes' norms at 1 and centers logits. `dino-vmf` learns the norms and centers
     /// probabilities. `ibot` and `ibot-vmf` also predict masked patches.
-    #[arg(long, value_enum, default_value_t = Method::Dino)]
-    method: Method,
-    /// Matmul precision; bf16 is faster on CPUs with AMX or AVX512-BF16
-    #[arg(long, value_enum, default_value_t = Precision::Fp32)]
-    precision: Precision,
+    #[arg(long, value_name = "METHOD", add = values_of("objective.method"))]
+    method: Option<String>,
+    /// Matmul precision, `f32` by default; `bf16` is faster on CPUs with AMX or AVX512-BF16
+    #[arg(long, value_name = "PRECISION", add = values_of("model.precision"))]
+    precision: Option<String>,
     /// Compute device; this version has only `cpu`
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
     /// Timed steps
     ///
-    /// Take more if the times in `s_per_step` differ by more than a few percent.
+    /// Take more if the times differ by more than a few percent.
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     steps: u32,
     #[command(flatten)]
     conditions: Conditions,
-    /// Drop path rate of the student's last block, 0 to below 1; earlier blocks have proportionally less
-    #[arg(long, value_name = "P", default_value_t = 0.1, allow_negative_numbers = true)]
-    drop_path: f64,
-    /// What the backward pass recomputes to save memory: `none`, `light` or `blocks`
+    /// Drop path rate of the student's last block, 0.1 by default; earlier blocks have proportionally less
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    drop_path: Option<f64>,
+    /// What the backward pass recomputes to save memory: `none` (default), `light` or `blocks`
     ///
     /// `light` recomputes the hidden layers of the MLPs, a tenth of a step's arithmetic. `blocks` saves only
     /// the inputs of the blocks and recomputes a quarter.
-    #[arg(long, value_name = "WHAT", default_value = "none")]
-    recompute: String,
+    #[arg(long, value_name = "WHAT", add = values_of("run.recompute"))]
+    recompute: Option<String>,
     /// Number of different random batches; the steps cycle through them
     #[arg(long, value_name = "N", default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
@@ -92,55 +101,8 @@ pub(crate) struct Step {
     #[arg(long)]
     profile: bool,
     /// Seed of the weights and of the crops
-    #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
-    seed: i64,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Method {
-    Dino,
-    #[value(alias = "dino_vmf")]
-    DinoVmf,
-    Ibot,
-    #[value(alias = "ibot_vmf")]
-    IbotVmf,
-}
-
-impl Method {
-    /// The value of the setting `objective.method`.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Dino => "dino",
-            Self::DinoVmf => "dino-vmf",
-            Self::Ibot => "ibot",
-            Self::IbotVmf => "ibot-vmf",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Precision {
-    #[value(alias = "f32")]
-    Fp32,
-    Bf16,
-}
-
-impl Precision {
-    /// The value of the setting `model.precision`.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Fp32 => "f32",
-            Self::Bf16 => "bf16",
-        }
-    }
-
-    /// The value that the PyTorch script prints.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Fp32 => "fp32",
-            Self::Bf16 => "bf16",
-        }
-    }
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    seed: Option<i64>,
 }
 
 /// Number and side in pixels of crops, written `8x96`.
@@ -168,57 +130,75 @@ struct Batch {
     masks: Vec<bool>,
 }
 
+/// Images per step without a preset.
+const BATCH: i64 = 8;
+
 impl Step {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let config = self.settings()?;
         config.model.precision.warning().into_iter().for_each(|warning| console.warn(warning));
         let threads = start_threads(config.run.threads)?;
-        let (setup, speed) = (self.setup(threads), self.measure(config, console)?);
-        console.json_line(None, &Record { setup, speed });
+        let setup = Setup::of(&config, threads);
+        let record = Record { setup, speed: self.measure(config, console)? };
+        record.print(console);
+        console.event("step", &record);
         Ok(())
     }
 
     fn settings(&self) -> Result<Config> {
-        self.require("--device", &self.device, "cpu")?;
-        self.require("--global", &self.global.count.to_string(), "2")?;
-        let flag = |name, key, value: toml::Value| Flag { name, key, value };
-        let local_size = if self.local.count == 0 { self.patch } else { self.local.size.into() };
-        let flags = [
-            flag("--arch", "model.arch", self.arch.clone().into()),
-            flag("--patch", "model.patch_size", self.patch.into()),
-            flag("--drop-path", "model.drop_path", self.drop_path.into()),
-            flag("--precision", "model.precision", self.precision.key().into()),
-            flag("--hidden", "model.head_hidden_dim", self.hidden.into()),
-            flag("--bottleneck", "model.bottleneck_dim", self.bottleneck.into()),
-            flag("--k", "model.prototypes", self.k.into()),
-            flag("--global", "data.global_size", i64::from(self.global.size).into()),
-            flag("--local", "data.local_size", local_size.into()),
-            flag("--local", "data.local_crops", i64::from(self.local.count).into()),
-            flag("--method", "objective.method", self.method.key().into()),
-            flag("--batch", "optim.batch_size", self.batch.into()),
-            self.conditions.threads_flag(),
-            flag("--recompute", "run.recompute", self.recompute.clone().into()),
-            flag("--seed", "seed", self.seed.into()),
-        ];
-        let mut config = Config::resolve(None, None, &[], &flags)?;
-        // As in the PyTorch script: half of the global crops have 30 % of their patches masked.
-        config.masking = Masking {
-            shape: MaskShape::Random,
-            ratios: vec![0.0, 0.3],
-            spreads: vec![0.0, 0.0],
-            start_epoch: 0,
+        let default_batch = self.preset.is_none().then_some(BATCH);
+        let mut flags = self.of_crops()?;
+        let mut add = |name, key, value: Option<toml::Value>| {
+            flags.extend(value.map(|value| Flag { name, key, value }));
         };
+        add("--arch", "model.arch", self.arch.clone().map(Into::into));
+        add("--patch", "model.patch_size", self.patch.map(Into::into));
+        add("--drop-path", "model.drop_path", self.drop_path.map(Into::into));
+        add("--precision", "model.precision", self.precision.clone().map(Into::into));
+        add("--hidden", "model.head_hidden_dim", self.hidden.map(Into::into));
+        add("--bottleneck", "model.bottleneck_dim", self.bottleneck.map(Into::into));
+        add("--k", "model.prototypes", self.k.map(Into::into));
+        add("--method", "objective.method", self.method.clone().map(Into::into));
+        add("--batch", "optim.batch_size", self.batch.or(default_batch).map(Into::into));
+        // The whole batch is computed at once.
+        add("--batch", "optim.accumulate", Some(1.into()));
+        add("--device", "run.device", self.device.clone().map(Into::into));
+        add("--recompute", "run.recompute", self.recompute.clone().map(Into::into));
+        add("--seed", "seed", self.seed.map(Into::into));
+        flags.push(self.conditions.threads_flag());
+        let mut config = Config::resolve(self.preset.as_deref(), None, &[], &flags)?;
+        if self.preset.is_none() {
+            // As in the PyTorch script: half of the global crops have 30 % of their patches masked.
+            config.masking = Masking {
+                shape: MaskShape::Random,
+                ratios: vec![0.0, 0.3],
+                spreads: vec![0.0, 0.0],
+                start_epoch: 0,
+            };
+        }
         Ok(config)
     }
 
-    /// Refuses every value of a flag but the one that this version has.
-    fn require(&self, flag: &str, found: &str, only: &str) -> Result<(), config::Error> {
-        if found == only {
-            return Ok(());
+    /// The settings of `--global` and `--local`.
+    fn of_crops(&self) -> Result<Vec<Flag>, config::Error> {
+        let flag = |name, key, value: i64| Flag { name, key, value: value.into() };
+        let mut flags = Vec::new();
+        if let Some(CropSpec { count, size }) = self.global {
+            if count != 2 {
+                let key = "--global".to_owned();
+                let needed = "be two crops, such as `2x224`: every method compares two".to_owned();
+                let (origin, found) = (Origin::Default, format!("{count}x{size}"));
+                return Err(config::Error::BadValue { key, origin, found, needed });
+            }
+            flags.push(flag("--global", "data.global_size", size.into()));
         }
-        let needed = format!("be `{only}`: this version has nothing else yet");
-        let (key, origin) = (flag.to_owned(), Origin::Default);
-        Err(config::Error::BadValue { key, origin, found: found.to_owned(), needed })
+        if let Some(CropSpec { count, size }) = self.local {
+            flags.push(flag("--local", "data.local_crops", count.into()));
+            if count > 0 {
+                flags.push(flag("--local", "data.local_size", size.into()));
+            }
+        }
+        Ok(flags)
     }
 
     fn measure(&self, config: Config, console: &mut Console) -> Result<Speed> {
@@ -254,24 +234,6 @@ impl Step {
             profile::print_memory(console, engine::pool::usage());
         }
         Ok(Speed::of(images, &times, &losses))
-    }
-
-    fn setup(&self, threads: usize) -> Setup {
-        let crops = |spec: CropSpec| format!("{}x{}", spec.count, spec.size);
-        Setup {
-            peer: "dino-vmf",
-            version: env!("CARGO_PKG_VERSION"),
-            device: format!("cpu {ARCH}"),
-            threads,
-            method: self.method.key(),
-            arch: self.arch.clone(),
-            patch: self.patch,
-            batch: self.batch,
-            crops: format!("{}+{}", crops(self.global), crops(self.local)),
-            k: self.k,
-            precision: self.precision.name(),
-            drop_path: self.drop_path,
-        }
     }
 }
 

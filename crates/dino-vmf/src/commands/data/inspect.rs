@@ -16,6 +16,7 @@ use multicrop::loader::LoaderConfig;
 use multicrop::{Dataset, decode};
 use rayon::prelude::*;
 
+use crate::commands::candidates::{presets, settings};
 use crate::commands::choosing::settle;
 use crate::commands::throughput::{Limit, Throughput};
 use crate::commands::{thread_count, use_threads};
@@ -50,7 +51,7 @@ pub(crate) struct Inspect {
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
     threads: usize,
     /// Preset whose crops are timed; by default one that fits the images. `dino-vmf presets` lists the names
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = presets())]
     preset: Option<String>,
     /// TOML file with settings, which override those of the preset
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -59,7 +60,7 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     channels: Option<i64>,
     /// Set one key, for example `data.global_size=96`; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", add = settings())]
     set: Vec<String>,
 }
 

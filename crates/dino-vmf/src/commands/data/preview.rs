@@ -14,6 +14,7 @@ use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
 use report::number::counted;
 
+use crate::commands::candidates::{presets, settings};
 use crate::commands::choosing::settle;
 use crate::console::Console;
 use sheet::Sheet;
@@ -49,13 +50,13 @@ pub(crate) struct Preview {
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<i64>,
     /// Preset to start from; by default one that fits the images. `dino-vmf presets` lists the names
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = presets())]
     preset: Option<String>,
     /// TOML file with settings, which override those of the preset
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Set one key, for example `data.local_crops=4`; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", add = settings())]
     set: Vec<String>,
     /// Number of channels that images are converted to; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use crate::commands::candidates::{presets, settings, values_of};
+
 /// Train a vision transformer on images without labels
 ///
 /// Settings come from the defaults, then the preset, the `--config` file, each `--set`, and the other flags.
-/// Later ones override earlier ones. `dino-vmf presets NAME` prints a preset with all its keys.
+/// Later ones override earlier ones. `dino-vmf presets NAME` prints the keys that a preset sets, and `dino-vmf
+/// config` lists and explains all keys.
 ///
 /// If labelled images are known (`eval.train`, `eval.test`), k-NN evaluates the features of the trained
 /// network, and for comparison raw pixels and the untrained network.
@@ -20,29 +23,52 @@ use clap::{Args, ValueHint};
 /// if that takes at most 10 seconds, and left otherwise. A second Ctrl-C or SIGTERM ends the program at once,
 /// without saving. Under `nohup`, SIGHUP is ignored.
 ///
-/// Example: dino-vmf pretrain --data photos/ --epochs 20 --out runs/photos
+/// Example: dino-vmf pretrain photos/ --epochs 20 --name photos
 #[derive(Debug, Args)]
 pub(crate) struct Pretrain {
     /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "data")]
+    pub(super) source: Option<String>,
+    /// The same as SOURCE
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(super) data: Option<String>,
     /// Preset to start from; `dino-vmf presets` lists the names
     ///
     /// By default one that fits the images: their number, size and channels, and this machine, decide on the
-    /// network, the crops, the batch and the length of the run. Without `--data` it is `shapes-tiny`.
-    #[arg(long, value_name = "NAME")]
+    /// network, the crops, the batch and the length of the run. Without images it is `shapes-tiny`.
+    #[arg(long, value_name = "NAME", add = presets())]
     pub(super) preset: Option<String>,
     /// Training method: `dino`, `dino-vmf`, `ibot` or `ibot-vmf`; by default the preset's
     ///
     /// The iBOT methods also predict masked patches. They give better patch features and cost more time. The
     /// vMF methods learn a concentration for each prototype.
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "METHOD", add = values_of("objective.method"))]
     pub(super) method: Option<String>,
+    /// Network: `vit_tiny`, `vit_small`, `vit_base` or `vit_large`; by default the preset's
+    #[arg(long, value_name = "ARCH", visible_alias = "model", add = values_of("model.arch"))]
+    pub(super) arch: Option<String>,
+    /// Side of a patch in pixels, by default the preset's; half the side means four times as many tokens
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
+    pub(super) patch_size: Option<i64>,
+    /// Number of prototypes, K, by default the preset's
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    pub(super) prototypes: Option<i64>,
     /// Matmul precision: `f32` or `bf16`; by default the preset's
     ///
     /// bf16 is faster on CPUs with AMX or AVX512-BF16, and slower on others.
-    #[arg(long, value_name = "PRECISION")]
+    #[arg(long, value_name = "PRECISION", add = values_of("model.precision"))]
     pub(super) precision: Option<String>,
+    /// Images in one optimizer step, by default the preset's
+    ///
+    /// `--set optim.accumulate=N` computes a batch in N parts, which need less memory and give the same
+    /// gradient.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) batch_size: Option<i64>,
+    /// Learning rate for 256 images, by default the preset's
+    ///
+    /// The highest learning rate of the run is this times the batch size over 256.
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub(super) lr: Option<f64>,
     /// Passes over the images, by default the preset's; all schedules span this time
     ///
     /// With `--resume`, a larger number than before makes the run longer.
@@ -54,6 +80,9 @@ pub(crate) struct Pretrain {
     /// Run folder; by default the first free `runs/<preset>-<n>`
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) out: Option<PathBuf>,
+    /// Name of the run: the same as `--out runs/NAME`
+    #[arg(long, value_name = "NAME", conflicts_with = "out")]
+    pub(super) name: Option<String>,
     /// Number of channels that images are converted to, and of the network's input; 3 by default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) channels: Option<i64>,
@@ -64,7 +93,9 @@ pub(crate) struct Pretrain {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
     /// Set one key, for example `optim.lr=1e-3`; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    ///
+    /// `dino-vmf config` lists the keys, and `dino-vmf config optim.lr` explains one.
+    #[arg(long, value_name = "KEY=VALUE", add = settings())]
     pub(super) set: Vec<String>,
     /// Compute threads, by default the preset's; 0 uses all cores. Results do not depend on it
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -83,19 +114,20 @@ pub(crate) struct Pretrain {
     /// teacher that is equal to the student, and exploding norms. Each names the cause and what to try.
     /// Partial collapse never stops a run: large heads show it although their features are good. By default, the
     /// preset's.
-    #[arg(long, value_name = "ACTION")]
+    #[arg(long, value_name = "ACTION", add = values_of("run.on_collapse"))]
     pub(super) on_collapse: Option<String>,
     /// What the backward pass recomputes to save memory: `none`, `light` or `blocks`
     ///
     /// `light` recomputes the hidden layers of the MLPs, a tenth of a step's arithmetic. `blocks` saves only
     /// the inputs of the blocks and recomputes a quarter. Results do not depend on it. By default, the preset's;
     /// change it only if a run does not fit into memory.
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", add = values_of("run.recompute"))]
     pub(super) recompute: Option<String>,
-    /// Continue the run in DIR, in `--out`, or in the newest `runs/<preset>-<n>`
+    /// Continue the run in DIR, in `--out`, or the newest one in `runs`
     ///
-    /// Uses the run's own settings unless `--preset` is given. With `--out`, starts the run if it
-    /// does not exist yet, so that a job queue can repeat the same command.
+    /// With `--preset`, the newest one is that of `runs/<preset>-<n>`. Uses the run's own settings unless
+    /// `--preset` is given. With `--out` or `--name`, starts the run if it does not exist yet, so that a job
+    /// queue can repeat the same command.
     #[arg(long, value_name = "DIR", num_args = 0..=1, value_hint = ValueHint::DirPath)]
     pub(super) resume: Option<Option<PathBuf>>,
     /// With `--resume`: continue although the images have changed since the checkpoint

@@ -20,8 +20,8 @@ impl Pretrain {
     /// A setting is unknown or invalid, or there is no run to resume.
     pub(crate) fn settings(&self, console: &mut Console) -> Result<Settings> {
         let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
-        let folder = self.folder(file.as_ref())?;
-        let flags = self.flags(folder.as_deref());
+        let folder = self.folder()?;
+        let flags = self.flags(folder.as_deref())?;
         let wish = self.wish(file.as_ref(), &flags);
         let own = folder.as_ref().filter(|folder| {
             self.resume.is_some() && wish.preset.is_none() && RunFolder::is_run(folder)
@@ -46,37 +46,60 @@ impl Pretrain {
         self.resume.is_some()
     }
 
+    /// What `--resume` says if the run does not exist yet, and whether that needs attention: the images
+    /// are not those of a flag then.
+    pub(super) fn starts_new(&self, config: &Config) -> Option<(String, bool)> {
+        let folder = config
+            .run
+            .out
+            .as_deref()
+            .filter(|folder| self.resume.is_some() && !RunFolder::is_run(Path::new(folder)))?;
+        let source = &config.data.source;
+        let text =
+            format!("`{folder}` holds no run to resume, so a new one starts there, on `{source}`");
+        if config.origin("data.source").by_hand() {
+            return Some((text, false));
+        }
+        Some((format!("{text}, because no images are given; `--data SOURCE` takes yours"), true))
+    }
+
+    /// The images, given with or without `--data`.
+    fn source(&self) -> Option<String> {
+        self.source.clone().or_else(|| self.data.clone())
+    }
+
     /// The run folder. None for a new run whose folder gets the next free number.
-    fn folder(&self, file: Option<&ConfigFile>) -> Result<Option<PathBuf>> {
-        match (&self.resume, &self.out) {
+    fn folder(&self) -> Result<Option<PathBuf>> {
+        let named = self.name.as_ref().map(|name| RunFolder::named(name));
+        let out = self.out.clone().or(named);
+        match (&self.resume, out) {
             (Some(Some(_)), Some(_)) => {
-                let (first, second) = ("--resume DIR", "--out");
+                let second = if self.out.is_some() { "--out" } else { "--name" };
+                let [first, second] = ["--resume DIR", second].map(str::to_owned);
                 Err(config::Error::Exclusive { first, second, origin: Origin::Default }.into())
             }
             (Some(Some(folder)), None) if !RunFolder::is_run(folder) => {
                 Err(Error::NoCheckpoint { path: folder.clone() }.into())
             }
             (Some(Some(folder)), None) => Ok(Some(folder.clone())),
-            (Some(None), None) => {
-                let flags = self.flags(None);
-                let names = self.wish(file, &flags).names()?;
-                RunFolder::latest(&names).map(Some).ok_or_else(|| {
-                    let (preset, other) = (names[0].to_owned(), RunFolder::latest_of_all());
-                    Error::NoRunToResume { preset, other }.into()
-                })
-            }
-            (_, out) => Ok(out.clone()),
+            (Some(None), None) => Ok(Some(RunFolder::to_resume(self.preset.as_deref())?)),
+            (_, out) => Ok(out),
         }
     }
 
-    fn flags(&self, folder: Option<&Path>) -> Vec<Flag> {
+    fn flags(&self, folder: Option<&Path>) -> Result<Vec<Flag>> {
         let mut flags = Vec::new();
         let mut add = |name, key, value: Option<toml::Value>| {
             flags.extend(value.map(|value| Flag { name, key, value }));
         };
-        add("--data", "data.source", self.data.clone().map(Into::into));
+        add("--data", "data.source", self.source().map(Into::into));
         add("--method", "objective.method", self.method.clone().map(Into::into));
+        add("--arch", "model.arch", self.arch.clone().map(Into::into));
+        add("--patch-size", "model.patch_size", self.patch_size.map(Into::into));
+        add("--prototypes", "model.prototypes", self.prototypes.map(Into::into));
         add("--precision", "model.precision", self.precision.clone().map(Into::into));
+        add("--batch-size", "optim.batch_size", self.batch_size.map(Into::into));
+        add("--lr", "optim.lr", self.lr.map(Into::into));
         add("--epochs", "optim.epochs", self.epochs.map(Into::into));
         add("--steps", "optim.steps", self.steps.map(Into::into));
         add("--channels", "data.channels", self.channels.map(Into::into));
@@ -86,8 +109,18 @@ impl Pretrain {
         add("--device", "run.device", self.device.clone().map(Into::into));
         add("--on-collapse", "run.on_collapse", self.on_collapse.clone().map(Into::into));
         add("--recompute", "run.recompute", self.recompute.clone().map(Into::into));
-        let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
+        let folder = folder.map(in_utf8).transpose()?;
         add("--out", "run.out", folder.map(Into::into));
-        flags
+        Ok(flags)
     }
+}
+
+/// The path of a run folder as `config.toml` can hold it.
+fn in_utf8(folder: &Path) -> Result<&str, config::Error> {
+    folder.to_str().ok_or_else(|| config::Error::BadValue {
+        key: "run.out".to_owned(),
+        origin: Origin::Flag("--out".to_owned()),
+        found: format!("{folder:?}"),
+        needed: "be a path in UTF-8: rename the folder, or choose another".to_owned(),
+    })
 }

@@ -7,6 +7,7 @@ use super::super::saved;
 use super::Run;
 use crate::checkpoint::Retention;
 use crate::error::{Error, Result};
+use crate::monitor::remedy;
 
 impl Run<'_> {
     /// Saves the run unless its last step is already saved.
@@ -44,7 +45,8 @@ impl Run<'_> {
             saved => saved?,
         }
         let (reason, run) = (self.skip_reason.clone(), self.folder.path().to_owned());
-        Ok(Error::EndsNotFinite { reason, count, steps, good, saved: self.saved, run })
+        let (saved, remedy) = (self.saved, remedy::of_divergence(self.config()));
+        Ok(Error::EndsNotFinite { reason, count, steps, good, saved, run, remedy })
     }
 
     /// Writes a checkpoint of the last step.

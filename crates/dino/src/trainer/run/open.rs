@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use engine::Params;
 use multicrop::Dataset;
+use multicrop::error::Error as DataError;
 use multicrop::loader::{Loader, LoaderConfig};
 use probe::Evaluation;
 use report::{JsonLines, MetricsWriter};
@@ -21,7 +22,7 @@ use super::sources::Sources;
 use super::threads;
 use super::watch::Watch;
 use super::{Request, Run};
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::error::{Error, Result};
 use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
@@ -58,7 +59,7 @@ pub fn prepare(
     let mut sources = Sources::new(&config.data);
     let source = config.locate("data.source", &config.data.source);
     dataset.into_iter().for_each(|dataset| sources.add(&source, dataset));
-    let dataset = sources.open(&source)?;
+    let dataset = sources.open(&source).map_err(|error| name_preset(error, config))?;
     let mut config = config.clone();
     config.data.measure_range(dataset.as_ref())?;
     let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
@@ -182,10 +183,7 @@ impl Prepared {
         let Self { plan, dataset, images, .. } = self;
         let out = plan.config.run.out.as_ref().map(PathBuf::from);
         if resume {
-            let path = out.or_else(|| RunFolder::latest(&[preset])).ok_or_else(|| {
-                let other = RunFolder::latest_of_all();
-                Error::NoRunToResume { preset: preset.to_owned(), other }
-            })?;
+            let path = out.map_or_else(|| RunFolder::to_resume(Some(preset)), Ok)?;
             let dataset = dataset.as_ref();
             let wanted = Wanted { config, plan, dataset, images, allow_data_change };
             return RunFolder::resume(&path, &wanted);
@@ -231,6 +229,16 @@ impl Prepared {
 
 fn open_files(folder: &mut RunFolder, step: u64) -> Result<(MetricsWriter, JsonLines)> {
     Ok((folder.metrics(step)?, folder.quarantine()?))
+}
+
+/// Says of a source that is missing that nobody but the preset named it.
+fn name_preset(error: Error, config: &Config) -> Error {
+    match (error, config.origin("data.source")) {
+        (Error::Data(DataError::NoSuchSource { spec: images }), Origin::Preset(preset)) => {
+            Error::NoImagesOfPreset { preset, images }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Opens the labelled images. A run that goes on does so without them, if they are gone.

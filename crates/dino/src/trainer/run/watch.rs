@@ -13,7 +13,7 @@ use crate::config::OnCollapse;
 use crate::error::{Error, Result};
 use crate::monitor::diagnostics::{Snapshot, norm};
 use crate::monitor::observations::Observations;
-use crate::monitor::{Alarm, Diagnostics, Limits, Monitor};
+use crate::monitor::{Alarm, Diagnostics, Limits, Monitor, remedy};
 use crate::objective::Networks;
 use crate::schedule::Schedules;
 use vit::init;
@@ -36,7 +36,8 @@ impl Watch {
             )),
         };
         let limits = Limits::new(&training.config, schedules, weight_norm);
-        Self { monitor: Monitor::new(limits), center_before: None }
+        let monitor = Monitor::new(limits, remedy::all(&training.config));
+        Self { monitor, center_before: None }
     }
 }
 

@@ -70,6 +70,6 @@ fn require_patch_loss(input: &Input<'_>) -> Result<(), Error> {
         (Some(_), 0.0) => "its loss gives them no weight (`objective.lambda_patch` is 0)",
         (Some(_), _) => return Ok(()),
     };
-    let path = input.subject.checkpoint.clone();
+    let path = input.subject.path().to_owned();
     Err(Error::NoPatches { path, reason: reason.to_owned() })
 }
