@@ -127,7 +127,7 @@ fn a_signal_ends_an_evaluation_and_a_resumed_run_repeats_it() {
     wait_until(|| tiny.path("run").exists());
     signal(&child, "-TERM");
     let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
-    let summary = ended.says("interrupted after step 0").last_event();
+    let summary = ended.says("interrupted before the first step was done").last_event();
     assert_eq!((&summary["steps"], &summary["knn"]), (&0.into(), &serde_json::Value::Null));
     let resumed = tiny.run(&["pretrain", "--resume", "run", "--json"]).code(0);
     let summary = resumed.last_event();

@@ -43,7 +43,7 @@ fn crops_follow_the_images_and_never_enlarge_them_if_there_is_a_choice() {
     for (side, global, patch) in
         [(28, 24, 4), (32, 24, 4), (64, 48, 8), (112, 96, 16), (256, 224, 16)]
     {
-        let config = photos(100_000, side, &SERVER);
+        let config = photos(50_000, side, &SERVER);
         assert_eq!((config.data.global_size, config.model.patch_size), (global, patch), "{side}");
     }
     let small = photos(50_000, 32, &SMALL);
