@@ -6,7 +6,7 @@
 //! a run is made of.
 //!
 //! The doc comments of the fields in `config/*.rs` are the reference of the keys: [`keys`] holds them at
-//! run time, and `docs/configuration.md` ([`reference`]) is made from them.
+//! run time, and `docs/configuration.md` ([`mod@reference`]) is made from them.
 
 mod check;
 mod data;

@@ -16,7 +16,7 @@ pub struct Raster<T> {
 /// An image of 8-bit values.
 pub type Image8 = Raster<u8>;
 
-/// An image of floats: in \[0, 1\] once its [range](crate::decode::Range) is applied, before that in
+/// An image of floats: in \[0, 1\] once its [range](crate::decode::Options::range) is applied, before that in
 /// the units of its file.
 pub type DeepImage = Raster<f32>;
 

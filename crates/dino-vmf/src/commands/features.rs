@@ -16,10 +16,10 @@ use crate::console::Console;
 
 /// Write features of images to a file: NumPy, safetensors or parquet
 ///
-/// Each image becomes a row, in the order of the source. The columns are `cls` (the [CLS] token after the final
+/// Each image becomes a row, in the order of the source. The columns are `cls` (the CLS token after the final
 /// norm), `mean` (the mean of the patch tokens), `patches` (all patch tokens, `[patches, width]`), `last-N` (the
-/// [CLS] tokens of the last N blocks side by side), `head` and `head-patches` (the head's unit vectors of the
-/// [CLS] token and of the patches). Nothing is scaled.
+/// CLS tokens of the last N blocks side by side), `head` and `head-patches` (the head's unit vectors of the
+/// CLS token and of the patches). Nothing is scaled.
 ///
 /// A .parquet file also has each image's name, label and class, and a .safetensors file the labels. Beside .npy
 /// and .safetensors a .csv file has the names. Images that cannot be read have no row; they are counted.

@@ -10,7 +10,7 @@
 //! GELU has the form that the layers were trained with. `x` and `y` are `[rows, d]`, `h` is `[rows, hidden]`. Each line runs on some rows at a time, so that
 //! nothing between `x` and `y`, or between `dy` and `dx`, is read from memory. Saved are `x` and, unless
 //! the caller wants it recomputed, `h` in the precision of the matmuls. `n` and `a` are always
-//! recomputed. For the formulas of each part see [`layer_norm`], [`linear`] and [`gelu`](super::gelu).
+//! recomputed. For the formulas of each part see [`layer_norm`], [`linear`] and [`gelu`].
 
 mod cpu;
 mod cuda;
