@@ -97,7 +97,8 @@ impl Features {
             ControlFlow::Continue(())
         });
         console.end_progress();
-        self.print(&exported?, &columns, console);
+        let source = images.dataset().describe();
+        print(&exported?, &source, &columns, console);
         Ok(())
     }
 
@@ -144,33 +145,35 @@ impl Features {
         ];
         entries.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
 
-    fn print(&self, exported: &Exported, columns: &[Column], console: &mut Console) {
-        let Exported { images, left_out, note, continued_at, files } = exported;
-        if let Some(note) = note {
-            console.warn(note);
-        }
-        let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-        let shapes = columns.iter().map(|column| (column.name.clone(), json!(column.shape)));
-        console.event(
-            "features",
-            &json!({
-                "images": images, "left_out": left_out, "continued_at": continued_at,
-                "columns": serde_json::Map::from_iter(shapes), "files": names,
-            }),
-        );
-        let shapes: Vec<String> =
-            columns.iter().map(|column| format!("{} {:?}", column.name, column.shape)).collect();
-        let mut text = format!("{images} rows of {} in `{}`", shapes.join(", "), names[0]);
-        if let Some(table) = names.get(1) {
-            text += &format!(", names and labels in `{table}`");
-        }
-        if *continued_at > 0 {
-            text += &format!("; continued at image {continued_at}");
-        }
-        if *left_out > 0 {
-            text += &format!("; {left_out} images left out");
-        }
-        console.text(text);
+/// Says what was written, and of which images: a source with parts may have given one of them.
+fn print(exported: &Exported, source: &str, columns: &[Column], console: &mut Console) {
+    let Exported { images, left_out, note, continued_at, files } = exported;
+    if let Some(note) = note {
+        console.warn(note);
     }
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let shapes = columns.iter().map(|column| (column.name.clone(), json!(column.shape)));
+    console.event(
+        "features",
+        &json!({
+            "images": images, "left_out": left_out, "continued_at": continued_at,
+            "columns": serde_json::Map::from_iter(shapes), "files": names, "source": source,
+        }),
+    );
+    let shapes: Vec<String> =
+        columns.iter().map(|column| format!("{} {:?}", column.name, column.shape)).collect();
+    let mut text = format!("{images} rows of {} in `{}`", shapes.join(", "), names[0]);
+    if let Some(table) = names.get(1) {
+        text += &format!(", names and labels in `{table}`");
+    }
+    text += &format!("; from {source}");
+    if *continued_at > 0 {
+        text += &format!("; continued at image {continued_at}");
+    }
+    if *left_out > 0 {
+        text += &format!("; {left_out} images left out");
+    }
+    console.text(text);
 }
