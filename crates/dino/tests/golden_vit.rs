@@ -26,24 +26,19 @@ fn world(name: &str) -> World {
     let arch = &fixture.json["arch"];
     let dim = size(&arch["dim"]);
     let shape = VitShape {
-        recompute: vit::Recompute::None,
-        channels: 3,
         embed_dim: dim,
         depth: size(&arch["depth"]),
         heads: size(&arch["heads"]),
         mlp_hidden: (dim as f64 * arch["mlp_ratio"].as_f64().expect("a ratio")) as usize,
         patch_size: size(&arch["patch"]),
         image_size: size(&arch["img_size"]),
-        mlp: vit::MlpKind::Gelu,
-        norm_eps: 1e-6,
         resampling: vit::Resampling {
             offset: arch["offset"].as_f64().expect("an offset"),
             antialias: false,
         },
         layer_scale: arch.get("layerscale").map(|_| 1.0),
-        registers: 0,
         masked: arch.get("mask_token").is_some(),
-        precision: engine::matmul::Precision::F32,
+        ..VitShape::default()
     };
     let mut table = ParamTable::default();
     let vit = Vit::new(&shape, "", &mut table);

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::Params;
-use engine::matmul::Precision;
 use features::{Column, Error, Export, Exported};
 use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
 use probe::{Encoder, Kind, Pass, Preprocess, Progress, Subset, Views, preprocess};
 use safetensors::SafeTensors;
-use vit::{HeadShape, MlpKind, Network, Recompute, Resampling, VitShape, init};
+use vit::{HeadShape, Network, VitShape, init};
 
 const IMAGES: usize = 70;
 
@@ -25,31 +24,22 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let precision = Precision::F32;
         let shape = VitShape {
-            channels: 3,
             embed_dim: 16,
             depth: 2,
             heads: 2,
             mlp_hidden: 32,
-            mlp: MlpKind::Gelu,
-            norm_eps: 1e-6,
             patch_size: 8,
             image_size: 32,
-            resampling: Resampling::DINO,
-            layer_scale: None,
             registers: 2,
-            masked: false,
-            precision,
-            recompute: Recompute::None,
+            ..VitShape::default()
         };
         let head = HeadShape {
             embed_dim: 16,
             hidden_dim: 24,
             bottleneck_dim: 8,
             prototypes: 12,
-            patch_prototypes: None,
-            precision,
+            ..HeadShape::default()
         };
         let network = Network::new(&shape, &head);
         let params = init::draw(&network, 3, 0.2);

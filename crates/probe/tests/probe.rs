@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use engine::matmul::Precision;
 use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
 use multicrop::dataset::{Dataset, Sample};
 use multicrop::decode;
@@ -15,7 +14,7 @@ use probe::{
     Encoder, Error, Evaluation, Extracted, Features, Kind, Matrix, Pass, Preprocess, Probe,
     Progress, RawPixels, Score, Scores, Source, Stopped, Subset, Views, Wanted, knn, preprocess,
 };
-use vit::{HeadShape, MlpKind, Network, Recompute, Resampling, VitShape, init};
+use vit::{HeadShape, Network, VitShape, init};
 
 /// Each image gets the class whose mean feature is nearest: a whole probe.
 struct NearestClassMean;
@@ -70,31 +69,21 @@ fn means(features: &Features) -> Vec<Vec<f32>> {
 
 /// A small network with drawn weights.
 fn network() -> (Network, engine::Params) {
-    let precision = Precision::F32;
     let vit = VitShape {
-        channels: 3,
         embed_dim: 16,
         depth: 3,
         heads: 2,
         mlp_hidden: 64,
-        mlp: MlpKind::Gelu,
-        norm_eps: 1e-6,
         patch_size: 8,
         image_size: 32,
-        resampling: Resampling::DINO,
-        layer_scale: None,
-        registers: 0,
-        masked: false,
-        precision,
-        recompute: Recompute::None,
+        ..VitShape::default()
     };
     let head = HeadShape {
         embed_dim: 16,
         hidden_dim: 16,
         bottleneck_dim: 8,
         prototypes: 32,
-        patch_prototypes: None,
-        precision,
+        ..HeadShape::default()
     };
     let network = Network::new(&vit, &head);
     let params = init::draw(&network, 1, 0.02);

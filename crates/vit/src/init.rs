@@ -53,13 +53,11 @@ pub fn draw(network: &Network, seed: u64, std: f64) -> Params {
 
 #[cfg(test)]
 mod tests {
-    use engine::matmul::Precision;
 
     use super::*;
-    use crate::shape::{HeadShape, MlpKind, Recompute, Resampling, VitShape};
+    use crate::shape::{HeadShape, VitShape};
 
     fn network(channels: usize, masked: bool) -> Network {
-        let precision = Precision::F32;
         let vit = VitShape {
             channels,
             embed_dim: 48,
@@ -68,22 +66,15 @@ mod tests {
             mlp_hidden: 96,
             patch_size: 8,
             image_size: 32,
-            resampling: Resampling::DINO,
-            mlp: MlpKind::Gelu,
-            norm_eps: 1e-6,
-            layer_scale: None,
-            registers: 0,
             masked,
-            precision,
-            recompute: Recompute::None,
+            ..VitShape::default()
         };
         let head = HeadShape {
             embed_dim: 48,
             hidden_dim: 32,
             bottleneck_dim: 16,
             prototypes: 64,
-            patch_prototypes: None,
-            precision,
+            ..HeadShape::default()
         };
         Network::new(&vit, &head)
     }

@@ -15,18 +15,15 @@
 //!
 //! ```
 //! use engine::Params;
-//! use engine::matmul::Precision;
 //! use engine::ops::patch_embed::Images;
-//! use vit::{Crops, DropPlan, HeadShape, MlpKind, Network, Patches, Recompute, Resampling, VitShape, init};
+//! use vit::{Crops, DropPlan, HeadShape, Network, Patches, VitShape, init};
 //!
-//! let precision = Precision::F32;
 //! let shape = VitShape {
-//!     channels: 3, embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, mlp: MlpKind::Gelu, norm_eps: 1e-6,
-//!     patch_size: 4, image_size: 16, resampling: Resampling::DINO, layer_scale: None, registers: 0,
-//!     masked: false, precision, recompute: Recompute::None,
+//!     embed_dim: 16, depth: 2, heads: 2, mlp_hidden: 64, patch_size: 4, image_size: 16,
+//!     ..VitShape::default()
 //! };
 //! let head = HeadShape {
-//!     embed_dim: 16, hidden_dim: 32, bottleneck_dim: 8, prototypes: 64, patch_prototypes: None, precision,
+//!     embed_dim: 16, hidden_dim: 32, bottleneck_dim: 8, prototypes: 64, ..HeadShape::default()
 //! };
 //! let network = Network::new(&shape, &head);
 //! let params = init::draw(&network, 0, 0.02);

@@ -39,6 +39,29 @@ pub struct VitShape {
     pub recompute: Recompute,
 }
 
+/// DINO's ViT-S/16 for images of 224 pixels.
+impl Default for VitShape {
+    fn default() -> Self {
+        Self {
+            channels: 3,
+            embed_dim: 384,
+            depth: 12,
+            heads: 6,
+            mlp_hidden: 4 * 384,
+            mlp: MlpKind::Gelu,
+            norm_eps: 1e-6,
+            patch_size: 16,
+            image_size: 224,
+            resampling: Resampling::DINO,
+            layer_scale: None,
+            registers: 0,
+            masked: false,
+            precision: Precision::F32,
+            recompute: Recompute::None,
+        }
+    }
+}
+
 impl VitShape {
     /// Patches of an image.
     pub fn patches(&self, images: &Images) -> usize {
@@ -79,6 +102,20 @@ pub struct HeadShape {
     pub patch_prototypes: Option<usize>,
     /// Of the matmuls of the MLP. Those with the prototypes are f32.
     pub precision: Precision,
+}
+
+/// DINO's head for ViT-S/16.
+impl Default for HeadShape {
+    fn default() -> Self {
+        Self {
+            embed_dim: 384,
+            hidden_dim: 2048,
+            bottleneck_dim: 256,
+            prototypes: 65_536,
+            patch_prototypes: None,
+            precision: Precision::F32,
+        }
+    }
 }
 
 /// What the backward pass recomputes instead of keeping it. Results are the same in every bit.

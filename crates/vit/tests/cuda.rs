@@ -4,17 +4,15 @@
 
 #![expect(clippy::print_stdout, reason = "the log of a test run says why tests were ignored")]
 
+mod small;
+
 use engine::cuda::emulated;
 use engine::matmul::Precision;
-use engine::ops::patch_embed::Images;
 use engine::{Device, Params, Tensor};
 use libtest_mimic::{Arguments, Trial};
-use rand::RngExt;
+use small::{Noise, noise};
 use streams::{Key, Purpose};
-use vit::init;
-use vit::{
-    Crops, DropPlan, HeadShape, MlpKind, Network, Outputs, Patches, Recompute, Resampling, VitShape,
-};
+use vit::{DropPlan, Network, Outputs, Patches, Recompute, VitShape, init};
 
 fn main() {
     let is_available = emulated::is_available();
@@ -39,56 +37,30 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Two blocks with layer scale, registers and masked patches, and a head.
+const SEED: u64 = 5;
+
+/// The small network with layer scale and registers.
 fn network(precision: Precision, recompute: Recompute) -> Network {
-    let vit = VitShape {
-        channels: 3,
-        embed_dim: 24,
-        depth: 2,
-        heads: 2,
+    small::network(&VitShape {
         mlp_hidden: 40,
-        patch_size: 4,
-        image_size: 12,
-        resampling: Resampling::DINO,
-        mlp: MlpKind::Gelu,
-        norm_eps: 1e-6,
         layer_scale: Some(0.5),
         registers: 2,
-        masked: true,
         precision,
         recompute,
-    };
-    let head = HeadShape {
-        embed_dim: 24,
-        hidden_dim: 20,
-        bottleneck_dim: 8,
-        prototypes: 5,
-        patch_prototypes: None,
-        precision,
-    };
-    Network::new(&vit, &head)
-}
-
-fn noise(len: usize, index: u64) -> Vec<f32> {
-    let mut rng = Key::new(5, Purpose::Bench).index(index).open();
-    (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
+        ..small::shape()
+    })
 }
 
 /// Outputs, and gradients of all parameters, with the values in the memory of `device`.
 fn run(network: &Network, device: &Device) -> [Vec<f32>; 3] {
     let params = init::draw(network, 7, 0.2).to(device);
     let mut grads = Params::zeros(network.table().clone()).to(device);
-    let (large, small) = (noise(2 * 3 * 12 * 12, 0), noise(3 * 3 * 8 * 8, 1));
-    let mask: Vec<bool> = (0..2 * 9).map(|i| i % 4 == 0).collect();
-    let images = |count, side| Images { count, channels: 3, height: side, width: side };
-    let mut crops = [Crops::new(&large, images(2, 12)), Crops::new(&small, images(3, 8))];
-    crops[0].mask = Some(&mask);
-
+    let images = Noise::new(SEED);
     let plan = DropPlan::draw(0.3, 2, 5, Key::new(2, Purpose::Bench));
-    let (y, saved) = network.forward(&params, &crops, Patches::Masked, &plan);
+    let (y, saved) = network.forward(&params, &images.crops(), Patches::Masked, &plan);
     assert_eq!((&y.cls.device(), &y.patches.device()), (device, device), "outputs");
     let gradient =
-        |y: &Tensor, index| Tensor::from_slice(y.shape(), &noise(y.len(), index)).to(device);
+        |y: &Tensor, index| Tensor::from_slice(y.shape(), &noise(SEED, y.len(), index)).to(device);
     let dy = Outputs { cls: gradient(&y.cls, 2), patches: gradient(&y.patches, 3) };
     network.backward(&params, saved, &dy, &mut grads);
     assert_eq!(&grads.device(), device, "gradients");

@@ -1,99 +1,53 @@
 //! The gradients of a whole network are the slopes of its outputs, for every kind of block and embedding.
 
-use engine::matmul::Precision;
-use engine::ops::patch_embed::Images;
+mod small;
+
 use engine::{Params, Tensor};
-use rand::RngExt;
-use streams::{Key, Purpose};
-use vit::{
-    Crops, DropPlan, HeadShape, MlpKind, Network, Outputs, Patches, Recompute, Resampling,
-    VitShape, init,
-};
+use small::{Noise, noise};
+use vit::{DropPlan, MlpKind, Network, Outputs, Patches, Recompute, Resampling, VitShape, init};
 
-fn noise(len: usize, index: u64) -> Vec<f32> {
-    let mut rng = Key::new(11, Purpose::Bench).index(index).open();
-    (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
-}
+const SEED: u64 = 11;
 
-/// Two narrow blocks with layer scale and masks.
+/// The small network with layer scale and these choices.
 fn network(mlp: MlpKind, registers: usize, antialias: bool, recompute: Recompute) -> Network {
-    let precision = Precision::F32;
-    let vit = VitShape {
-        channels: 3,
-        embed_dim: 24,
-        depth: 2,
-        heads: 2,
-        mlp_hidden: 20,
+    let resampling = Resampling { offset: 0.1, antialias };
+    let layer_scale = Some(0.7);
+    small::network(&VitShape {
         mlp,
-        norm_eps: 1e-6,
-        patch_size: 4,
-        image_size: 12,
-        resampling: Resampling { offset: 0.1, antialias },
-        layer_scale: Some(0.7),
         registers,
-        masked: true,
-        precision,
+        resampling,
+        layer_scale,
         recompute,
-    };
-    let head = HeadShape {
-        embed_dim: 24,
-        hidden_dim: 20,
-        bottleneck_dim: 8,
-        prototypes: 5,
-        patch_prototypes: None,
-        precision,
-    };
-    Network::new(&vit, &head)
+        ..small::shape()
+    })
 }
 
-/// Images of two sizes, one of them masked, and what the loss weighs their outputs with.
-struct Case {
-    large: Vec<f32>,
-    small: Vec<f32>,
-    mask: Vec<bool>,
-}
-
-impl Case {
-    fn new() -> Self {
-        let (large, small) = (noise(2 * 3 * 12 * 12, 0), noise(3 * 3 * 8 * 8, 1));
-        Self { large, small, mask: (0..2 * 9).map(|i| i % 4 == 0).collect() }
-    }
-
-    fn crops(&self) -> [Crops<'_>; 2] {
-        let images = |count, side| Images { count, channels: 3, height: side, width: side };
-        let mut crops =
-            [Crops::new(&self.large, images(2, 12)), Crops::new(&self.small, images(3, 8))];
-        crops[0].mask = Some(&self.mask);
-        crops
-    }
-
-    /// `⟨w, outputs⟩` in f64, and the gradients of all parameters.
-    fn loss_and_gradients(&self, network: &Network, params: &Params) -> (f64, Params) {
-        let plan = DropPlan::keep_all();
-        let (y, saved) = network.forward(params, &self.crops(), Patches::Masked, &plan);
-        let weights = |y: &Tensor, index| Tensor::from_slice(y.shape(), &noise(y.len(), index));
-        let dy = Outputs { cls: weights(&y.cls, 2), patches: weights(&y.patches, 3) };
-        let products = |y: &Tensor, dy: &Tensor| -> f64 {
-            y.host().iter().zip(dy.host()).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
-        };
-        let loss = products(&y.cls, &dy.cls) + products(&y.patches, &dy.patches);
-        let mut grads = Params::zeros(network.table().clone());
-        network.backward(params, saved, &dy, &mut grads);
-        (loss, grads)
-    }
+/// `⟨w, outputs⟩` in f64 for noise `w`, and the gradients of all parameters.
+fn loss_and_gradients(images: &Noise, network: &Network, params: &Params) -> (f64, Params) {
+    let plan = DropPlan::keep_all();
+    let (y, saved) = network.forward(params, &images.crops(), Patches::Masked, &plan);
+    let weights = |y: &Tensor, index| Tensor::from_slice(y.shape(), &noise(SEED, y.len(), index));
+    let dy = Outputs { cls: weights(&y.cls, 2), patches: weights(&y.patches, 3) };
+    let products = |y: &Tensor, dy: &Tensor| -> f64 {
+        y.host().iter().zip(dy.host()).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
+    };
+    let loss = products(&y.cls, &dy.cls) + products(&y.patches, &dy.patches);
+    let mut grads = Params::zeros(network.table().clone());
+    network.backward(params, saved, &dy, &mut grads);
+    (loss, grads)
 }
 
 /// Along a random direction in each tensor: central differences of f32 losses, so to a percent.
 fn check(network: &Network) {
-    let case = Case::new();
+    let images = Noise::new(SEED);
     let params = init::draw(network, 7, 0.2);
-    let (_, grads) = case.loss_and_gradients(network, &params);
+    let (_, grads) = loss_and_gradients(&images, network, &params);
     let largest = grads.whole().host().iter().fold(0.0f32, |most, x| most.max(x.abs()));
     for (index, entry) in network.table().entries().iter().enumerate() {
         if entry.name.contains("last_layer") {
             continue; // the objective's
         }
-        let direction = noise(entry.param.range().len(), 100 + index as u64);
+        let direction = noise(SEED, entry.param.range().len(), 100 + index as u64);
         let step = 0.01 / (direction.len() as f32).sqrt();
         let moved = |sign: f32| {
             let mut params = params.clone();
@@ -101,7 +55,7 @@ fn check(network: &Network) {
             for (x, d) in view.host_mut().iter_mut().zip(&direction) {
                 *x += sign * step * d;
             }
-            case.loss_and_gradients(network, &params).0
+            loss_and_gradients(&images, network, &params).0
         };
         let slope = (moved(1.0) - moved(-1.0)) / f64::from(2.0 * step);
         let gradient = grads.view(entry.param);
@@ -127,11 +81,11 @@ fn registers_and_smoothed_positions_have_the_gradients_of_their_outputs() {
 
 #[test]
 fn recomputing_changes_no_bit() {
-    let case = Case::new();
+    let images = Noise::new(SEED);
     for mlp in [MlpKind::Gelu, MlpKind::GeluTanh, MlpKind::SwiGlu] {
         let bits = [Recompute::None, Recompute::Light, Recompute::Blocks].map(|recompute| {
             let network = network(mlp, 2, false, recompute);
-            let (_, grads) = case.loss_and_gradients(&network, &init::draw(&network, 7, 0.2));
+            let (_, grads) = loss_and_gradients(&images, &network, &init::draw(&network, 7, 0.2));
             grads.whole().host().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         });
         assert!(bits[0] == bits[1] && bits[0] == bits[2], "{mlp:?}");
