@@ -17,7 +17,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// If the file cannot be written. The old contents are kept, and the temporary file is removed.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(&temporary(path, ""), path, content)
+    replace(&temporary(path, ""), path, |mut file| file.write_all(content))
+}
+
+/// As [`write()`], for a file that is written piece by piece: `content` writes all of it.
+///
+/// # Errors
+/// As [`write()`], and those of `content`.
+pub fn write_with(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    replace(&temporary(path, ""), path, |file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        content(&mut file)?;
+        file.flush()
+    })
 }
 
 /// Replaces the contents of `path`, for a file that several threads or processes write at once:
@@ -41,7 +56,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn write_shared(path: &Path, content: &[u8]) -> io::Result<()> {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let suffix = format!("-{}-{}", process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
-    replace(&temporary(path, &suffix), path, content)
+    replace(&temporary(path, &suffix), path, |mut file| file.write_all(content))
 }
 
 /// `.tmp-NAME` with a suffix, in the folder of `path`.
@@ -50,10 +65,14 @@ fn temporary(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(format!(".tmp-{name}{suffix}"))
 }
 
-fn replace(temporary: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+fn replace(
+    temporary: &Path,
+    path: &Path,
+    content: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let write = || {
-        let mut file = File::create(temporary)?;
-        file.write_all(content)?;
+        let file = File::create(temporary)?;
+        content(&file)?;
         file.sync_all()?;
         fs::rename(temporary, path)?;
         sync_folder(folder_of(path))

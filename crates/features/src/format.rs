@@ -4,8 +4,7 @@ mod npy;
 mod parquet;
 mod safetensors;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, at};
@@ -49,16 +48,18 @@ impl Format {
     /// Writes the file; returns its path, and that of the table of names if there is one.
     pub(crate) fn write(self, export: &Export<'_>, rows: &Rows) -> Result<Vec<PathBuf>> {
         let out = export.out;
-        replace(out, |file| match self {
+        let written = atomic_file::write_with(out, |file| match self {
             Self::Npy => npy::write(rows, file),
             Self::Safetensors => safetensors::write(export, rows, file),
             Self::Parquet => parquet::write(export, rows, file),
-        })?;
+        });
+        written.map_err(at(out))?;
         if self == Self::Parquet {
             return Ok(vec![out.to_owned()]);
         }
         let table = out.with_extension("csv");
-        replace(&table, |file| write_table(export, rows, file))?;
+        let written = atomic_file::write_with(&table, |file| write_table(export, rows, file));
+        written.map_err(at(&table))?;
         Ok(vec![out.to_owned(), table])
     }
 }
@@ -83,22 +84,4 @@ fn write_table(export: &Export<'_>, rows: &Rows, file: &mut dyn Write) -> std::i
         table.write_record([&name, &label, class.unwrap_or_default()])?;
     }
     table.flush()
-}
-
-/// Writes a file under a temporary name beside it, and renames it when it is whole and on the disk.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let run = || {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    run().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(at(path))
 }
