@@ -115,19 +115,20 @@ impl Source for Encoder<'_> {
         let crops = [*crops];
         let shared = OnceCell::new(); // [CLS] tokens: several kinds need them
         let cls = || shared.get_or_init(|| network.backbone.infer(params, &crops, Tokens::Cls));
-        let shared = OnceCell::new(); // all patch tokens
-        let patches = || shared.get_or_init(|| self.patches(&crops));
+        let shared = OnceCell::new(); // all tokens
+        let all = || shared.get_or_init(|| network.backbone.infer(params, &crops, Tokens::All));
+        let images = &crops[0].images;
         for (i, kind) in kinds.iter().enumerate() {
             match kind {
                 Kind::Cls => emit(i, cls().on_host().host()),
                 Kind::Bottleneck => {
                     emit(i, network.head.infer(params, cls()).on_host().host());
                 }
-                Kind::Mean => emit(i, &self.mean(patches(), &crops[0].images)),
-                Kind::Patches => emit(i, patches()),
+                Kind::Mean => emit(i, &self.mean(&self.patches(all(), images), images)),
+                Kind::Patches => emit(i, &self.patches(all(), images)),
                 Kind::LastCls(n) => emit(i, &self.last_cls(&crops, *n)),
                 Kind::PatchBottleneck => {
-                    let outputs = network.infer(params, &crops, Patches::All);
+                    let outputs = network.infer_head(params, all(), &crops, Patches::All);
                     emit(i, outputs.patches.on_host().host());
                 }
             }
@@ -136,11 +137,9 @@ impl Source for Encoder<'_> {
 }
 
 impl Encoder<'_> {
-    /// The patch tokens of all images after the final norm, `[images · patches, d]`.
-    fn patches(&self, crops: &[Crops<'_>; 1]) -> Vec<f32> {
+    /// The patch tokens of all images after the final norm, `[images · patches, d]`, of all tokens.
+    fn patches(&self, all: &Tensor, images: &Images) -> Vec<f32> {
         let shape = self.network.backbone.shape();
-        let images = &crops[0].images;
-        let all = self.network.backbone.infer(self.params, crops, Tokens::All);
         let (tokens, patches, d) = (shape.tokens(images), shape.patches(images), shape.embed_dim);
         let all = all.on_host();
         let of_images = all.host().chunks_exact(tokens * d);

@@ -180,13 +180,25 @@ impl Network {
         pulse: Pulse<'_>,
     ) -> Option<Outputs> {
         let features = self.backbone.infer_with(params, crops, tokens(patches), pulse)?;
-        Some(match self.pick(crops, patches) {
-            None => Outputs::split(&self.head.infer(params, &features), features.rows()),
+        Some(self.infer_head(params, &features, crops, patches))
+    }
+
+    /// The same from the tokens that the backbone gives for these patches: [`Tokens::Cls`] for none of them,
+    /// else [`Tokens::AllOfFirst`].
+    pub fn infer_head(
+        &self,
+        params: &Params,
+        features: &Tensor,
+        crops: &[Crops<'_>],
+        patches: Patches,
+    ) -> Outputs {
+        match self.pick(crops, patches) {
+            None => Outputs::split(&self.head.infer(params, features), features.rows()),
             Some(rows) => {
-                let x = concat(&gather(&features, &rows.cls), &gather(&features, &rows.patches));
+                let x = concat(&gather(features, &rows.cls), &gather(features, &rows.patches));
                 Outputs::split(&self.head.infer(params, &x), rows.cls.len())
             }
-        })
+        }
     }
 
     /// Adds to the gradients of all parameters but the prototypes; `dy` is that of what
