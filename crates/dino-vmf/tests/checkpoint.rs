@@ -24,6 +24,7 @@ fn a_run_is_inspected() {
     let found = tiny.run(&["checkpoint", "inspect", "run", "--json"]).code(0).last_event();
     assert_eq!((&found["event"], &found["format"]), (&"checkpoint".into(), &"dino-vmf".into()));
     assert_eq!(found["network"]["head"]["prototypes"], 32);
+    assert_eq!(found["network"]["heads"], 2, "those of config.toml");
     assert_eq!(found["student"], true);
     let text = tiny.run(&["checkpoint", "inspect", "run"]).code(0).stdout;
     assert!(text.contains("width 16, 2 blocks") && text.contains("32 prototypes"), "{text}");

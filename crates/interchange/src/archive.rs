@@ -90,8 +90,8 @@ impl TensorInfo {
 
     /// Whether it is the same view of the same memory as another tensor.
     pub fn is_shared_with(&self, other: &Self) -> bool {
-        let view = |of: &Self| (of.place.clone(), of.offset, of.shape.clone(), of.strides.clone());
-        view(self) == view(other)
+        let (own, others) = ((&self.shape, &self.strides), (&other.shape, &other.strides));
+        (&self.place, self.offset) == (&other.place, other.offset) && own == others
     }
 
     fn is_contiguous(&self) -> bool {

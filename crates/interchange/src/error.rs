@@ -129,10 +129,7 @@ impl Error {
             Self::NoCheckpoint { .. } => {
                 "PyTorch files (.pth, .pt, .bin) and safetensors are read, and Hugging Face folders with them"
             }
-            Self::Differs { .. } => {
-                "`dino-vmf checkpoint inspect FILE` lists all of them; `--ignore NAME` accepts one, and \
-                 `--ignore 'START*'` all that start so"
-            }
+            Self::Differs { .. } => "`dino-vmf checkpoint inspect FILE` lists all of them",
             Self::NotFinite { .. } => {
                 "training diverged before it was saved; use an earlier checkpoint"
             }

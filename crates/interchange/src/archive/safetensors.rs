@@ -13,12 +13,12 @@ const MAX_HEADER: u64 = 100_000_000;
 
 /// Opens a file.
 pub(super) fn open(part: Part) -> Result<Archive, Error> {
-    let tensors = tensors(&part, 0)?;
+    let tensors = tensors(&part)?;
     Archive::new(Container::Safetensors, vec![part], tensors, None)
 }
 
-/// The tensors of a file that is the part `number` of an archive.
-pub(super) fn tensors(part: &Part, number: usize) -> Result<Vec<TensorInfo>, Error> {
+/// The tensors of a file.
+fn tensors(part: &Part) -> Result<Vec<TensorInfo>, Error> {
     let length: [u8; 8] = part.read(0, 8)?.try_into().unwrap_or_default();
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER || length > part.len() - 8 {
@@ -46,7 +46,7 @@ pub(super) fn tensors(part: &Part, number: usize) -> Result<Vec<TensorInfo>, Err
         }
         let (start, end) = info.data_offsets;
         let offset = 8 + length + start as u64;
-        let place = Place { part: number, offset, len: (end - start) as u64, crc: None };
+        let place = Place { part: 0, offset, len: (end - start) as u64, crc: None };
         let (shape, strides) = (info.shape.clone(), contiguous(&info.shape));
         tensors.push(TensorInfo { name, dtype, shape, strides, offset: 0, place });
     }

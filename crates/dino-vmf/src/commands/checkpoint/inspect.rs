@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueHint};
+use dino::config::Config;
 use dino::memory::Bytes;
+use dino::run_folder::RunFolder;
 use dino::{checkpoint, foreign};
 use interchange::Archive;
 use interchange::dialect::{self, Checkpoint, Format, Heads, Mlp, Options, Positions};
@@ -30,8 +32,9 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let archive = Archive::open(&newest_of_run(&self.path)?)?;
-        let options = Options { key: self.key.clone(), heads: None };
+        let path = newest_of_run(&self.path)?;
+        let archive = Archive::open(&path)?;
+        let options = Options { key: self.key.clone(), heads: heads_of_run(&path) };
         let checkpoint = dialect::read(&archive, &options)?;
         let uses = uses(&checkpoint);
         console.event("checkpoint", &record(&archive, &checkpoint, &uses));
@@ -60,6 +63,13 @@ fn newest_of_run(path: &Path) -> Result<PathBuf> {
     let newest =
         steps.last().map(|step| checkpoint::path_of(path, *step).join("model.safetensors"));
     Ok(newest.unwrap_or_else(|| path.to_owned()))
+}
+
+/// Attention heads, which the settings of the checkpoint's run say. `None` if this program has not written it.
+fn heads_of_run(model: &Path) -> Option<usize> {
+    let run = model.ancestors().nth(3).filter(|folder| RunFolder::is_run(folder))?;
+    let config = Config::load(&run.join("config.toml")).ok()?;
+    Some(config.model.sizes().heads)
 }
 
 /// What the checkpoint can be used for, or why for nothing.
