@@ -2,13 +2,13 @@
 # The first day with one's own images, command by command, on small data: photographs, 16-bit TIFFs with five channels,
 # and a labelled parquet file. Every command must end as a person expects it to.
 #
-#     scripts/journey.sh [PROGRAM]        # target/release/dino-vmf by default
+#     scripts/journey.sh [PROGRAM]        # the release build by default
 #
 # Python with NumPy, Pillow and pyarrow (DINO_VMF_PYTHON, else python3) writes the images. What it cannot write is named
 # and left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program=$(realpath "${1:-target/release/dino-vmf}")
+program=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/dino-vmf}")
 scripts=$PWD/scripts
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
@@ -30,7 +30,6 @@ expect() {
     [ "$found" = "$code" ] || fail "exit code $found instead of $code"
 }
 says() { grep -q -- "$1" "$home/log" || fail "no \`$1\` in the output"; }
-has() { "$program" help 2>/dev/null | grep -q "^  $1 "; }
 
 # Trains with defaults for four epochs, is stopped after the first step, resumes and goes on to six epochs.
 train() {
@@ -63,7 +62,7 @@ journey() {
     printf '\n-- %s (%s s)\n' "$source" "$SECONDS"
     expect 0 data inspect "$source" "$@"
     expect 0 data preview "$source" "$@" --images 2 --out "$run.png"
-    if has plan; then expect 0 plan --data "$source" "$@"; fi
+    expect 0 plan --data "$source" "$@"
     train "$run" --data "$source" "$@"
     expect 0 eval knn --checkpoint "$run" --train "$labelled" --test "$test" --k 5
     says "top-1"
