@@ -1,6 +1,7 @@
 //! Strips the installed program. Test programs keep what a backtrace needs.
 //!
-//! `strip` in `[profile.release]` would strip both. Line tables make the program 78 MB instead of 12.
+//! `strip` in `[profile.release]` would strip both. Line tables make the program several times as
+//! large.
 //! To keep them, for a profiler or a backtrace, set `CARGO_PROFILE_RELEASE_DEBUG`:
 //!
 //! ```text

@@ -7,7 +7,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use multicrop::decode::{Options, decode};
+use multicrop::Image;
+use multicrop::decode::{Options, decode_stored};
 
 mod panics;
 
@@ -19,9 +20,14 @@ fuzz_target!(init: panics::abort_on_ours(), |bytes: &[u8]| {
         reduced_for: (knob & 16 != 0).then_some(u32::from(knob >> 5)),
         ..Options::default()
     };
-    if let Ok(image) = decode(bytes, &options) {
+    let image = decode_stored(bytes, &options).and_then(|stored| stored.into_image(&options));
+    if let Ok(image) = image {
         assert_eq!(image.channels(), options.channels);
         let values = image.width() as usize * image.height() as usize * image.channels();
-        assert_eq!(image.pixels().len(), values);
+        let found = match &image {
+            Image::U8(image) => image.pixels().len(),
+            Image::F32(image) => image.pixels().len(),
+        };
+        assert_eq!(found, values);
     }
 });

@@ -12,6 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod features;
 mod forecasting;
 pub(crate) mod man;
+mod network_role;
 mod page_file;
 pub(crate) mod plan;
 pub(crate) mod presets;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::{env, panic};
 
 use anyhow::Result;
-use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{Outcome, completions};
@@ -32,13 +32,10 @@ fn main() -> ExitCode {
 
 /// Reads the command line; prints help or an error and ends the program where it asks for that.
 fn parse() -> Cli {
-    let command = Cli::command();
-    let matches = command.clone().try_get_matches();
-    let parsed = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    parsed.unwrap_or_else(|error| match error.kind() {
+    Cli::try_parse().unwrap_or_else(|error| match error.kind() {
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument => {
             let words: Vec<_> = env::args_os().skip(1).collect();
-            tips::add(error, &command, &words).exit()
+            tips::add(error, &Cli::command(), &words).exit()
         }
         _ => error.exit(),
     })

@@ -36,6 +36,7 @@ pub use error::{Error, Result};
 pub use eval::Eval;
 pub use identity::Difference;
 pub(crate) use identity::earlier_fingerprint;
+pub(crate) use locate::is_built_in;
 pub use masking::{MaskShape, Masking};
 pub use model::{Arch, Model, PositionOffset, Precision, Sizes};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};

@@ -11,7 +11,7 @@ mod disk;
 mod loader;
 mod step;
 mod time;
-mod work;
+pub(crate) mod work;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::memory::{self, Estimate};
 use crate::plan::Plan;
 
-pub use disk::{Disk, OVERRIDE as DISK_OVERRIDE};
+pub use disk::Disk;
 pub use loader::LoaderSpeed;
 pub use step::StepTime;
 pub use time::{Limit, RunTime};
@@ -107,6 +107,15 @@ pub struct Memory {
     pub free: Option<f64>,
 }
 
+impl Subject<'_> {
+    /// How many multiples of `every` are among the steps that are left, without the last one. None for 0.
+    fn due(&self, every: u64) -> u64 {
+        let total = self.plan.horizon().total_steps;
+        let before = |step: u64| step.checked_div(every).unwrap_or(0);
+        before(total.saturating_sub(1)) - before(self.first_step.min(total))
+    }
+}
+
 impl Memory {
     fn of(estimate: &Estimate) -> Self {
         // Five buffers of the size of the student: two networks, gradients, two moments.
@@ -165,7 +174,7 @@ impl Forecast {
         let config = &subject.plan.config;
         let steps = total_steps.saturating_sub(subject.first_step) as f64;
         let seconds = steps * work::of_network(config, config.optim.batch_size) / SLOW;
-        let budget = Duration::from_secs_f64((SHARE * seconds).clamp(0.001, 1.0)).min(LONGEST);
-        Self::of(subject, budget)
+        let budget = (SHARE * seconds).clamp(0.001, LONGEST.as_secs_f64());
+        Self::of(subject, Duration::from_secs_f64(budget))
     }
 }

@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 use crate::plan::shapes;
 use vit::Network;
 
-pub use machine::{OVERRIDE, available, total};
+pub(crate) use machine::overridden;
+pub use machine::{available, total};
 
 /// The program itself, its threads' stacks, tables of names.
 const PROGRAM: f64 = 40.0 * MIB;

@@ -18,8 +18,9 @@ mod rules;
 use std::sync::Arc;
 
 use multicrop::Dataset;
+use report::number::counted;
 
-use crate::config::{Config, ConfigFile, Flag, Recommended};
+use crate::config::{Config, ConfigFile, Flag, Recommended, is_built_in};
 use crate::error::Result;
 use crate::preset;
 
@@ -81,7 +82,8 @@ impl Wish<'_> {
         let draft = self.draft()?;
         match self.preset {
             Some(name) if !preset::find(name)?.fits_images() => self.plain(name, None),
-            None if names_shapes(&draft) => {
+            // These have presets of their own.
+            None if is_built_in(&draft.data.source) => {
                 let file = self.file.filter(|_| !draft.origin("data.source").by_hand());
                 let note = file.map(|file| {
                     format!(
@@ -124,19 +126,13 @@ impl Wish<'_> {
     }
 }
 
-/// Whether the images are those inside the program, which have presets of their own.
-fn names_shapes(draft: &Config) -> bool {
-    matches!(&draft.data.source[..], "shapes" | "shapes:train" | "shapes:test")
-}
-
 /// The settings that a preset which fits its images would have for such images.
 ///
 /// # Errors
 /// There is no such preset.
 pub fn example(name: &str, look: &Look, machine: &Machine) -> Result<Config> {
-    let base = Config::draft(Some(name), None, &[], &[])?;
-    let keys = rules::keys(&base, look, machine);
-    Ok(Config::resolve_fitted(Recommended { preset: name, keys: keys.to_pairs() }, None, &[], &[])?)
+    let wish = Wish { preset: Some(name), file: None, sets: &[], flags: &[] };
+    wish.on(name, &rules::keys(&wish.draft()?, look, machine))
 }
 
 /// What was chosen and why, in one line.
@@ -144,7 +140,10 @@ fn sentence(name: &str, asked: bool, look: &Look, machine: &Machine, config: &Co
     let (model, data, optim) = (&config.model, &config.data, &config.optim);
     let length = match (optim.epochs, optim.steps) {
         (_, Some(steps)) => format!("{steps} steps"),
-        (epochs, None) => format!("{} epochs", epochs.unwrap_or_default()),
+        (epochs, None) => match epochs.unwrap_or_default() {
+            whole if whole.fract() == 0.0 => counted(whole as usize, "epoch"),
+            epochs => format!("{epochs} epochs"),
+        },
     };
     let other = if asked { "" } else { "; choose another by `--preset`, see `dino-vmf presets`" };
     format!(

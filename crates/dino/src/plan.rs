@@ -11,6 +11,7 @@ mod shapes;
 mod small_images;
 
 use multicrop::decode;
+use multicrop::loader::LoaderConfig;
 use multicrop::recipe::Recipe;
 
 use crate::config::{Config, Horizon, Warning};
@@ -95,6 +96,19 @@ impl Plan {
     /// The length of the run.
     pub fn horizon(&self) -> Horizon {
         self.schedules.horizon
+    }
+
+    /// How the run's loader reads images.
+    pub(crate) fn loader(&self) -> LoaderConfig {
+        let config = &self.config;
+        LoaderConfig {
+            batch_size: config.optim.batch_size,
+            workers: config.run.worker_threads(),
+            seed: config.seed,
+            strict: config.data.strict,
+            decode: self.decode.clone(),
+            ..LoaderConfig::default()
+        }
     }
 
     /// The masks of the global crops of these images, `[crops, images, patches]`; empty for methods that

@@ -59,6 +59,12 @@ pub use parquet::Parquet;
 pub use shapes::Shapes;
 pub use shards::Shards;
 
+/// At most `most` of `len` indices, spread evenly, always the same ones: for a look at a source.
+pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = most.min(len);
+    (0..count).map(move |i| i * len / count)
+}
+
 /// A fixed list of images, in an order that depends only on the source.
 ///
 /// Many threads call [`read`](Dataset::read) at the same time.

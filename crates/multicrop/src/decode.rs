@@ -1,8 +1,8 @@
 //! Decodes the bytes of an image file. The format follows from the bytes, never from the name of the
 //! file.
 //!
-//! [`decode_image`] keeps the precision of the file: bytes become an [`Image8`], everything deeper an
-//! image of floats, scaled by [`Options::range`]. [`decode`] reads 8 bits, as Pillow does.
+//! [`decode_stored`] keeps the precision of the file: bytes become an [`Image8`], everything deeper an
+//! image of floats, which [`Stored::into_image`] scales by [`Options::range`]. [`decode`] reads 8 bits, as Pillow does.
 //!
 //! | format | supported | result |
 //! | --- | --- | --- |
@@ -141,11 +141,6 @@ pub fn page_count(bytes: &[u8]) -> usize {
         Some(Format::Tiff) => tiff::page_count(bytes),
         _ => 1,
     }
-}
-
-/// Decodes an image in the precision of its file, and applies the range of the options.
-pub fn decode_image(bytes: &[u8], options: &Options) -> Result<Image, SampleError> {
-    decode_stored(bytes, options)?.into_image(options)
 }
 
 /// Decodes an image to 8 bits per value, see the [module](self). The range of the options does not

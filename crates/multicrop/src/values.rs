@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, spread};
 use crate::decode::{self, Stored, ValueType};
 use crate::error::{Error, SampleError};
 use crate::image::Image;
@@ -44,8 +44,7 @@ impl ValueSample {
     /// # Errors
     /// If none of them can be read; the error is that of the first.
     pub fn of(dataset: &dyn Dataset, options: &decode::Options) -> Result<Self, Error> {
-        let count = dataset.len().min(IMAGES);
-        let indices: Vec<_> = (0..count).map(|i| i * dataset.len() / count).collect();
+        let indices: Vec<_> = spread(dataset.len(), IMAGES).collect();
         let read = |&index: &usize| dataset.read(index)?.decode_stored(options);
         let read = |index| read(index).map(|stored| Part::of(&stored));
         let parts: Vec<Result<Part, SampleError>> = indices.par_iter().map(read).collect();

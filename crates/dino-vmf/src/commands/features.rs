@@ -8,9 +8,11 @@ use clap::{Args, ValueHint};
 use dino::evaluation;
 use dino::open::Opened;
 use features::{Column, Export, Exported};
-use probe::{Encoder, Kind, Preprocess, Subset};
+use probe::{Kind, Preprocess, Subset};
+use report::number::counted;
 use serde_json::json;
 
+use super::network_role::NetworkRole;
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
 
@@ -48,8 +50,7 @@ pub(crate) struct Features {
     features: Vec<(String, Kind)>,
     /// Network: `teacher`, which evaluations use, or `student`
     #[arg(long, value_name = "NETWORK", default_value = "teacher")]
-    #[arg(value_parser = ["teacher", "student"])]
-    network: String,
+    network: NetworkRole,
     #[command(flatten)]
     viewing: Viewing,
 }
@@ -78,8 +79,7 @@ impl Features {
         let preprocess = evaluation::preprocess(&opened.config, dataset.as_ref())?;
         let images = Subset::new(dataset, None, 0);
         images.notes().iter().for_each(|text| console.warn(text));
-        let params = if self.network == "student" { &opened.student } else { &opened.teacher };
-        let encoder = Encoder { name: &self.network, network: &opened.network, params };
+        let encoder = self.network.encoder(&opened);
         self.check_depth(&opened)?;
         let column =
             |(name, kind): &(String, Kind)| Column::new(name, *kind, &encoder, &preprocess);
@@ -136,7 +136,7 @@ impl Features {
             ("program", format!("dino-vmf {}", env!("CARGO_PKG_VERSION"))),
             ("checkpoint", opened.path.display().to_string()),
             ("step", opened.step.to_string()),
-            ("network", self.network.clone()),
+            ("network", self.network.name().to_owned()),
             ("images", images.dataset().describe()),
             ("resize", resize),
             ("crop", view.crop.to_string()),
@@ -164,7 +164,8 @@ fn print(exported: &Exported, source: &str, columns: &[Column], console: &mut Co
     );
     let shapes: Vec<String> =
         columns.iter().map(|column| format!("{} {:?}", column.name, column.shape)).collect();
-    let mut text = format!("{images} rows of {} in `{}`", shapes.join(", "), names[0]);
+    let mut text =
+        format!("{} of {} in `{}`", counted(*images, "row"), shapes.join(", "), names[0]);
     if let Some(table) = names.get(1) {
         text += &format!(", names and labels in `{table}`");
     }
@@ -173,7 +174,7 @@ fn print(exported: &Exported, source: &str, columns: &[Column], console: &mut Co
         text += &format!("; continued at image {continued_at}");
     }
     if *left_out > 0 {
-        text += &format!("; {left_out} images left out");
+        text += &format!("; {} left out", counted(*left_out, "image"));
     }
     console.text(text);
 }

@@ -36,7 +36,8 @@ impl Config {
     }
 }
 
-fn is_built_in(source: &str) -> bool {
+/// Whether a source is the images inside the program.
+pub(crate) fn is_built_in(source: &str) -> bool {
     matches!(source, "shapes" | "shapes:train" | "shapes:test")
 }
 

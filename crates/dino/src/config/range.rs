@@ -74,10 +74,26 @@ impl Data {
         if self.range != Some(Range::Measured(Measured::Percentile)) {
             return Ok(());
         }
-        let decode = decode::Options { range: None, ..self.decode_options() };
-        let sample = ValueSample::of(dataset, &decode)?;
-        self.range = Some(Range::Each(percentiles(&sample)));
+        self.take_range(&self.sample(dataset)?);
         Ok(())
+    }
+
+    /// A sample of the values of `dataset` in the units of its files.
+    ///
+    /// # Errors
+    /// If no image of the sample can be read.
+    pub fn sample(
+        &self,
+        dataset: &dyn Dataset,
+    ) -> std::result::Result<ValueSample, multicrop::Error> {
+        ValueSample::of(dataset, &decode::Options { range: None, ..self.decode_options() })
+    }
+
+    /// As [`measure_range`](Self::measure_range), of a [`sample`](Self::sample) that is at hand.
+    pub fn take_range(&mut self, sample: &ValueSample) {
+        if self.range == Some(Range::Measured(Measured::Percentile)) {
+            self.range = Some(Range::Each(percentiles(sample)));
+        }
     }
 }
 

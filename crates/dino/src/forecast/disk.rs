@@ -1,6 +1,5 @@
 //! [`Disk`]: the space that a run needs, and the space that is free.
 
-use std::env;
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,13 +12,12 @@ use crate::memory::{self, Bytes};
 
 /// Environment variable that overrides the free space that the system reports: a number of GiB, or `off`.
 /// For file systems that report another number than a user may write.
-pub const OVERRIDE: &str = "DINO_VMF_DISK";
+const OVERRIDE: &str = "DINO_VMF_DISK";
 
 /// Bytes of a logged step in `metrics.jsonl` and in the TensorBoard file together.
 const BYTES_OF_METRICS: f64 = 1200.0;
 /// Student, teacher and both moments, as f32.
 const BYTES_OF_PARAMETER: f64 = 16.0;
-const GIB: f64 = 1_073_741_824.0;
 
 /// Space on disk, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -71,22 +69,17 @@ impl Disk {
 /// Most checkpoints that exist at once.
 fn checkpoints(subject: &Subject<'_>) -> u64 {
     let run = &subject.plan.config.run;
-    let Horizon { total_steps, steps_per_epoch } = subject.plan.horizon();
-    let left = |every: u64| {
-        let before = |step: u64| step.checked_div(every).unwrap_or(0);
-        before(total_steps.saturating_sub(1)) - before(subject.first_step.min(total_steps))
-    };
+    let Horizon { steps_per_epoch, .. } = subject.plan.horizon();
     let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
-    let saved = 1 + left(epochs).max(left(run.checkpoint_every_steps));
-    let kept = left(run.keep_every_epochs * steps_per_epoch);
+    let saved = 1 + subject.due(epochs).max(subject.due(run.checkpoint_every_steps));
+    let kept = subject.due(run.keep_every_epochs * steps_per_epoch);
     saved.min(Retention::default().last as u64 + 1 + kept)
 }
 
 /// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
 fn free(folder: &Path) -> Option<f64> {
-    if let Some(text) = env::var_os(OVERRIDE) {
-        let gib: f64 = text.to_str()?.trim().parse().ok()?;
-        return (gib >= 0.0).then_some(gib * GIB);
+    if let Some(bytes) = memory::overridden(OVERRIDE) {
+        return bytes;
     }
     let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
     folder.ancestors().find(|folder| folder.is_dir()).and_then(free_in)

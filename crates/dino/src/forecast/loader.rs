@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use multicrop::Dataset;
-use multicrop::loader::{Loader, LoaderConfig};
+use multicrop::loader::Loader;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -33,17 +33,10 @@ impl LoaderSpeed {
         dataset: &Arc<dyn Dataset>,
         budget: Duration,
     ) -> Result<Self> {
-        let config = &plan.config;
-        let workers = config.run.worker_threads();
-        let settings = LoaderConfig {
-            // Small batches: their memory is not that of the run, and the first one comes soon.
-            batch_size: config.optim.batch_size.min(workers),
-            workers,
-            seed: config.seed,
-            strict: config.data.strict,
-            decode: plan.decode.clone(),
-            ..LoaderConfig::default()
-        };
+        let mut settings = plan.loader();
+        let workers = settings.workers;
+        // Small batches: their memory is not that of the run, and the first one comes soon.
+        settings.batch_size = settings.batch_size.min(workers);
         let recipe = Arc::new(plan.recipe.clone());
         let start = Instant::now();
         let mut loader = Loader::<f32>::start(dataset.clone(), recipe, settings, 0, u64::MAX)?;

@@ -110,10 +110,7 @@ fn evaluating(
 
 /// Evaluations of the trained network that are left: those on the way, and that at the end.
 fn trained_evaluations(config: &Config, subject: &Subject<'_>) -> u64 {
-    let horizon = subject.plan.horizon();
-    let every = config.eval.every_epochs * horizon.steps_per_epoch;
-    let before = |step: u64| step.checked_div(every).unwrap_or(0);
-    before(horizon.total_steps.saturating_sub(1)) - before(subject.first_step) + 1
+    subject.due(config.eval.every_epochs * subject.plan.horizon().steps_per_epoch) + 1
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) fn of_features(config: &Config, side: usize) -> f64 {
 
 /// Tokens of an image: `[CLS]`, registers, patches.
 fn tokens(vit: &VitShape, side: usize) -> f64 {
-    (1 + vit.registers) as f64 + ((side / vit.patch_size.max(1)) as f64).powi(2)
+    (1 + vit.registers) as f64 + patches(side, vit.patch_size)
 }
 
 /// Forward pass of all blocks over one image, of whose tokens the last block computes `wanted`.
@@ -50,11 +50,20 @@ fn blocks(vit: &VitShape, tokens: f64, wanted: f64) -> f64 {
     let (d, hidden) = (vit.embed_dim as f64, vit.mlp_hidden as f64);
     // The first layer of SwiGLU is twice as wide.
     let widths = if vit.mlp == MlpKind::SwiGlu { 3.0 } else { 2.0 };
-    let block = |wanted: f64| {
-        let qkv = 6.0 * tokens * d * d;
-        qkv + wanted * (2.0 * d * d + 2.0 * widths * d * hidden + 4.0 * tokens * d)
-    };
-    (vit.depth as f64 - 1.0) * block(tokens) + block(wanted)
+    let mlp = 2.0 * widths * d * hidden;
+    (vit.depth as f64 - 1.0) * block(d, mlp, tokens, tokens) + block(d, mlp, tokens, wanted)
+}
+
+/// Forward pass of a block of this width over `tokens`, of which it computes `wanted`. `mlp` is what its MLP
+/// costs for a token.
+pub(crate) fn block(width: f64, mlp: f64, tokens: f64, wanted: f64) -> f64 {
+    let qkv = 6.0 * tokens * width * width;
+    qkv + wanted * (2.0 * width * width + mlp + 4.0 * tokens * width)
+}
+
+/// Patches of a square image.
+pub(crate) fn patches(side: usize, patch: usize) -> f64 {
+    ((side / patch.max(1)) as f64).powi(2)
 }
 
 /// Forward pass of the head's MLP over one row.

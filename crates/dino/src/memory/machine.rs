@@ -4,22 +4,29 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Environment variable that overrides what the system reports: a number of GiB, or `off`.
-pub const OVERRIDE: &str = "DINO_VMF_MEMORY";
+use super::GIB;
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+/// Environment variable that overrides what the system reports: a number of GiB, or `off`.
+const OVERRIDE: &str = "DINO_VMF_MEMORY";
 
 /// Bytes that can still be taken: free memory of the system, or what the control group of this process
 /// (a container, a batch job) leaves, whichever is less. `None` if neither is known.
 pub fn available() -> Option<u64> {
-    if let Some(text) = env::var_os(OVERRIDE) {
-        let gib: f64 = text.to_str()?.trim().parse().ok()?;
-        return (gib >= 0.0).then_some((gib * GIB) as u64);
+    if let Some(bytes) = overridden(OVERRIDE) {
+        return bytes.map(|bytes| bytes as u64);
     }
     let free = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(free_memory);
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = control_groups(&groups, Path::new("/sys/fs/cgroup")).into_iter().filter_map(left);
     free.into_iter().chain(limits).min()
+}
+
+/// What an environment variable says instead of the system: a number of GiB, in bytes, or `Some(None)` for
+/// `off` and everything else that is no such number.
+pub(crate) fn overridden(variable: &str) -> Option<Option<f64>> {
+    let text = env::var_os(variable)?;
+    let gib = text.to_str().and_then(|text| text.trim().parse::<f64>().ok());
+    Some(gib.filter(|gib| *gib >= 0.0).map(|gib| gib * GIB))
 }
 
 /// Bytes of the whole machine, or what the control group of this process may have, whichever is less.

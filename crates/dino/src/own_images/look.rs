@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use multicrop::dataset::spread;
 use multicrop::decode::{self, Stored};
 use multicrop::{Dataset, Image, SampleError};
 use rayon::prelude::*;
@@ -32,8 +33,7 @@ pub struct Look {
 impl Look {
     /// Looks at images that are spread evenly over the source, always the same ones.
     pub fn at(dataset: &dyn Dataset, data: &Data) -> Self {
-        let count = dataset.len().min(LOOKED_AT);
-        let indices: Vec<_> = (0..count).map(|i| i * dataset.len() / count).collect();
+        let indices: Vec<_> = spread(dataset.len(), LOOKED_AT).collect();
         let found: Vec<_> =
             indices.into_par_iter().filter_map(|index| read(dataset, index, data)).collect();
         let side = |stored: &Stored| stored.pixels.width().min(stored.pixels.height()) as usize;

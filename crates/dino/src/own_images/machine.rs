@@ -5,6 +5,8 @@ use std::thread;
 
 use engine::matmul;
 
+use report::number::counted;
+
 use crate::config::Precision;
 use crate::memory::{self, Bytes};
 
@@ -52,10 +54,7 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.cores {
-            1 => f.write_str("1 core")?,
-            cores => write!(f, "{cores} cores")?,
-        }
+        f.write_str(&counted(self.cores, "core"))?;
         match self.memory {
             Some(memory) => write!(f, " with {}", Bytes(memory as f64)),
             None => Ok(()),

@@ -4,6 +4,7 @@ use toml::Value;
 
 use super::rules::Keys;
 use crate::config::{Arch, Model, Sizes};
+use crate::forecast::work::{block, patches};
 
 /// A network, the images that it needs, and settings that suit its width.
 pub(super) struct Network {
@@ -101,16 +102,14 @@ impl Network {
 
 /// Floating-point operations that an image costs in a step: forward and backward passes of the student
 /// over all crops, forward passes of the teacher over the global ones. The head is left out; it sees one
-/// token of each crop.
+/// token of each crop. The blocks are those that the rules choose from, whatever else a person set: MLPs four
+/// times as wide as the tokens, and no registers.
 pub(super) fn operations(sizes: Sizes, crops: (usize, usize, usize), patch: usize) -> f64 {
     let (global, local, locals) = crops;
-    let tokens = |side: usize| 1.0 + ((side / patch.max(1)) as f64).powi(2);
+    let tokens = |side: usize| 1.0 + patches(side, patch);
     let width = sizes.embed_dim as f64;
-    // 12 d² weights in a block, and scores and sums of attention.
-    let forward = |tokens: f64| {
-        let block = tokens * (24.0 * width * width + 4.0 * tokens * width);
-        sizes.depth as f64 * block
-    };
+    let mlp = 16.0 * width * width;
+    let forward = |tokens: f64| sizes.depth as f64 * block(width, mlp, tokens, tokens);
     let (global, local) = (2.0 * forward(tokens(global)), locals as f64 * forward(tokens(local)));
     3.0 * (global + local) + global
 }

@@ -1,6 +1,7 @@
 //! A warning for images that are much smaller than the crops.
 
 use multicrop::Dataset;
+use multicrop::dataset::spread;
 use rayon::prelude::*;
 
 use crate::config::{Config, Warning};
@@ -14,12 +15,12 @@ const ENLARGED: usize = 2;
 /// invented by enlarging. Reads 16 images.
 pub fn small_images(config: &Config, dataset: &dyn Dataset) -> Option<Warning> {
     let decode = config.data.decode_options();
-    let count = SAMPLES.min(dataset.len());
-    let size = |i: usize| {
-        let image = dataset.load(i * dataset.len() / count, &decode).ok()?;
+    let size = |index: usize| {
+        let image = dataset.load(index, &decode).ok()?;
         Some((image.width().min(image.height()), image.width(), image.height()))
     };
-    let mut sizes: Vec<_> = (0..count).into_par_iter().filter_map(size).collect();
+    let indices: Vec<_> = spread(dataset.len(), SAMPLES).collect();
+    let mut sizes: Vec<_> = indices.into_par_iter().filter_map(size).collect();
     sizes.sort_unstable();
     let &(short, width, height) = sizes.get(sizes.len() / 2)?;
     let side = config.data.global_size;

@@ -1,6 +1,6 @@
 //! [`Images`] identify the images of a run: their number, their names, and the bytes of some.
 
-use multicrop::dataset::{Dataset, Sample};
+use multicrop::dataset::{Dataset, Sample, spread};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ impl Images {
         let packed = dataset.shards().is_some_and(|shards| shards.slow);
         let contents = match packed {
             true => Vec::new(),
-            false => sampled(dataset.len()).map(|index| content(dataset, index)).collect(),
+            false => spread(dataset.len(), SAMPLES).map(|index| content(dataset, index)).collect(),
         };
         Self { count: dataset.len(), names: names(dataset), contents }
     }
@@ -41,15 +41,10 @@ impl Images {
         if self.names != now.names {
             return Some(format!("not all of the {} have the names they had", self.count));
         }
-        let mut pairs = sampled(self.count).zip(self.contents.iter().zip(&now.contents));
+        let mut pairs = spread(self.count, SAMPLES).zip(self.contents.iter().zip(&now.contents));
         let other = pairs.find(|(_, (then, now))| then.is_some() && now.is_some() && then != now);
         other.map(|(index, _)| format!("`{}` has another content", dataset.name(index)))
     }
-}
-
-fn sampled(count: usize) -> impl Iterator<Item = usize> {
-    let samples = SAMPLES.min(count);
-    (0..samples).map(move |i| i * count / samples)
 }
 
 fn content(dataset: &dyn Dataset, index: usize) -> Option<String> {

@@ -1,7 +1,7 @@
 //! [`Samples`] holds pixels as a file stores them, and converts them to the requested channels.
 
 use super::damaged;
-use crate::augment::grayscale::luma_of_floats;
+use crate::augment::grayscale::{self, luma_of_floats};
 use crate::error::SampleError;
 use crate::image::{RGB, Raster};
 
@@ -125,8 +125,7 @@ fn each<T: Copy, const FROM: usize, const TO: usize>(
 impl Sample for u8 {
     /// In 16-bit fixed point, as Pillow's `convert("L")`.
     fn luma([r, g, b, _]: [u8; RGBA]) -> u8 {
-        let [r, g, b] = [r, g, b].map(u32::from);
-        ((19_595 * r + 38_470 * g + 7_471 * b + 0x8000) >> 16) as u8
+        grayscale::luma([r, g, b])
     }
 
     /// As Pillow's `convert("RGB")`: the light that black reflects, minus the part that each ink

@@ -12,7 +12,8 @@ use report::page::{Figure, Figures, LegendEntry, Page, Table, Tile, Tiles};
 use report::plot::{Axis, Plot};
 use serde::Serialize;
 
-use super::subject::{Input, NetworkRole, Subject, image_progress};
+use super::subject::{Input, Subject, image_progress};
+use crate::commands::network_role::NetworkRole;
 use crate::commands::page_file::{check_file, write_file};
 use crate::console::Console;
 

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use probe::{Encoder, Evaluated, Pass, Preprocess, Subset, Views};
-use serde::Serialize;
 
+use crate::commands::network_role::NetworkRole;
 use crate::commands::viewing::{Checkpoint, Viewing, show_images};
 use crate::console::Console;
 
@@ -37,23 +37,6 @@ pub(super) struct Subject {
     max_images: u64,
     #[command(flatten)]
     viewing: Viewing,
-}
-
-/// The networks that a checkpoint holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum NetworkRole {
-    Teacher,
-    Student,
-}
-
-impl NetworkRole {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Teacher => "teacher",
-            Self::Student => "student",
-        }
-    }
 }
 
 /// A [`Subject`] whose checkpoint and images are open.
@@ -102,12 +85,7 @@ impl Input<'_> {
 
     /// That network with its parameters.
     pub(super) fn encoder(&self) -> Encoder<'_> {
-        let (role, checkpoint) = (self.network(), &self.checkpoint);
-        let params = match role {
-            NetworkRole::Teacher => &checkpoint.teacher,
-            NetworkRole::Student => &checkpoint.student,
-        };
-        Encoder { name: role.name(), network: &checkpoint.network, params }
+        self.network().encoder(&self.checkpoint)
     }
 
     /// A pass over the images.

@@ -10,6 +10,7 @@ use engine::matmul::Precision;
 use engine::{ParamTable, Params, Tensor, pool};
 use multicrop::recipe::GLOBAL_CROPS;
 use rand_distr::{Distribution, StandardNormal};
+use report::number::counted;
 use serde::Serialize;
 use streams::{Key, Purpose};
 use vit::{Head, HeadShape};
@@ -189,8 +190,8 @@ impl Record {
         let Self { ms_median, method, teacher_rows, student_rows, k, threads, peak_mib, .. } = self;
         console.text(format!(
             "{ms_median:.2} ms: {method}, {teacher_rows} rows of the teacher and {student_rows} of the \
-             student, K {k}, {threads} {}",
-            if *threads == 1 { "thread" } else { "threads" }
+             student, K {k}, {}",
+            counted(*threads, "thread")
         ));
         console
             .text(format!("{peak_mib:.1} MiB of memory at the peak, beside inputs and gradient"));

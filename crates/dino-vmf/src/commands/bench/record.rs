@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dino::config::{Config, keys};
 use dino::trainer::step::Times;
+use report::number::counted;
 use serde::Serialize;
 
 use crate::console::Console;
@@ -72,9 +73,9 @@ impl Record {
         let seconds = speed.s_per_step_median;
         console.text(format!(
             "{seconds:.3} s per step, {:.2} images/s: {method}, {arch}/{patch}, {precision}, {batch} \
-             images of {crops} crops, K {k}, {threads} {}",
+             images of {crops} crops, K {k}, {}",
             speed.img_per_s,
-            if *threads == 1 { "thread" } else { "threads" }
+            counted(*threads, "thread")
         ));
         let Breakdown { teacher_forward, student_forward, loss, backward, clip_and_adamw, ema } =
             &speed.breakdown_s;

@@ -71,9 +71,9 @@ impl Inspect {
         let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;
         dino::memory::require_crops(&config, dataset.len().min(BATCH), 4)?;
         let mut findings = Findings::new(&self.source, &config.data, dataset.as_ref());
-        findings.values = Values::of(dataset.as_ref(), &config.data).ok();
-        if findings.values.is_some() {
-            config.data.measure_range(dataset.as_ref())?;
+        if let Ok(sample) = config.data.sample(dataset.as_ref()) {
+            findings.values = Some(Values::of(&sample, &config.data));
+            config.data.take_range(&sample);
         }
         let decode = config.data.decode_options();
         read(dataset.as_ref(), &decode, &mut findings, console);

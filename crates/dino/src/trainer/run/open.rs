@@ -9,7 +9,7 @@ use std::time::Instant;
 use engine::Params;
 use multicrop::Dataset;
 use multicrop::error::Error as DataError;
-use multicrop::loader::{Loader, LoaderConfig};
+use multicrop::loader::Loader;
 use probe::Evaluation;
 use report::{JsonLines, MetricsWriter};
 use serde_json::json;
@@ -124,16 +124,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn loader(&self, first: u64, last: u64) -> Result<Loader> {
-        let config = self.config();
-        let workers = config.run.worker_threads();
-        let settings = LoaderConfig {
-            batch_size: config.optim.batch_size,
-            workers,
-            seed: config.seed,
-            strict: config.data.strict,
-            decode: self.plan.decode.clone(),
-            ..LoaderConfig::default()
-        };
+        let settings = self.plan.loader();
         let recipe = Arc::new(self.plan.recipe.clone());
         Ok(Loader::start(self.dataset.clone(), recipe, settings, first, last)?)
     }

@@ -6,7 +6,8 @@ use dino::objective::Center;
 use probe::analysis::assignment::Components;
 use vit::Prototypes;
 
-use crate::commands::analyze::subject::{Input, NetworkRole};
+use crate::commands::analyze::subject::Input;
+use crate::commands::network_role::NetworkRole;
 
 /// Flags that change how images and patches are assigned.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use probe::analysis::mixture::{Component, Mixture};
 use report::number::counted;
 use serde::Serialize;
 
-use crate::commands::analyze::subject::NetworkRole;
+use crate::commands::network_role::NetworkRole;
 
 /// Nearest images or patches that are kept for each component.
 pub(super) const NEAREST: usize = 8;

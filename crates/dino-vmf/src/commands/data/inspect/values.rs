@@ -2,9 +2,7 @@
 //! the settings that fit them.
 
 use dino::config::{Data, Range, percentiles};
-use multicrop::decode;
 use multicrop::values::{Moments, ValueSample};
-use multicrop::{Dataset, Error};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -43,19 +41,14 @@ struct Channel {
 }
 
 impl Values {
-    /// Measures a sample of the images; `data` may say how they are decoded and which range they have.
-    ///
-    /// # Errors
-    /// If no image of the sample can be read.
-    pub(super) fn of(dataset: &dyn Dataset, data: &Data) -> Result<Self, Error> {
-        let decode = decode::Options { range: None, ..data.decode_options() };
-        let sample = ValueSample::of(dataset, &decode)?;
+    /// Measures a sample of the images; `data` may say which range they have.
+    pub(super) fn of(sample: &ValueSample, data: &Data) -> Self {
         let full = sample.types.first().map_or([0.0, 255.0], |(kind, _)| kind.full.map(f64::from));
         let ranges = match &data.range {
             None => vec![full],
-            Some(range) => range.values().unwrap_or_else(|| percentiles(&sample)),
+            Some(range) => range.values().unwrap_or_else(|| percentiles(sample)),
         };
-        let percentiles = percentiles(&sample);
+        let percentiles = percentiles(sample);
         let channel = |channel: usize| {
             let Moments { mean, std } = sample.moments(channel, ranges[channel % ranges.len()]);
             let at = |fraction| sample.percentile(channel, fraction).unwrap_or(f32::NAN);
@@ -65,7 +58,7 @@ impl Values {
         let low = percentiles.iter().map(|[low, _]| *low).fold(f64::INFINITY, f64::min);
         let high = percentiles.iter().map(|[_, high]| *high).fold(f64::NEG_INFINITY, f64::max);
         let types = sample.types.iter().map(|(kind, images)| (kind.to_string(), *images));
-        Ok(Self {
+        Self {
             images: sample.images,
             types: types.collect(),
             non_finite: sample.non_finite,
@@ -73,7 +66,7 @@ impl Values {
             channels: (0..sample.channels()).map(channel).collect(),
             filled: ((high - low) / (full[1] - full[0])).min(1.0),
             advised: if high - low > 50.0 { [low.floor(), high.ceil()] } else { [low, high] },
-        })
+        }
     }
 
     pub(super) fn print(&self, console: &mut Console) {
