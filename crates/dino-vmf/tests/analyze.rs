@@ -232,15 +232,19 @@ fn features_are_written_to_every_format_and_continue_after_a_kill() {
     let names = fs::read_to_string(tiny.path("f.csv")).unwrap();
     assert_eq!(names.lines().count(), 2001);
 
-    let all = "cls,mean,patches,last-2,head,head-patches";
+    let all = "cls,mean,patches,last-2,head,head-patches,mixture";
     let found = features("f.parquet", &["--features", all, "--json"]).code(0).last_event();
     assert_eq!((&found["images"], &found["left_out"]), (&2000.into(), &0.into()));
     assert_eq!(found["columns"]["last-2"], serde_json::json!([32]));
+    assert_eq!(found["columns"]["log_likelihood"], serde_json::json!([]));
     features("f.safetensors", &["--network", "student", "--features", "head"]).code(0);
 
     features("f.npy", &[]).code(1).says("`f.npy` exists already");
     features("f.txt", &[]).code(1).says("must end in .npy, .safetensors or .parquet");
     features("g.npy", &["--features", "cls,mean"]).code(1).says("holds one kind of features");
     features("g.npy", &["--features", "token"]).code(2).says("use `cls`, `mean`, `patches`");
+    features("g.npy", &["--features", "entropy,mixture"]).code(1).says("`entropy` stands twice");
+    let text = features("component.npy", &["--features", "component"]).code(0).stdout;
+    assert!(text.contains("2000 rows of component [] in"), "{text}");
     features("g.npy", &["--features", "last-9"]).code(1).says("the network has 2 blocks");
 }

@@ -4,22 +4,14 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use probe::{Kind, Pass, Preprocess, Progress, Source, Subset, Views};
+use probe::analysis::assignment::Components;
+use probe::analysis::membership::Members;
+use probe::{Chunk, Kind, Pass, Preprocess, Progress, Source, Subset, Views};
 
+use crate::column::{Column, Values};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::spool::Spool;
-
-/// Features that are written: one column of the file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Column {
-    /// Its name in the file, such as `cls`.
-    pub name: String,
-    /// Which vectors.
-    pub kind: Kind,
-    /// Shape of an image's features: `[d]`, or `[patches, d]`.
-    pub shape: Vec<usize>,
-}
 
 /// What to write, and where.
 pub struct Export<'a> {
@@ -29,6 +21,8 @@ pub struct Export<'a> {
     pub preprocess: &'a Preprocess,
     /// What makes the features.
     pub source: &'a dyn Source,
+    /// The mixture, if columns are measured in it.
+    pub mixture: Option<&'a Components>,
     /// The columns.
     pub columns: &'a [Column],
     /// Names and values that the file has beside the features, such as the checkpoint. A partial export with
@@ -53,21 +47,6 @@ pub struct Exported {
     pub files: Vec<PathBuf>,
 }
 
-impl Column {
-    /// A column of features that `source` makes of images that are preprocessed so.
-    pub fn new(name: &str, kind: Kind, source: &dyn Source, preprocess: &Preprocess) -> Self {
-        let view = preprocess.shape(1);
-        let (rows, width) = (source.rows(kind, &view), source.width(kind, &view));
-        let shape = if kind.is_of_patches() { vec![rows, width] } else { vec![width] };
-        Self { name: name.to_owned(), kind, shape }
-    }
-
-    /// Values of an image.
-    pub fn values(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
 impl Export<'_> {
     /// Writes the file. `report` gets images done and all images; it breaks to stop, and the next run
     /// continues.
@@ -75,6 +54,9 @@ impl Export<'_> {
     /// # Errors
     /// The file exists, or has no format; a partial export of something else is in the same place; too many
     /// images cannot be read; the disk is full; `report` stops.
+    ///
+    /// # Panics
+    /// If a column needs the mixture and there is none.
     pub fn run(&self, report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>) -> Result<Exported> {
         let format = Format::of(self.out, self.columns.len())?;
         if self.out.exists() {
@@ -99,7 +81,13 @@ impl Export<'_> {
         let (first, total) = (spool.done(), self.images.len());
         let rest = self.images.after(first);
         let pass = Pass { images: &rest, preprocess: self.preprocess, views: Views::Square };
-        let kinds: Vec<Kind> = self.columns.iter().map(|column| column.kind).collect();
+        let mut kinds: Vec<Kind> = Vec::new();
+        for kind in self.columns.iter().map(Column::kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let mut members = self.mixture.map(Members::new);
         let (spool, failure) = (RefCell::new(spool), RefCell::new(None));
         let fail = |result: Result<()>| {
             if let Err(error) = result {
@@ -113,7 +101,11 @@ impl Export<'_> {
         };
         let progress = &mut Progress::new(rest.len(), &mut after_batch);
         let passed = pass.for_each_batch(&[self.source], &kinds, progress, &mut |chunk| {
-            fail(spool.borrow_mut().write(chunk.kind, chunk.rows, chunk.images));
+            let mut spool = spool.borrow_mut();
+            if chunk.kind == 0 {
+                spool.add_images(chunk.images);
+            }
+            fail(self.write(kinds[chunk.kind], &chunk, members.as_mut(), &mut spool));
         });
         match failure.into_inner() {
             Some(error) => Err(error),
@@ -123,5 +115,34 @@ impl Export<'_> {
                 Ok(passed?.left_out)
             }
         }
+    }
+
+    /// Writes all columns that are made of vectors of this kind.
+    fn write(
+        &self,
+        kind: Kind,
+        chunk: &Chunk<'_>,
+        members: Option<&mut Members<'_>>,
+        spool: &mut Spool,
+    ) -> Result<()> {
+        let is_measured = |column: &Column| matches!(column.values, Values::Mixture(_));
+        let measured = kind == Kind::Bottleneck && self.columns.iter().any(is_measured);
+        let memberships = measured.then(|| {
+            let members = members.expect("columns of the mixture come with the mixture");
+            members.of(chunk.rows)
+        });
+        for (place, column) in self.columns.iter().enumerate() {
+            let bytes: Vec<u8> = match (column.values, &memberships) {
+                (Values::Features(of), _) if of == kind => {
+                    chunk.rows.iter().flat_map(|x| x.to_le_bytes()).collect()
+                }
+                (Values::Mixture(measure), Some(memberships)) => {
+                    memberships.iter().flat_map(|of| measure.bytes(of)).collect()
+                }
+                _ => continue,
+            };
+            spool.write(place, &bytes)?;
+        }
+        Ok(())
     }
 }

@@ -41,7 +41,7 @@
 //! let columns = [Column::new("cls", Kind::Cls, &source, &preprocess)];
 //! let export = Export {
 //!     images: &Subset::new(images, Some(40), 0), preprocess: &preprocess, source: &source,
-//!     columns: &columns, description: &[], out: &out,
+//!     mixture: None, columns: &columns, description: &[], out: &out,
 //! };
 //! let written = export.run(&mut |_, _| ControlFlow::Continue(()))?;
 //! assert_eq!((written.images, written.files.len()), (40, 2)); // and a table of names and labels
@@ -50,11 +50,13 @@
 
 #![forbid(unsafe_code)]
 
+mod column;
 mod error;
 mod export;
 mod format;
 mod spool;
 
+pub use column::{Column, Measure, Values};
 pub use error::{Error, Result};
-pub use export::{Column, Export, Exported};
+pub use export::{Export, Exported};
 pub use format::Format;

@@ -1,7 +1,7 @@
 //! Features on disk while they are made: raw rows, one file for each column, and how far it is.
 //!
 //! ```text
-//! OUT.partial/0.f32 …    rows of column 0 …, little-endian f32
+//! OUT.partial/0.f32 …    rows of column 0 …, little-endian f32 (i32 for components)
 //! OUT.partial/state.json what is exported, images done, and which of them have no row
 //! ```
 //!
@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::column::Column;
 use crate::error::{Error, Result, at};
-use crate::export::{Column, Export};
+use crate::export::Export;
 
 /// Time between two states: what is lost at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -76,7 +77,7 @@ impl Spool {
         }
         let rows = (state.done - state.left_out.len()) as u64;
         let open = |(i, column): (usize, &Column)| {
-            let bytes = rows * 4 * column.values() as u64;
+            let bytes = rows * 4 * column.len() as u64;
             open_at(&column_file(&folder, i), bytes, &folder)
         };
         let files = columns.iter().enumerate().map(open).collect::<Result<_>>()?;
@@ -89,13 +90,14 @@ impl Spool {
         self.state.done
     }
 
-    /// Adds rows of a column, of these images.
-    pub(crate) fn write(&mut self, column: usize, rows: &[f32], images: &[usize]) -> Result<()> {
-        if column == 0 {
-            self.read.extend(images);
-        }
-        let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
-        self.files[column].write_all(&bytes).map_err(at(&self.folder))
+    /// The next rows of all columns are of these images.
+    pub(crate) fn add_images(&mut self, images: &[usize]) {
+        self.read.extend(images);
+    }
+
+    /// Adds rows of a column, four bytes for each value.
+    pub(crate) fn write(&mut self, column: usize, rows: &[u8]) -> Result<()> {
+        self.files[column].write_all(rows).map_err(at(&self.folder))
     }
 
     /// All columns of the images before `done` are written.

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::Params;
-use features::{Column, Error, Export, Exported};
+use features::{Column, Error, Export, Exported, Measure};
 use multicrop::augment::normalize::{IMAGENET_MEAN, IMAGENET_STD};
+use probe::analysis::assignment::Components;
+use probe::analysis::membership::Members;
 use probe::{Encoder, Kind, Pass, Preprocess, Progress, Subset, Views, preprocess};
 use safetensors::SafeTensors;
 use vit::{HeadShape, Network, VitShape, init};
@@ -71,11 +73,23 @@ impl World {
         let column =
             |(name, kind): &(&str, Kind)| Column::new(name, *kind, &source, &self.preprocess);
         let columns: Vec<Column> = kinds.iter().map(column).collect();
+        self.export_columns(&columns, checkpoint, out, stop)
+    }
+
+    fn export_columns(
+        &self,
+        columns: &[Column],
+        checkpoint: &str,
+        out: &Path,
+        stop: usize,
+    ) -> Result<Exported, Error> {
+        let source = Encoder { name: "teacher", network: &self.network, params: &self.params };
         let export = Export {
             images: &self.images,
             preprocess: &self.preprocess,
             source: &source,
-            columns: &columns,
+            mixture: Some(&self.components()),
+            columns,
             description: &[("checkpoint".to_owned(), checkpoint.to_owned())],
             out,
         };
@@ -84,6 +98,12 @@ impl World {
             batches += 1;
             if batches >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
+    }
+
+    fn components(&self) -> Components {
+        let prototypes = self.network.head.prototypes;
+        let [g, v] = [prototypes.g, prototypes.v].map(|param| self.params.view(param));
+        Components::new(g.host(), v.host(), 0.07, vec![0.0; prototypes.count])
     }
 
     /// The features that a pass gives, one kind at a time.
@@ -166,6 +186,37 @@ fn a_safetensors_file_has_all_columns_and_labels() {
     let (name, label) = (dataset.name(first), dataset.label(first).expect("a label"));
     assert_eq!(lines.next(), Some(format!("\"{name}\",{label},{class}").as_str()));
     assert_eq!(lines.count(), IMAGES - 1);
+}
+
+#[test]
+fn columns_of_the_mixture_are_about_the_head_s_vectors() {
+    let (world, folder) = (World::new(), tempfile::tempdir().expect("a folder"));
+    let columns = Measure::ALL.map(Column::of_mixture);
+    let [out, stopped] = ["a.safetensors", "b.safetensors"].map(|name| folder.path().join(name));
+    world.export_columns(&columns, "a", &out, usize::MAX).expect("an export");
+    world.export_columns(&columns, "a", &stopped, 2).expect_err("a stop");
+    world.export_columns(&columns, "a", &stopped, usize::MAX).expect("an export");
+    let bytes = fs::read(&out).expect("the file");
+    assert!(bytes == fs::read(&stopped).expect("the file"), "after a stop as without one");
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let components = world.components();
+    let expected = Members::new(&components).of(&world.expected(Kind::Bottleneck));
+    assert_eq!(expected.len(), IMAGES);
+    let words = |name| {
+        let tensor = file.tensor(name).expect("a column");
+        assert_eq!(tensor.shape(), [IMAGES]);
+        tensor.data().as_chunks::<4>().0
+    };
+    for (place, of) in expected.iter().enumerate() {
+        assert_eq!(u32::from_le_bytes(words("component")[place]), of.component);
+        for (name, value) in [
+            ("responsibility", of.responsibility),
+            ("entropy", of.entropy),
+            ("log_likelihood", of.log_likelihood),
+        ] {
+            assert_eq!(f32::from_le_bytes(words(name)[place]), value as f32, "{name}");
+        }
+    }
 }
 
 #[test]

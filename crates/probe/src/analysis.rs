@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! images ─▶ features ─▶ assignment ─▶ mixture (agreement, accuracy_by_kappa, distribution)
+//!               │          └────▶ membership (log likelihood)
 //!               └─────▶ features
 //! ```
 //!
@@ -16,4 +17,5 @@ pub mod agreement;
 pub mod assignment;
 pub mod distribution;
 pub mod features;
+pub mod membership;
 pub mod mixture;

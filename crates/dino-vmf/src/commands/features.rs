@@ -7,11 +7,13 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use dino::evaluation;
 use dino::open::Opened;
-use features::{Column, Export, Exported};
-use probe::{Kind, Preprocess, Subset};
+use features::{Column, Export, Exported, Measure, Values};
+use probe::analysis::membership::Members;
+use probe::{Encoder, Kind, Preprocess, Subset};
 use report::number::counted;
 use serde_json::json;
 
+use super::candidates::names;
 use super::network_role::NetworkRole;
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
@@ -21,14 +23,16 @@ use crate::console::Console;
 /// Each image becomes a row, in the order of the source. The columns are `cls` (the CLS token after the final
 /// norm), `mean` (the mean of the patch tokens), `patches` (all patch tokens, `[patches, width]`), `last-N` (the
 /// CLS tokens of the last N blocks side by side), `head` and `head-patches` (the head's unit vectors of the
-/// CLS token and of the patches). Nothing is scaled.
+/// CLS token and of the patches). Nothing is scaled. `mixture` stands for four columns of one value each, about
+/// the vMF mixture of the prototypes: `component` (the most probable one), `responsibility` (its probability),
+/// `entropy` (of the assignment) and `log_likelihood` (of the image under the mixture), in nats.
 ///
 /// A .parquet file also has each image's name, label and class, and a .safetensors file the labels. Beside .npy
 /// and .safetensors a .csv file has the names. Images that cannot be read have no row; they are counted.
 ///
 /// If the command is stopped, the same command continues.
 ///
-/// Example: dino-vmf features --checkpoint runs/photos photos/ --out photos.parquet --features cls,mean
+/// Example: dino-vmf features --checkpoint runs/photos photos/ --out photos.parquet --features cls,mixture
 #[derive(Debug, Args)]
 pub(crate) struct Features {
     /// Images: a folder, list, tar or tar.gz shards, parquet, IDX, CIFAR binaries, or `shapes`
@@ -42,12 +46,12 @@ pub(crate) struct Features {
     /// The file, which must not exist; .npy, .safetensors or .parquet says the format
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
-    /// Columns of the file: `cls`, `mean`, `patches`, `last-N`, `head`, `head-patches`
+    /// Columns of the file: `cls`, `mean`, `patches`, `last-N`, `head`, `head-patches`, `mixture` or one of its four
     ///
     /// A .npy file has one.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', default_value = "cls")]
-    #[arg(value_parser = kind)]
-    features: Vec<(String, Kind)>,
+    #[arg(value_parser = asked, add = names(&NAMES))]
+    features: Vec<Asked>,
     /// Network: `teacher`, which evaluations use, or `student`
     #[arg(long, value_name = "NETWORK", default_value = "teacher")]
     network: NetworkRole,
@@ -55,8 +59,38 @@ pub(crate) struct Features {
     viewing: Viewing,
 }
 
-/// Parses the name of a kind of features.
-fn kind(text: &str) -> Result<(String, Kind), String> {
+/// Words for columns, as completion offers them.
+const NAMES: [&str; 11] = [
+    "cls",
+    "mean",
+    "patches",
+    "last-4",
+    "head",
+    "head-patches",
+    "mixture",
+    "component",
+    "responsibility",
+    "entropy",
+    "log_likelihood",
+];
+
+/// A word in `--features`.
+#[derive(Debug, Clone)]
+enum Asked {
+    Features(String, Kind),
+    /// Columns about the mixture.
+    Mixture(Vec<Measure>),
+}
+
+/// Parses such a word.
+fn asked(text: &str) -> Result<Asked, String> {
+    if text == "mixture" {
+        return Ok(Asked::Mixture(Measure::ALL.into()));
+    }
+    let spelled = text.replace('-', "_");
+    if let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.name() == spelled) {
+        return Ok(Asked::Mixture(vec![measure]));
+    }
     let blocks = || text.strip_prefix("last-")?.parse().ok().filter(|blocks| *blocks > 0);
     let kind = match text {
         "cls" => Kind::Cls,
@@ -65,15 +99,15 @@ fn kind(text: &str) -> Result<(String, Kind), String> {
         "head" => Kind::Bottleneck,
         "head-patches" => Kind::PatchBottleneck,
         _ => Kind::LastCls(blocks().ok_or(
-            "use `cls`, `mean`, `patches`, `last-N` such as `last-4`, `head` or `head-patches`",
+            "use `cls`, `mean`, `patches`, `last-N` such as `last-4`, `head`, `head-patches`, `mixture`, or one \
+             of the columns `component`, `responsibility`, `entropy`, `log_likelihood`",
         )?),
     };
-    Ok((text.to_owned(), kind))
+    Ok(Asked::Features(text.to_owned(), kind))
 }
 
 impl Features {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        self.check_columns()?;
         let opened = self.viewing.read(&self.checkpoint, console, |_| ())?;
         let dataset = opened.config.data.open(&self.source)?;
         let preprocess = evaluation::preprocess(&opened.config, dataset.as_ref())?;
@@ -81,15 +115,21 @@ impl Features {
         images.notes().iter().for_each(|text| console.warn(text));
         let encoder = self.network.encoder(&opened);
         self.check_depth(&opened)?;
-        let column =
-            |(name, kind): &(String, Kind)| Column::new(name, *kind, &encoder, &preprocess);
-        let columns: Vec<Column> = self.features.iter().map(column).collect();
+        let columns = self.columns(&encoder, &preprocess)?;
+        let is_measured = |column: &Column| matches!(column.values, Values::Mixture(_));
+        let mixture = columns.iter().any(is_measured).then(|| self.network.components(&opened));
+        let mut description = self.description(&opened, &images, &preprocess);
+        if let Some(mixture) = &mixture {
+            let uniform = Members::new(mixture).uniform_log_likelihood();
+            description.push(("uniform log_likelihood".to_owned(), uniform.to_string()));
+        }
         let export = Export {
             images: &images,
             preprocess: &preprocess,
             source: &encoder,
+            mixture: mixture.as_ref(),
             columns: &columns,
-            description: &self.description(&opened, &images, &preprocess),
+            description: &description,
             out: &self.out,
         };
         let exported = export.run(&mut |done, total| {
@@ -102,21 +142,35 @@ impl Features {
         Ok(())
     }
 
-    /// Refuses a column that is asked for twice.
-    fn check_columns(&self) -> Result<()> {
-        for (i, (name, _)) in self.features.iter().enumerate() {
-            if self.features[..i].iter().any(|(other, _)| other == name) {
-                bail!("`{name}` stands twice in `--features`");
+    /// The columns; none twice.
+    fn columns(&self, encoder: &Encoder<'_>, preprocess: &Preprocess) -> Result<Vec<Column>> {
+        let mut columns: Vec<Column> = Vec::new();
+        for asked in &self.features {
+            let more = match asked {
+                Asked::Features(name, kind) => {
+                    vec![Column::new(name, *kind, encoder, preprocess)]
+                }
+                Asked::Mixture(measures) => {
+                    measures.iter().copied().map(Column::of_mixture).collect()
+                }
+            };
+            for column in more {
+                if columns.iter().any(|other| other.name == column.name) {
+                    bail!("`{}` stands twice in `--features`", column.name);
+                }
+                columns.push(column);
             }
         }
-        Ok(())
+        Ok(columns)
     }
 
     /// Refuses more blocks than the network has.
     fn check_depth(&self, opened: &Opened) -> Result<()> {
         let depth = opened.network.backbone.shape().depth;
-        for (name, kind) in &self.features {
-            if matches!(kind, Kind::LastCls(blocks) if *blocks > depth) {
+        for asked in &self.features {
+            if let Asked::Features(name, Kind::LastCls(blocks)) = asked
+                && *blocks > depth
+            {
                 bail!("`{name}` in `--features`: the network has {depth} blocks");
             }
         }

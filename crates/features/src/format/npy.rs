@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::column::Dtype;
 use crate::spool::Rows;
 
 pub(super) fn write(rows: &Rows, file: &mut impl Write) -> io::Result<()> {
@@ -9,8 +10,14 @@ pub(super) fn write(rows: &Rows, file: &mut impl Write) -> io::Result<()> {
     let sizes: Vec<String> =
         [rows.images.len()].iter().chain(&column.shape).map(|size| format!("{size}, ")).collect();
     let shape = sizes.concat();
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    let dtype = match column.dtype() {
+        Dtype::Float => "<f4",
+        Dtype::Integer => "<i4",
+    };
+    let mut header = format!(
+        "{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({}), }}",
+        shape.trim_end()
+    );
     // Magic, version and length take ten bytes, the line feed one.
     let padding = (64 - (10 + header.len() + 1) % 64) % 64;
     header.push_str(&" ".repeat(padding));

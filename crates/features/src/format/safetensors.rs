@@ -1,12 +1,13 @@
 //! The safetensors format: the length of a JSON header, the header, then the values of all tensors.
 //!
 //! The crate `safetensors` wants all values in memory, so the header is written here. Tensors: one for each
-//! column, `[images, …]` of F32, and `labels`, `[images]` of I64, with -1 for an image without a label.
+//! column, `[images, …]` of F32 (I32 for components), and `labels`, `[images]` of I64, with -1 for an image without a label.
 
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
+use crate::column::Dtype;
 use crate::export::Export;
 use crate::spool::Rows;
 
@@ -25,7 +26,11 @@ pub(super) fn write(export: &Export<'_>, rows: &Rows, file: &mut impl Write) -> 
     add("labels", "I64", vec![images], 8);
     for column in rows.columns() {
         let shape = [images].iter().chain(&column.shape).copied().collect();
-        add(&column.name, "F32", shape, 4);
+        let dtype = match column.dtype() {
+            Dtype::Float => "F32",
+            Dtype::Integer => "I32",
+        };
+        add(&column.name, dtype, shape, 4);
     }
     let mut text = serde_json::to_string(&header)?;
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));

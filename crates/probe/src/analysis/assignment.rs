@@ -28,7 +28,21 @@ pub struct Components {
     pub directions: Matrix,
     /// Concentrations κ, `[k]`.
     pub kappas: Vec<f64>,
-    offsets: Vec<f32>, // b − c, [k]
+    /// `b − c`, `[k]`.
+    pub(super) offsets: Vec<f32>,
+}
+
+/// The assignment of one vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Posterior {
+    /// The most probable component; the lowest of equally probable ones.
+    pub(super) component: u32,
+    /// Its probability.
+    pub(super) probability: f64,
+    /// Entropy of p(k | y), in nats.
+    pub(super) entropy: f64,
+    /// `log Σ exp(κₖ ⟨μₖ, y⟩ + bₖ − cₖ)`.
+    pub(super) log_sum: f64,
 }
 
 /// The assignments of images to components.
@@ -79,9 +93,9 @@ impl Components {
         assigner.finish()
     }
 
-    /// Turns cosines into probabilities, in place; returns the most probable component and the
-    /// entropy, which is `log Σ eˢ − Σ p s` with scores relative to the largest.
-    fn posterior(&self, row: &mut [f32]) -> (u32, f64) {
+    /// Turns cosines into probabilities, in place. The entropy is `log Σ eˢ − Σ p s` with scores relative to
+    /// the largest.
+    pub(super) fn posterior(&self, row: &mut [f32]) -> Posterior {
         let (mut best, mut top) = (0, f32::NEG_INFINITY);
         let components = self.kappas.iter().zip(&self.offsets);
         for (k, (score, (kappa, offset))) in row.iter_mut().zip(components).enumerate() {
@@ -99,7 +113,12 @@ impl Components {
             *score = p as f32;
         }
         row.iter_mut().for_each(|p| *p = (f64::from(*p) / total) as f32);
-        (best, (total.ln() - weighted / total).max(0.0))
+        Posterior {
+            component: best,
+            probability: 1.0 / total,
+            entropy: (total.ln() - weighted / total).max(0.0),
+            log_sum: f64::from(top) + total.ln(),
+        }
     }
 }
 
@@ -149,7 +168,10 @@ impl<'a> Assigner<'a> {
                 }
             }
         });
-        rows.par_extend(scores.par_chunks_exact_mut(k).map(|row| components.posterior(row)));
+        rows.par_extend(scores.par_chunks_exact_mut(k).map(|row| {
+            let Posterior { component, entropy, .. } = components.posterior(row);
+            (component, entropy)
+        }));
         mass.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, mass)| {
             for p in scores.chunks_exact(k) {
                 let p = &p[chunk * COLUMNS..];

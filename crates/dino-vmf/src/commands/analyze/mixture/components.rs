@@ -7,7 +7,6 @@ use probe::analysis::assignment::Components;
 use vit::Prototypes;
 
 use crate::commands::analyze::subject::Input;
-use crate::commands::network_role::NetworkRole;
 
 /// Flags that change how images and patches are assigned.
 #[derive(Debug, Args)]
@@ -47,12 +46,11 @@ impl AssignmentFlags {
         input: &Input<'_>,
         set: PrototypeSet<'_>,
     ) -> TemperedComponents {
-        let (own_temperature, center) = match input.network() {
-            NetworkRole::Teacher => {
-                (set.teacher_temperature, set.teacher_center.filter(|_| !self.no_center))
-            }
-            NetworkRole::Student => (input.checkpoint.config.objective.student_temp, None),
-        };
+        let (own_temperature, center) = input.network().assigns_with(
+            &input.checkpoint,
+            set.teacher_temperature,
+            set.teacher_center.filter(|_| !self.no_center),
+        );
         let temperature = self.temperature.unwrap_or(own_temperature);
         let (objective, params) = (&input.checkpoint.objective, input.encoder().params);
         let (g, v) = (params.view(set.prototypes.g).host(), params.view(set.prototypes.v).host());
