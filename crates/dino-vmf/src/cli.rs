@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, bench, checkpoint, completions, config, data, eval, features, man, plan, presets,
-    pretrain,
+    analyze, bench, checkpoint, completions, config, data, eval, export, features, man, plan,
+    presets, pretrain,
 };
 use crate::console::Output;
 
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Checkpoint(checkpoint::Checkpoint),
     Features(features::Features),
+    Export(export::Export),
     Presets(presets::Presets),
     Config(config::Config),
     #[command(subcommand)]

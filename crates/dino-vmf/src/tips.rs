@@ -8,7 +8,7 @@ use clap::{Command, Error};
 use dino::config::keys;
 
 /// Words for commands that are neither one of them nor close to one.
-const COMMANDS: [(&str, &str); 12] = [
+const COMMANDS: [(&str, &str); 13] = [
     ("train", "pretrain"),
     ("fit", "pretrain"),
     ("run", "pretrain"),
@@ -18,6 +18,7 @@ const COMMANDS: [(&str, &str); 12] = [
     ("embed", "features"),
     ("extract", "features"),
     ("prototypes", "analyze mixture"),
+    ("onnx", "export --to onnx"),
     ("benchmark", "bench step"),
     ("settings", "config"),
     ("keys", "config"),
