@@ -21,7 +21,6 @@ use multicrop::Dataset;
 use probe::Evaluation;
 use serde::Serialize;
 
-use crate::config::Horizon;
 use crate::error::Result;
 use crate::memory::{self, Estimate};
 use crate::plan::Plan;
@@ -114,6 +113,13 @@ impl Subject<'_> {
         let before = |step: u64| step.checked_div(every).unwrap_or(0);
         before(total.saturating_sub(1)) - before(self.first_step.min(total))
     }
+
+    /// Seconds that the steps that are left take on a slow machine.
+    fn seconds_when_slow(&self) -> f64 {
+        let config = &self.plan.config;
+        let steps = self.plan.horizon().total_steps.saturating_sub(self.first_step);
+        steps as f64 * work::of_network(config, config.optim.batch_size) / SLOW
+    }
 }
 
 impl Memory {
@@ -170,11 +176,7 @@ impl Forecast {
     /// # Errors
     /// As [`of`](Self::of).
     pub fn of_start(subject: &Subject<'_>) -> Result<Self> {
-        let Horizon { total_steps, .. } = subject.plan.horizon();
-        let config = &subject.plan.config;
-        let steps = total_steps.saturating_sub(subject.first_step) as f64;
-        let seconds = steps * work::of_network(config, config.optim.batch_size) / SLOW;
-        let budget = (SHARE * seconds).clamp(0.001, LONGEST.as_secs_f64());
+        let budget = (SHARE * subject.seconds_when_slow()).clamp(0.001, LONGEST.as_secs_f64());
         Self::of(subject, Duration::from_secs_f64(budget))
     }
 }

@@ -173,6 +173,7 @@ const TABLE: &[Line] = &[
     ),
     ("run.checkpoint_every_epochs", "0", &[], Checkpoints),
     ("run.checkpoint_every_steps", "2", &[], Checkpoints),
+    ("run.checkpoint_every_minutes", "1e-9", &[], Checkpoints),
     ("run.keep_every_epochs", "1", &[], Checkpoints),
     ("run.log_every_steps", "2", &[], Metrics),
     ("run.diagnose_every_steps", "3", &[], Metrics),

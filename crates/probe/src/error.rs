@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Images that were to be evaluated have no labels.
     #[error(
-        "`{data}` has no labels, but k-NN needs them: one folder for each class, or a labelled format"
+        "`{data}` has no labels, so no accuracy can be computed: expected one folder for each class, or a labelled format"
     )]
     NoLabels {
         /// The source.

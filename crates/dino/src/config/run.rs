@@ -7,6 +7,8 @@ use super::error::Result;
 
 /// Most threads of one kind; a system refuses more sooner or later, each with memory of its own.
 const MAX_THREADS: u64 = 1024;
+/// A year.
+const MAX_MINUTES: f64 = 525_600.0;
 
 /// How the program runs: threads, folders, checkpoints, reports. Nothing here but `device` changes the
 /// result, so all of it may change when a run is resumed.
@@ -32,6 +34,9 @@ pub struct Run {
     pub checkpoint_every_epochs: f64,
     /// Steps between checkpoints, in addition; 0 saves none.
     pub checkpoint_every_steps: u64,
+    /// Minutes after which a run is saved if no other setting has saved it; 0 saves none. Set it to the time
+    /// that you can afford to lose where epochs are long.
+    pub checkpoint_every_minutes: f64,
     /// Keep one checkpoint for each this many epochs, besides the last two; 0 keeps only these two.
     pub keep_every_epochs: u64,
     /// Steps between lines of `metrics.jsonl`.
@@ -82,6 +87,7 @@ impl Default for Run {
             working_dir: None,
             checkpoint_every_epochs: 1.0,
             checkpoint_every_steps: 0,
+            checkpoint_every_minutes: 30.0,
             keep_every_epochs: 0,
             log_every_steps: 1,
             diagnose_every_steps: 100,
@@ -109,6 +115,8 @@ impl Run {
         check.at_most("run.workers", self.workers as u64, MAX_THREADS)?;
         let epochs = self.checkpoint_every_epochs;
         check.not_negative("run.checkpoint_every_epochs", epochs, MAX_EPOCHS)?;
+        let minutes = self.checkpoint_every_minutes;
+        check.not_negative("run.checkpoint_every_minutes", minutes, MAX_MINUTES)?;
         check.at_most("run.keep_every_epochs", self.keep_every_epochs, MAX_EPOCHS as u64)?;
         for (key, steps) in [
             ("run.checkpoint_every_steps", self.checkpoint_every_steps),

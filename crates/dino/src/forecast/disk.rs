@@ -71,7 +71,11 @@ fn checkpoints(subject: &Subject<'_>) -> u64 {
     let run = &subject.plan.config.run;
     let Horizon { steps_per_epoch, .. } = subject.plan.horizon();
     let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
-    let saved = 1 + subject.due(epochs).max(subject.due(run.checkpoint_every_steps));
+    let by_time = match run.checkpoint_every_minutes {
+        0.0 => 0,
+        minutes => (subject.seconds_when_slow() / (60.0 * minutes)) as u64,
+    };
+    let saved = 1 + subject.due(epochs).max(subject.due(run.checkpoint_every_steps)) + by_time;
     let kept = subject.due(run.keep_every_epochs * steps_per_epoch);
     saved.min(Retention::default().last as u64 + 1 + kept)
 }
@@ -126,6 +130,9 @@ mod tests {
         assert_eq!(of(&[&epochs(20)], 0), 3);
         assert_eq!(of(&[&epochs(20), "run.keep_every_epochs=5"], 0), 6);
         assert_eq!(of(&[&epochs(20), "run.checkpoint_every_epochs=0"], 0), 1);
+        let (long, never) = (epochs(200_000), "run.checkpoint_every_epochs=0");
+        assert_eq!(of(&[&long, never], 0), 3, "saved by time");
+        assert_eq!(of(&[&long, never, "run.checkpoint_every_minutes=0"], 0), 1);
         let (whole, rest) = (disk(&[&epochs(20)], 0), disk(&[&epochs(20)], 100));
         assert!(rest.needed < whole.needed / 2.0, "{rest:?} {whole:?}");
         assert!(whole.free.is_some_and(|free| free > 0.0));

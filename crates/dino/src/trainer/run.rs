@@ -102,6 +102,7 @@ struct Run<'a> {
     skipped: u32,          // steps skipped since the last finished one
     skip_reason: String,   // why the last of them was skipped
     saved: Option<u64>,    // step of the newest checkpoint
+    saved_at: Instant,     // when it was written, or when this process began
 }
 
 impl Run<'_> {
@@ -297,6 +298,12 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether the newest checkpoint is older than `run.checkpoint_every_minutes`.
+    fn is_late(&self) -> bool {
+        let minutes = self.config().run.checkpoint_every_minutes;
+        minutes > 0.0 && self.saved_at.elapsed() >= Duration::from_secs_f64(60.0 * minutes)
+    }
+
     /// Saves a checkpoint and evaluates, if either is due.
     fn after_step(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         let (step, Horizon { total_steps, steps_per_epoch }) = (self.state.step, self.horizon());
@@ -309,7 +316,7 @@ impl Run<'_> {
         let evaluates =
             self.evaluation.is_some() && due(self.config().eval.every_epochs * steps_per_epoch);
         // Save first: an evaluation can end the process, for example out of memory.
-        if due(run.checkpoint_every_steps) || due(epochs) || evaluates {
+        if due(run.checkpoint_every_steps) || due(epochs) || self.is_late() || evaluates {
             self.save_on_the_way(report)?;
         }
         if evaluates {

@@ -1,6 +1,7 @@
 //! Saving a run: during training, at its end, and before it ends with an error.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::super::events::Event;
 use super::super::saved;
@@ -65,6 +66,7 @@ impl Run<'_> {
             self.folder.note_checkpoint();
         }
         self.saved = Some(self.state.step);
+        self.saved_at = Instant::now();
         report(Event::Checkpoint { path: path.clone(), step: self.state.step });
         Ok(path)
     }

@@ -204,6 +204,7 @@ impl Prepared {
             started,
             loss: None,
             saved: loaded.map(|loaded| loaded.state.step),
+            saved_at: Instant::now(),
             skipped: 0,
             skip_reason: String::new(),
             plan: self.plan,
