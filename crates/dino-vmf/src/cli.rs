@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, bench, checkpoint, completions, config, data, eval, export, features, man, plan,
-    presets, pretrain,
+    analyze, attention, bench, checkpoint, completions, config, data, eval, export, features, man,
+    parts, plan, presets, pretrain,
 };
 use crate::console::Output;
 
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::Checkpoint),
     Features(features::Features),
     Export(export::Export),
+    Attention(attention::Attention),
+    Parts(parts::Parts),
     Presets(presets::Presets),
     Config(config::Config),
     #[command(subcommand)]

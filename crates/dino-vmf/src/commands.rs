@@ -1,6 +1,7 @@
 //! The subcommands, and code that several of them share.
 
 pub(crate) mod analyze;
+pub(crate) mod attention;
 pub(crate) mod bench;
 mod candidates;
 pub(crate) mod checkpoint;
@@ -8,13 +9,16 @@ mod choosing;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod data;
+mod drawing;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod features;
 mod forecasting;
+mod looking;
 pub(crate) mod man;
 mod network_role;
 mod page_file;
+pub(crate) mod parts;
 pub(crate) mod plan;
 pub(crate) mod presets;
 pub(crate) mod pretrain;

@@ -49,6 +49,8 @@ fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Analyze(analyze) => analyze.run(console)?,
         Command::Checkpoint(checkpoint) => checkpoint.run(console)?,
         Command::Features(features) => features.run(console)?,
+        Command::Attention(attention) => attention.run(console)?,
+        Command::Parts(parts) => parts.run(console)?,
         Command::Export(export) => export.run(console)?,
         Command::Presets(presets) => presets.run(console)?,
         Command::Data(data) => data.run(console)?,

@@ -8,7 +8,7 @@ use clap::{Command, Error};
 use dino::config::keys;
 
 /// Words for commands that are neither one of them nor close to one.
-const COMMANDS: [(&str, &str); 13] = [
+const COMMANDS: [(&str, &str); 15] = [
     ("train", "pretrain"),
     ("fit", "pretrain"),
     ("run", "pretrain"),
@@ -19,6 +19,8 @@ const COMMANDS: [(&str, &str); 13] = [
     ("extract", "features"),
     ("prototypes", "analyze mixture"),
     ("onnx", "export --to onnx"),
+    ("visualize", "attention"),
+    ("pca", "parts"),
     ("benchmark", "bench step"),
     ("settings", "config"),
     ("keys", "config"),

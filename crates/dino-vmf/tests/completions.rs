@@ -12,7 +12,7 @@ use std::process::Command;
 use fixtures::Tiny;
 
 /// What a person has typed, and a word that the shell must offer.
-const ASKED: [(&[&str], &str); 11] = [
+const ASKED: [(&[&str], &str); 12] = [
     (&["pret"], "pretrain"),
     (&["eval", "k"], "knn"),
     (&["eval", "knn", "--che"], "--checkpoint"),
@@ -24,6 +24,7 @@ const ASKED: [(&[&str], &str); 11] = [
     (&["config", "optim.l"], "optim.lr"),
     (&["bench", "step", "--precision", "b"], "bf16"),
     (&["export", "--dtype", "f1"], "f16"),
+    (&["attention", "--draw", "o"], "overlay"),
 ];
 
 /// Runs bash with a PATH that has the program, in an empty folder.

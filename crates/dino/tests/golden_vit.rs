@@ -99,10 +99,17 @@ fn check_outputs(world: &World) {
             assert_near("[CLS] alone", cls, &golden::wide(&tokens[..cls.len()]), OUTPUTS);
         }
         if world.fixture.has(&format!("{size}/attention")) {
-            let attention = world.vit.last_attention(&world.params, &crops);
+            let attention = world.vit.last_attention(&world.params, &crops, Tokens::All);
             let attention: Vec<f32> =
                 attention.iter().flat_map(|one| one.host().to_vec()).collect();
             world.near(&format!("{size}/attention"), &attention, OUTPUTS);
+            let cls = world.vit.last_attention(&world.params, &crops, Tokens::Cls);
+            let tokens = world.vit.shape().tokens(&images);
+            let of_cls = attention.chunks(tokens).step_by(tokens).map(golden::wide);
+            for (cls, expected) in cls.iter().flat_map(|one| one.host().chunks(tokens)).zip(of_cls)
+            {
+                assert_near("attention of [CLS] alone", cls, &expected, OUTPUTS);
+            }
         }
         if world.fixture.has(&format!("{size}/positions")) {
             let positions = world.vit.positions(&world.params, &images);

@@ -54,6 +54,7 @@ mod column;
 mod error;
 mod export;
 mod format;
+pub mod npy;
 mod spool;
 
 pub use column::{Column, Measure, Values};

@@ -47,6 +47,7 @@ mod parts;
 mod shapes;
 mod shards;
 mod signature;
+mod single;
 
 pub use archive::Archive;
 pub use cifar::Cifar;
@@ -58,6 +59,7 @@ pub use paged::Paged;
 pub use parquet::Parquet;
 pub use shapes::Shapes;
 pub use shards::Shards;
+pub use single::SingleImage;
 
 /// At most `most` of `len` indices, spread evenly, always the same ones: for a look at a source.
 pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {

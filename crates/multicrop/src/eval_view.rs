@@ -41,10 +41,7 @@ impl EvalView {
     /// If `out` has the wrong length, `crop` or `resize` is zero, or the image has the wrong number
     /// of channels.
     pub fn apply<'a, T: Element>(&self, image: impl Into<Pixels<'a>>, out: &mut [T]) {
-        match self.planes(image.into()) {
-            View::U8(planes) => normalize::apply_to(&planes, &self.mean, &self.std, out),
-            View::F32(planes) => normalize::apply_deep(&planes, &self.mean, &self.std, out),
-        }
+        self.planes(image.into()).normalize(&self.mean, &self.std, out);
     }
 
     /// The view before normalization, `[crop, crop, channels]`.
@@ -59,10 +56,7 @@ impl EvalView {
     /// # Panics
     /// If `crop` or `resize` is zero.
     pub fn view<'a>(&self, image: impl Into<Pixels<'a>>) -> Image {
-        match self.planes(image.into()) {
-            View::U8(planes) => planes.to_image().into(),
-            View::F32(planes) => planes.to_image().into(),
-        }
+        self.planes(image.into()).into_image()
     }
 
     /// As [`view`](Self::view), with separate channels.
@@ -75,28 +69,51 @@ impl EvalView {
         let (left, top) = (start(width), start(height));
         let window = Rect { left, top, width: self.crop, height: self.crop };
         let source = Rect { left: 0, top: 0, width: image.width(), height: image.height() };
-        let parameters = Resize { source, size: (width, height), window, flip: false };
-        match image {
-            Pixels::U8(image) => {
-                let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
-                resizer.load(image, source);
-                resizer.resize(&parameters, &mut planes);
-                View::U8(planes)
-            }
-            Pixels::F32(image) => {
-                let (mut resizer, mut planes) = (DeepResizer::default(), DeepPlanes::default());
-                resizer.load(image, source);
-                resizer.resize(&parameters, &mut planes);
-                View::F32(planes)
-            }
-        }
+        resize_to(image, source, (width, height), window)
     }
 }
 
 /// A view with separate channels, before normalization.
-enum View {
+pub(crate) enum View {
     U8(Planes),
     F32(DeepPlanes),
+}
+
+impl View {
+    /// The view as an image.
+    pub(crate) fn into_image(self) -> Image {
+        match self {
+            Self::U8(planes) => planes.to_image().into(),
+            Self::F32(planes) => planes.to_image().into(),
+        }
+    }
+
+    /// The normalized values, `[channels, height, width]`.
+    pub(crate) fn normalize<T: Element>(&self, mean: &[f32], std: &[f32], out: &mut [T]) {
+        match self {
+            Self::U8(planes) => normalize::apply_to(planes, mean, std, out),
+            Self::F32(planes) => normalize::apply_deep(planes, mean, std, out),
+        }
+    }
+}
+
+/// The pixels of `image` in `source`, resized to `size`, of which `window` is kept.
+pub(crate) fn resize_to(image: Pixels<'_>, source: Rect, size: (u32, u32), window: Rect) -> View {
+    let parameters = Resize { source, size, window, flip: false };
+    match image {
+        Pixels::U8(image) => {
+            let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
+            resizer.load(image, source);
+            resizer.resize(&parameters, &mut planes);
+            View::U8(planes)
+        }
+        Pixels::F32(image) => {
+            let (mut resizer, mut planes) = (DeepResizer::default(), DeepPlanes::default());
+            resizer.load(image, source);
+            resizer.resize(&parameters, &mut planes);
+            View::F32(planes)
+        }
+    }
 }
 
 /// Width and height of an image after its short side is resized to `target`, with its aspect ratio

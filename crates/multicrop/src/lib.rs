@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The right column names the modules. For evaluation, [`eval_view`] takes the place of the crops:
-//! one centered square without randomness.
+//! one centered square without randomness. [`whole_view`] keeps the image's aspect ratio.
 //!
 //! Every random number is a pure function of (seed, epoch, sample, crop), so neither the number of
 //! workers nor a restart changes a batch. An image that cannot be read is reported and replaced by
@@ -54,6 +54,7 @@ pub mod planes;
 pub mod recipe;
 pub mod resize;
 pub mod values;
+pub mod whole_view;
 
 pub use dataset::{Dataset, OpenOptions, open, open_with, same_classes};
 pub use error::{Error, SampleError};

@@ -61,6 +61,8 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+mod attention;
+pub mod components;
 mod definition;
 pub mod error;
 pub mod evaluation;
@@ -73,6 +75,7 @@ mod progress;
 mod source;
 mod subset;
 
+pub use attention::strongest;
 pub use definition::{Features, Probe, Score, Scores};
 pub use error::{Error, Result, Stopped};
 pub use evaluation::{Evaluated, Evaluation, Judged, Judgment, require_labels};

@@ -183,15 +183,23 @@ impl Vit {
         outputs
     }
 
-    /// The attention weights of the last block, `[heads, tokens, tokens]` for each image.
-    pub fn last_attention(&self, params: &Params, crops: &[Crops<'_>]) -> Vec<Tensor> {
+    /// The attention weights of the last block, `[heads, queries, tokens]` for each image: how much each of the
+    /// wanted tokens takes of each token.
+    pub fn last_attention(
+        &self,
+        params: &Params,
+        crops: &[Crops<'_>],
+        queries: Tokens,
+    ) -> Vec<Tensor> {
+        let queries = WantedRows::new(queries, crops, &self.shape);
         let sequences = self.sequences(crops);
         let mut stream = self.embedding.infer(params, crops);
         let Some((last, rest)) = self.blocks.split_last() else { return Vec::new() };
         for block in rest {
             block.infer(params, &mut stream, &sequences, &sequences);
         }
-        attention::probabilities(&last.infer_qkv(params, &stream), &sequences, last.attention())
+        let (qkv, queries) = (last.infer_qkv(params, &stream), queries.rows(&sequences).compact());
+        attention::probabilities(&qkv, &sequences, &queries, last.attention())
     }
 
     /// The position table for images of this size, `[1 + patches, d]`: resampled unless both the

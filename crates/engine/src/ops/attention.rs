@@ -81,11 +81,16 @@ pub fn infer(qkv: &Tensor, sequences: &Layout, queries: &Layout, attention: Atte
     cpu::attend(&qkv.on_host(), sequences, queries, attention).0.to(&qkv.device())
 }
 
-/// The attention weights of every sequence, `[heads, tokens, tokens]` each, on the host: for maps and
+/// The attention weights of every sequence, `[heads, queries, tokens]` each, on the host: for maps and
 /// tests.
-pub fn probabilities(qkv: &Tensor, sequences: &Layout, attention: Attention) -> Vec<Tensor> {
-    attention.check(qkv.shape(), sequences, sequences);
-    cpu::probabilities(&qkv.on_host(), sequences, attention)
+pub fn probabilities(
+    qkv: &Tensor,
+    sequences: &Layout,
+    queries: &Layout,
+    attention: Attention,
+) -> Vec<Tensor> {
+    attention.check(qkv.shape(), sequences, queries);
+    cpu::probabilities(&qkv.on_host(), sequences, queries, attention)
 }
 
 /// `dqkv`, `[rows, 3 d]`, and `O` again, for the gradients of the layer that follows.

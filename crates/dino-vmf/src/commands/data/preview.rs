@@ -1,14 +1,13 @@
 //! `dino-vmf data preview`: draws images with all their crops into an image file.
 
-mod canvas;
 mod sample;
 mod sheet;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueHint};
-use dino::config::{self, Config, ConfigFile, Flag, Origin, Range};
+use dino::config::{Config, ConfigFile, Flag, Range};
 use dino::own_images::{Settings, Wish};
 use image::ImageFormat;
 use multicrop::loader::{LoaderConfig, batch_at};
@@ -16,6 +15,7 @@ use report::number::counted;
 
 use crate::commands::candidates::{presets, settings};
 use crate::commands::choosing::settle;
+use crate::commands::drawing::file::{format_of, save};
 use crate::console::Console;
 use sheet::Sheet;
 
@@ -69,7 +69,7 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let format = self.format()?;
+        let format = format_of(&self.out)?.unwrap_or(ImageFormat::Png);
         let Settings { mut config, name, dataset, .. } = self.settings(console)?;
         let recipe = config.data.recipe();
         let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;
@@ -94,9 +94,7 @@ impl Preview {
         let advice = "try fewer `--images`, or smaller crops";
         dino::memory::require_bytes(what, 2.0 * sheet.bytes(&samples).max(0.0), advice)?;
         let image = sheet.draw(&self.title(&config, &name), &samples, &batch);
-        image
-            .save_with_format(&self.out, format)
-            .with_context(|| format!("cannot write `{}`", self.out.display()))?;
+        save(&image, &self.out, format)?;
         let (out, crops) = (self.out.display(), recipe.crop_count());
         let images = counted(samples.len(), "image");
         console.text(format!("{out}: {images} with {} each", counted(crops, "crop")));
@@ -117,29 +115,6 @@ impl Preview {
         let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
         let (preset, file) = (self.preset.as_deref(), file.as_ref());
         settle(&Wish { preset, file, sets: &self.set, flags: &flags }, console)
-    }
-
-    /// The format of the file, by its extension; PNG without one.
-    fn format(&self) -> Result<ImageFormat, config::Error> {
-        const KNOWN: [(&str, ImageFormat); 7] = [
-            ("png", ImageFormat::Png),
-            ("jpg", ImageFormat::Jpeg),
-            ("jpeg", ImageFormat::Jpeg),
-            ("webp", ImageFormat::WebP),
-            ("bmp", ImageFormat::Bmp),
-            ("tif", ImageFormat::Tiff),
-            ("tiff", ImageFormat::Tiff),
-        ];
-        let Some(extension) = self.out.extension() else { return Ok(ImageFormat::Png) };
-        let extension = extension.to_string_lossy().to_lowercase();
-        let found = KNOWN.iter().find(|(name, _)| *name == extension);
-        found.map(|(_, format)| *format).ok_or_else(|| config::Error::BadValue {
-            key: "--out".to_owned(),
-            origin: Origin::Default,
-            found: format!("`{}`", self.out.display()),
-            needed: "end in .png, .jpg, .webp, .bmp or .tiff, the formats that can be written"
-                .to_owned(),
-        })
     }
 
     fn title(&self, config: &Config, name: &str) -> String {

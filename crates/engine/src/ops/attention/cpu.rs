@@ -147,13 +147,19 @@ fn softmax(row: &mut [f32]) -> f32 {
     top + total.ln()
 }
 
-pub(super) fn probabilities(qkv: &Tensor, sequences: &Layout, attention: Attention) -> Vec<Tensor> {
+pub(super) fn probabilities(
+    qkv: &Tensor,
+    sequences: &Layout,
+    queries: &Layout,
+    attention: Attention,
+) -> Vec<Tensor> {
     let (qkv, width) = (qkv.host(), qkv.width() / 3);
-    let each = sequences.spans().iter().map(|&Span { first, rows: tokens }| {
+    let spans = sequences.spans().iter().zip(queries.spans());
+    let each = spans.map(|(&Span { first, rows: tokens }, queries)| {
         let rows = &qkv[first * 3 * width..][..tokens * 3 * width];
-        let mut all = Tensor::uninit(&[attention.heads, tokens, tokens]);
-        let heads = all.host_mut().chunks_exact_mut((tokens * tokens).max(1));
-        for (head, probs) in attention.heads(tokens, tokens, width).zip(heads) {
+        let mut all = Tensor::uninit(&[attention.heads, queries.rows, tokens]);
+        let heads = all.host_mut().chunks_exact_mut((queries.rows * tokens).max(1));
+        for (head, probs) in attention.heads(tokens, queries.rows, width).zip(heads) {
             scores(&head, rows, probs);
             probs.chunks_exact_mut(tokens).for_each(|row| {
                 softmax(row);

@@ -64,7 +64,7 @@ proptest! {
         // Probabilities are computed again from their log-sum-exps.
         let (_, again) = backward(saved, &out);
         assert_close(again.host(), &expected, 1e-5, 1e-5);
-        let maps = probabilities(&qkv, &sequences, of(heads));
+        let maps = probabilities(&qkv, &sequences, &sequences, of(heads));
         let maps: Vec<f32> = maps.iter().flat_map(|map| map.host().to_vec()).collect();
         assert_close(&maps, &probs, 1e-6, 1e-5);
     }

@@ -9,16 +9,12 @@ use multicrop::loader::Batch;
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 use multicrop::resize::crop_resize;
 
-use super::canvas::{Area, CHAR, Canvas, shortened, wrap};
 use super::sample::{CropRecord, Sample};
+use crate::commands::drawing::canvas::{
+    Area, BLACK, CAPTION, CHAR, Canvas, GAP, GRAY, LINE, shortened, wrap,
+};
 
-/// Space between two cells, and around the sheet. All sizes here are in pixels of the sheet.
-const GAP: u32 = 16;
-/// Height of a line of text.
-const LINE: u32 = CHAR + 3;
-/// Space between an image and the text below it.
-const CAPTION: u32 = 5;
-/// Width of a frame.
+/// Width of a frame. All sizes here are in pixels of the sheet.
 const FRAME: u32 = 2;
 /// Smallest width of a cell. The box of a crop of a photograph mostly fits on a line of this width.
 const CELL: u32 = 15 * CHAR;
@@ -31,8 +27,6 @@ const ORIGINAL: u32 = 224;
 const LEGEND: &str = "below a crop: its box as width x height + left + top, then the augmentations in \
                       order (b brightness, c contrast, s saturation, h hue; blur in pixels)";
 
-const BLACK: [u8; 3] = [40; 3];
-const GRAY: [u8; 3] = [120; 3];
 /// Colors of the boxes and frames. The crops cycle through them.
 const COLORS: [[u8; 3]; 10] = [
     [214, 39, 40],

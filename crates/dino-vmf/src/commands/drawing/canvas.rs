@@ -5,26 +5,36 @@ use image::{Rgb, RgbImage};
 use multicrop::Image8;
 
 /// Side of a character in pixels.
-pub(super) const CHAR: u32 = 8;
+pub(crate) const CHAR: u32 = 8;
+/// Height of a line of text.
+pub(crate) const LINE: u32 = CHAR + 3;
+/// Space between two pictures, and around a sheet.
+pub(crate) const GAP: u32 = 16;
+/// Space between a picture and the text below it.
+pub(crate) const CAPTION: u32 = 5;
+
+/// Colors of text.
+pub(crate) const BLACK: [u8; 3] = [40; 3];
+pub(crate) const GRAY: [u8; 3] = [120; 3];
 
 /// An image to draw on. Pixels outside of it are ignored.
-pub(super) struct Canvas(RgbImage);
+pub(crate) struct Canvas(RgbImage);
 
 /// Left, top, width and height in pixels.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
-    pub(super) x: u32,
-    pub(super) y: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
+pub(crate) struct Area {
+    pub(crate) x: u32,
+    pub(crate) y: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
 }
 
 impl Canvas {
-    pub(super) fn new(width: u32, height: u32) -> Self {
+    pub(crate) fn new(width: u32, height: u32) -> Self {
         Self(RgbImage::from_pixel(width, height, Rgb([255; 3])))
     }
 
-    pub(super) fn into_image(self) -> RgbImage {
+    pub(crate) fn into_image(self) -> RgbImage {
         self.0
     }
 
@@ -43,7 +53,7 @@ impl Canvas {
     }
 
     /// Draws a border of `thick` pixels along the inside of an area.
-    pub(super) fn frame(&mut self, area: Area, thick: u32, color: [u8; 3]) {
+    pub(crate) fn frame(&mut self, area: Area, thick: u32, color: [u8; 3]) {
         let Area { x, y, width, height } = area;
         let (across, down) = (thick.min(height), thick.min(width));
         self.fill(Area { height: across, ..area }, color);
@@ -54,7 +64,7 @@ impl Canvas {
 
     /// Draws an image: its first three channels as red, green and blue, or its first channel in gray if it
     /// has fewer. Each of its pixels becomes a square with a side of `zoom` pixels.
-    pub(super) fn paste(&mut self, image: &Image8, (x, y): (u32, u32), zoom: u32) {
+    pub(crate) fn paste(&mut self, image: &Image8, (x, y): (u32, u32), zoom: u32) {
         for row in 0..image.height() {
             for (column, pixel) in (0..).zip(image.row(row).chunks_exact(image.channels())) {
                 let color = pixel.first_chunk().copied().unwrap_or([pixel[0]; 3]);
@@ -65,7 +75,7 @@ impl Canvas {
     }
 
     /// Draws one line of text. Characters that are not ASCII become question marks.
-    pub(super) fn text(&mut self, text: &str, (x, y): (u32, u32), color: [u8; 3]) {
+    pub(crate) fn text(&mut self, text: &str, (x, y): (u32, u32), color: [u8; 3]) {
         for (place, character) in (0..).zip(text.chars()) {
             let known = matches!(character, ' '..='~');
             let rows = BASIC_LEGACY[if known { character as usize } else { '?' as usize }];
@@ -79,7 +89,7 @@ impl Canvas {
 }
 
 /// Wraps words into lines of at most `width` pixels. A longer word gets a line of its own.
-pub(super) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<String> {
+pub(crate) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<String> {
     let most = (width / CHAR) as usize;
     let mut lines: Vec<String> = Vec::new();
     for word in words {
@@ -95,7 +105,7 @@ pub(super) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<
 }
 
 /// Shortens a text to `width` pixels. Keeps its end, which for paths is the name of the file.
-pub(super) fn shortened(text: &str, width: u32) -> String {
+pub(crate) fn shortened(text: &str, width: u32) -> String {
     let (most, len) = ((width / CHAR) as usize, text.chars().count());
     if len <= most {
         return text.to_owned();

@@ -1,0 +1,44 @@
+//! Where pictures go: the formats of picture files, by extension.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use dino::config::{self, Origin};
+use image::{ImageFormat, RgbImage};
+
+/// Extensions and the formats that they name.
+const KNOWN: [(&str, ImageFormat); 7] = [
+    ("png", ImageFormat::Png),
+    ("jpg", ImageFormat::Jpeg),
+    ("jpeg", ImageFormat::Jpeg),
+    ("webp", ImageFormat::WebP),
+    ("bmp", ImageFormat::Bmp),
+    ("tif", ImageFormat::Tiff),
+    ("tiff", ImageFormat::Tiff),
+];
+
+/// The format that the extension of `--out` names; `None` without an extension.
+///
+/// # Errors
+/// Another extension.
+pub(crate) fn format_of(path: &Path) -> Result<Option<ImageFormat>, config::Error> {
+    let Some(extension) = path.extension() else { return Ok(None) };
+    let extension = extension.to_string_lossy().to_lowercase();
+    let found = KNOWN.iter().find(|(name, _)| *name == extension);
+    found.map(|(_, format)| Some(*format)).ok_or_else(|| config::Error::BadValue {
+        key: "--out".to_owned(),
+        origin: Origin::Default,
+        found: format!("`{}`", path.display()),
+        needed: "end in .png, .jpg, .webp, .bmp or .tiff, the formats that can be written"
+            .to_owned(),
+    })
+}
+
+/// Writes a picture.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn save(picture: &RgbImage, path: &Path, format: ImageFormat) -> Result<()> {
+    let saved = picture.save_with_format(path, format);
+    saved.with_context(|| format!("cannot write `{}`", path.display()))
+}
