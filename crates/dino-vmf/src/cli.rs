@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, attention, bench, checkpoint, completions, config, data, eval, export, features, man,
-    parts, plan, presets, pretrain,
+    analyze, attention, bench, checkpoint, completions, config, data, duplicates, eval, export,
+    features, man, neighbors, outliers, parts, plan, presets, pretrain,
 };
 use crate::console::Output;
 
@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Export(export::Export),
     Attention(attention::Attention),
     Parts(parts::Parts),
+    Neighbors(neighbors::Neighbors),
+    Duplicates(duplicates::Duplicates),
+    Outliers(outliers::Outliers),
     Presets(presets::Presets),
     Config(config::Config),
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use clap::{Command, Error};
 use dino::config::keys;
 
 /// Words for commands that are neither one of them nor close to one.
-const COMMANDS: [(&str, &str); 15] = [
+const COMMANDS: [(&str, &str); 20] = [
     ("train", "pretrain"),
     ("fit", "pretrain"),
     ("run", "pretrain"),
@@ -17,6 +17,11 @@ const COMMANDS: [(&str, &str); 15] = [
     ("test", "eval knn"),
     ("embed", "features"),
     ("extract", "features"),
+    ("search", "neighbors"),
+    ("similar", "neighbors"),
+    ("dedup", "duplicates"),
+    ("deduplicate", "duplicates"),
+    ("anomalies", "outliers"),
     ("prototypes", "analyze mixture"),
     ("onnx", "export --to onnx"),
     ("visualize", "attention"),

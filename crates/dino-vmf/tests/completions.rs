@@ -12,7 +12,7 @@ use std::process::Command;
 use fixtures::Tiny;
 
 /// What a person has typed, and a word that the shell must offer.
-const ASKED: [(&[&str], &str); 12] = [
+const ASKED: [(&[&str], &str); 14] = [
     (&["pret"], "pretrain"),
     (&["eval", "k"], "knn"),
     (&["eval", "knn", "--che"], "--checkpoint"),
@@ -22,6 +22,8 @@ const ASKED: [(&[&str], &str); 12] = [
     (&["pretrain", "--recompute", ""], "light"),
     (&["pretrain", "--set", "optim."], "optim.lr="),
     (&["config", "optim.l"], "optim.lr"),
+    (&["duplicates", "photos", "--features", ""], "mean"),
+    (&["features", "photos", "--features", "log"], "log_likelihood"),
     (&["bench", "step", "--precision", "b"], "bf16"),
     (&["export", "--dtype", "f1"], "f16"),
     (&["attention", "--draw", "o"], "overlay"),

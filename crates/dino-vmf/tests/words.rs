@@ -62,6 +62,7 @@ fn a_word_that_the_program_does_not_have_gets_the_one_to_use() {
         ("train", "use `dino-vmf pretrain`"),
         ("mixture", "use `dino-vmf analyze mixture`"),
         ("inspect", "use `dino-vmf data inspect`"),
+        ("dedup", "use `dino-vmf duplicates`"),
         ("analyze runs/a", "use `dino-vmf analyze features runs/a`"),
         ("eval runs/a", "use `dino-vmf eval knn runs/a`"),
         ("pretrain --bs 8", "use `--batch-size`"),

@@ -48,7 +48,23 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// A file that cannot be read or written.
+    /// A file that cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file without the features that are asked for.
+    #[error("`{}` cannot be used as features: {reason}", .path.display())]
+    NoFeatures {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file that cannot be written.
     #[error("cannot write `{}`", .path.display())]
     Io {
         /// The file.

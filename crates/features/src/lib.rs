@@ -1,7 +1,8 @@
-//! Writes features of images to a file, in bounded memory.
+//! Writes features of images to a file, in bounded memory, and reads such files.
 //!
 //! ```text
 //! images ─▶ probe::Pass ─▶ OUT.partial/: raw rows, and what is done ─▶ OUT: npy, safetensors or parquet
+//!                  └─────▶ Store: unit vectors in a temporary file, for similarities ◀─ Table ◀─ OUT
 //! ```
 //!
 //! Rows go to disk as they come. Every few seconds the export writes down how far it is. An export that was
@@ -56,8 +57,12 @@ mod export;
 mod format;
 pub mod npy;
 mod spool;
+mod store;
+mod table;
 
 pub use column::{Column, Measure, Values};
 pub use error::{Error, Result};
 pub use export::{Export, Exported};
 pub use format::Format;
+pub use store::Store;
+pub use table::Table;

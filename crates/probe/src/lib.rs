@@ -72,6 +72,7 @@ mod matrix;
 mod pass;
 pub mod preprocess;
 mod progress;
+pub mod similarity;
 mod source;
 mod subset;
 

@@ -82,6 +82,21 @@ enum Asked {
     Mixture(Vec<Measure>),
 }
 
+/// The vectors that a word such as `cls` or `last-4` stands for.
+pub(crate) fn vectors(name: &str) -> Option<Kind> {
+    Some(match name {
+        "cls" => Kind::Cls,
+        "mean" => Kind::Mean,
+        "patches" => Kind::Patches,
+        "head" => Kind::Bottleneck,
+        "head-patches" => Kind::PatchBottleneck,
+        _ => {
+            let blocks = name.strip_prefix("last-")?.parse().ok();
+            Kind::LastCls(blocks.filter(|blocks| *blocks > 0)?)
+        }
+    })
+}
+
 /// Parses such a word.
 fn asked(text: &str) -> Result<Asked, String> {
     if text == "mixture" {
@@ -91,18 +106,10 @@ fn asked(text: &str) -> Result<Asked, String> {
     if let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.name() == spelled) {
         return Ok(Asked::Mixture(vec![measure]));
     }
-    let blocks = || text.strip_prefix("last-")?.parse().ok().filter(|blocks| *blocks > 0);
-    let kind = match text {
-        "cls" => Kind::Cls,
-        "mean" => Kind::Mean,
-        "patches" => Kind::Patches,
-        "head" => Kind::Bottleneck,
-        "head-patches" => Kind::PatchBottleneck,
-        _ => Kind::LastCls(blocks().ok_or(
-            "use `cls`, `mean`, `patches`, `last-N` such as `last-4`, `head`, `head-patches`, `mixture`, or one \
+    let kind = vectors(text).ok_or(
+        "use `cls`, `mean`, `patches`, `last-N` such as `last-4`, `head`, `head-patches`, `mixture`, or one \
              of the columns `component`, `responsibility`, `entropy`, `log_likelihood`",
-        )?),
-    };
+    )?;
     Ok(Asked::Features(text.to_owned(), kind))
 }
 

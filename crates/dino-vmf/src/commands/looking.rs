@@ -167,7 +167,7 @@ impl Looking {
         if path.is_dir() {
             return Ok(Out::Folder(path));
         }
-        Ok(match format_of(&path)? {
+        Ok(match format_of(&path, "--out")? {
             Some(format) => Out::Sheet(path, format),
             None => Out::Folder(path),
         })

@@ -46,6 +46,14 @@ pub(crate) struct Viewing {
 }
 
 impl Viewing {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The operating system cannot.
+    pub(crate) fn start_threads(&self) -> Result<()> {
+        use_threads(self.threads)
+    }
+
     /// Starts the threads, reads a checkpoint and prints its path. The flags, and then `set`, override
     /// the `[eval]` settings of the checkpoint.
     ///
@@ -57,7 +65,7 @@ impl Viewing {
         console: &mut Console,
         set: impl FnOnce(&mut Eval),
     ) -> Result<Opened> {
-        use_threads(self.threads)?;
+        self.start_threads()?;
         let mut opened = open(checkpoint)?;
         opened.warnings.iter().for_each(|text| console.warn(text));
         console.note(format!("checkpoint `{}`, step {}", opened.path.display(), opened.step));

@@ -69,7 +69,7 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let format = format_of(&self.out)?.unwrap_or(ImageFormat::Png);
+        let format = format_of(&self.out, "--out")?.unwrap_or(ImageFormat::Png);
         let Settings { mut config, name, dataset, .. } = self.settings(console)?;
         let recipe = config.data.recipe();
         let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;

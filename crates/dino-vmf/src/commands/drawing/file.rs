@@ -17,16 +17,16 @@ const KNOWN: [(&str, ImageFormat); 7] = [
     ("tiff", ImageFormat::Tiff),
 ];
 
-/// The format that the extension of `--out` names; `None` without an extension.
+/// The format that the extension of the value of `flag` names; `None` without an extension.
 ///
 /// # Errors
 /// Another extension.
-pub(crate) fn format_of(path: &Path) -> Result<Option<ImageFormat>, config::Error> {
+pub(crate) fn format_of(path: &Path, flag: &str) -> Result<Option<ImageFormat>, config::Error> {
     let Some(extension) = path.extension() else { return Ok(None) };
     let extension = extension.to_string_lossy().to_lowercase();
     let found = KNOWN.iter().find(|(name, _)| *name == extension);
     found.map(|(_, format)| Some(*format)).ok_or_else(|| config::Error::BadValue {
-        key: "--out".to_owned(),
+        key: flag.to_owned(),
         origin: Origin::Default,
         found: format!("`{}`", path.display()),
         needed: "end in .png, .jpg, .webp, .bmp or .tiff, the formats that can be written"

@@ -1,13 +1,13 @@
 //! The plots of the page.
 
 use probe::analysis::accuracy_by_kappa::Group;
-use probe::analysis::distribution::Histogram;
 use probe::analysis::mixture::{AccuracyByKappa, Kappa, Mixture};
 use report::number::{counted, percent, short, short_beside};
 use report::page::{Figure, LegendEntry};
 use report::plot::{Axis, Bar, Plot};
 
 use super::record::{Analysis, Unit};
+use crate::commands::histogram::{bars, count_axis};
 
 /// All plots. k-NN accuracy by kappa needs labels and prototypes with different kappas.
 pub(super) fn figures(analysis: &Analysis<'_>) -> Vec<Figure> {
@@ -106,25 +106,6 @@ fn certainty(mixture: &Mixture, assigned: Unit) -> Figure {
             mixture.entropy.conditional.exp()
         ),
     }
-}
-
-/// An axis with room for the highest bar of a histogram.
-fn count_axis(histogram: &Histogram, label: &str) -> Axis {
-    let most = histogram.counts.iter().copied().max().unwrap_or(1) as f64;
-    Axis::linear(0.0, 1.05 * most, label)
-}
-
-/// Bars of the bins that are not empty. `unit` stands behind the count in their hover text.
-fn bars(histogram: &Histogram, axis: &Axis, unit: &str) -> Vec<Bar> {
-    let width = (axis.high - axis.low) / histogram.counts.len() as f64;
-    let bins = histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    let bar = |(bin, count): (usize, &usize)| {
-        let from = axis.low + width * bin as f64;
-        let [low, high] = [from, from + width].map(|end| short_beside(end, width));
-        let title = format!("{low} to {high}: {count} {unit}");
-        Bar { from, to: from + width, value: *count as f64, title }
-    };
-    bins.map(bar).collect()
 }
 
 /// k-NN accuracy of images in fifths by the kappa of their component.

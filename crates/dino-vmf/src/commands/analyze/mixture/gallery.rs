@@ -6,21 +6,15 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-use multicrop::Image8;
-use multicrop::image::Rect;
-use multicrop::resize::crop_resize;
 use probe::analysis::mixture::Component;
 use rayon::prelude::*;
 
 use super::record::Record;
 use crate::commands::analyze::subject::Input;
+use crate::commands::pictures::thumbnail::{fit, jpeg};
 
 /// Largest side of a thumbnail in pixels.
 const SIDE: u32 = 64;
-/// Quality of the JPEGs. As PNG, a page with photographs for 200 prototypes would exceed 10 MB.
-const QUALITY: u8 = 90;
 
 /// The nearest images of the components with the largest mass.
 pub(super) struct Gallery {
@@ -83,7 +77,8 @@ impl Gallery {
         let images = indices.into_par_iter().map(|index| {
             let place = index as usize;
             let image = input.images.load(place, &input.preprocess.decode)?;
-            let jpeg = STANDARD.encode(encode(&input.preprocess.view.view(&image).into_8_bits())?);
+            let jpeg = STANDARD
+                .encode(jpeg(&fit(&input.preprocess.view.view(&image).into_8_bits(), SIDE))?);
             let label = dataset.label(place).map(|label| label as usize);
             let class = label.and_then(|label| record.classes.get(label)).cloned();
             let class = class.unwrap_or_default();
@@ -128,23 +123,6 @@ impl Frame {
     }
 }
 
-/// Encodes an image as a small JPEG: in color if it has three channels, otherwise its first channel
-/// in gray.
-fn encode(view: &Image8) -> Result<Vec<u8>> {
-    let side = view.width().min(SIDE);
-    let small = crop_resize(view, Rect::whole(view), side, side);
-    let mut bytes = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
-    if small.is_rgb() {
-        encoder.write_image(small.pixels(), side, side, ExtendedColorType::Rgb8)?;
-    } else {
-        let first = small.pixels().chunks_exact(small.channels()).map(|pixel| pixel[0]);
-        let gray: Vec<u8> = first.collect();
-        encoder.write_image(&gray, side, side, ExtendedColorType::L8)?;
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,15 +130,5 @@ mod tests {
     #[test]
     fn a_frame_covers_its_patch() {
         assert_eq!(Frame::of(4, 7), Frame { top: 25.0, left: 75.0, size: 25.0 });
-    }
-
-    #[test]
-    fn images_with_any_number_of_channels_are_encoded() {
-        for channels in [1, 2, 3, 4, 5] {
-            let view = Image8::filled(96, 96, &vec![90; channels]);
-            let decoded = image::load_from_memory(&encode(&view).unwrap()).unwrap();
-            assert_eq!((decoded.width(), decoded.height()), (SIDE, SIDE));
-            assert_eq!(decoded.color().has_color(), channels == 3);
-        }
     }
 }

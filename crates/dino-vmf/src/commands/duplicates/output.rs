@@ -1,0 +1,172 @@
+//! What `duplicates` says: text, JSON, a list to drop, a table.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use probe::analysis::distribution::Histogram;
+use probe::similarity::Neighbor;
+use probe::similarity::duplicates::{Found, Group};
+use report::number::counted;
+use serde_json::{Value, json};
+
+use super::pixels::Looks;
+use crate::commands::compared::Bank;
+use crate::console::Console;
+
+/// Groups that are printed.
+const PRINTED: usize = 10;
+
+/// What was found.
+pub(super) struct Answer<'a> {
+    pub(super) compared: String,
+    pub(super) threshold: f32,
+    pub(super) bank: &'a Bank,
+    /// The source that SOURCE is compared with.
+    pub(super) other: Option<&'a Bank>,
+    pub(super) found: &'a Found,
+    pub(super) groups: &'a [Group],
+    pub(super) looks: &'a Looks,
+}
+
+/// How many images are concerned.
+pub(super) struct Counts {
+    pub(super) images: usize,
+    pub(super) groups: usize,
+    pub(super) dropped: usize,
+    /// Those among them that are equal to the kept image pixel by pixel.
+    pub(super) equal: usize,
+}
+
+impl Answer<'_> {
+    /// The images that are kept.
+    pub(super) fn kept(&self) -> &Bank {
+        self.other.unwrap_or(self.bank)
+    }
+
+    pub(super) fn is_equal(&self, group: &Group, dropped: &Neighbor) -> bool {
+        self.looks.equal(group.kept, dropped.row)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let equal = |group: &Group| {
+            group.dropped.iter().filter(|dropped| self.is_equal(group, dropped)).count()
+        };
+        Counts {
+            images: self.bank.features.images().len(),
+            groups: self.groups.len(),
+            dropped: self.groups.iter().map(|group| group.dropped.len()).sum(),
+            equal: self.groups.iter().map(equal).sum(),
+        }
+    }
+
+    /// The cosine of each image with its most similar one.
+    pub(super) fn nearest_cosines(&self) -> Vec<f64> {
+        self.found.nearest.iter().flatten().map(|near| f64::from(near.cosine)).collect()
+    }
+
+    /// A histogram of these cosines.
+    pub(super) fn histogram(&self) -> Histogram {
+        let cosines = self.nearest_cosines();
+        let low = cosines.iter().copied().fold(1.0, f64::min);
+        Histogram::between(low.min(f64::from(self.threshold)), 1.0, &cosines)
+    }
+
+    pub(super) fn summary(&self) -> String {
+        let Counts { images, groups, dropped, equal } = self.counts();
+        let source = self.bank.images.dataset().describe();
+        let (images, threshold) = (counted(images, "image"), format!("{:.4}", self.threshold));
+        let equal = if equal == 0 {
+            "none of them equal pixel by pixel".to_owned()
+        } else {
+            format!("{equal} of them equal pixel by pixel")
+        };
+        let of = match self.other {
+            Some(other) => format!(
+                "{} have a near-duplicate in {} at a cosine of {threshold} or above",
+                counted(dropped, "image"),
+                other.images.dataset().describe()
+            ),
+            None => format!(
+                "{} of near-duplicates at a cosine of {threshold} or above, {} to drop",
+                counted(groups, "group"),
+                counted(dropped, "image")
+            ),
+        };
+        format!("{source}, {images}: {of}, {equal}")
+    }
+
+    pub(super) fn print(&self, console: &mut Console) {
+        console.text(self.summary());
+        for group in self.groups.iter().take(PRINTED) {
+            console.text(format!("keep  {}", self.kept().name(group.kept)));
+            for dropped in &group.dropped {
+                let equal = if self.is_equal(group, dropped) { "  equal" } else { "" };
+                let (cosine, name) = (dropped.cosine, self.bank.name(dropped.row));
+                console.text(format!("  {cosine:.4}  {name}{equal}"));
+            }
+        }
+        if let Some(rest) = self.groups.len().checked_sub(PRINTED).filter(|rest| *rest > 0) {
+            console.text(format!("and {}; --csv writes all", counted(rest, "more group")));
+        }
+        let Counts { images, dropped, equal, .. } = self.counts();
+        let histogram = self.histogram();
+        console.event(
+            "duplicates",
+            &json!({
+                "source": self.bank.images.dataset().describe(),
+                "against": self.other.map(|other| other.images.dataset().describe()),
+                "features": self.compared,
+                "images": images,
+                "threshold": self.threshold,
+                "pairs": self.found.pairs.len(),
+                "dropped": dropped,
+                "equal": equal,
+                "groups": self.groups.iter().map(|group| self.record(group)).collect::<Vec<_>>(),
+                "nearest": histogram,
+            }),
+        );
+    }
+
+    fn record(&self, group: &Group) -> Value {
+        let dropped = |dropped: &Neighbor| {
+            json!({
+                "index": self.bank.place(dropped.row), "name": self.bank.name(dropped.row),
+                "cosine": dropped.cosine, "equal": self.is_equal(group, dropped),
+            })
+        };
+        json!({
+            "kept": { "index": self.kept().place(group.kept), "name": self.kept().name(group.kept) },
+            "dropped": group.dropped.iter().map(dropped).collect::<Vec<_>>(),
+        })
+    }
+
+    pub(super) fn write_drop(&self, path: &Path) -> Result<()> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let mut rows: Vec<usize> =
+            self.groups.iter().flat_map(|group| &group.dropped).map(|of| of.row).collect();
+        rows.sort_unstable();
+        for row in rows {
+            writeln!(file, "{}", self.bank.name(row))?;
+        }
+        Ok(file.flush()?)
+    }
+
+    pub(super) fn write_csv(&self, path: &Path) -> Result<()> {
+        let mut table = csv::Writer::from_path(path)?;
+        table.write_record(["group", "kept", "name", "index", "cosine", "equal"])?;
+        for (number, group) in self.groups.iter().enumerate() {
+            for dropped in &group.dropped {
+                table.write_record([
+                    (number + 1).to_string(),
+                    self.kept().name(group.kept),
+                    self.bank.name(dropped.row),
+                    self.bank.place(dropped.row).to_string(),
+                    dropped.cosine.to_string(),
+                    self.is_equal(group, dropped).to_string(),
+                ])?;
+            }
+        }
+        Ok(table.flush()?)
+    }
+}

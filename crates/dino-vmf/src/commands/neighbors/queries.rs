@@ -1,0 +1,168 @@
+//! The query images: files, a source, or images of the source itself.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use features::Store;
+use multicrop::dataset::{Dataset, Sample, spread};
+use multicrop::decode;
+use multicrop::error::SampleError;
+use probe::similarity::Rows;
+
+use crate::commands::compared::{Bank, Compared};
+use crate::console::Console;
+
+/// Queries if none are given.
+const DEFAULT: usize = 8;
+
+/// What the flags ask for.
+pub(super) struct Wanted<'a> {
+    pub(super) query: &'a [String],
+    pub(super) index: &'a [usize],
+}
+
+/// Queries whose images are open.
+pub(super) enum Opened<'a> {
+    /// Numbers of images of the source, and whether somebody chose them.
+    Own(&'a [usize]),
+    Other(Arc<dyn Dataset>),
+}
+
+/// Queries with their features.
+pub(super) enum Queries {
+    /// Images of the source: their rows.
+    Own { rows: Vec<Option<usize>>, features: Store },
+    /// Images of their own.
+    Other(Bank),
+}
+
+/// Image files.
+struct Files(Vec<PathBuf>);
+
+impl<'a> Wanted<'a> {
+    /// Opens the images, before anything is computed.
+    ///
+    /// # Errors
+    /// A file or source cannot be opened.
+    pub(super) fn open(&self, compared: &Compared<'_>, source: &str) -> Result<Opened<'a>> {
+        if self.query.is_empty() {
+            return Ok(Opened::Own(self.index));
+        }
+        let paths: Vec<PathBuf> = self.query.iter().map(PathBuf::from).collect();
+        if paths.iter().all(is_image) {
+            return Ok(Opened::Other(Arc::new(Files(paths))));
+        }
+        let [other] = self.query else {
+            let missing = paths.iter().find(|path| !is_image(path)).unwrap_or(&paths[0]);
+            bail!(
+                "`{}` in `--query` is no image file; give image files, or one source",
+                missing.display()
+            );
+        };
+        if other == source {
+            bail!("`--query {other}` is the source itself: choose images of it by `--index`");
+        }
+        Ok(Opened::Other(compared.open_source(other)?))
+    }
+}
+
+/// Whether a path is that of an image file.
+fn is_image(path: &PathBuf) -> bool {
+    let mut start = [0; 16];
+    let read = File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|read| decode::format(&start[..read]).is_some())
+}
+
+impl Opened<'_> {
+    /// The features of the queries.
+    ///
+    /// # Errors
+    /// They cannot be computed; the source has no such image, or it could not be read.
+    pub(super) fn features(
+        self,
+        compared: &Compared<'_>,
+        bank: &Bank,
+        console: &mut Console,
+    ) -> Result<Queries> {
+        let places = match self {
+            Self::Other(dataset) => {
+                return Ok(Queries::Other(compared.bank_of(dataset, None, console)?));
+            }
+            Self::Own([]) => {
+                let rows = spread(bank.features.len(), DEFAULT);
+                rows.map(|row| bank.place(row)).collect()
+            }
+            Self::Own(places) => places.to_vec(),
+        };
+        let row = |place: usize| -> Result<usize> {
+            let images = bank.images.len();
+            match bank.row_of(place) {
+                Some(row) => Ok(row),
+                None if place < images => {
+                    bail!("image {place}, `{}`, has no features", bank.images.dataset().name(place))
+                }
+                None => bail!("`--index {place}`: the source has images 0 to {}", images - 1),
+            }
+        };
+        let rows: Vec<usize> = places.into_iter().map(row).collect::<Result<_>>()?;
+        let features = bank.features.select(&rows)?;
+        Ok(Queries::Own { rows: rows.into_iter().map(Some).collect(), features })
+    }
+}
+
+impl Queries {
+    pub(super) fn features(&self) -> &Store {
+        match self {
+            Self::Own { features, .. } => features,
+            Self::Other(bank) => &bank.features,
+        }
+    }
+
+    /// For each query its row of the bank, if it is an image of it.
+    pub(super) fn rows_of_bank(&self) -> &[Option<usize>] {
+        match self {
+            Self::Own { rows, .. } => rows,
+            Self::Other(_) => &[],
+        }
+    }
+
+    /// The images that a query is one of, and its row there.
+    pub(super) fn locate<'a>(&'a self, bank: &'a Bank, query: usize) -> (&'a Bank, usize) {
+        match self {
+            Self::Own { rows, .. } => (bank, rows[query].unwrap_or(0)),
+            Self::Other(own) => (own, query),
+        }
+    }
+}
+
+impl Dataset for Files {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
+        let bytes = std::fs::read(&self.0[index]);
+        let bytes = bytes.map_err(|error| SampleError::Unreadable { reason: error.to_string() })?;
+        Ok(Sample::Encoded(Cow::Owned(bytes)))
+    }
+
+    fn label(&self, _: usize) -> Option<u32> {
+        None
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.0[index].to_string_lossy().into_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("{} image files", self.0.len())
+    }
+}
