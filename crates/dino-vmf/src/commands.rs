@@ -21,6 +21,7 @@ mod looking;
 pub(crate) mod man;
 pub(crate) mod neighbors;
 mod network_role;
+mod opening;
 pub(crate) mod outliers;
 mod page_file;
 pub(crate) mod parts;

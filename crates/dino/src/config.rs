@@ -38,7 +38,7 @@ pub use identity::Difference;
 pub(crate) use identity::earlier_fingerprint;
 pub(crate) use locate::is_built_in;
 pub use masking::{MaskShape, Masking};
-pub use model::{Arch, Model, PositionOffset, Precision, Sizes};
+pub use model::{Arch, MlpKind, Model, PositionOffset, Precision, Sizes};
 pub use objective::{Centering, DebyeTerms, Method, Objective, PrototypeNorm};
 pub use optim::{Horizon, Optim};
 pub(crate) use optim::{to_steps, total_steps};

@@ -205,8 +205,33 @@ pub enum Error {
         /// The setting that decides it.
         reason: String,
     },
+    /// A network of another program that this one does not compute.
+    #[error("`{}` is a {format} with {reasons}, which this program does not compute", path.display())]
+    NotComputed {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The format that it has.
+        format: String,
+        /// What it has that this program lacks.
+        reasons: String,
+    },
+    /// A checkpoint without a projection head.
+    #[error("`{}` has no projection head, only a backbone", path.display())]
+    NoHead {
+        /// The checkpoint, as given.
+        path: PathBuf,
+    },
+    /// A checkpoint without a student.
+    #[error("`{}` has no student, only one network", path.display())]
+    NoStudent {
+        /// The checkpoint, as given.
+        path: PathBuf,
+    },
     /// There is no checkpoint at the path given.
-    #[error("`{}` holds no checkpoint: expected a run folder, a folder `step-…`, or its `model.safetensors`", path.display())]
+    #[error(
+        "`{}` holds no checkpoint: expected a run folder, a folder `step-…`, a PyTorch file or safetensors",
+        path.display()
+    )]
     NoCheckpoint {
         /// What was given.
         path: PathBuf,
@@ -265,6 +290,9 @@ pub enum Error {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
+    /// A checkpoint of another program could not be read.
+    #[error(transparent)]
+    Foreign(#[from] interchange::Error),
 }
 
 impl From<report::Error> for Error {

@@ -66,7 +66,7 @@ pub fn shapes(network: &Network) -> Result<(VitShape, Option<HeadShape>), Vec<St
 /// The number of attention heads.
 fn heads(network: &Network) -> Result<usize, String> {
     let (Heads::Known(heads) | Heads::Assumed(heads)) = network.heads else {
-        return Err("an unknown number of attention heads".to_owned());
+        return Err("an unknown number of attention heads (`--heads N` says it)".to_owned());
     };
     let width = network.embed_dim;
     if heads == 0 || !width.is_multiple_of(heads) {

@@ -35,7 +35,7 @@
 //! assert_eq!((summary.steps, losses.len()), (2, 2));
 //!
 //! let opened = dino::open::open(&summary.run)?;
-//! assert_eq!(opened.step, 2);
+//! assert_eq!(opened.step, Some(2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

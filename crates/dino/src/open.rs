@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | a run folder | its newest whole checkpoint |
 //! | a checkpoint folder `step-…`, or its `model.safetensors` | that checkpoint, with the `config.toml` of its run |
+//! | a file or folder of another program | its weights, see [`interchange`] |
 //!
-//! Evaluations, analyses and exports have this one door. A file of another program gets a variant of
-//! `Writer`, which says how to recognize it, and a function that reads it.
+//! Evaluations, analyses and exports have this one door.
+
+mod foreign;
 
 use std::path::{Path, PathBuf};
 
@@ -25,30 +27,53 @@ use vit::{Network, init};
 pub struct Opened {
     /// The configuration that it was trained with.
     pub config: Config,
-    /// Steps it was trained for.
-    pub step: u64,
+    /// Steps it was trained for; `None` for checkpoints of other programs.
+    pub step: Option<u64>,
+    /// Where it comes from in a few words: the step, or the program and the epoch.
+    pub origin: String,
     /// The checkpoint that was read.
     pub path: PathBuf,
     /// What is worth a warning, such as newer checkpoints that are not used, or another version.
     pub warnings: Vec<String>,
-    /// The network: backbone and head.
+    /// The network: backbone and head. A checkpoint without a head gets the smallest one there is; `head` is
+    /// `None` then, and nothing reads what it computes.
     pub network: Network,
     /// The teacher's weights: those that evaluations use.
     pub teacher: Params,
-    /// The student's weights.
-    pub student: Params,
+    /// The student's weights, if the checkpoint has them.
+    pub student: Option<Params>,
+    /// What the head was trained with, if the checkpoint has a head.
+    pub head: Option<TrainedHead>,
+}
+
+/// What a head was trained with, beside its weights.
+#[derive(Debug)]
+pub struct TrainedHead {
     /// What the prototypes' scores mean.
     pub objective: Objective,
-    /// The center of the teacher's scores of \[CLS\] tokens.
-    pub center: Center,
+    /// The center of the teacher's scores of \[CLS\] tokens; `None` if the checkpoint does not have it.
+    pub center: Option<Center>,
     /// The center of its scores of patches; `None` for methods that do not mask.
     pub patch_center: Option<Center>,
+}
+
+/// What a caller decides about checkpoints of other programs.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// Which weights are read: `teacher`, `student`, `state_dict` and so on.
+    pub key: Option<String>,
+    /// Attention heads, which tensors do not tell.
+    pub heads: Option<usize>,
+    /// Names of tensors that may be missing, unexpected or mis-shaped. A `*` at the end stands for any rest.
+    pub ignore: Vec<String>,
 }
 
 /// Which program wrote a path.
 enum Writer {
     /// This one: a run folder, and the checkpoint in it.
     Run { folder: PathBuf, newest: Newest },
+    /// Another one, or this one if only the file is left.
+    Other,
 }
 
 /// Opens a trained network.
@@ -57,7 +82,16 @@ enum Writer {
 /// A missing or damaged checkpoint; one that belongs to another run than the `config.toml` of its folder;
 /// tensors that do not fit the run's configuration.
 pub fn open(path: &Path) -> Result<Opened> {
+    open_with(path, &Choices::default())
+}
+
+/// The same, with decisions about checkpoints of other programs.
+///
+/// # Errors
+/// As [`open`]; a network that this program does not compute.
+pub fn open_with(path: &Path, choices: &Choices) -> Result<Opened> {
     match Writer::of(path)? {
+        Writer::Other => foreign::open(path, choices),
         Writer::Run { folder, newest } => {
             let Newest { loaded, refused } = newest;
             let loaded = loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
@@ -74,12 +108,18 @@ impl Writer {
             let newest = checkpoint::load_newest_valid(path)?;
             return Ok(Self::Run { folder: path.to_owned(), newest });
         }
-        let not_found = || Error::NoCheckpoint { path: path.to_owned() };
         let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-        let run = folder.parent().and_then(Path::parent).ok_or_else(not_found)?;
-        if !folder.is_dir() || !RunFolder::is_run(run) {
-            return Err(not_found());
-        }
+        let is_ours =
+            !path.is_file() || path.file_name().is_some_and(|name| name == "model.safetensors");
+        let run = folder.parent().and_then(Path::parent).filter(|run| RunFolder::is_run(run));
+        let Some(run) = run.filter(|_| is_ours && folder.is_dir()) else {
+            // Without this, a folder that holds no checkpoint at all would be called one of another program.
+            let is_checkpoint = path.is_file() || interchange::Archive::is_in(path);
+            return match is_checkpoint {
+                true => Ok(Self::Other),
+                false => Err(Error::NoCheckpoint { path: path.to_owned() }),
+            };
+        };
         let newest = Newest { loaded: Some(checkpoint::load(folder)?), refused: Vec::new() };
         Ok(Self::Run { folder: run.to_owned(), newest })
     }
@@ -110,7 +150,7 @@ impl Opened {
             Ok(center)
         };
         let cls = network.head.prototypes.count;
-        let center = read_center(CenterOf::Cls, settings.center_momentum, cls)?;
+        let center = Some(read_center(CenterOf::Cls, settings.center_momentum, cls)?);
         let patches = network.head.patch_prototypes.count;
         let read_patches =
             || read_center(CenterOf::Patches, settings.patch_center_momentum, patches);
@@ -118,19 +158,26 @@ impl Opened {
         let (step, path) = (loaded.state.step, loaded.path);
         Ok(Self {
             config,
-            step,
+            step: Some(step),
+            origin: format!("step {step}"),
             path,
             warnings,
             network,
             teacher,
-            student,
-            objective,
-            center,
-            patch_center,
+            student: Some(student),
+            head: Some(TrainedHead { objective, center, patch_center }),
         })
     }
 
-    /// The weights that the run started with, drawn again.
+    /// What the head was trained with.
+    ///
+    /// # Errors
+    /// If the checkpoint has no head.
+    pub fn head(&self) -> Result<&TrainedHead> {
+        self.head.as_ref().ok_or_else(|| Error::NoHead { path: self.path.clone() })
+    }
+
+    /// Weights of a network before training: those that the run started with, drawn again.
     pub fn draw_untrained(&self) -> Params {
         init::draw(&self.network, self.config.seed, self.config.model.init_std)
     }

@@ -145,6 +145,11 @@ impl Archive {
         Ok(archive)
     }
 
+    /// Whether a folder holds weights under a name of Hugging Face's.
+    pub fn is_in(folder: &Path) -> bool {
+        IN_FOLDERS.iter().any(|name| folder.join(name).is_file())
+    }
+
     /// Reads an archive from memory. `name` stands for its path in messages.
     ///
     /// # Errors

@@ -16,15 +16,20 @@ use probe::{Kind, Pass, Progress, Subset, Views};
 use super::candidates::names;
 use super::features::vectors;
 use super::network_role::NetworkRole;
+use super::opening::Foreign;
 use super::viewing::{Viewing, show_images};
 use crate::console::{self, Console};
 
 /// Which features of images are compared.
 #[derive(Debug, Args)]
 pub(crate) struct ComparedFlags {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "from")]
+    /// Run folder (its newest checkpoint), checkpoint folder, or a file of another program
+    ///
+    /// DINO, iBOT, DINOv2, timm, Hugging Face: `dino-vmf checkpoint inspect FILE` shows what is in a file.
+    #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath, required_unless_present = "from")]
     checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    foreign: Foreign,
     /// File of features of SOURCE that `dino-vmf features` wrote: nothing is computed again
     ///
     /// .npy, .safetensors or .parquet, of this program or another one. The names in it must be those of SOURCE.
@@ -61,7 +66,11 @@ impl ComparedFlags {
     /// It cannot be read.
     pub(crate) fn open(&self, console: &mut Console) -> Result<Compared<'_>> {
         let opened = match &self.checkpoint {
-            Some(path) => Some(self.viewing.read(path, console, |_| ())?),
+            Some(path) => {
+                let opened = self.viewing.read(self.foreign.of(path), console, |_| ())?;
+                self.network.require(&opened)?;
+                Some(opened)
+            }
             None => {
                 self.viewing.start_threads()?;
                 None
@@ -79,10 +88,10 @@ impl Compared<'_> {
         match (&self.flags.from, &self.opened) {
             (Some(file), _) => format!("features of `{}`", file.display()),
             (None, Some(opened)) => format!(
-                "{features} of the {} of `{}` at step {}",
+                "{features} of the {} of `{}`, {}",
                 self.flags.network.name(),
                 opened.path.display(),
-                opened.step
+                opened.origin
             ),
             (None, None) => features.to_owned(),
         }
@@ -139,6 +148,9 @@ impl Compared<'_> {
         if matches!(kind, Kind::LastCls(blocks) if blocks > depth) {
             bail!("`--features {name}`: the network has {depth} blocks");
         }
+        if kind == Kind::Bottleneck {
+            opened.head()?;
+        }
         let preprocess = evaluation::preprocess(&opened.config, images.dataset())?;
         let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
         let mut report = |done, total| {
@@ -188,7 +200,8 @@ impl Bank {
 
 /// Refuses to compare features of a file with those that this network would give.
 fn require_same_network(table: &Table, opened: &Opened, network: NetworkRole) -> Result<()> {
-    let pairs = [("step", opened.step.to_string()), ("network", network.name().to_owned())];
+    let step = opened.step.map_or("unknown".to_owned(), |step| step.to_string());
+    let pairs = [("step", step), ("network", network.name().to_owned())];
     for (name, wanted) in pairs {
         if let Some(found) = table.metadata(name).filter(|found| *found != wanted) {
             let file = table.path().display();

@@ -9,7 +9,8 @@ use dino::{evaluation, memory};
 use probe::{Encoder, Judgment, RawPixels, Score, Scores, Source, knn};
 use serde_json::{Map, Value, json};
 
-use super::viewing::{Checkpoint, Viewing, show_images};
+use super::opening::Checkpoint;
+use super::viewing::{Viewing, show_images};
 use crate::console::Console;
 
 /// Evaluate a checkpoint
@@ -61,7 +62,7 @@ pub(crate) struct Knn {
 impl Knn {
     fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
-        let mut opened = self.viewing.read(self.checkpoint.path(), console, |eval| eval.k = k)?;
+        let mut opened = self.viewing.read(self.checkpoint.named(), console, |eval| eval.k = k)?;
         if let Some((train, test)) = self.sources() {
             opened.config.evaluate_on(train, test);
         }
@@ -114,7 +115,7 @@ impl Knn {
 
 /// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
 /// network is the last column.
-fn print(step: u64, columns: &[Judgment], console: &mut Console) {
+fn print(step: Option<u64>, columns: &[Judgment], console: &mut Console) {
     let Some((trained, others)) = columns.split_last() else { return };
     let Some(first) = trained.scores.first() else { return };
     let [titles, units] = [|score: &Score| score.title, |score: &Score| score.unit]
@@ -138,7 +139,7 @@ fn print(step: u64, columns: &[Judgment], console: &mut Console) {
 
 /// A row as JSON: the setting, the scores of the trained network, and an object of scores for each other
 /// source.
-fn record(step: u64, scores: &Scores, others: &[Judgment], row: usize) -> Value {
+fn record(step: Option<u64>, scores: &Scores, others: &[Judgment], row: usize) -> Value {
     let values = |scores: &Scores| -> Map<String, Value> {
         let values = scores.values.iter();
         values.map(|score| (score.name.to_owned(), json!(score.value))).collect()

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use dino::memory::Bytes;
-use dino::open::{Opened, open};
+use dino::open::Opened;
 use engine::Params;
 use onnx::message::{Graph, Length, ValueInfo};
 use onnx::{Precision, write};
 use serde_json::json;
 
 use super::network_role::NetworkRole;
+use super::opening::CheckpointArgument;
 use crate::console::Console;
 
 /// Write the backbone to a file that other programs run: ONNX
@@ -27,9 +28,8 @@ use crate::console::Console;
 /// Example: dino-vmf export --to onnx runs/photos photos.onnx
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointArgument,
     /// The file, which ends in .onnx; an older one is replaced
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     out: PathBuf,
@@ -78,9 +78,8 @@ impl Export {
                 "`{out}` does not end in .onnx; name the checkpoint first, then the file to write"
             );
         }
-        let opened = open(&self.checkpoint)?;
-        opened.warnings.iter().for_each(|text| console.warn(text));
-        console.note(format!("checkpoint `{}`, step {}", opened.path.display(), opened.step));
+        let opened = self.checkpoint.named().open(console)?;
+        self.network.require(&opened)?;
         let graph = self.graph(&opened)?;
         let outputs = graph.output.iter().map(described).collect::<Vec<_>>();
         let model = onnx::model(
@@ -137,7 +136,7 @@ impl Export {
         };
         let entries = [
             ("checkpoint", opened.path.display().to_string()),
-            ("step", opened.step.to_string()),
+            ("origin", opened.origin.clone()),
             ("network", self.network.name().to_owned()),
             ("patch_size", opened.network.backbone.shape().patch_size.to_string()),
             ("preprocessing", PREPROCESSING.to_owned()),

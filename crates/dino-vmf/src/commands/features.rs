@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::candidates::names;
 use super::network_role::NetworkRole;
+use super::opening::CheckpointFlag;
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
 
@@ -40,9 +41,8 @@ pub(crate) struct Features {
     /// `:train` or `:test` behind the name picks a part.
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointFlag,
     /// The file, which must not exist; .npy, .safetensors or .parquet says the format
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
@@ -115,7 +115,9 @@ fn asked(text: &str) -> Result<Asked, String> {
 
 impl Features {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        let opened = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
+        self.network.require(&opened)?;
+        self.check_head(&opened)?;
         let dataset = opened.config.data.open(&self.source)?;
         let preprocess = evaluation::preprocess(&opened.config, dataset.as_ref())?;
         let images = Subset::new(dataset, None, 0);
@@ -124,7 +126,8 @@ impl Features {
         self.check_depth(&opened)?;
         let columns = self.columns(&encoder, &preprocess)?;
         let is_measured = |column: &Column| matches!(column.values, Values::Mixture(_));
-        let mixture = columns.iter().any(is_measured).then(|| self.network.components(&opened));
+        let is_measured = columns.iter().any(is_measured);
+        let mixture = is_measured.then(|| self.network.components(&opened)).transpose()?;
         let mut description = self.description(&opened, &images, &preprocess);
         if let Some(mixture) = &mixture {
             let uniform = Members::new(mixture).uniform_log_likelihood();
@@ -171,6 +174,18 @@ impl Features {
         Ok(columns)
     }
 
+    /// Refuses features of a head that the checkpoint does not have.
+    fn check_head(&self, opened: &Opened) -> Result<()> {
+        let of_head = |asked: &Asked| match asked {
+            Asked::Features(_, kind) => matches!(kind, Kind::Bottleneck | Kind::PatchBottleneck),
+            Asked::Mixture(_) => true,
+        };
+        if self.features.iter().any(of_head) {
+            opened.head()?;
+        }
+        Ok(())
+    }
+
     /// Refuses more blocks than the network has.
     fn check_depth(&self, opened: &Opened) -> Result<()> {
         let depth = opened.network.backbone.shape().depth;
@@ -178,7 +193,7 @@ impl Features {
             if let Asked::Features(name, Kind::LastCls(blocks)) = asked
                 && *blocks > depth
             {
-                bail!("`{name}` in `--features`: the network has {depth} blocks");
+                bail!("`{name}` in `--features`: the network has {}", counted(depth, "block"));
             }
         }
         Ok(())
@@ -196,7 +211,8 @@ impl Features {
         let entries = [
             ("program", format!("dino-vmf {}", env!("CARGO_PKG_VERSION"))),
             ("checkpoint", opened.path.display().to_string()),
-            ("step", opened.step.to_string()),
+            ("step", opened.step.map_or("unknown".to_owned(), |step| step.to_string())),
+            ("origin", opened.origin.clone()),
             ("network", self.network.name().to_owned()),
             ("images", images.dataset().describe()),
             ("resize", resize),

@@ -1,6 +1,7 @@
 //! Which of a checkpoint's networks a command uses.
 
 use clap::ValueEnum;
+use dino::error::Error;
 use dino::objective::Center;
 use dino::open::Opened;
 use probe::Encoder;
@@ -23,11 +24,25 @@ impl NetworkRole {
         }
     }
 
+    /// Refuses a checkpoint without this network.
+    ///
+    /// # Errors
+    /// There is no student.
+    pub(crate) fn require(self, checkpoint: &Opened) -> Result<(), Error> {
+        match (self, &checkpoint.student) {
+            (Self::Student, None) => Err(Error::NoStudent { path: checkpoint.path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     /// This network of a checkpoint, with its parameters.
+    ///
+    /// # Panics
+    /// If there is no such network; see [`NetworkRole::require`].
     pub(crate) fn encoder(self, checkpoint: &Opened) -> Encoder<'_> {
         let params = match self {
             Self::Teacher => &checkpoint.teacher,
-            Self::Student => &checkpoint.student,
+            Self::Student => checkpoint.student.as_ref().expect("the caller requires a student"),
         };
         Encoder { name: self.name(), network: &checkpoint.network, params }
     }
@@ -47,14 +62,18 @@ impl NetworkRole {
     }
 
     /// The mixture of images that this network assigns them to in training.
-    pub(crate) fn components(self, checkpoint: &Opened) -> Components {
+    ///
+    /// # Errors
+    /// If the checkpoint has no head.
+    pub(crate) fn components(self, checkpoint: &Opened) -> Result<Components, Error> {
+        let head = checkpoint.head()?;
         let teacher_temperature = checkpoint.config.objective.teacher_temp;
         let (temperature, center) =
-            self.assigns_with(checkpoint, teacher_temperature, Some(&checkpoint.center));
+            self.assigns_with(checkpoint, teacher_temperature, head.center.as_ref());
         let (params, prototypes) =
             (self.encoder(checkpoint).params, checkpoint.network.head.prototypes);
         let (g, v) = (params.view(prototypes.g).host(), params.view(prototypes.v).host());
-        let offsets = checkpoint.objective.offsets(g, center, temperature);
-        Components::new(g, v, temperature, offsets)
+        let offsets = head.objective.offsets(g, center, temperature);
+        Ok(Components::new(g, v, temperature, offsets))
     }
 }

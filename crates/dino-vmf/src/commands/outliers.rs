@@ -13,6 +13,7 @@ use multicrop::Dataset;
 use probe::Subset;
 
 use super::network_role::NetworkRole;
+use super::opening::CheckpointFlag;
 use super::page_file::check_file;
 use super::pictures::PictureFiles;
 use super::viewing::Viewing;
@@ -41,9 +42,8 @@ pub(crate) struct Outliers {
     /// `:train` or `:test` behind the name picks a part.
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointFlag,
     /// Images that are usual, for quantiles: best the images that the run was trained on
     #[arg(long, value_name = "OTHER", value_hint = ValueHint::AnyPath)]
     train: Option<String>,
@@ -74,7 +74,8 @@ impl Outliers {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         self.pictures.check()?;
         self.csv.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.viewing.read(&self.checkpoint, console, |_| ())?;
+        let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
+        self.network.require(&opened)?;
         let open = |source: &str| -> Result<Subset> {
             let dataset: Arc<dyn Dataset> = opened.config.data.open(source)?;
             Ok(Subset::new(dataset, None, 0))
@@ -91,10 +92,10 @@ impl Outliers {
         let answer = Answer {
             measure: self.score,
             network: format!(
-                "the {} of `{}` at step {}",
+                "the {} of `{}`, {}",
                 self.network.name(),
-                self.checkpoint.display(),
-                opened.step
+                self.checkpoint.named().path.display(),
+                opened.origin
             ),
             images: &images,
             train: train.as_ref(),

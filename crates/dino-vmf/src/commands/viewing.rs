@@ -1,34 +1,13 @@
-//! Flags and progress that `eval` and `analyze` share: the checkpoint, the size of images, and threads.
-
-use std::path::{Path, PathBuf};
+//! Flags and progress of commands that show images to a network: the size of images, and threads.
 
 use anyhow::Result;
-use clap::{Args, ValueHint};
+use clap::Args;
 use dino::config::Eval;
-use dino::open::{Opened, open};
+use dino::open::Opened;
 
+use super::opening::Named;
 use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
-
-/// The checkpoint to read, given with or without `--checkpoint`.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Checkpoint {
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
-    run: Option<PathBuf>,
-    /// The same as RUN
-    #[arg(long, value_name = "RUN", value_hint = ValueHint::AnyPath)]
-    checkpoint: Option<PathBuf>,
-}
-
-impl Checkpoint {
-    /// The path as given.
-    pub(crate) fn path(&self) -> &Path {
-        let given = self.run.as_deref().or(self.checkpoint.as_deref());
-        given.expect("clap requires one of both")
-    }
-}
 
 /// Size of the images for the network, and threads.
 #[derive(Debug, Args)]
@@ -61,17 +40,17 @@ impl Viewing {
     /// The checkpoint cannot be read, or the settings are invalid.
     pub(crate) fn read(
         &self,
-        checkpoint: &Path,
+        checkpoint: Named<'_>,
         console: &mut Console,
         set: impl FnOnce(&mut Eval),
     ) -> Result<Opened> {
         self.start_threads()?;
-        let mut opened = open(checkpoint)?;
-        opened.warnings.iter().for_each(|text| console.warn(text));
-        console.note(format!("checkpoint `{}`, step {}", opened.path.display(), opened.step));
+        let mut opened = checkpoint.open(console)?;
         let eval = &mut opened.config.eval;
-        eval.resize = self.resize.or(eval.resize);
         eval.crop = self.crop.or(eval.crop);
+        // A crop that is larger than the usual size needs larger images, if nobody says how large.
+        let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
+        eval.resize = self.resize.or(eval.resize.map(|resize| resize.max(least)));
         set(eval);
         opened.config.validate()?;
         Ok(opened)

@@ -46,6 +46,11 @@ impl Error {
                 "`--set {key}={saved}` goes on there, another `--out` starts a new run"
             )),
             Self::Checkpoint(error) => error.hint(),
+            Self::Foreign(error) => error.hint(),
+            Self::NoHead { .. } => {
+                Some("`eval knn`, `analyze features` and `features --features cls` need the backbone alone".to_owned())
+            }
+            Self::NoStudent { .. } => Some("leave out `--network`".to_owned()),
             Self::Diverged { remedy, .. } => Some(format!("try {remedy}")),
             Self::EndsNotFinite { saved, run, remedy, .. } => Some(format!(
                 "{}; train again with another `--out`, and try {remedy}",
@@ -99,7 +104,11 @@ impl Error {
                 let ours = left_hint(run, *step, *saved, unsaved.as_deref());
                 Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
             }
-            Self::NoCheckpoint { .. } | Self::Probe(_) | Self::Data(_) | Self::Io { .. } => None,
+            Self::NoCheckpoint { .. }
+            | Self::NotComputed { .. }
+            | Self::Probe(_)
+            | Self::Data(_)
+            | Self::Io { .. } => None,
         }
     }
 
@@ -130,6 +139,10 @@ impl Error {
             | Self::Alarm { .. }
             | Self::Probe(_)
             | Self::Data(_)
+            | Self::NotComputed { .. }
+            | Self::NoHead { .. }
+            | Self::NoStudent { .. }
+            | Self::Foreign(_)
             | Self::Checkpoint(_) => false,
         }
     }

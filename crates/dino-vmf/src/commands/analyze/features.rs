@@ -44,13 +44,14 @@ const WANTED: [Wanted; 2] =
 #[derive(Debug, Serialize)]
 struct Record {
     checkpoint: String,
-    step: u64,
+    step: Option<u64>,
     network: NetworkRole,
     data: String,
     /// Number of images that could be read.
     images: usize,
     backbone: Comparison,
-    bottleneck: Comparison,
+    /// `None` if the checkpoint has no head.
+    bottleneck: Option<Comparison>,
 }
 
 /// Measures of the same vectors after and before training.
@@ -61,9 +62,10 @@ struct Comparison {
 }
 
 impl Record {
-    fn columns(&self) -> [&Measures; 4] {
-        let Self { backbone, bottleneck, .. } = self;
-        [&backbone.trained, &backbone.untrained, &bottleneck.trained, &bottleneck.untrained]
+    /// Trained and untrained, of the backbone and of the head.
+    fn columns(&self) -> Vec<&Measures> {
+        let both = std::iter::once(&self.backbone).chain(&self.bottleneck);
+        both.flat_map(|of| [&of.trained, &of.untrained]).collect()
     }
 }
 
@@ -116,7 +118,7 @@ fn measure(input: &Input<'_>, console: &mut Console) -> Result<Record> {
         data: images.dataset().describe(),
         images: squares.passed.indices.len(),
         backbone: compare(0),
-        bottleneck: compare(1),
+        bottleneck: checkpoint.head.is_some().then(|| compare(1)),
     })
 }
 
@@ -182,13 +184,14 @@ fn optional(value: Option<f64>, decimals: usize) -> String {
 fn print_table(subject: &str, record: &Record, console: &mut Console) {
     console.text(subject);
     console.text("");
-    console.text(format!("{:20}{:>22}{:>22}", "", "backbone", "bottleneck"));
-    let head = ["trained", "untrained"].repeat(2);
+    let columns = record.columns();
+    let bottleneck = if record.bottleneck.is_some() { "bottleneck" } else { "" };
+    console.text(format!("{:20}{:>22}{bottleneck:>22}", "", "backbone").trim_end());
+    let head = ["trained", "untrained"].repeat(columns.len() / 2);
     let head: String = head.into_iter().map(|name| format!("{name:>11}")).collect();
     console.text(format!("{:20}{head}", ""));
     for Measure { name, value, meaning, .. } in MEASURES {
-        let cells: String =
-            record.columns().iter().map(|of| format!("{:>11}", value(of))).collect();
+        let cells: String = columns.iter().map(|of| format!("{:>11}", value(of))).collect();
         console.text(format!("{name:20}{cells}  {meaning}"));
     }
 }
@@ -208,10 +211,9 @@ fn page(subject: String, record: &Record) -> Page<Content> {
         value: (measure.value)(trained),
         note: format!("untrained: {}", (measure.value)(untrained)),
     };
-    let figures = vec![
-        spectrum("Backbone, [CLS]", &record.backbone),
-        spectrum("Head, bottleneck", &record.bottleneck),
-    ];
+    let mut figures = vec![spectrum("Backbone, [CLS]", &record.backbone)];
+    let bottleneck = record.bottleneck.as_ref();
+    figures.extend(bottleneck.map(|of| spectrum("Head, bottleneck", of)));
     let content = Content {
         tiles: Tiles(MEASURES.iter().filter(|measure| measure.tile).map(tile).collect()),
         figures: Figures(figures),
@@ -223,11 +225,15 @@ fn page(subject: String, record: &Record) -> Page<Content> {
 fn table(record: &Record) -> Table {
     let row = |measure: &Measure| {
         let mut row = vec![measure.name.to_owned()];
-        row.extend(record.columns().map(measure.value));
+        row.extend(record.columns().into_iter().map(measure.value));
         row.push(measure.meaning.to_owned());
         row
     };
-    let head = vec!["", "backbone", "untrained", "bottleneck", "untrained", ""];
+    let mut head = vec!["", "backbone", "untrained"];
+    if record.bottleneck.is_some() {
+        head.extend(["bottleneck", "untrained"]);
+    }
+    head.push("");
     Table { head, rows: MEASURES.iter().map(row).collect() }
 }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::{Args, ValueHint};
-use dino::open::Opened;
+use dino::error::Error;
+use dino::open::{Opened, TrainedHead};
 use dino::{evaluation, memory};
 use probe::{Encoder, Evaluated, Pass, Preprocess, Subset, Views};
 
 use crate::commands::network_role::NetworkRole;
-use crate::commands::viewing::{Checkpoint, Viewing, show_images};
+use crate::commands::opening::Checkpoint;
+use crate::commands::viewing::{Viewing, show_images};
 use crate::console::Console;
 
 /// Which network of which checkpoint to analyze, and on which images.
@@ -54,7 +56,8 @@ impl Subject {
     /// # Errors
     /// The checkpoint or the images cannot be read.
     pub(super) fn open(&self, only_labelled: bool, console: &mut Console) -> Result<Input<'_>> {
-        let checkpoint = self.viewing.read(self.path(), console, |_| ())?;
+        let checkpoint = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
+        self.network.require(&checkpoint)?;
         let dataset = checkpoint.config.data.open(&self.data)?;
         let preprocess = evaluation::preprocess(&checkpoint.config, dataset.as_ref())?;
         let has_labels = (0..dataset.len()).any(|index| dataset.label(index).is_some());
@@ -68,7 +71,7 @@ impl Subject {
 
     /// The checkpoint as given.
     pub(super) fn path(&self) -> &Path {
-        self.checkpoint.path()
+        self.checkpoint.named().path
     }
 
     /// The value of `--max-images`.
@@ -86,6 +89,14 @@ impl Input<'_> {
     /// That network with its parameters.
     pub(super) fn encoder(&self) -> Encoder<'_> {
         self.network().encoder(&self.checkpoint)
+    }
+
+    /// What the head was trained with.
+    ///
+    /// # Errors
+    /// If the checkpoint has no head.
+    pub(super) fn head(&self) -> Result<&TrainedHead, Error> {
+        self.checkpoint.head()
     }
 
     /// A pass over the images.
@@ -106,10 +117,10 @@ impl Input<'_> {
     /// be read.
     pub(super) fn describe(&self, images_read: usize) -> String {
         format!(
-            "{} of `{}` at step {}, {images_read} images: {}",
+            "{} of `{}`, {}, {images_read} images: {}",
             self.network().name(),
             self.subject.path().display(),
-            self.checkpoint.step,
+            self.checkpoint.origin,
             self.images.dataset().describe()
         )
     }

@@ -9,7 +9,8 @@ use dino::memory::Bytes;
 use dino::run_folder::RunFolder;
 use dino::{checkpoint, foreign};
 use interchange::Archive;
-use interchange::dialect::{self, Checkpoint, Format, Heads, Mlp, Options, Positions};
+use interchange::dialect::{self, Checkpoint, Heads, Mlp, Options, Positions};
+use report::number::counted;
 use serde_json::{Value, json};
 
 use crate::console::Console;
@@ -28,13 +29,18 @@ pub(crate) struct Inspect {
     /// Weights to look at, such as `student`; by default the teacher's
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Attention heads of a block, if the file does not say it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(allow_negative_numbers = true)]
+    heads: Option<u16>,
 }
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let path = newest_of_run(&self.path)?;
         let archive = Archive::open(&path)?;
-        let options = Options { key: self.key.clone(), heads: heads_of_run(&path) };
+        let heads = self.heads.map(usize::from).or_else(|| heads_of_run(&path));
+        let options = Options { key: self.key.clone(), heads };
         let checkpoint = dialect::read(&archive, &options)?;
         let uses = uses(&checkpoint);
         console.event("checkpoint", &record(&archive, &checkpoint, &uses));
@@ -81,10 +87,7 @@ fn uses(checkpoint: &Checkpoint) -> Result<Vec<&'static str>, Vec<String>> {
     if !reasons.is_empty() {
         return Err(reasons);
     }
-    if checkpoint.format != Format::Own {
-        return Ok(vec!["reading; evaluations open checkpoints of this program alone"]);
-    }
-    let mut uses = vec!["eval knn", "analyze features"];
+    let mut uses = vec!["eval knn", "features", "analyze features"];
     if checkpoint.network.head.is_some() {
         uses.push("analyze mixture");
     }
@@ -101,9 +104,9 @@ fn lines(archive: &Archive, checkpoint: &Checkpoint) -> Vec<(&'static str, Strin
         (
             "network",
             format!(
-                "width {}, {} blocks, {}, {}, patches of {} pixels, {} channels",
+                "width {}, {}, {}, {}, patches of {} pixels, {} channels",
                 network.embed_dim,
-                network.depth,
+                counted(network.depth, "block"),
                 heads(network.heads),
                 mlp(network.mlp),
                 network.patch_size,
@@ -172,8 +175,8 @@ fn details(checkpoint: &Checkpoint) -> String {
 
 fn heads(heads: Heads) -> String {
     match heads {
-        Heads::Known(heads) => format!("{heads} heads"),
-        Heads::Assumed(heads) => format!("{heads} heads (assumed from the width)"),
+        Heads::Known(heads) => counted(heads, "head"),
+        Heads::Assumed(heads) => format!("{} (assumed from the width)", counted(heads, "head")),
         Heads::Unknown => "an unknown number of heads".to_owned(),
     }
 }

@@ -92,7 +92,7 @@ impl Scorer<'_> {
         images: &Subset,
         console: &mut Console,
     ) -> Result<Scored> {
-        let components = self.network.components(self.opened);
+        let components = self.network.components(self.opened)?;
         let mut members = Members::new(&components);
         let preprocess = evaluation::preprocess(&self.opened.config, images.dataset())?;
         let pass = Pass { images, preprocess: &preprocess, views: Views::Square };

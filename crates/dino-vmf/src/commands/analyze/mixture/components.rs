@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use dino::error::Error;
 use dino::objective::Center;
 use probe::analysis::assignment::Components;
 use vit::Prototypes;
@@ -41,25 +42,28 @@ pub(super) struct TemperedComponents {
 impl AssignmentFlags {
     /// The components of a network. Without flags, they have the temperature and the center that this
     /// network has in training; the student has no center.
+    ///
+    /// # Errors
+    /// If the checkpoint has no head.
     pub(super) fn components(
         &self,
         input: &Input<'_>,
         set: PrototypeSet<'_>,
-    ) -> TemperedComponents {
+    ) -> Result<TemperedComponents, Error> {
         let (own_temperature, center) = input.network().assigns_with(
             &input.checkpoint,
             set.teacher_temperature,
             set.teacher_center.filter(|_| !self.no_center),
         );
         let temperature = self.temperature.unwrap_or(own_temperature);
-        let (objective, params) = (&input.checkpoint.objective, input.encoder().params);
+        let (objective, params) = (&input.head()?.objective, input.encoder().params);
         let (g, v) = (params.view(set.prototypes.g).host(), params.view(set.prototypes.v).host());
         let offsets = objective.offsets(g, center, temperature);
-        TemperedComponents {
+        Ok(TemperedComponents {
             components: Components::new(g, v, temperature, offsets),
             temperature,
             centered: center.is_some(),
-        }
+        })
     }
 }
 

@@ -35,15 +35,15 @@ pub(super) fn analyze<'a>(
     train: Option<&'a str>,
     console: &mut Console,
 ) -> Result<Analysis<'a>> {
-    let checkpoint = &input.checkpoint;
+    let (checkpoint, head) = (&input.checkpoint, input.head()?);
     let (vectors, voters) = extract(input, train, console)?;
     let Vectors { bottleneck, features, indices } = vectors;
     let set = PrototypeSet {
         prototypes: checkpoint.network.head.prototypes,
         teacher_temperature: checkpoint.config.objective.teacher_temp,
-        teacher_center: Some(&checkpoint.center),
+        teacher_center: head.center.as_ref(),
     };
-    let TemperedComponents { components, temperature, centered } = flags.components(input, set);
+    let TemperedComponents { components, temperature, centered } = flags.components(input, set)?;
     let assignments = components.assign(&bottleneck, NEAREST);
     let labelled = input.images.is_labelled();
     let others = indices.len().saturating_sub(1);

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use dino::error::Error;
+use dino::open::TrainedHead;
 use probe::analysis::assignment::Assigner;
 use probe::analysis::mixture::{Labels, Mixture};
 use probe::{Kind, Progress, Views};
@@ -20,14 +21,15 @@ pub(super) fn analyze<'a>(
     flags: &AssignmentFlags,
     console: &mut Console,
 ) -> Result<Analysis<'a>> {
-    require_patch_loss(input)?;
+    let head = input.head()?;
+    require_patch_loss(input, head)?;
     let Input { checkpoint, images, preprocess, .. } = input;
     let set = PrototypeSet {
         prototypes: checkpoint.network.head.patch_prototypes,
         teacher_temperature: checkpoint.config.objective.patch_temp,
-        teacher_center: checkpoint.patch_center.as_ref(),
+        teacher_center: head.patch_center.as_ref(),
     };
-    let TemperedComponents { components, temperature, centered } = flags.components(input, set);
+    let TemperedComponents { components, temperature, centered } = flags.components(input, set)?;
     let side = preprocess.view.crop as usize / checkpoint.config.model.patch_size;
     let patches_per_image = side * side;
     // Of each patch, its component, the entropy and the label stay in memory.
@@ -63,9 +65,9 @@ pub(super) fn analyze<'a>(
 }
 
 /// Refuses a run whose loss compared no patches with prototypes.
-fn require_patch_loss(input: &Input<'_>) -> Result<(), Error> {
+fn require_patch_loss(input: &Input<'_>, head: &TrainedHead) -> Result<(), Error> {
     let settings = &input.checkpoint.config.objective;
-    let reason = match (&input.checkpoint.patch_center, settings.lambda_patch) {
+    let reason = match (&head.patch_center, settings.lambda_patch) {
         (None, _) => "its method masks none",
         (Some(_), 0.0) => "its loss gives them no weight (`objective.lambda_patch` is 0)",
         (Some(_), _) => return Ok(()),

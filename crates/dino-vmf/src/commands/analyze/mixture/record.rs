@@ -13,7 +13,7 @@ pub(super) const NEAREST: usize = 8;
 #[derive(Debug, Serialize)]
 pub(super) struct Record<'a> {
     pub(super) checkpoint: String,
-    pub(super) step: u64,
+    pub(super) step: Option<u64>,
     pub(super) network: NetworkRole,
     pub(super) data: String,
     pub(super) classes: &'a [String],
