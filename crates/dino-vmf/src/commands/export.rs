@@ -136,6 +136,7 @@ impl Export {
         };
         let entries = [
             ("checkpoint", opened.path.display().to_string()),
+            ("step", opened.step.map_or("unknown".to_owned(), |step| step.to_string())),
             ("origin", opened.origin.clone()),
             ("network", self.network.name().to_owned()),
             ("patch_size", opened.network.backbone.shape().patch_size.to_string()),
