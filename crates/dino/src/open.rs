@@ -68,14 +68,6 @@ pub struct Choices {
     pub ignore: Vec<String>,
 }
 
-/// Which program wrote a path.
-enum Writer {
-    /// This one: a run folder, and the checkpoint in it.
-    Run { folder: PathBuf, newest: Newest },
-    /// Another one, or this one if only the file is left.
-    Other,
-}
-
 /// Opens a trained network.
 ///
 /// # Errors
@@ -90,39 +82,34 @@ pub fn open(path: &Path) -> Result<Opened> {
 /// # Errors
 /// As [`open`]; a network that this program does not compute.
 pub fn open_with(path: &Path, choices: &Choices) -> Result<Opened> {
-    match Writer::of(path)? {
-        Writer::Other => foreign::open(path, choices),
-        Writer::Run { folder, newest } => {
-            let Newest { loaded, refused } = newest;
-            let loaded = loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
-            let mut opened = Opened::of_run(&folder, loaded)?;
-            opened.warnings.splice(0..0, refused.iter().map(not_used));
-            Ok(opened)
-        }
-    }
+    let Some((folder, Newest { loaded, refused })) = of_this_program(path)? else {
+        return foreign::open(path, choices);
+    };
+    let loaded = loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
+    let mut opened = Opened::of_run(&folder, loaded)?;
+    opened.warnings.splice(0..0, refused.iter().map(not_used));
+    Ok(opened)
 }
 
-impl Writer {
-    fn of(path: &Path) -> Result<Self> {
-        if RunFolder::is_run(path) {
-            let newest = checkpoint::load_newest_valid(path)?;
-            return Ok(Self::Run { folder: path.to_owned(), newest });
-        }
-        let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-        let is_ours =
-            !path.is_file() || path.file_name().is_some_and(|name| name == "model.safetensors");
-        let run = folder.parent().and_then(Path::parent).filter(|run| RunFolder::is_run(run));
-        let Some(run) = run.filter(|_| is_ours && folder.is_dir()) else {
-            // Without this, a folder that holds no checkpoint at all would be called one of another program.
-            let is_checkpoint = path.is_file() || interchange::Archive::is_in(path);
-            return match is_checkpoint {
-                true => Ok(Self::Other),
-                false => Err(Error::NoCheckpoint { path: path.to_owned() }),
-            };
-        };
-        let newest = Newest { loaded: Some(checkpoint::load(folder)?), refused: Vec::new() };
-        Ok(Self::Run { folder: run.to_owned(), newest })
+/// The run folder and the checkpoint in it; `None` if another program wrote the path, or only the file is left.
+fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> {
+    if RunFolder::is_run(path) {
+        return Ok(Some((path.to_owned(), checkpoint::load_newest_valid(path)?)));
     }
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    let is_ours =
+        !path.is_file() || path.file_name().is_some_and(|name| name == "model.safetensors");
+    let run = folder.parent().and_then(Path::parent).filter(|run| RunFolder::is_run(run));
+    let Some(run) = run.filter(|_| is_ours && folder.is_dir()) else {
+        // Without this, a folder that holds no checkpoint at all would be called one of another program.
+        let is_checkpoint = path.is_file() || interchange::Archive::is_in(path);
+        return match is_checkpoint {
+            true => Ok(None),
+            false => Err(Error::NoCheckpoint { path: path.to_owned() }),
+        };
+    };
+    let newest = Newest { loaded: Some(checkpoint::load(folder)?), refused: Vec::new() };
+    Ok(Some((run.to_owned(), newest)))
 }
 
 impl Opened {
