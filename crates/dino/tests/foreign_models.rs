@@ -139,7 +139,6 @@ fn trained(file: &Path, stored: &Path) -> Result<(), Failed> {
         let expected = floats(&stored, &format!("{image}/{tokens}"));
         found.truncate(expected.len()); // of the second rule, the first nine tokens are stored
         let difference = difference(&found, &expected);
-        println!("{image}, offset {offset}: {difference:.1e}");
         assert!(difference <= 2e-4, "{image}, offset {offset}: tokens differ by {difference}");
     }
     Ok(())
