@@ -25,7 +25,7 @@ fn a_mixture_is_reported_as_tables_json_and_a_page() {
     let tiny = trained(&["--method", "dino-vmf"]);
     let table = analyze(&tiny, "mixture", &[]).code(0).stdout;
     let words =
-        ["teacher of `run` at step 3, 120 images", "with the center", "unique at cosine 0.975"];
+        ["teacher of `run`, step 3, 120 images", "with the center", "unique at cosine 0.975"];
     assert!(words.iter().all(|word| table.contains(word)), "{table}");
     assert!(table.contains("labels: 10 classes, NMI 0."), "{table}");
     let ended = analyze(&tiny, "mixture", &["--json", "--html", "page.html"]).code(0);
