@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
 use dino::memory;
-use dino::open::{Opened, open};
+use dino::open::Opened;
 use engine::ops::patch_embed::Images;
 use image::{ImageFormat, RgbImage};
 use multicrop::dataset::SingleImage;
@@ -23,6 +23,7 @@ use vit::Crops;
 use super::candidates::names;
 use super::drawing::file::{format_of, save};
 use super::network_role::NetworkRole;
+use super::opening::CheckpointFlag;
 use super::viewing::show_images;
 use super::{thread_count, use_threads};
 use crate::console::Console;
@@ -41,9 +42,8 @@ pub(crate) struct Looking {
     /// picks a part.
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Run folder (its newest checkpoint), checkpoint folder, or its `model.safetensors`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointFlag,
     /// A picture such as NAME.png for a sheet of all images, or a folder for a file for each image
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     out: Option<PathBuf>,
@@ -125,9 +125,8 @@ impl Looking {
     pub(crate) fn open(&self, default: &str, console: &mut Console) -> Result<Look<'_>> {
         let out = self.out(default)?;
         use_threads(self.threads)?;
-        let opened = open(&self.checkpoint)?;
-        opened.warnings.iter().for_each(|text| console.warn(text));
-        console.note(format!("checkpoint `{}`, step {}", opened.path.display(), opened.step));
+        let opened = self.checkpoint.named().open(console)?;
+        self.network.require(&opened)?;
         let data = &opened.config.data;
         let dataset: Arc<dyn Dataset> = match SingleImage::open(Path::new(&self.source))? {
             Some(image) => Arc::new(image),

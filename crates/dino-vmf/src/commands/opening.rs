@@ -15,6 +15,9 @@ use dino::open::{Choices, Opened, open_with};
 use super::candidates::names;
 use crate::console::Console;
 
+/// Heading of flags in the help.
+const HEADING: &str = "Checkpoints of other programs";
+
 /// A checkpoint, given with or without `--checkpoint`.
 #[derive(Debug, Args)]
 pub(crate) struct Checkpoint {
@@ -64,21 +67,21 @@ pub(crate) struct CheckpointArgument {
 
 /// What is decided about checkpoints of other programs.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Checkpoints of other programs")]
 pub(crate) struct Foreign {
     /// Weights to read, such as `student`; by default the teacher's
-    #[arg(long, value_name = "KEY", add = names(&["teacher", "student", "state_dict", "model"]))]
+    #[arg(long, value_name = "KEY", help_heading = HEADING)]
+    #[arg(add = names(&["teacher", "student", "state_dict", "model"]))]
     key: Option<String>,
     /// Attention heads of a block, if the file does not say it
     ///
     /// Without this, 64 values for each head are assumed, as in all published sizes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, help_heading = HEADING)]
     heads: Option<u16>,
     /// Accept a tensor that is missing, unexpected or mis-shaped; `lora.*` names all that begin with `lora.`
     ///
     /// Missing and mis-shaped tensors keep the values of a new network. Unexpected ones are left out.
-    #[arg(long, value_name = "TENSOR,TENSOR", value_delimiter = ',')]
+    #[arg(long, value_name = "TENSOR,TENSOR", value_delimiter = ',', help_heading = HEADING)]
     ignore: Vec<String>,
 }
 
