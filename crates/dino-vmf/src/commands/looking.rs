@@ -191,10 +191,10 @@ impl Look<'_> {
             None => "at their own size".to_owned(),
         };
         format!(
-            "{} of {} at step {}; {}, {size}",
+            "{} of {}, {}; {}, {size}",
             self.flags.network.name(),
             self.opened.path.display(),
-            self.opened.step,
+            self.opened.origin,
             self.dataset.describe()
         )
     }
