@@ -6,8 +6,9 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Name of a section, the file of its struct, and the struct.
-const SECTIONS: [(&str, &str, &str); 8] = [
+const SECTIONS: [(&str, &str, &str); 9] = [
     ("", "src/config.rs", "Config"),
+    ("init", "src/config/init.rs", "Init"),
     ("model", "src/config/model.rs", "Model"),
     ("data", "src/config/data.rs", "Data"),
     ("objective", "src/config/objective.rs", "Objective"),

@@ -13,6 +13,7 @@ mod data;
 mod error;
 mod eval;
 mod identity;
+mod init;
 pub mod keys;
 mod layers;
 mod locate;
@@ -36,6 +37,7 @@ pub use error::{Error, Result};
 pub use eval::Eval;
 pub use identity::Difference;
 pub(crate) use identity::earlier_fingerprint;
+pub use init::{GuardAction, Init};
 pub(crate) use locate::is_built_in;
 pub use masking::{MaskShape, Masking};
 pub use model::{Arch, MlpKind, Model, PositionOffset, Precision, Sizes};
@@ -63,6 +65,8 @@ pub struct Config {
     /// Seed of every random number: weights, order of images, crops, masks, drop path. The same seed and
     /// settings give the same bits for any number of threads. Change it to see how much results vary.
     pub seed: u64,
+    /// The checkpoint that the run starts from.
+    pub init: Init,
     /// Backbone and head.
     pub model: Model,
     /// Images and how they are cropped.
@@ -203,6 +207,7 @@ impl Config {
         let check = Check(&self.origins);
         let patch_size = self.model.patch_size;
         check.at_most("seed", self.seed, i64::MAX as u64)?;
+        self.init.check(&check)?;
         self.model.check(&check)?;
         self.data.check(&check, patch_size)?;
         check.multiple("model.image_size", self.image_size(), patch_size)?;

@@ -281,6 +281,18 @@ pub enum Error {
         /// The checkpoint of that step.
         path: PathBuf,
     },
+    /// Features that are worse than those of the start, where `init.guard` is `stop`.
+    #[error("features are worse than those that the run started from at step {step}: {reason}; saved as `{}`", path.display())]
+    Worse {
+        /// Steps done.
+        step: u64,
+        /// What is worse.
+        reason: String,
+        /// The checkpoint of that step.
+        path: PathBuf,
+        /// The step with the best features; 0 is the start.
+        best_step: u64,
+    },
     /// An evaluation.
     #[error(transparent)]
     Probe(#[from] probe::Error),

@@ -59,5 +59,6 @@ pub mod plan;
 pub mod preset;
 pub mod run_folder;
 pub mod schedule;
+pub mod start;
 pub mod terms;
 pub mod trainer;

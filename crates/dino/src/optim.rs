@@ -62,19 +62,22 @@ impl Update<'_> {
     /// Clips each parameter's gradient on its own and updates the weights.
     ///
     /// In the frozen epochs the prototypes are neither stepped nor decayed, and their count of updates
-    /// stands still: their bias correction starts with their first real update, as in PyTorch.
+    /// stands still: their bias correction starts with their first real update, as in PyTorch. So it is with a
+    /// frozen backbone.
     pub fn apply(&self, params: &mut Params, grads: &Params, state: &mut OptimizerState) {
         let Self { settings, values, .. } = *self;
         let table = params.table().clone();
-        let mut segments = Vec::with_capacity(table.entries().len());
+        let (mut backbone, mut heads) = (Vec::new(), Vec::new());
         for (i, entry) in table.entries().iter().enumerate() {
-            if self.is_frozen(entry.role) {
+            let is_backbone = entry.name.starts_with("backbone.");
+            if self.is_frozen(entry.role) || is_backbone && values.freeze_backbone {
                 continue;
             }
             let clips = settings.clip_grad > 0.0;
             let clip = || grad_norm::clip_factor(self.norms[i], settings.clip_grad);
             let decayed = is_decayed(entry, settings.decay_norms);
             state.updates[i] += 1;
+            let segments = if is_backbone { &mut backbone } else { &mut heads };
             segments.push(Segment {
                 param: entry.param,
                 decay: if decayed { values.weight_decay } else { 0.0 },
@@ -83,9 +86,13 @@ impl Update<'_> {
             });
         }
         let betas = (settings.betas[0], settings.betas[1]);
-        let adamw = AdamW { lr: values.lr, betas, eps: settings.eps };
-        let moments = Moments { first: &mut state.first, second: &mut state.second };
-        adamw::update(&adamw, &segments, params, grads, moments);
+        for (segments, lr) in
+            [(backbone, values.lr * settings.backbone_lr), (heads, values.lr)]
+        {
+            let adamw = AdamW { lr, betas, eps: settings.eps };
+            let moments = Moments { first: &mut state.first, second: &mut state.second };
+            adamw::update(&adamw, &segments, params, grads, moments);
+        }
     }
 
     fn is_frozen(&self, role: Role) -> bool {

@@ -23,6 +23,7 @@ use report::number::counted;
 use crate::config::{Config, ConfigFile, Flag, Recommended, is_built_in};
 use crate::error::Result;
 use crate::preset;
+use crate::start::settings::{self, OfCheckpoint};
 
 pub use look::Look;
 pub use machine::Machine;
@@ -100,9 +101,25 @@ impl Wish<'_> {
     }
 
     fn plain(&self, name: &str, chosen: Option<String>) -> Result<Settings> {
-        let recommended = Recommended { preset: name, keys: Vec::new() };
-        let config = Config::resolve_fitted(recommended, self.file, self.sets, self.flags)?;
+        let mut keys = rules::Keys::default();
+        let start = self.start_from(name, &mut keys)?;
+        let config = self.on(name, &keys)?;
+        let chosen = chosen.into_iter().chain(start.iter().map(|start| start.text.clone()));
+        let chosen: Vec<_> = chosen.collect();
+        start.map_or(Ok(()), |start| start.check(&config))?;
+        let chosen = (!chosen.is_empty()).then(|| chosen.join("\n"));
         Ok(Settings { config, name: name.to_owned(), chosen, dataset: None })
+    }
+
+    /// What follows from the checkpoint that the run starts from, if there is one. Its keys go into `keys`.
+    fn start_from(&self, name: &str, keys: &mut rules::Keys) -> Result<Option<OfCheckpoint>> {
+        let recommended = Recommended { preset: name, keys: keys.to_pairs() };
+        let base = Config::draft_fitted(Some(recommended), self.file, self.sets, self.flags)?;
+        let start = settings::of_checkpoint(&base)?;
+        for (key, value) in start.iter().flat_map(|start| &start.keys) {
+            keys.set(key, value.clone());
+        }
+        Ok(start)
     }
 
     /// The settings that fit the images.
@@ -112,11 +129,17 @@ impl Wish<'_> {
         let name = asked.unwrap_or(if look.is_photographic() { PHOTOS } else { INSTRUMENTS });
         let base = Config::draft(Some(name), self.file, self.sets, self.flags)?;
         let mut keys = rules::keys(&base, &look, machine);
+        let start = self.start_from(name, &mut keys)?;
         let mut config = self.on(name, &keys)?;
         while rules::halve_batch(&mut keys, &config, machine) {
             config = self.on(name, &keys)?;
         }
-        let chosen = Some(sentence(name, asked.is_some(), &look, machine, &config));
+        let mut chosen = sentence(name, asked.is_some(), &look, machine, &config);
+        if let Some(start) = start {
+            start.check(&config)?;
+            chosen = format!("{chosen}\n{}", start.text);
+        }
+        let chosen = Some(chosen);
         Ok(Settings { config, name: name.to_owned(), chosen, dataset: Some(dataset) })
     }
 

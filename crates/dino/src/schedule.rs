@@ -112,6 +112,8 @@ pub struct Schedules {
     pub patch_temp: EpochRamp,
     /// Steps at the start in which the prototypes stay fixed.
     pub frozen_steps: u64,
+    /// Steps at the start in which the backbone stays fixed.
+    pub frozen_backbone_steps: u64,
     /// Length of the run.
     pub horizon: Horizon,
     /// How the schedules go on from those of a shorter run; `None` for a run that has its first length.
@@ -135,6 +137,8 @@ pub struct StepValues {
     pub epoch: u64,
     /// Whether the prototypes stay fixed.
     pub freeze_last_layer: bool,
+    /// Whether the backbone stays fixed.
+    pub freeze_backbone: bool,
 }
 
 impl Schedules {
@@ -177,6 +181,7 @@ impl Schedules {
             teacher_temp: ramp(objective.teacher_temp_start, objective.teacher_temp, 0),
             patch_temp: ramp(objective.patch_temp_start, objective.patch_temp, first_masks),
             frozen_steps: to_steps(optim.freeze_last_layer_epochs, steps_per_epoch),
+            frozen_backbone_steps: to_steps(optim.freeze_backbone_epochs, steps_per_epoch),
             horizon,
             extension: None,
         }
@@ -193,6 +198,7 @@ impl Schedules {
             patch_temp: self.patch_temp.at(epoch),
             epoch,
             freeze_last_layer: step < self.frozen_steps,
+            freeze_backbone: step < self.frozen_backbone_steps,
         };
         self.extension.as_ref().map_or(values, |extension| extension.join(step, values))
     }

@@ -49,8 +49,29 @@ const PAGES: Changes = Elsewhere("dino-vmf/tests/deep.rs", "pages_are_images_or_
 const THREADS: Changes =
     Elsewhere("dino-vmf/tests/threads.rs", "any_number_of_threads_gives_the_same_bits");
 
+const INIT: Changes =
+    Elsewhere("dino-vmf/tests/init.rs", "a_run_goes_on_from_another_with_its_heads");
+const FOREIGN: Changes =
+    Elsewhere("dino-vmf/tests/init.rs", "training_goes_on_from_checkpoints_of_dino_and_ibot");
+
 const TABLE: &[Line] = &[
     ("seed", "1", &[], Weights),
+    ("init.checkpoint", "", &[], INIT),
+    ("init.key", "student", &[], FOREIGN),
+    ("init.heads", "2", &[], FOREIGN),
+    ("init.ignore", "[\"backbone.norm.bias\"]", &[], FOREIGN),
+    (
+        "init.fresh_heads",
+        "true",
+        &[],
+        Elsewhere("dino-vmf/tests/init.rs", "fresh_heads_warm_up_on_a_frozen_backbone"),
+    ),
+    (
+        "init.guard",
+        "stop",
+        &[],
+        Elsewhere("dino-vmf/tests/init.rs", "worse_features_end_a_run_that_asks_for_it"),
+    ),
     ("model.arch", "vit_tiny", &[], Weights),
     ("model.embed_dim", "32", &[], Weights),
     ("model.depth", "3", &[], Weights),
@@ -139,6 +160,8 @@ const TABLE: &[Line] = &[
     ("optim.decay_norms", "false", &["objective.prototype_norm=free"], Weights),
     ("optim.clip_grad", "1e-3", &[], Weights),
     ("optim.freeze_last_layer_epochs", "1", &[], Weights),
+    ("optim.freeze_backbone_epochs", "1", &[], Weights),
+    ("optim.backbone_lr", "0.5", &[], Weights),
     ("optim.teacher_momentum", "0.9", &[], Weights),
     ("optim.teacher_momentum_end", "0.99", &[], Weights),
     ("optim.betas", "[0.8, 0.99]", &[], Weights),

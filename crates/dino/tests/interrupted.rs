@@ -19,6 +19,7 @@ const VALUES: StepValues = StepValues {
     patch_temp: 0.04,
     epoch: 0,
     freeze_last_layer: false,
+    freeze_backbone: false,
 };
 
 /// Everything that a step changes.

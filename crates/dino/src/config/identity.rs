@@ -23,11 +23,11 @@ pub type Settings = BTreeMap<String, String>;
 
 /// Whether `key` may differ when a run is resumed: it does not change the weights that training ends with.
 ///
-/// These are all keys of `[run]` but `run.device`, all of `[eval]`, and `data.source`: the images
+/// These are all keys of `[run]` but `run.device`, all of `[eval]`, `init.guard`, and `data.source`: the images
 /// themselves are compared instead.
 fn may_change(key: &str) -> bool {
     let run = key.starts_with("run.") && key != "run.device";
-    run || key.starts_with("eval.") || key == "data.source"
+    run || key.starts_with("eval.") || key == "data.source" || key == "init.guard"
 }
 
 /// The settings of a complete configuration that may not change while a run lasts.

@@ -88,7 +88,7 @@ impl Section {
 }
 
 /// All sections; the first one has no name and holds `seed`.
-pub static SECTIONS: [Section; 8] = include!(concat!(env!("OUT_DIR"), "/keys.rs"));
+pub static SECTIONS: [Section; 9] = include!(concat!(env!("OUT_DIR"), "/keys.rs"));
 
 /// All keys, in the order in which a configuration is written.
 pub fn all() -> impl Iterator<Item = Key> {

@@ -27,6 +27,8 @@ impl Config {
     pub(crate) fn located(&self) -> Self {
         let mut config = self.clone();
         config.data.source = self.locate("data.source", &self.data.source);
+        let checkpoint = self.init.checkpoint.as_ref();
+        config.init.checkpoint = checkpoint.map(|path| self.locate("init.checkpoint", path));
         let eval = &mut config.eval;
         eval.train = self.eval.train.as_ref().map(|train| self.locate("eval.train", train));
         eval.test = self.eval.test.as_ref().map(|test| self.locate("eval.test", test));

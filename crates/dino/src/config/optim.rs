@@ -56,6 +56,12 @@ pub struct Optim {
     /// Epochs at the start in which the prototypes stay fixed. One epoch helps most runs; try more if the
     /// loss does not fall.
     pub freeze_last_layer_epochs: f64,
+    /// Epochs at the start in which the backbone stays fixed and only the heads learn. For fresh heads on a
+    /// pretrained backbone (`init.checkpoint`), whose gradients would spoil it; 1 is usual there. 0 otherwise.
+    pub freeze_backbone_epochs: f64,
+    /// Factor of the learning rate for the backbone. 0.1 suits a pretrained backbone (`init.checkpoint`), 1 a run
+    /// from random weights.
+    pub backbone_lr: f64,
     /// Momentum m of the teacher at the start: teacher ← m · teacher + (1 − m) · student. It rises by a
     /// cosine. Higher values suit small batches: 0.996 for 1024 images, 0.9995 for 256, but short runs
     /// need a teacher that moves, for example 0.98.
@@ -84,6 +90,8 @@ impl Default for Optim {
             decay_norms: true,
             clip_grad: 3.0,
             freeze_last_layer_epochs: 1.0,
+            freeze_backbone_epochs: 0.0,
+            backbone_lr: 1.0,
             teacher_momentum: 0.996,
             teacher_momentum_end: 1.0,
             betas: [0.9, 0.999],
@@ -144,6 +152,9 @@ impl Optim {
         check.not_negative("optim.clip_grad", self.clip_grad, 1e9)?;
         let epochs = self.freeze_last_layer_epochs;
         check.not_negative("optim.freeze_last_layer_epochs", epochs, MAX_EPOCHS)?;
+        let epochs = self.freeze_backbone_epochs;
+        check.not_negative("optim.freeze_backbone_epochs", epochs, MAX_EPOCHS)?;
+        check.not_negative("optim.backbone_lr", self.backbone_lr, 1e3)?;
         check.fraction("optim.teacher_momentum", self.teacher_momentum)?;
         check.fraction("optim.teacher_momentum_end", self.teacher_momentum_end)?;
         for beta in self.betas {

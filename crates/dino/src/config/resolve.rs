@@ -55,6 +55,16 @@ impl Config {
         flags: &[Flag],
     ) -> Result<Self> {
         let recommended = preset.map(|preset| Recommended { preset, keys: Vec::new() });
+        Self::draft_fitted(recommended, file, sets, flags)
+    }
+
+    /// The same, with the keys of `recommended`.
+    pub(crate) fn draft_fitted(
+        recommended: Option<Recommended<'_>>,
+        file: Option<&ConfigFile>,
+        sets: &[String],
+        flags: &[Flag],
+    ) -> Result<Self> {
         let config = merged(layers_of(recommended, file, sets, flags)?)?;
         config.run.check(&Check(&config.origins))?;
         Ok(config)

@@ -104,6 +104,13 @@ impl Error {
                 let ours = left_hint(run, *step, *saved, unsaved.as_deref());
                 Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
             }
+            Self::Worse { best_step, .. } => Some(format!(
+                "{}; with another `--out`, try a lower `--lr` or `--set optim.backbone_lr=0.01`",
+                match best_step {
+                    0 => "none of its features were better than those of the checkpoint".to_owned(),
+                    step => format!("the checkpoint of step {step} has the best features"),
+                }
+            )),
             Self::NoCheckpoint { .. }
             | Self::NotComputed { .. }
             | Self::Probe(_)
@@ -139,6 +146,7 @@ impl Error {
             | Self::Alarm { .. }
             | Self::Probe(_)
             | Self::Data(_)
+            | Self::Worse { .. }
             | Self::NotComputed { .. }
             | Self::NoHead { .. }
             | Self::NoStudent { .. }

@@ -243,6 +243,7 @@ pub(super) const VALUES: StepValues = StepValues {
     patch_temp: 0.04,
     epoch: 0,
     freeze_last_layer: false,
+    freeze_backbone: false,
 };
 
 #[cfg(test)]

@@ -44,10 +44,16 @@ pub(super) fn open(path: &Path, choices: &Choices) -> Result<Opened> {
     let (teacher, initial) = read(&checkpoint.weights)?;
     let whole = checkpoint.student.as_ref().filter(|weights| weights.differences().is_empty());
     let student = whole.map(read).transpose()?;
-    let config = config(&checkpoint, &vit, &head);
+    let mut config = config(&checkpoint, &vit, &head);
+    if has_head {
+        let g = teacher.view(network.head.prototypes.g).on_host();
+        let fixed = g.iter().all(|&g| g == 1.0);
+        config.objective.prototype_norm =
+            Some(if fixed { PrototypeNorm::L2 } else { PrototypeNorm::Free });
+    }
     config.validate()?;
     let head = match has_head {
-        true => Some(trained_head(&archive, &checkpoint, &config, &network, &teacher)?),
+        true => Some(trained_head(&archive, &checkpoint, &config, &network)?),
         false => None,
     };
     let mut warnings = warnings(&checkpoint);
@@ -150,13 +156,9 @@ fn trained_head(
     checkpoint: &Checkpoint,
     config: &Config,
     network: &Network,
-    params: &Params,
 ) -> Result<TrainedHead> {
-    let mut settings = config.objective.clone();
-    let g = params.view(network.head.prototypes.g).on_host();
-    let fixed = g.iter().all(|&g| g == 1.0);
-    settings.prototype_norm = Some(if fixed { PrototypeNorm::L2 } else { PrototypeNorm::Free });
-    let objective = Objective::new(&settings, network.head.shape().bottleneck_dim);
+    let settings = &config.objective;
+    let objective = Objective::new(settings, network.head.shape().bottleneck_dim);
     let center = |name: &Option<String>, count: usize| -> Result<Option<Center>> {
         let Some(tensor) = name.as_ref().and_then(|name| archive.tensor(name)) else {
             return Ok(None);

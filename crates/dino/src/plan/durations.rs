@@ -10,7 +10,7 @@ struct Duration {
     field: fn(&mut Config) -> &mut f64,
 }
 
-const DURATIONS: [Duration; 3] = [
+const DURATIONS: [Duration; 4] = [
     Duration {
         key: "optim.warmup_epochs",
         is_strict: true,
@@ -25,6 +25,11 @@ const DURATIONS: [Duration; 3] = [
         key: "optim.freeze_last_layer_epochs",
         is_strict: false,
         field: |config| &mut config.optim.freeze_last_layer_epochs,
+    },
+    Duration {
+        key: "optim.freeze_backbone_epochs",
+        is_strict: false,
+        field: |config| &mut config.optim.freeze_backbone_epochs,
     },
 ];
 

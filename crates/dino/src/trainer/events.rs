@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::forecast::Forecast;
 use crate::monitor::{Alarm, Diagnostics};
 use crate::schedule::Extended;
+use crate::start::guard::Comparison;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
@@ -53,9 +54,11 @@ pub enum Event {
     Alarm(Alarm),
     /// The measurements made every `run.diagnose_every_steps`.
     Diagnostics(Diagnostics),
+    /// Features were compared with those of the checkpoint that the run started from.
+    Guard(Comparison),
     /// Progress of an evaluation.
     Evaluating {
-        /// The features: `raw`, `untrained` or `trained`.
+        /// The features: `raw`, `untrained`, `start` or `trained`.
         what: &'static str,
         /// Images done.
         done: usize,
@@ -119,7 +122,7 @@ pub struct ProbeRecord {
     pub headline: Option<Headline>,
     /// Steps done.
     pub step: u64,
-    /// `raw`, `untrained` or `trained`.
+    /// `raw`, `untrained`, `start` or `trained`.
     pub features: &'static str,
     /// One entry for each setting of the probe.
     pub scores: Vec<Scores>,
@@ -156,6 +159,9 @@ pub struct ProbeSummary {
     pub raw: f64,
     /// With the features of the backbone at its initial weights.
     pub untrained: f64,
+    /// With the features of the checkpoint that the run started from, by the first probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
     /// With the features of the teacher's backbone.
     pub trained: f64,
 }

@@ -2,6 +2,7 @@
 //! signal.
 
 mod evaluate;
+mod guard;
 mod leave;
 mod open;
 mod shown;
@@ -31,6 +32,7 @@ use crate::monitor::remedy;
 use crate::plan::Plan;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::StepValues;
+use crate::start::guard::Record;
 pub use open::{Prepared, prepare};
 use watch::Watch;
 
@@ -97,6 +99,7 @@ struct Run<'a> {
     started: Instant,
     loss: Option<f64>, // of the last step of this process
     watch: Watch,
+    start: Option<Record>, // of the checkpoint that the run started from
     images: Images,
     bad: BTreeSet<String>, // names of unreadable images that are in the quarantine file
     skipped: u32,          // steps skipped since the last finished one
@@ -123,6 +126,7 @@ impl Run<'_> {
         let mut untrained = None;
         if self.state.step == 0 {
             untrained = self.evaluate_baselines(report)?;
+            self.measure_start(report)?;
         }
         self.train(report)?;
         let probes = if self.is_stopped() { None } else { self.summarize(untrained, report)? };
@@ -313,14 +317,16 @@ impl Run<'_> {
         let due = |every: u64| every > 0 && step.is_multiple_of(every);
         let run = &self.config().run;
         let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
+        let is_judged = self.evaluation.is_some() || self.start.is_some();
         let evaluates =
-            self.evaluation.is_some() && due(self.config().eval.every_epochs * steps_per_epoch);
+            is_judged && due(self.config().eval.every_epochs * steps_per_epoch);
         // Save first: an evaluation can end the process, for example out of memory.
         if due(run.checkpoint_every_steps) || due(epochs) || self.is_late() || evaluates {
             self.save_on_the_way(report)?;
         }
         if evaluates {
-            self.evaluate_trained(report)?;
+            let trained = self.evaluate_trained(report)?;
+            self.compare_with_start(trained.as_deref(), report)?;
             self.pace.start();
         }
         Ok(())

@@ -87,7 +87,7 @@ fn uses(checkpoint: &Checkpoint) -> Result<Vec<&'static str>, Vec<String>> {
     if !reasons.is_empty() {
         return Err(reasons);
     }
-    let mut uses = vec!["eval knn", "features", "analyze features"];
+    let mut uses = vec!["eval knn", "features", "export", "analyze features", "pretrain --init"];
     if checkpoint.network.head.is_some() {
         uses.push("analyze mixture");
     }

@@ -45,9 +45,9 @@ pub(super) fn print(conclusion: &Conclusion<'_>, console: &mut Console) {
     for found in summary.probes.values().flatten() {
         let Headline { title, score, .. } = found.headline;
         console.text(format!("{title} {}, {}", score.title, score.unit));
-        for (name, value) in
-            [("raw", found.raw), ("untrained", found.untrained), ("trained", found.trained)]
-        {
+        let start = found.start.map(|start| ("start", start));
+        let rows = [("raw", found.raw), ("untrained", found.untrained)].into_iter().chain(start);
+        for (name, value) in rows.chain([("trained", found.trained)]) {
             console.text(format!("  {:<18}{value:6.2}", in_words(name)));
         }
         console.text(judgment(found, conclusion));
@@ -72,7 +72,7 @@ fn speed(conclusion: &Conclusion<'_>) -> Option<String> {
 
 /// One sentence: whether the trained network beats both baselines, and the likely reason if it does not.
 fn judgment(found: &ProbeSummary, conclusion: &Conclusion<'_>) -> String {
-    let ProbeSummary { headline, raw, untrained, trained } = *found;
+    let ProbeSummary { headline, raw, untrained, trained, .. } = *found;
     let title = headline.title;
     let (best, name) = match raw >= untrained {
         true => (raw, in_words("raw")),
@@ -148,6 +148,7 @@ pub(super) fn in_words(features: &str) -> &str {
     match features {
         "raw" => "raw pixels",
         "untrained" => "untrained network",
+        "start" => "checkpoint before",
         "trained" => "trained network",
         other => other,
     }
@@ -169,7 +170,7 @@ mod tests {
     fn judge(trained: f64, steps: u64, alarms: &[&'static str]) -> String {
         let score = Score { name: "top1", title: "top-1", value: trained, unit: "percent" };
         let headline = Headline { probe: "knn", title: "k-NN", setting: None, score };
-        let found = ProbeSummary { headline, raw: 32.7, untrained: 29.0, trained };
+        let found = ProbeSummary { headline, raw: 32.7, untrained: 29.0, start: None, trained };
         let started = Started {
             run: "run".into(),
             step: 0,

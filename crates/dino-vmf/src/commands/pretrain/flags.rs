@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use crate::commands::candidates::{presets, settings, values_of};
+use crate::commands::opening::Foreign;
 
 /// Train a vision transformer on images without labels
 ///
@@ -47,6 +48,16 @@ pub(crate) struct Pretrain {
     /// Network: `vit_tiny`, `vit_small`, `vit_base` or `vit_large`; by default the preset's
     #[arg(long, value_name = "ARCH", visible_alias = "model", add = values_of("model.arch"))]
     pub(super) arch: Option<String>,
+    /// Start from a checkpoint of this or another program instead of random weights
+    ///
+    /// The network is that of the checkpoint. With its heads, training goes on; `--method dino-vmf` turns the norms
+    /// of a DINO head into concentrations. From a backbone alone, fresh heads warm up first. The features are
+    /// compared with those of the start, and the best checkpoint is kept. docs/checkpoints.md says which settings
+    /// follow.
+    #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]
+    pub(super) init: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) foreign: Foreign,
     /// Side of a patch in pixels, by default the preset's; half the side means four times as many tokens
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     pub(super) patch_size: Option<i64>,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use dino::config::{self, Config, ConfigFile, Flag, Origin};
 use dino::error::Error;
+use dino::open::Choices;
 use dino::own_images::{Settings, Wish};
 use dino::run_folder::RunFolder;
 
@@ -94,6 +95,12 @@ impl Pretrain {
         };
         add("--data", "data.source", self.source().map(Into::into));
         add("--method", "objective.method", self.method.clone().map(Into::into));
+        let init = self.init.as_deref().map(|path| in_utf8(path, ("init.checkpoint", "--init")));
+        add("--init", "init.checkpoint", init.transpose()?.map(Into::into));
+        let Choices { key, heads, ignore } = self.foreign.choices();
+        add("--key", "init.key", key.map(Into::into));
+        add("--heads", "init.heads", heads.map(|heads| toml::Value::from(heads as i64)));
+        add("--ignore", "init.ignore", (!ignore.is_empty()).then(|| ignore.into()));
         add("--arch", "model.arch", self.arch.clone().map(Into::into));
         add("--patch-size", "model.patch_size", self.patch_size.map(Into::into));
         add("--prototypes", "model.prototypes", self.prototypes.map(Into::into));
@@ -109,18 +116,18 @@ impl Pretrain {
         add("--device", "run.device", self.device.clone().map(Into::into));
         add("--on-collapse", "run.on_collapse", self.on_collapse.clone().map(Into::into));
         add("--recompute", "run.recompute", self.recompute.clone().map(Into::into));
-        let folder = folder.map(in_utf8).transpose()?;
+        let folder = folder.map(|path| in_utf8(path, ("run.out", "--out"))).transpose()?;
         add("--out", "run.out", folder.map(Into::into));
         Ok(flags)
     }
 }
 
-/// The path of a run folder as `config.toml` can hold it.
-fn in_utf8(folder: &Path) -> Result<&str, config::Error> {
-    folder.to_str().ok_or_else(|| config::Error::BadValue {
-        key: "run.out".to_owned(),
-        origin: Origin::Flag("--out".to_owned()),
-        found: format!("{folder:?}"),
-        needed: "be a path in UTF-8: rename the folder, or choose another".to_owned(),
+/// A path as `config.toml` can hold it; `key` is given by `flag`.
+fn in_utf8<'a>(path: &'a Path, (key, flag): (&str, &str)) -> Result<&'a str, config::Error> {
+    path.to_str().ok_or_else(|| config::Error::BadValue {
+        key: key.to_owned(),
+        origin: Origin::Flag(flag.to_owned()),
+        found: format!("{path:?}"),
+        needed: "be a path in UTF-8: rename it, or choose another".to_owned(),
     })
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use dino::monitor::Alarm;
 use dino::schedule::Extended;
+use dino::start::guard::{Comparison, Measure};
 use dino::trainer::{Event, Headline, LONG_REST, ProbeRecord, Started, StepRecord, Summary};
 use report::Metric;
 use report::number::{counted, duration};
@@ -158,6 +159,7 @@ impl<'a> View<'a> {
                 self.console.warn(format!("step {step} is skipped: {reason}"));
             }
             Event::Alarm(alarm) => self.show_alarm(alarm),
+            Event::Guard(found) => self.show_guard(found),
             Event::Diagnostics(found) => self.console.event("diagnostics", found),
             Event::Evaluating { what, done, total } => {
                 (self.task, self.shown) = (Task::Evaluating, Instant::now());
@@ -244,6 +246,25 @@ impl<'a> View<'a> {
         } else {
             self.alarms.retain(|other| *other != name);
             self.console.note(alarm);
+        }
+    }
+
+    /// k-NN accuracy is shown as a score already.
+    fn show_guard(&mut self, found: &Comparison) {
+        self.console.end_progress();
+        self.console.event("guard", found);
+        let step = found.step;
+        if let Some(reason) = &found.worse {
+            let best = match found.best_step {
+                0 => "the best features are those of the checkpoint itself".to_owned(),
+                best => format!("the best features are those of step {best}, which is kept"),
+            };
+            self.console.warn(format!("features are worse at step {step}: {reason}; {best}"));
+        } else if let Measure::Geometry { rankme, agreement } = &found.now {
+            self.console.note(format!(
+                "features at step {step}: RankMe {rankme:.1}, {:.0} % of the neighbors of the start",
+                100.0 * agreement
+            ));
         }
     }
 

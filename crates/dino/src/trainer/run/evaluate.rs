@@ -11,6 +11,7 @@ use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
 use super::{Run, shown};
 use crate::error::Result;
 use crate::evaluation;
+use crate::start::guard::Record;
 use vit::init;
 
 /// Whose features are judged.
@@ -18,6 +19,8 @@ use vit::init;
 enum Subject {
     RawPixels,
     Untrained,
+    /// The checkpoint that the run starts from, before the first step.
+    Start,
     Trained,
 }
 
@@ -27,6 +30,7 @@ impl Subject {
         match self {
             Self::RawPixels => "raw",
             Self::Untrained => "untrained",
+            Self::Start => "start",
             Self::Trained => "trained",
         }
     }
@@ -50,6 +54,17 @@ impl Run<'_> {
         let raw = self.evaluate(Subject::RawPixels, report)?;
         let untrained = self.evaluate(Subject::Untrained, report)?;
         Ok(raw.zip(untrained).map(|(raw, untrained)| Baselines { raw, untrained }))
+    }
+
+    /// Judges the features of the checkpoint that the run starts from.
+    ///
+    /// # Errors
+    /// If the result cannot be written down.
+    pub(super) fn evaluate_start(
+        &mut self,
+        report: &mut dyn FnMut(Event),
+    ) -> Result<Option<Vec<Headline>>> {
+        self.evaluate(Subject::Start, report)
     }
 
     /// Judges the teacher.
@@ -114,7 +129,7 @@ impl Run<'_> {
         let (network, config) = (&self.training.network, &self.training.config);
         let drawn;
         let params = match subject {
-            Subject::RawPixels | Subject::Trained => &self.state.teacher,
+            Subject::RawPixels | Subject::Start | Subject::Trained => &self.state.teacher,
             Subject::Untrained => {
                 drawn = init::draw(network, config.seed, config.model.init_std);
                 &drawn
@@ -155,6 +170,8 @@ impl Run<'_> {
             None => self.evaluate_baselines(report)?,
         };
         let trained = self.evaluate(Subject::Trained, report)?;
+        self.compare_with_start(trained.as_deref(), report)?;
+        let start = self.start.as_ref().and_then(Record::accuracy_of_start);
         let Some((Baselines { raw, untrained }, trained)) = baselines.zip(trained) else {
             return Ok(None);
         };
@@ -163,7 +180,8 @@ impl Run<'_> {
         };
         let summary = |headline: Headline| {
             let (raw, untrained) = (of(&raw, headline.probe)?, of(&untrained, headline.probe)?);
-            Some(ProbeSummary { headline, raw, untrained, trained: headline.score.value })
+            let trained = headline.score.value;
+            Some(ProbeSummary { headline, raw, untrained, start, trained })
         };
         Ok(Some(trained.into_iter().filter_map(summary).collect()))
     }

@@ -56,8 +56,9 @@ impl Run<'_> {
             return Err(self.save_elsewhere(report)?);
         }
         let every_steps = self.config().run.keep_every_epochs * self.horizon().steps_per_epoch;
+        let best = self.start.as_ref().and_then(|start| start.best_step());
         let retention = match self.skipped {
-            0 => Retention { every_steps, ..Retention::default() },
+            0 => Retention { every_steps, best, ..Retention::default() },
             _ => Retention::ALL,
         };
         let of = (&self.training, &self.images);
@@ -90,6 +91,7 @@ impl Run<'_> {
         if matches!(
             error,
             Error::Alarm { .. }
+                | Error::Worse { .. }
                 | Error::Diverged { .. }
                 | Error::EndsNotFinite { .. }
                 | Error::FolderGone { .. }

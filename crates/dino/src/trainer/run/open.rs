@@ -18,6 +18,7 @@ use super::super::events::{Event, Started};
 use super::super::pace::Pace;
 use super::super::saved;
 use super::super::step::Training;
+use super::guard::first_state;
 use super::sources::Sources;
 use super::threads;
 use super::watch::Watch;
@@ -29,6 +30,7 @@ use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
 use crate::plan::{Plan, small_images};
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
+use crate::start::guard::Record;
 
 /// A run whose settings are resolved and whose sources are open. Its folder is not touched yet.
 pub struct Prepared {
@@ -187,16 +189,21 @@ impl Prepared {
     fn set_up(self, resumed: Resumed, started: Instant, stop: &AtomicBool) -> Result<Run<'_>> {
         let Resumed { mut folder, loaded, .. } = resumed;
         let training = Training::new(self.plan.config.clone());
-        let state = match &loaded {
-            Some(loaded) => saved::restore(&training, loaded)?,
-            None => training.initial_state(),
+        let (state, start) = match &loaded {
+            Some(loaded) => {
+                let state = saved::restore(&training, loaded)?;
+                let start = Record::read(folder.path(), state.step)?;
+                (state, start)
+            }
+            None => first_state(&training).inspect_err(|_| folder.discard())?,
         };
         let opened = open_files(&mut folder, state.step);
         let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
         Ok(Run {
             stop,
             grads: Params::zeros(training.network.table().clone()),
-            watch: Watch::new(&training, &state, &self.plan.schedules),
+            watch: Watch::new(&training, &state, &self.plan.schedules, start.as_ref()),
+            start,
             metrics,
             bad: quarantine.texts("name")?.into_iter().collect::<BTreeSet<_>>(),
             quarantine,

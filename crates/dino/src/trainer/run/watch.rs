@@ -16,6 +16,7 @@ use crate::monitor::observations::Observations;
 use crate::monitor::{Alarm, Diagnostics, Limits, Monitor, remedy};
 use crate::objective::Networks;
 use crate::schedule::Schedules;
+use crate::start::guard::Record;
 use vit::init;
 
 /// The monitor, and the center at the last diagnosis.
@@ -25,11 +26,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(training: &Training, state: &State, schedules: &Schedules) -> Self {
-        let weight_norm = match state.step {
-            0 => norm(&state.student),
+    pub(super) fn new(training: &Training, state: &State, schedules: &Schedules, start: Option<&Record>) -> Self {
+        let weight_norm = match (state.step, start) {
+            (_, Some(start)) => start.weight_norm,
+            (0, None) => norm(&state.student),
             // A resumed run draws its initial weights again, to have their norm.
-            _ => norm(&init::draw(
+            (_, None) => norm(&init::draw(
                 &training.network,
                 training.config.seed,
                 training.config.model.init_std,
