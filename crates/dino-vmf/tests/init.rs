@@ -35,7 +35,8 @@ fn golden(name: &str) -> PathBuf {
 fn start() -> Tiny {
     let tiny = Tiny::new();
     fixtures::photos(&tiny.path("photos"), 8);
-    tiny.pretrain(&["--data", "photos", "--steps", "2", "--method", "dino", "--out", "first"]).code(0);
+    tiny.pretrain(&["--data", "photos", "--steps", "2", "--method", "dino", "--out", "first"])
+        .code(0);
     tiny
 }
 
@@ -147,7 +148,9 @@ fn worse_features_end_a_run_that_asks_for_it() {
     let stop = ["--set", "init.guard=stop", "--epochs", "3", "--out", "second"];
     let unlabelled = ["--set", "eval.train=none", "--set", "eval.test=none"];
     let all = [&fast[..], &quick, &stop, &unlabelled].concat();
-    from(&tiny, "first", &all).code(1).says("features are worse than those that the run started from");
+    from(&tiny, "first", &all)
+        .code(1)
+        .says("features are worse than those that the run started from");
     let record = fs::read_to_string(tiny.path("second/start.json")).unwrap();
     assert!(record.contains("first"), "{record}");
 }

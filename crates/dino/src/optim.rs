@@ -86,9 +86,7 @@ impl Update<'_> {
             });
         }
         let betas = (settings.betas[0], settings.betas[1]);
-        for (segments, lr) in
-            [(backbone, values.lr * settings.backbone_lr), (heads, values.lr)]
-        {
+        for (segments, lr) in [(backbone, values.lr * settings.backbone_lr), (heads, values.lr)] {
             let adamw = AdamW { lr, betas, eps: settings.eps };
             let moments = Moments { first: &mut state.first, second: &mut state.second };
             adamw::update(&adamw, &segments, params, grads, moments);

@@ -28,8 +28,7 @@ pub(crate) fn open(config: &Config) -> Result<Option<Opened>> {
     let init = &config.init;
     let Some(path) = &init.checkpoint else { return Ok(None) };
     let path = config.locate("init.checkpoint", path);
-    let choices =
-        Choices { key: init.key.clone(), heads: init.heads, ignore: init.ignore.clone() };
+    let choices = Choices { key: init.key.clone(), heads: init.heads, ignore: init.ignore.clone() };
     open_with(Path::new(&path), &choices).map(Some)
 }
 

@@ -201,7 +201,7 @@ fn decay_of_norms_takes_its_part_of_them_and_of_nothing_else() {
         patch_temp: TEACHER_TEMP,
         epoch: 0,
         freeze_last_layer: false,
-    freeze_backbone: false,
+        freeze_backbone: false,
     };
     let after = |decay_norms| {
         let settings = config::Optim { decay_norms, ..config::Optim::default() };

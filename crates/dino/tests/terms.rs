@@ -87,7 +87,7 @@ fn take(training: &Training, state: &mut State) -> Result<(Metrics, Params), Str
         patch_temp: 0.04,
         epoch: 0,
         freeze_last_layer: false,
-    freeze_backbone: false,
+        freeze_backbone: false,
     };
     let report = training.step(state, &mut grads, &[batch], &values);
     Ok((report.map_err(|error| error.to_string())?.metrics, grads))

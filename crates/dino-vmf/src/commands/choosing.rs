@@ -14,7 +14,8 @@ pub(crate) fn settle(wish: &Wish<'_>, console: &mut Console) -> Result<Settings>
     let settings = wish.settle(&Machine::here())?;
     if let Some(text) = &settings.chosen {
         console.event("recipe", &json!({ "name": settings.name, "text": text }));
-        console.note(text);
+        // a line about the images, then those about the checkpoint that the run starts from
+        text.lines().for_each(|line| console.note(line));
     }
     Ok(settings)
 }

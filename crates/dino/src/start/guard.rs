@@ -117,8 +117,11 @@ impl Record {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(io_error("read", &path))?;
-        let mut record: Self = serde_json::from_slice(&text)
-            .map_err(|error| Error::Io { action: "read", path, source: error.into() })?;
+        let mut record: Self = serde_json::from_slice(&text).map_err(|error| Error::Io {
+            action: "read",
+            path,
+            source: error.into(),
+        })?;
         record.measures.retain(|(of, _)| *of <= step);
         Ok(Some(record))
     }
@@ -129,8 +132,11 @@ impl Record {
     /// The file cannot be written.
     pub(crate) fn write(&self, run: &Path) -> Result<()> {
         let path = run.join(FILE);
-        let text = serde_json::to_vec(self)
-            .map_err(|error| Error::Io { action: "write", path: path.clone(), source: error.into() })?;
+        let text = serde_json::to_vec(self).map_err(|error| Error::Io {
+            action: "write",
+            path: path.clone(),
+            source: error.into(),
+        })?;
         atomic_file::write(&path, &text).map_err(io_error("write", &path))
     }
 
@@ -173,9 +179,8 @@ impl Record {
         let kind = |measure: &Measure| std::mem::discriminant(measure);
         let start = kind(&self.measures.first()?.1);
         let same = self.measures.iter().filter(|(_, measure)| kind(measure) == start);
-        let best = same.reduce(|best, other| {
-            if other.1.score() > best.1.score() { other } else { best }
-        });
+        let best =
+            same.reduce(|best, other| if other.1.score() > best.1.score() { other } else { best });
         best.map(|(step, _)| *step)
     }
 }

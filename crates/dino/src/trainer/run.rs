@@ -318,8 +318,7 @@ impl Run<'_> {
         let run = &self.config().run;
         let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
         let is_judged = self.evaluation.is_some() || self.start.is_some();
-        let evaluates =
-            is_judged && due(self.config().eval.every_epochs * steps_per_epoch);
+        let evaluates = is_judged && due(self.config().eval.every_epochs * steps_per_epoch);
         // Save first: an evaluation can end the process, for example out of memory.
         if due(run.checkpoint_every_steps) || due(epochs) || self.is_late() || evaluates {
             self.save_on_the_way(report)?;

@@ -246,6 +246,7 @@ const VALUES: StepValues = StepValues {
     patch_temp: 0.04,
     epoch: 0,
     freeze_last_layer: false,
+    freeze_backbone: false,
 };
 
 /// A batch whose crops are standard normal values, with masks if the method uses them.

@@ -26,7 +26,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(training: &Training, state: &State, schedules: &Schedules, start: Option<&Record>) -> Self {
+    pub(super) fn new(
+        training: &Training,
+        state: &State,
+        schedules: &Schedules,
+        start: Option<&Record>,
+    ) -> Self {
         let weight_norm = match (state.step, start) {
             (_, Some(start)) => start.weight_norm,
             (0, None) => norm(&state.student),
