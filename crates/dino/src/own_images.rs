@@ -104,7 +104,7 @@ impl Wish<'_> {
         let mut keys = rules::Keys::default();
         let start = self.start_from(name, &mut keys)?;
         let config = self.on(name, &keys)?;
-        let chosen = chosen.into_iter().chain(start.iter().map(|start| start.text.clone()));
+        let chosen = chosen.into_iter().chain(start.iter().map(|start| start.text(&config)));
         let chosen: Vec<_> = chosen.collect();
         start.map_or(Ok(()), |start| start.check(&config))?;
         let chosen = (!chosen.is_empty()).then(|| chosen.join("\n"));
@@ -137,7 +137,7 @@ impl Wish<'_> {
         let mut chosen = sentence(name, asked.is_some(), &look, machine, &config);
         if let Some(start) = start {
             start.check(&config)?;
-            chosen = format!("{chosen}\n{}", start.text);
+            chosen = format!("{chosen}\n{}", start.text(&config));
         }
         let chosen = Some(chosen);
         Ok(Settings { config, name: name.to_owned(), chosen, dataset: Some(dataset) })

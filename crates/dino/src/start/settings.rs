@@ -43,8 +43,6 @@ const WARMUP_EPOCHS: f64 = 1.0;
 pub(crate) struct OfCheckpoint {
     /// Keys and values, for the layer between the preset and what a person wrote.
     pub(crate) keys: Vec<(String, Value)>,
-    /// What somebody should read before the run starts.
-    pub(crate) text: String,
     opened: Opened,
 }
 
@@ -55,8 +53,7 @@ pub(crate) struct OfCheckpoint {
 /// The checkpoint cannot be read.
 pub(crate) fn of_checkpoint(base: &Config) -> Result<Option<OfCheckpoint>> {
     let Some(opened) = super::open(base)? else { return Ok(None) };
-    let (keys, text) = (keys(base, &opened), text(&opened, head(base, &opened).is_some()));
-    Ok(Some(OfCheckpoint { keys, text, opened }))
+    Ok(Some(OfCheckpoint { keys: keys(base, &opened), opened }))
 }
 
 fn keys(base: &Config, opened: &Opened) -> Vec<(String, Value)> {
@@ -118,26 +115,31 @@ fn whole_patches(side: usize, patch: usize) -> i64 {
     ((side + patch / 2) / patch).max(1) as i64 * patch as i64
 }
 
-fn text(opened: &Opened, with_heads: bool) -> String {
-    let what = match with_heads {
-        true => "its backbone, heads and centers".to_owned(),
-        false => format!(
-            "its backbone; fresh heads warm up for {WARMUP_EPOCHS} epoch on a frozen backbone \
-             (`optim.freeze_backbone_epochs`)"
-        ),
-    };
-    let text = format!(
-        "starts from `{}`, {}: {what}. Unless set otherwise, the learning rate is {LR:e} for 256 images and \
-         {BACKBONE_LR} of it for the backbone (`optim.backbone_lr`), and the teacher's momentum at least \
-         {MOMENTUM}",
-        opened.path.display(),
-        opened.origin
-    );
-    let warnings = opened.warnings.iter().map(|warning| format!("\nof the checkpoint: {warning}"));
-    text + &warnings.collect::<String>()
-}
-
 impl OfCheckpoint {
+    /// What somebody should read before the run starts, a line for each.
+    pub(crate) fn text(&self, config: &Config) -> String {
+        let (opened, optim) = (&self.opened, &config.optim);
+        let what = match head(config, opened) {
+            Some(_) => "its backbone, heads and centers".to_owned(),
+            None => format!(
+                "its backbone; fresh heads warm up for {} epochs on a frozen backbone",
+                optim.freeze_backbone_epochs
+            ),
+        };
+        let text = format!(
+            "starts from `{}`, {}: {what}; learning rate {:e} for 256 images, {} of it for the backbone \
+             (`optim.backbone_lr`); momentum of the teacher {}; see docs/checkpoints.md",
+            opened.path.display(),
+            opened.origin,
+            optim.lr,
+            optim.backbone_lr,
+            optim.teacher_momentum
+        );
+        let warnings =
+            opened.warnings.iter().map(|warning| format!("\nof the checkpoint: {warning}"));
+        text + &warnings.collect::<String>()
+    }
+
     /// As [`check()`].
     ///
     /// # Errors

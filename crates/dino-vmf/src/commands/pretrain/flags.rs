@@ -54,6 +54,8 @@ pub(crate) struct Pretrain {
     /// of a DINO head into concentrations. From a backbone alone, fresh heads warm up first. The features are
     /// compared with those of the start, and the best checkpoint is kept. docs/checkpoints.md says which settings
     /// follow.
+    ///
+    /// Example: dino-vmf pretrain photos/ --init dinov2_vits14_reg4_pretrain.pth --epochs 10
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]
     pub(super) init: Option<PathBuf>,
     #[command(flatten)]
