@@ -121,6 +121,8 @@ fn settings_that_do_not_fit_the_checkpoint_are_refused_by_name() {
     refused.says("`model.patch_size` is 16 in `--patch-size`, but must be 8, as in the checkpoint");
     let refused = from(&tiny, "first", &["--set", "model.prototypes=64"]).code(2);
     refused.says("`model.prototypes` is 64").says("32, as in the checkpoint");
+    let refused = from(&tiny, "first", &["--arch", "vit_tiny"]).code(2);
+    refused.says("`model.arch` is \"vit_tiny\" in `--arch`, but must have `model.embed_dim` = 16");
     from(&tiny, "nowhere", &[]).code(1).says("`nowhere` holds no checkpoint");
     from(&tiny, "photos", &[]).code(1).says("`photos` holds no checkpoint");
     assert!(!tiny.path("runs").exists());

@@ -164,14 +164,19 @@ pub(crate) fn check(config: &Config, opened: &Opened) -> Result<()> {
         let is_said = *key == "model.arch"
             || *key == "model.patch_prototypes" && !config.objective.method.masks();
         if ours != theirs && !is_said {
+            let path = opened.path.display();
+            // Nobody wrote the width that an architecture stands for.
+            let arch = "model.arch";
+            let follows = !config.origin(key).by_hand() && config.origin(arch).by_hand();
+            let (key, found, needed) = match follows {
+                true => (arch, value(&tables[0], arch), format!("have `{key}` = {theirs}")),
+                false => (*key, ours, format!("be {theirs}")),
+            };
             return Err(config::Error::BadValue {
-                key: (*key).to_owned(),
+                key: key.to_owned(),
                 origin: config.origin(key),
-                found: ours.to_string(),
-                needed: format!(
-                    "be {theirs}, as in the checkpoint `{}` (`--init`): leave it out",
-                    opened.path.display()
-                ),
+                found: found.to_string(),
+                needed: format!("{needed}, as in the checkpoint `{path}` (`--init`): leave it out"),
             }
             .into());
         }

@@ -148,7 +148,7 @@ pub(super) fn in_words(features: &str) -> &str {
     match features {
         "raw" => "raw pixels",
         "untrained" => "untrained network",
-        "start" => "checkpoint before",
+        "start" => "given checkpoint",
         "trained" => "trained network",
         other => other,
     }
