@@ -59,7 +59,7 @@ fn a_sheet_shows_the_attention_of_each_head() {
 fn frames_of_a_video_keep_their_order() {
     let tiny = frames();
     fs::write(tiny.path("frames/f5.png"), "damaged").unwrap();
-    let words = ["attention", "frames", "--out", "seen", "--draw", "overlay", "--heads", "mean"];
+    let words = ["attention", "frames", "--out", "seen", "--draw", "overlay", "--maps", "mean"];
     let ended = draw(&tiny, &[&words[..], &["--raw"]].concat()).code(0);
     assert_eq!(ended.says("f5.png` is left out").last_event()["images"], 11);
     let names = names(&tiny, "seen");
@@ -133,8 +133,8 @@ fn mistakes_are_explained() {
     let refused = |words: &[&str], code: i32, text: &str| {
         draw(&tiny, words).code(code).says(text);
     };
-    refused(&["attention", "frames", "--heads", "2"], 1, "the network has the heads 0 to 1");
-    refused(&["attention", "frames", "--heads", "first"], 2, "use `mean`, `all` or a number");
+    refused(&["attention", "frames", "--maps", "2"], 1, "the network has the heads 0 to 1");
+    refused(&["attention", "frames", "--maps", "first"], 2, "use `mean`, `all` or a number");
     refused(&["attention", "frames", "--mass", "0"], 2, "must be above 0 and at most 100");
     refused(&["attention", "frames", "--raw"], 1, "needs a folder as `--out`");
     refused(&["attention", "frames", "--out", "a.gif"], 2, "end in .png");

@@ -31,14 +31,14 @@ pub(crate) struct Attention {
     looking: Looking,
     /// Pictures to draw: `heat`, `overlay`, `mask`
     ///
-    /// With one kind, one of `--heads` and a folder as `--out`, files are that picture alone, for example frames
+    /// With one kind, one of `--maps` and a folder as `--out`, files are that picture alone, for example frames
     /// of a video.
     #[arg(long, value_name = "KIND,KIND", value_delimiter = ',', default_value = "heat,overlay")]
     draw: Vec<Kind>,
-    /// Heads to draw: `mean` of all, `all`, or their numbers from 0
-    #[arg(long, value_name = "HEAD,HEAD", value_delimiter = ',', default_value = "mean,all")]
+    /// Maps to draw: `mean` of all heads, `all` heads one by one, or their numbers from 0
+    #[arg(long, value_name = "MAP,MAP", value_delimiter = ',', default_value = "mean,all")]
     #[arg(value_parser = heads, add = names(&["mean", "all"]))]
-    heads: Vec<Heads>,
+    maps: Vec<Heads>,
     /// Share of the attention to patches that a mask holds, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 60.0, value_parser = percent)]
     #[arg(allow_negative_numbers = true)]
@@ -148,13 +148,13 @@ impl Attention {
     /// The heads to draw; `None` is the mean of all.
     fn heads(&self, count: usize) -> Result<Vec<Option<usize>>> {
         let mut drawn = Vec::new();
-        for heads in &self.heads {
+        for heads in &self.maps {
             match heads {
                 Heads::Mean => drawn.push(None),
                 Heads::All => drawn.extend((0..count).map(Some)),
                 Heads::One(head) if *head < count => drawn.push(Some(*head)),
                 Heads::One(head) => {
-                    bail!("head {head} in `--heads`: the network has the heads 0 to {}", count - 1)
+                    bail!("head {head} in `--maps`: the network has the heads 0 to {}", count - 1)
                 }
             }
         }
