@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    analyze, attention, bench, checkpoint, completions, config, data, duplicates, eval, export,
-    features, man, neighbors, outliers, parts, plan, presets, pretrain,
+    analyze, attention, bench, checkpoint, completions, config, convert, data, duplicates, eval,
+    export, features, man, neighbors, outliers, parts, plan, presets, pretrain,
 };
 use crate::console::Output;
 
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Analyze(analyze::Analyze),
     #[command(subcommand)]
     Checkpoint(checkpoint::Checkpoint),
+    Convert(convert::Convert),
     Features(features::Features),
     Export(export::Export),
     Attention(attention::Attention),

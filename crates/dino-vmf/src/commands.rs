@@ -9,6 +9,7 @@ mod choosing;
 mod compared;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod convert;
 pub(crate) mod data;
 mod drawing;
 pub(crate) mod duplicates;

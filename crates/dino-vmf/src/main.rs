@@ -48,6 +48,7 @@ fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Eval(eval) => eval.run(console)?,
         Command::Analyze(analyze) => analyze.run(console)?,
         Command::Checkpoint(checkpoint) => checkpoint.run(console)?,
+        Command::Convert(convert) => convert.run(console)?,
         Command::Features(features) => features.run(console)?,
         Command::Attention(attention) => attention.run(console)?,
         Command::Parts(parts) => parts.run(console)?,

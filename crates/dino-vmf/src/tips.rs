@@ -8,7 +8,7 @@ use clap::{Command, Error};
 use dino::config::keys;
 
 /// Words for commands that are neither one of them nor close to one.
-const COMMANDS: [(&str, &str); 20] = [
+const COMMANDS: [(&str, &str); 22] = [
     ("train", "pretrain"),
     ("fit", "pretrain"),
     ("run", "pretrain"),
@@ -26,6 +26,8 @@ const COMMANDS: [(&str, &str); 20] = [
     ("onnx", "export --to onnx"),
     ("visualize", "attention"),
     ("pca", "parts"),
+    ("timm", "convert --to timm"),
+    ("huggingface", "convert --to hf"),
     ("benchmark", "bench step"),
     ("settings", "config"),
     ("keys", "config"),

@@ -12,7 +12,7 @@ use std::process::Command;
 use fixtures::Tiny;
 
 /// What a person has typed, and a word that the shell must offer.
-const ASKED: [(&[&str], &str); 14] = [
+const ASKED: [(&[&str], &str); 15] = [
     (&["pret"], "pretrain"),
     (&["eval", "k"], "knn"),
     (&["eval", "knn", "--che"], "--checkpoint"),
@@ -27,6 +27,7 @@ const ASKED: [(&[&str], &str); 14] = [
     (&["bench", "step", "--precision", "b"], "bf16"),
     (&["export", "--dtype", "f1"], "f16"),
     (&["attention", "--draw", "o"], "overlay"),
+    (&["convert", "--to", "ib"], "ibot"),
 ];
 
 /// Runs bash with a PATH that has the program, in an empty folder.

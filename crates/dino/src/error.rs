@@ -227,6 +227,24 @@ pub enum Error {
         /// The checkpoint, as given.
         path: PathBuf,
     },
+    /// A position table cannot be made for this size.
+    #[error("images of {side} pixels have no whole number of patches of {patch} pixels")]
+    ImageSize {
+        /// Side of the images.
+        side: usize,
+        /// Side of a patch.
+        patch: usize,
+    },
+    /// A training checkpoint was asked for, but there is none.
+    #[error("`{}` cannot be written as a training checkpoint of {target}: it has {lacks}", path.display())]
+    NoTraining {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The program that it is for.
+        target: String,
+        /// What it lacks.
+        lacks: &'static str,
+    },
     /// There is no checkpoint at the path given.
     #[error(
         "`{}` holds no checkpoint: expected a run folder, a folder `step-…`, a PyTorch file or safetensors",

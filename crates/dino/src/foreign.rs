@@ -74,3 +74,12 @@ fn heads(network: &Network) -> Result<usize, String> {
     }
     Ok(heads)
 }
+
+/// What a person should know if the number of attention heads is a guess.
+pub(crate) fn heads_warning(network: &Network) -> Option<String> {
+    let Heads::Assumed(heads) = network.heads else { return None };
+    Some(format!(
+        "the file does not say how many attention heads the network has: {heads}, from its width, is assumed \
+         (`--heads N` says otherwise)"
+    ))
+}

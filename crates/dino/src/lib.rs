@@ -43,6 +43,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod conversion;
 pub mod error;
 pub mod evaluation;
 pub mod forecast;

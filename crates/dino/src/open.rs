@@ -92,14 +92,16 @@ pub fn open_with(path: &Path, choices: &Choices) -> Result<Opened> {
 }
 
 /// The run folder and the checkpoint in it; `None` if another program wrote the path, or only the file is left.
-fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> {
+pub(crate) fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> {
     if RunFolder::is_run(path) {
         return Ok(Some((path.to_owned(), checkpoint::load_newest_valid(path)?)));
     }
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     let is_ours =
         !path.is_file() || path.file_name().is_some_and(|name| name == "model.safetensors");
-    let run = folder.parent().and_then(Path::parent).filter(|run| RunFolder::is_run(run));
+    let is_list = |parent: &&Path| parent.file_name().is_some_and(|n| n == checkpoint::FOLDER);
+    let run = folder.parent().filter(is_list).and_then(Path::parent);
+    let run = run.filter(|run| RunFolder::is_run(run));
     let Some(run) = run.filter(|_| is_ours && folder.is_dir()) else {
         // Without this, a folder that holds no checkpoint at all would be called one of another program.
         let is_checkpoint = path.is_file() || interchange::Archive::is_in(path);

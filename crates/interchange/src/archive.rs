@@ -17,6 +17,7 @@ mod index;
 mod legacy;
 mod part;
 mod safetensors;
+pub mod write;
 mod zip;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::about::About;
 use crate::dtype::Dtype;
 use crate::error::Error;
 use crate::pickle::{Failure, Kind, Tree, Value};
@@ -115,6 +117,7 @@ pub struct Archive {
     tree: Option<Tree>,
     config: Option<serde_json::Value>,
     preprocessor: Option<serde_json::Value>,
+    about: Option<About>,
     /// The storage that was read last: neighboring tensors often share one.
     last: Mutex<Option<(Place, Bytes)>>,
 }
@@ -202,6 +205,7 @@ impl Archive {
             tree,
             config: None,
             preprocessor: None,
+            about: None,
             last,
         })
     }
@@ -239,6 +243,11 @@ impl Archive {
     /// The `preprocessor_config.json` beside the weights, likewise.
     pub fn preprocessor(&self) -> Option<&serde_json::Value> {
         self.preprocessor.as_ref()
+    }
+
+    /// What the file says about itself, if this program has converted it.
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
     }
 
     /// Size of all files, in bytes.

@@ -72,6 +72,51 @@ impl Dtype {
     }
 }
 
+/// A type that weights are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FloatType {
+    /// IEEE single precision.
+    #[default]
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// bfloat16.
+    BF16,
+}
+
+impl FloatType {
+    /// The type of the values in a file.
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::BF16 => Dtype::BF16,
+        }
+    }
+
+    /// The bytes of values, each rounded to the nearest of this type. Values that are too large become infinite.
+    pub fn to_bytes(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::F16 => {
+                values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+            }
+            Self::BF16 => {
+                values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect()
+            }
+        }
+    }
+
+    /// Whether a finite value stays finite.
+    pub fn holds(self, value: f32) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::F16 => f16::from_f32(value).is_finite(),
+            Self::BF16 => bf16::from_f32(value).is_finite(),
+        }
+    }
+}
+
 fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks::<N>().0.iter().map(|bytes| convert(*bytes)).collect()
 }
@@ -127,6 +172,16 @@ impl Dtype {
             "ComplexDoubleStorage" => Self::C128,
             _ => return None,
         })
+    }
+
+    /// The class of storages of a type of [`FloatType`], or of f32.
+    pub(crate) fn storage_class(self) -> &'static str {
+        match self {
+            Self::F16 => "HalfStorage",
+            Self::BF16 => "BFloat16Storage",
+            Self::I64 => "LongStorage",
+            _ => "FloatStorage",
+        }
     }
 
     /// The type of `torch.float32` and so on.

@@ -81,6 +81,36 @@ pub enum Error {
         /// What it has.
         found: String,
     },
+    /// A tensor that is needed is not there.
+    #[error("`{}` has no tensor `{name}`, which cannot be left out", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// This program's name of the tensor.
+        name: String,
+    },
+    /// Another program cannot hold the network.
+    #[error("the format `{target}` cannot hold the network of `{}`, which has {reasons}", path.display())]
+    NotExpressible {
+        /// The file that was to be converted.
+        path: PathBuf,
+        /// The format that was asked for.
+        target: String,
+        /// What it cannot hold.
+        reasons: String,
+        /// A format that can, if there is one.
+        instead: Option<String>,
+    },
+    /// A value is too large for the type that was asked for.
+    #[error("tensor `{name}` has the value {value}, which {dtype} cannot hold")]
+    TooLarge {
+        /// The tensor, by its name in the new file.
+        name: String,
+        /// Its first value that is too large.
+        value: f32,
+        /// The type.
+        dtype: String,
+    },
     /// Tensors are missing, unexpected or have another shape.
     #[error("{}", in_words(path, format, differences))]
     Differs {
@@ -133,6 +163,10 @@ impl Error {
             Self::NotFinite { .. } => {
                 "training diverged before it was saved; use an earlier checkpoint"
             }
+            Self::NotExpressible { instead, .. } => {
+                return instead.as_ref().map(|other| format!("`--to {other}` can hold it"));
+            }
+            Self::TooLarge { .. } => "`--dtype bf16` has the range of f32",
             _ => return None,
         };
         Some(hint.to_owned())

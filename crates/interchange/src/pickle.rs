@@ -1,4 +1,4 @@
-//! Reads pickles of tensors and plain data. Executes nothing.
+//! Reads and writes pickles of tensors and plain data. Executes nothing.
 //!
 //! A pickle is a program for a machine with a stack and a memory. Python's machine can import any module and
 //! call any function, so a pickle from a stranger can do anything. This machine knows the classes of
@@ -12,9 +12,11 @@ mod globals;
 mod input;
 mod machine;
 mod value;
+mod write;
 
 pub use globals::Global;
 pub use value::{Node, Storage, Tree, Value, View};
+pub use write::{Object, write};
 
 /// Longest pickle that is read, in bytes. That of a checkpoint is small, because values of tensors lie
 /// outside of it.

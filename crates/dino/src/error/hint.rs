@@ -51,6 +51,12 @@ impl Error {
                 Some("`eval knn`, `analyze features` and `features --features cls` need the backbone alone".to_owned())
             }
             Self::NoStudent { .. } => Some("leave out `--network`".to_owned()),
+            Self::NoTraining { .. } => {
+                Some("leave out `--full`, which writes the backbone alone".to_owned())
+            }
+            Self::ImageSize { side, patch } => {
+                Some(format!("try `--image-size {}`", (side / patch).max(1) * patch))
+            }
             Self::Diverged { remedy, .. } => Some(format!("try {remedy}")),
             Self::EndsNotFinite { saved, run, remedy, .. } => Some(format!(
                 "{}; train again with another `--out`, and try {remedy}",
@@ -130,7 +136,8 @@ impl Error {
             | Self::NoRun { .. }
             | Self::NoRunToResume { .. }
             | Self::OtherConfig { .. }
-            | Self::OtherImages { .. } => true,
+            | Self::OtherImages { .. }
+            | Self::ImageSize { .. } => true,
             Self::TooFewImages { .. }
             | Self::Io { .. }
             | Self::RunLocked { .. }
@@ -150,6 +157,7 @@ impl Error {
             | Self::NotComputed { .. }
             | Self::NoHead { .. }
             | Self::NoStudent { .. }
+            | Self::NoTraining { .. }
             | Self::Foreign(_)
             | Self::Checkpoint(_) => false,
         }

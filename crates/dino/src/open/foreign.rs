@@ -4,9 +4,7 @@ use std::path::Path;
 
 use engine::Params;
 use interchange::Archive;
-use interchange::dialect::{
-    self, Checkpoint, Format, Heads, Network as Description, Options, Weights,
-};
+use interchange::dialect::{self, Checkpoint, Format, Network as Description, Options, Weights};
 use vit::{HeadShape, MlpKind as VitMlp, Network, VitShape, init};
 
 use super::{Choices, Opened, TrainedHead};
@@ -181,13 +179,7 @@ fn trained_head(
 
 /// What a person should know before trusting the results.
 fn warnings(checkpoint: &Checkpoint) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Heads::Assumed(heads) = checkpoint.network.heads {
-        warnings.push(format!(
-            "the file does not say how many attention heads the network has: {heads}, from its width, is \
-             assumed (`--heads N` says otherwise)"
-        ));
-    }
+    let mut warnings: Vec<_> = foreign::heads_warning(&checkpoint.network).into_iter().collect();
     if checkpoint.network.head.is_some() && checkpoint.center.is_none() {
         warnings
             .push("the file has no center: assignments to prototypes are taken without".to_owned());

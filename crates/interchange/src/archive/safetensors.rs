@@ -4,6 +4,7 @@ use safetensors::tensor::Metadata;
 
 use super::part::{Part, Place};
 use super::{Archive, Container, TensorInfo};
+use crate::about::{self, About};
 use crate::dtype::Dtype;
 use crate::error::Error;
 use crate::pickle::MAX_RANK;
@@ -13,12 +14,14 @@ const MAX_HEADER: u64 = 100_000_000;
 
 /// Opens a file.
 pub(super) fn open(part: Part) -> Result<Archive, Error> {
-    let tensors = tensors(&part)?;
-    Archive::new(Container::Safetensors, vec![part], tensors, None)
+    let (tensors, about) = contents(&part)?;
+    let mut archive = Archive::new(Container::Safetensors, vec![part], tensors, None)?;
+    archive.about = about;
+    Ok(archive)
 }
 
-/// The tensors of a file.
-fn tensors(part: &Part) -> Result<Vec<TensorInfo>, Error> {
+/// The tensors of a file, and what it says about itself.
+fn contents(part: &Part) -> Result<(Vec<TensorInfo>, Option<About>), Error> {
     let length: [u8; 8] = part.read(0, 8)?.try_into().unwrap_or_default();
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER || length > part.len() - 8 {
@@ -50,7 +53,8 @@ fn tensors(part: &Part) -> Result<Vec<TensorInfo>, Error> {
         let (shape, strides) = (info.shape.clone(), contiguous(&info.shape));
         tensors.push(TensorInfo { name, dtype, shape, strides, offset: 0, place });
     }
-    Ok(tensors)
+    let about = metadata.metadata().as_ref().and_then(|entries| entries.get(about::KEY));
+    Ok((tensors, about.and_then(|text| About::parse(text.as_bytes()))))
 }
 
 /// Strides of a row-major tensor.

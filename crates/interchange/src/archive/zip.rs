@@ -7,6 +7,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::flatten::{flatten, storages};
 use super::part::{Part, Place};
 use super::{Archive, Container, failed};
+use crate::about::{self, About};
 use crate::error::Error;
 use crate::pickle;
 
@@ -46,8 +47,12 @@ pub(super) fn open(part: Part) -> Result<Archive, Error> {
         };
         places.insert(storage.key.clone(), place.clone());
     }
+    let about = members.get(&format!("{folder}{}", about::MEMBER));
+    let about = about.filter(|place| place.len <= about::MAX_BYTES).map(read).transpose()?;
     let tensors = flatten(&tree, &places, &part)?;
-    Archive::new(Container::TorchZip, vec![part], tensors, Some(tree))
+    let mut archive = Archive::new(Container::TorchZip, vec![part], tensors, Some(tree))?;
+    archive.about = about.and_then(|text| About::parse(&text));
+    Ok(archive)
 }
 
 /// Places of all members by name.

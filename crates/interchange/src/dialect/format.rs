@@ -60,7 +60,8 @@ impl Format {
         chosen: &Group<'_>,
         weights: &Weights,
     ) -> Self {
-        if is_own(archive) {
+        let is_converted = archive.about().is_some_and(|about| about.format == "safetensors");
+        if is_own(archive) || is_converted {
             return Self::Own;
         }
         let is_target = |name: &str| weights.shape(name).is_some();

@@ -64,6 +64,8 @@ pub enum Positions {
         side: usize,
         /// Whether \[CLS\] has one.
         has_cls: bool,
+        /// Whether the registers have some too, between \[CLS\] and the patches. timm has networks of both kinds.
+        has_registers: bool,
     },
     /// A table of so many rows that is no square grid.
     OddTable(usize),
@@ -74,6 +76,10 @@ pub enum Positions {
 impl Positions {
     pub(super) fn has_cls(self) -> bool {
         !matches!(self, Self::Table { has_cls: false, .. })
+    }
+
+    pub(super) fn has_registers(self) -> bool {
+        matches!(self, Self::Table { has_registers: true, .. })
     }
 }
 
@@ -153,7 +159,10 @@ impl Network {
             depth,
             heads: settings::heads(archive, heads, embed_dim),
             patch_size,
-            positions: positions(format, shape("pos_embed")),
+            positions: match shape("pos_embed") {
+                Some(table) => positions(&table, registers, side_of_file(archive, patch_size)),
+                None => without_table(format),
+            },
             position_offset: settings.position_offset(registers),
             antialias: settings.antialias(registers),
             registers,
@@ -277,21 +286,35 @@ impl HeadNetwork {
     }
 }
 
-fn positions(format: Format, table: Option<Vec<usize>>) -> Positions {
-    let Some(rows) = table.and_then(|shape| shape.get(1).copied()) else {
-        // without a table they are rotary, or the table is missing
-        let is_rotary = matches!(format, Format::DinoV3 | Format::HfDinoV3);
-        return if is_rotary { Positions::Rotary } else { Positions::OddTable(1) };
-    };
+/// Without a table they are rotary, or the table is missing.
+fn without_table(format: Format) -> Positions {
+    match format {
+        Format::DinoV3 | Format::HfDinoV3 => Positions::Rotary,
+        _ => Positions::OddTable(1),
+    }
+}
+
+/// The side of the grid of patches, if the file says it.
+fn side_of_file(archive: &Archive, patch_size: usize) -> Option<usize> {
+    Some(archive.about()?.image_size? / patch_size)
+}
+
+/// Which tokens have a position. `known` is the side of the grid of patches, if the file says it.
+fn positions(table: &[usize], registers: usize, known: Option<usize>) -> Positions {
+    let &[_, rows, _] = table else { return Positions::OddTable(table.len()) };
     let side_of = |patches: usize| {
         let side = patches.isqrt();
-        (side > 0 && side * side == patches).then_some(side)
+        let fits = side > 0 && side * side == patches && known.is_none_or(|known| known == side);
+        fits.then_some(side)
     };
-    match (rows.checked_sub(1).and_then(side_of), side_of(rows)) {
-        (Some(side), _) => Positions::Table { side, has_cls: true },
-        (None, Some(side)) => Positions::Table { side, has_cls: false },
-        (None, None) => Positions::OddTable(rows),
+    let kinds = [(true, false), (false, false), (true, registers > 0)];
+    for (has_cls, has_registers) in kinds {
+        let others = usize::from(has_cls) + if has_registers { registers } else { 0 };
+        if let Some(side) = rows.checked_sub(others).and_then(side_of) {
+            return Positions::Table { side, has_cls, has_registers };
+        }
     }
+    Positions::OddTable(rows)
 }
 
 fn mlp(weights: &Weights, d: usize, gelu: Gelu) -> Result<Mlp, String> {

@@ -1,5 +1,6 @@
-//! What tensors do not tell: heads, ε, GELU, how positions are resampled. `config.json` and a checkpoint's
-//! arguments say it, or the program that wrote the file always did it one way.
+//! What tensors do not tell: heads, ε, GELU, how positions are resampled. A file that this program converted says it
+//! itself. Else `config.json` and a checkpoint's arguments say it, or the program that wrote the file always did it
+//! one way.
 
 use serde_json::Value as Json;
 
@@ -12,6 +13,8 @@ const HEAD_DIM: usize = 64;
 
 pub(super) struct Settings {
     format: Format,
+    /// How positions are resampled, if the file says it: the offset, and whether with antialiasing.
+    resampling: Option<(f64, bool)>,
     pub(super) norm_eps: f64,
     pub(super) gelu: Gelu,
     pub(super) pixels: Option<(Vec<f64>, Vec<f64>)>,
@@ -31,13 +34,22 @@ pub(super) fn of(archive: &Archive, format: Format) -> Settings {
         Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh") => Gelu::Tanh,
         Some(_) => Gelu::Other,
     };
-    Settings { format, norm_eps, gelu, pixels: pixels(archive) }
+    let mut settings =
+        Settings { format, resampling: None, norm_eps, gelu, pixels: pixels(archive) };
+    if let Some(about) = archive.about() {
+        settings.resampling = Some((about.position_offset, about.position_antialias));
+        settings.norm_eps = about.norm_eps;
+        settings.gelu = if about.gelu_tanh { Gelu::Tanh } else { Gelu::Exact };
+        settings.pixels = about.mean.clone().zip(about.std.clone()).or(settings.pixels);
+    }
+    settings
 }
 
 impl Settings {
     /// What is added to the number of patches when positions are resampled.
     pub(super) fn position_offset(&self, registers: usize) -> f64 {
         match self.format {
+            _ if self.resampling.is_some() => self.resampling.map_or(0.0, |(offset, _)| offset),
             Format::Own | Format::Dino | Format::Ibot | Format::Backbone => 0.1,
             Format::DinoV2 if registers == 0 => 0.1,
             _ => 0.0,
@@ -47,6 +59,7 @@ impl Settings {
     /// Whether positions are resampled with antialiasing.
     pub(super) fn antialias(&self, registers: usize) -> bool {
         match self.format {
+            _ if self.resampling.is_some() => self.resampling.is_some_and(|(_, smooth)| smooth),
             Format::Timm | Format::HfDinoV2Registers => true,
             Format::DinoV2 => registers > 0,
             _ => false,
@@ -77,7 +90,8 @@ pub(super) fn heads(archive: &Archive, given: Option<usize>, embed_dim: usize) -
         let (width, heads) = [(192, 3), (384, 6), (768, 12), (1024, 16)][size];
         (width == embed_dim).then_some(heads)
     };
-    match given.or_else(config).or_else(arch) {
+    let about = || archive.about().and_then(|about| about.heads);
+    match given.or_else(about).or_else(config).or_else(arch) {
         Some(heads) => Heads::Known(heads),
         // the two published widths with other heads: ViT-H and ViT-g
         None if embed_dim == 1280 || embed_dim == 1408 => Heads::Assumed(16),

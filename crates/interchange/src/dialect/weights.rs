@@ -119,6 +119,11 @@ impl Weights {
         self.found.keys().map(String::as_str)
     }
 
+    /// The tensors of the file, or parts of such, that these names stand for.
+    pub fn tensors(&self) -> impl Iterator<Item = &TensorInfo> {
+        self.found.values().flat_map(BTreeMap::values)
+    }
+
     /// Whether two names stand for one tensor in memory.
     pub(super) fn are_shared(&self, a: &str, b: &str) -> bool {
         let whole = |name| self.found.get(name).and_then(|parts| parts.get(&Part::Whole));
@@ -194,16 +199,45 @@ impl Weights {
         for tensor in parts.values() {
             values.extend(archive.read_f32(tensor)?);
         }
+        if network.positions.has_registers() {
+            match name {
+                "backbone.pos_embed" => {
+                    let rows = network.embed_dim..(1 + network.registers) * network.embed_dim;
+                    if values.len() == len + rows.len() {
+                        values.drain(rows);
+                    }
+                }
+                "backbone.register_tokens" => self.add_positions(archive, network, &mut values)?,
+                _ => {}
+            }
+        }
         Ok((values.len() == len).then_some(values))
+    }
+
+    /// Adds the positions of registers to them: this program's registers have none.
+    fn add_positions(
+        &self,
+        archive: &Archive,
+        network: &Network,
+        registers: &mut [f32],
+    ) -> Result<(), Error> {
+        for tensor in self.found.get("backbone.pos_embed").iter().flat_map(|parts| parts.values()) {
+            let table = archive.read_f32(tensor)?;
+            let positions = table.get(network.embed_dim..).unwrap_or_default();
+            registers.iter_mut().zip(positions).for_each(|(value, position)| *value += position);
+        }
+        Ok(())
     }
 }
 
 /// Whether a shape in a file is that of the network, apart from axes of length 1 and the row of \[CLS\].
 fn fits(network: &Network, name: &str, found: &[usize], wanted: &[usize]) -> bool {
     if name == "backbone.pos_embed"
-        && let (Positions::Table { has_cls: false, .. }, [1, rows, d]) = (network.positions, found)
+        && let (Positions::Table { has_cls, has_registers, .. }, [1, rows, d]) =
+            (network.positions, found)
     {
-        return [1, rows + 1, *d] == wanted;
+        let registers = if has_registers { network.registers } else { 0 };
+        return [1, rows + usize::from(!has_cls) - registers, *d] == wanted;
     }
     let without_ones =
         |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();

@@ -1,0 +1,200 @@
+//! `Source` is a checkpoint that is converted: the network, its settings, and its values on demand.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use interchange::convert::Target;
+use interchange::dialect::{self, Checkpoint, Gelu, Heads, Mlp, Network, Options};
+use interchange::{About, Archive, Dtype, FloatType};
+
+use super::positions::Resampled;
+use crate::checkpoint::{self, State};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::foreign;
+use crate::open::{Choices, of_this_program};
+use crate::plan;
+use crate::run_folder::{check_settings, not_used, unknown_keys};
+
+/// What DINO resizes images to before it crops them, relative to the crop.
+const RESIZE: f64 = 256.0 / 224.0;
+
+/// A checkpoint of this or of another program.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    pub(super) archive: Archive,
+    pub(super) checkpoint: Checkpoint,
+    /// What is known of the run if this program trained it.
+    pub(super) run: Option<Run>,
+    warnings: Vec<String>,
+}
+
+/// A run of this program.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) config: Config,
+    pub(super) state: State,
+}
+
+impl Source {
+    /// Opens a run folder, a checkpoint folder, or a file or folder of another program.
+    ///
+    /// # Errors
+    /// A file that is damaged, has other tensors than its network needs, or holds a network that this program does
+    /// not know how to compute.
+    pub fn open(path: &Path, choices: &Choices) -> Result<Self> {
+        let (mut warnings, mut run) = (Vec::new(), None);
+        let mut tensors = path.to_owned();
+        if let Some((folder, newest)) = of_this_program(path)? {
+            warnings.extend(newest.refused.iter().map(not_used));
+            let loaded =
+                newest.loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
+            let config_path = folder.join("config.toml");
+            let config = Config::load(&config_path)?;
+            warnings.extend(unknown_keys(&config));
+            warnings.extend(check_settings(&loaded, &config_path, &config)?);
+            tensors = loaded.path.join(checkpoint::TENSORS);
+            run = Some(Run { config, state: loaded.state });
+        }
+        let archive = Archive::open(&tensors)?;
+        let options = Options { key: choices.key.clone(), heads: choices.heads };
+        let mut checkpoint = dialect::read(&archive, &options)?;
+        if let Some(run) = &run {
+            describe(&run.config, choices.heads, &mut checkpoint.network);
+        }
+        // iBOT's teacher has no token for masked patches, while its student has
+        let mask = checkpoint.weights.shape("backbone.masked_embed");
+        checkpoint.network.mask_token = mask.is_some();
+        foreign::shapes(&checkpoint.network).map_err(|reasons| Error::NotComputed {
+            path: path.to_owned(),
+            format: checkpoint.format.to_string(),
+            reasons: reasons.join(", "),
+        })?;
+        checkpoint.require_whole(&archive, &choices.ignore)?;
+        warnings.extend(foreign::heads_warning(&checkpoint.network));
+        Ok(Self { path: path.to_owned(), archive, checkpoint, run, warnings })
+    }
+
+    /// What is worth a warning, such as newer checkpoints that are not used.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The path that was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file or folder that is read.
+    pub fn read_from(&self) -> &Path {
+        self.archive.path()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.checkpoint.network
+    }
+
+    /// What it is, and its step or epoch.
+    pub fn origin(&self) -> String {
+        match (&self.run, self.checkpoint.epoch) {
+            (Some(run), _) => format!("run of dino-vmf, step {}", run.state.step),
+            (None, Some(epoch)) => format!("{}, epoch {epoch}", self.checkpoint.format),
+            (None, None) => self.checkpoint.format.to_string(),
+        }
+    }
+
+    /// Whether there is a center of the prototypes' scores.
+    pub(super) fn has_center(&self) -> bool {
+        self.checkpoint.center.is_some()
+    }
+
+    /// Which weights are read; empty if the file has one network alone.
+    pub fn key(&self) -> &str {
+        &self.checkpoint.key
+    }
+
+    /// What the new file says about itself.
+    pub(super) fn about(&self, target: Target, network: &Network) -> About {
+        let name = self.archive.path().display().to_string();
+        About {
+            source: name,
+            origin: self.origin(),
+            weights: self.checkpoint.key.clone(),
+            ..About::of(target, network)
+        }
+    }
+
+    /// What is rounded, if anything.
+    pub(super) fn rounding_note(&self, float: FloatType) -> Option<String> {
+        let types = self.checkpoint.weights.tensors().map(|tensor| tensor.dtype);
+        let wider: BTreeSet<_> = types
+            .filter(|found| match found {
+                Dtype::F64 => true,
+                Dtype::F32 => float != FloatType::F32,
+                Dtype::F16 => float == FloatType::BF16,
+                Dtype::BF16 => float == FloatType::F16,
+                _ => false,
+            })
+            .map(|found| found.to_string())
+            .collect();
+        let of = wider.into_iter().collect::<Vec<_>>().join(", ");
+        (!of.is_empty()).then(|| format!("rounded: from {of} to {}", float.dtype()))
+    }
+
+    /// How evaluations see images: the shorter side that they are resized to, and the side of the crop.
+    pub(super) fn view(&self, network: &Network) -> (usize, usize) {
+        let is_resampled = network.image_size() != self.network().image_size();
+        let eval = self.run.as_ref().filter(|_| !is_resampled).map(|run| &run.config.eval);
+        let size = network.image_size().unwrap_or(network.patch_size);
+        let crop = eval.and_then(|eval| eval.crop).unwrap_or(size);
+        let resize = eval.and_then(|eval| eval.resize);
+        (resize.unwrap_or((crop as f64 * RESIZE).round() as usize), crop)
+    }
+
+    /// The values of the network that is read.
+    pub(super) fn weights(&self, positions: Option<Resampled>) -> Weights<'_> {
+        let shapes = self.network().tensors().into_iter().collect();
+        Weights { source: self, weights: &self.checkpoint.weights, shapes, positions }
+    }
+}
+
+/// The values of a network, by this program's names.
+#[derive(Debug)]
+pub(super) struct Weights<'a> {
+    pub(super) source: &'a Source,
+    pub(super) weights: &'a dialect::Weights,
+    pub(super) shapes: HashMap<String, Vec<usize>>,
+    pub(super) positions: Option<Resampled>,
+}
+
+impl Weights<'_> {
+    /// All values of a tensor.
+    pub(super) fn read(&self, name: &str) -> Result<Vec<f32>> {
+        let Source { archive, checkpoint, .. } = self.source;
+        let shape = self.shapes.get(name).map(Vec::as_slice).unwrap_or_default();
+        let values = self.weights.read(archive, &checkpoint.network, name, shape)?;
+        let values = values.ok_or_else(|| interchange::Error::Missing {
+            path: archive.path().to_owned(),
+            name: name.to_owned(),
+        })?;
+        Ok(match &self.positions {
+            Some(positions) if name == "backbone.pos_embed" => positions.apply(values),
+            _ => values,
+        })
+    }
+}
+
+/// Adds what the settings of a run say and tensors do not.
+fn describe(config: &Config, heads: Option<usize>, network: &mut Network) {
+    let (vit, _) = plan::shapes(config);
+    network.heads = Heads::Known(heads.unwrap_or(vit.heads));
+    network.norm_eps = vit.norm_eps;
+    network.position_offset = vit.resampling.offset;
+    network.antialias = vit.resampling.antialias;
+    network.pixels = Some((config.data.mean(), config.data.std()));
+    if let Mlp::Gelu { gelu, .. } = &mut network.mlp {
+        *gelu = if vit.mlp == vit::MlpKind::GeluTanh { Gelu::Tanh } else { Gelu::Exact };
+    }
+}
