@@ -188,6 +188,24 @@ fn what_a_format_cannot_hold_is_refused_with_one_that_can() {
         .says("--image-size 48");
 }
 
+#[goldens::test(checkpoints)]
+fn a_missing_tensor_is_never_made_up() {
+    let tiny = Tiny::new();
+    let mut bytes = fs::read(golden("dino_legacy.pth")).unwrap();
+    while let Some(at) = bytes.windows(10).position(|window| window == b".norm.bias") {
+        bytes[at + 9] = b'X';
+    }
+    fs::write(tiny.path("renamed.pth"), bytes).unwrap();
+    let convert = |more: &[&str]| {
+        let words = ["convert", "renamed.pth", "a.pth", "--to", "dino", "--heads", "2"];
+        tiny.run(&[&words, more].concat()).code(1)
+    };
+    convert(&[]).says("missing: `backbone.norm.bias`");
+    convert(&["--ignore", "backbone.norm.*"])
+        .says("no tensor `backbone.norm.bias`, which cannot be left out");
+    assert!(!tiny.path("a.pth").exists());
+}
+
 #[test]
 fn files_are_kept_unless_force_replaces_them() {
     let tiny = Tiny::new();
@@ -197,6 +215,11 @@ fn files_are_kept_unless_force_replaces_them() {
     };
     convert("a.pth", "dino", &[]).code(0);
     let first = fs::read(tiny.path("a.pth")).unwrap();
+    let inspected = tiny.run(&["checkpoint", "inspect", "a.pth"]).code(0).stdout;
+    assert!(inspected.contains("(run of dino-vmf, step 1)"), "{inspected}");
+    let step = "run/checkpoints/step-00000001";
+    tiny.run(&["convert", step, "step.pth", "--to", "dino"]).code(0);
+    assert!(first == fs::read(tiny.path("step.pth")).unwrap());
     convert("a.pth", "dino", &[]).code(1).says("`a.pth` exists; `--force` replaces it");
     convert("a.pth", "dino", &["--force"]).code(0);
     assert!(first == fs::read(tiny.path("a.pth")).unwrap(), "equal checkpoints give equal bytes");

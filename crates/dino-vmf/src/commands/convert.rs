@@ -25,7 +25,8 @@ use crate::console::{Console, Progress};
 ///   hf           a folder, for `AutoModel.from_pretrained` and `AutoImageProcessor.from_pretrained`
 ///   safetensors  this program's names, with the head
 ///
-/// The line of Python that loads the file is printed. What a format cannot hold is refused.
+/// The line of Python that loads the file is printed. What a format cannot hold is refused. No values are made up:
+/// `--ignore` leaves unexpected tensors out, but a missing one that the file needs is an error.
 ///
 /// Example: dino-vmf convert runs/photos --to timm photos.safetensors
 #[derive(Debug, Args)]

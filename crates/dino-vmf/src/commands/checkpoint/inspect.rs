@@ -8,8 +8,8 @@ use dino::config::Config;
 use dino::memory::Bytes;
 use dino::run_folder::RunFolder;
 use dino::{checkpoint, foreign};
-use interchange::Archive;
 use interchange::dialect::{self, Checkpoint, Heads, Mlp, Options, Positions};
+use interchange::{About, Archive};
 use report::number::counted;
 use serde_json::{Value, json};
 
@@ -128,6 +128,11 @@ fn lines(archive: &Archive, checkpoint: &Checkpoint) -> Vec<(&'static str, Strin
     if let Some(epoch) = checkpoint.epoch {
         lines.push(("epoch", epoch.to_string()));
     }
+    if let Some(about) = archive.about() {
+        let About { program, source, origin, weights, .. } = about;
+        let weights = if weights.is_empty() { "" } else { &format!("`{weights}` of ") };
+        lines.push(("converted", format!("by {program} from {weights}`{source}` ({origin})")));
+    }
     for (what, tensors) in &checkpoint.unused {
         lines.push(("not used", format!("{what}: {tensors} tensors")));
     }
@@ -222,6 +227,7 @@ fn record(
         "key": checkpoint.key, "tensors": checkpoint.weights.names().count(),
         "student": checkpoint.student.is_some(), "center": checkpoint.center,
         "patch_center": checkpoint.patch_center, "epoch": checkpoint.epoch,
+        "converted": archive.about(),
         "network": {
             "channels": network.channels, "embed_dim": network.embed_dim, "depth": network.depth,
             "heads": heads, "heads_assumed": assumed, "patch_size": network.patch_size,
