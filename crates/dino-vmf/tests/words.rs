@@ -45,7 +45,7 @@ fn a_run_is_evaluated_and_analyzed_by_its_name_alone() {
     assert_eq!(own, knn(&["--data", "photos"]));
     assert_eq!(own, knn(&["--train", "photos:train", "--test", "photos:test"]));
     tiny.run(&["eval", "knn", "runs/a", "--train", "photos"]).code(2).says("--test <SOURCE>");
-    tiny.run(&["eval", "knn"]).code(2).says("<RUN|--checkpoint <RUN>>");
+    tiny.run(&["eval", "knn"]).code(2).says("<CHECKPOINT|--checkpoint <CHECKPOINT>>");
     tiny.run(&["analyze", "features", "runs/a", "--data", "photos:test"]).code(0);
     tiny.run(&["analyze", "mixture", "--checkpoint", "runs/a", "--data", "photos"]).code(0);
     tiny.pretrain(&["photos:train", "--steps", "1", "--name", "b"]).code(0);
