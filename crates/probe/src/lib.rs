@@ -68,11 +68,16 @@ pub mod error;
 pub mod evaluation;
 pub mod geometry;
 pub mod knn;
+pub mod linear;
+pub mod logistic;
 mod matrix;
 mod pass;
 pub mod preprocess;
 mod progress;
 pub mod similarity;
+pub mod retrieval;
+pub mod segmentation;
+pub mod separation;
 mod source;
 mod subset;
 

@@ -38,6 +38,7 @@ pub use rand_chacha::ChaCha8Rng as Stream;
 /// | `Synthetic` | split | image | |
 /// | `Bench` | batch | tensor or image | crop |
 /// | `Estimate` | | stream | |
+/// | `LinearProbe` | epoch, from 1; 0 for weights | | |
 ///
 /// Never renumber the variants: a changed discriminant changes every draw of that purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +60,8 @@ pub enum Purpose {
     Bench = 7,
     /// Initial values of estimators such as EM, and random subsets for evaluation.
     Estimate = 8,
+    /// First weights and order of the rows of linear probes.
+    LinearProbe = 9,
 }
 
 /// The key of a stream: seed, purpose and three coordinates, which are 0 unless set.
