@@ -181,10 +181,23 @@ pub fn require_steps(config: &Config, threads: usize, batches: usize) -> Result<
 /// # Errors
 /// [`Error::TooLittleMemory`].
 pub fn require_evaluation(config: &Config, evaluated: Evaluated, values: usize) -> Result<()> {
+    require_evaluation_and(config, evaluated, values, 0.0)
+}
+
+/// The same for an evaluation that needs `more` bytes beside the features, such as classifiers.
+///
+/// # Errors
+/// As [`require_evaluation`].
+pub fn require_evaluation_and(
+    config: &Config,
+    evaluated: Evaluated,
+    values: usize,
+    more: f64,
+) -> Result<()> {
     let Evaluated { images, side } = evaluated;
     let what = format!("looking at {images} images of {side} x {side} pixels");
     let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
-    require_bytes(what, evaluation(config, evaluated, values), advice)
+    require_bytes(what, evaluation(config, evaluated, values) + more, advice)
 }
 
 /// Bytes of an evaluation of a checkpoint.

@@ -7,7 +7,7 @@ use multicrop::dataset::Dataset;
 
 use crate::definition::{Probe, Scores};
 use crate::error::{Error, Result};
-use crate::pass::{Pass, Views};
+use crate::pass::{Extracted, Pass, Views};
 use crate::preprocess::{self, Preprocess};
 use crate::progress::Progress;
 use crate::source::{Source, Wanted};
@@ -151,6 +151,32 @@ impl Evaluation {
         }
         let left_out = [train.passed.left_out, test.passed.left_out];
         Ok(Judged { judgments, left_out: left_out.into_iter().flatten().collect() })
+    }
+
+    /// Features that one source makes of both sets: the training images first. `report` is that of
+    /// [`judge`](Self::judge).
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn features(
+        &self,
+        source: &dyn Source,
+        wanted: Wanted,
+        report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<(Extracted, Extracted)> {
+        let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
+        let mut extract = |images| self.pass(images).extract(&[source], &[wanted], progress);
+        Ok((extract(&self.train)?, extract(&self.test)?))
+    }
+
+    /// Values that [`features`](Self::features) holds for each image.
+    pub fn values_of_features(&self, source: &dyn Source, wanted: Wanted) -> usize {
+        self.pass(&self.train).values_of_image(&[source], &[wanted])
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.train.dataset().classes().len()
     }
 
     fn pass<'a>(&'a self, images: &'a Subset) -> Pass<'a> {

@@ -60,12 +60,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accuracy;
 pub mod analysis;
 mod attention;
 pub mod components;
 mod definition;
 pub mod error;
 pub mod evaluation;
+pub mod fewshot;
 pub mod geometry;
 pub mod knn;
 pub mod linear;

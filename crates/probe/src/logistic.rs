@@ -24,6 +24,7 @@
 
 mod lbfgs;
 mod objective;
+pub mod sweep;
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
 

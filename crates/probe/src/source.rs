@@ -17,6 +17,8 @@ pub enum Kind {
     LastCls(usize),
     /// The mean of the patch tokens after the final norm, `[d]`.
     Mean,
+    /// The \[CLS\] token, then the mean of the patch tokens, `[2 d]`.
+    ClsAndMean,
     /// The patch tokens after the final norm: as many rows as an image has patches, each `[d]`.
     Patches,
     /// The head's unit vector of the \[CLS\] token, `[r]`.
@@ -97,6 +99,7 @@ impl Source for Encoder<'_> {
     fn width(&self, kind: Kind, _: &Images) -> usize {
         match kind {
             Kind::Cls | Kind::Mean | Kind::Patches => self.network.backbone.shape().embed_dim,
+            Kind::ClsAndMean => 2 * self.network.backbone.shape().embed_dim,
             Kind::LastCls(n) => {
                 let shape = self.network.backbone.shape();
                 n.min(shape.depth) * shape.embed_dim
@@ -125,6 +128,13 @@ impl Source for Encoder<'_> {
                     emit(i, network.head.infer(params, cls()).on_host().host());
                 }
                 Kind::Mean => emit(i, &self.mean(&self.patches(all(), images), images)),
+                Kind::ClsAndMean => {
+                    let d = network.backbone.shape().embed_dim;
+                    let (cls, mean) =
+                        (cls().on_host(), self.mean(&self.patches(all(), images), images));
+                    let rows = cls.host().chunks_exact(d).zip(mean.chunks_exact(d));
+                    emit(i, &rows.flat_map(|(cls, mean)| [cls, mean].concat()).collect::<Vec<_>>());
+                }
                 Kind::Patches => emit(i, &self.patches(all(), images)),
                 Kind::LastCls(n) => emit(i, &self.last_cls(&crops, *n)),
                 Kind::PatchBottleneck => {

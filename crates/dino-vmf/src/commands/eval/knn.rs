@@ -1,0 +1,140 @@
+//! `dino-vmf eval knn`: k-NN classification accuracy of frozen features.
+
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use clap::Args;
+use dino::config::{self, Origin};
+use dino::{evaluation, memory};
+use probe::{Encoder, Judgment, RawPixels, Score, Scores, Source, knn};
+use serde_json::{Map, Value, json};
+
+use super::super::opening::Checkpoint;
+use super::super::viewing::{Viewing, show_images};
+use super::labelled::Labelled;
+use crate::console::Console;
+
+/// Classify images by their nearest neighbors in feature space
+///
+/// The K most similar training images vote for the label of a test image, each with weight
+/// exp(cosine similarity / 0.07). Nothing is trained. The features are those of the teacher's backbone. With
+/// `--baselines` the table also has raw pixels and the same network before training; they take longer than the
+/// trained network.
+///
+/// Without `--data`, `--train` and `--test`, the images are those on which the run itself was evaluated.
+///
+/// Example: dino-vmf eval knn runs/a --data photos/
+#[derive(Debug, Args)]
+pub(super) struct Knn {
+    #[command(flatten)]
+    checkpoint: Checkpoint,
+    #[command(flatten)]
+    images: Labelled,
+    /// Number of neighbors that vote; each number gets a row
+    ///
+    /// 20 is common. Use fewer than there are training images per class.
+    #[arg(long, value_name = "K,K", value_delimiter = ',', default_value = "10,20")]
+    #[arg(allow_negative_numbers = true)]
+    k: Vec<i64>,
+    /// Measure raw pixels and the untrained network, too
+    #[arg(long)]
+    baselines: bool,
+    #[command(flatten)]
+    viewing: Viewing,
+}
+
+impl Knn {
+    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        let k = self.neighbors()?;
+        let mut opened = self.viewing.read(self.checkpoint.named(), console, |eval| eval.k = k)?;
+        let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
+        let evaluation = self.images.open(&mut opened, vec![Box::new(knn)], console)?;
+        let network = &opened.network;
+        let encoder = |name, params| Encoder { name, network, params };
+        let first = self.baselines.then(|| opened.draw_untrained());
+        let untrained = first.as_ref().map(|params| encoder("untrained", params));
+        let trained = encoder("trained", &opened.teacher);
+        let mut sources: Vec<&dyn Source> = Vec::new();
+        if let Some(untrained) = &untrained {
+            sources.extend([&RawPixels as &dyn Source, untrained]);
+        }
+        sources.push(&trained);
+        let names = if self.baselines { "raw pixels, untrained, trained" } else { "trained" };
+        let values = evaluation.values_of_image(&sources);
+        memory::require_evaluation(&opened.config, evaluation.size(), values)?;
+        let judged = evaluation.judge(&sources, &mut |done, total| {
+            show_images(console, "k-NN", (done, total), names);
+            ControlFlow::Continue(())
+        })?;
+        console.end_progress();
+        judged.left_out.iter().for_each(|text| console.warn(text));
+        print(opened.step, &judged.judgments, console);
+        Ok(())
+    }
+
+    fn neighbors(&self) -> Result<Vec<usize>, config::Error> {
+        let count = |&k: &i64| usize::try_from(k).ok().filter(|k| *k > 0);
+        self.k.iter().map(count).collect::<Option<Vec<_>>>().ok_or_else(|| {
+            config::Error::BadValue {
+                key: "eval.k".to_owned(),
+                origin: Origin::Flag("--k".to_owned()),
+                found: format!("{:?}", self.k),
+                needed: "list numbers from 1 on".to_owned(),
+            }
+        })
+    }
+}
+
+/// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
+/// network is the last column.
+fn print(step: Option<u64>, columns: &[Judgment], console: &mut Console) {
+    let Some((trained, others)) = columns.split_last() else { return };
+    let Some(first) = trained.scores.first() else { return };
+    let [titles, units] = [|score: &Score| score.title, |score: &Score| score.unit]
+        .map(|of| first.values.iter().map(of).collect::<Vec<_>>());
+    let unit = units.first().copied().unwrap_or_default();
+    console.text(format!("{} {}, {unit}", trained.title, with_rest(&titles)));
+    let setting = first.setting.map_or("", |(name, _)| name);
+    let names = columns.iter().map(|column| format!("{:>17}", in_words(&column.source)));
+    console.text(format!("{setting:>5}{}", names.collect::<String>()));
+    for (row, scores) in trained.scores.iter().enumerate() {
+        let cell = |column: &Judgment| {
+            let values = column.scores[row].values.iter();
+            let values: Vec<_> = values.map(|score| format!("{:.2}", score.value)).collect();
+            format!("{:>17}", with_rest(&values))
+        };
+        let setting = scores.setting.map_or(String::new(), |(_, value)| value.to_string());
+        console.text(format!("{setting:>5}{}", columns.iter().map(cell).collect::<String>()));
+        console.event(trained.probe, &record(step, scores, others, row));
+    }
+}
+
+/// A row as JSON: the setting, the scores of the trained network, and an object of scores for each other
+/// source.
+fn record(step: Option<u64>, scores: &Scores, others: &[Judgment], row: usize) -> Value {
+    let values = |scores: &Scores| -> Map<String, Value> {
+        let values = scores.values.iter();
+        values.map(|score| (score.name.to_owned(), json!(score.value))).collect()
+    };
+    let mut record = values(scores);
+    record.insert("step".to_owned(), json!(step));
+    record.extend(scores.setting.map(|(name, value)| (name.to_owned(), json!(value))));
+    let others = others.iter();
+    record.extend(others.map(|of| (of.source.clone(), json!(values(&of.scores[row])))));
+    Value::Object(record)
+}
+
+/// The first text, then the others in brackets.
+fn with_rest(texts: &[impl AsRef<str>]) -> String {
+    let mut texts = texts.iter().map(AsRef::as_ref);
+    let first = texts.next().unwrap_or_default().to_owned();
+    match texts.collect::<Vec<_>>().join(", ") {
+        rest if rest.is_empty() => first,
+        rest => format!("{first} ({rest})"),
+    }
+}
+
+/// A source in words.
+fn in_words(source: &str) -> &str {
+    if source == "raw" { "raw pixels" } else { source }
+}

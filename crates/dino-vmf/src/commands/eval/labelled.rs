@@ -1,0 +1,143 @@
+//! The labelled images of an evaluation, and features of them.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum, ValueHint};
+use dino::open::Opened;
+use dino::{evaluation, memory};
+use probe::{Encoder, Evaluation, Features, Kind, Probe, Wanted};
+
+use super::super::viewing::show_images;
+use crate::console::Console;
+
+/// Width from which on DINO takes one block and the mean of patches in place of four blocks: that of ViT-B.
+const WIDE: usize = 768;
+
+/// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated.
+#[derive(Debug, Args)]
+pub(super) struct Labelled {
+    /// Labelled images with two parts: the same as `--train SOURCE:train --test SOURCE:test`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(conflicts_with_all = ["train", "test"])]
+    data: Option<String>,
+    /// Labelled images to learn from, for example `photos:train`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "test")]
+    train: Option<String>,
+    /// Labelled images to classify, for example `photos:test`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "train")]
+    test: Option<String>,
+}
+
+/// Which features of an image a classifier gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Vectors {
+    /// As DINO: `last4` for networks narrower than ViT-B, else `cls+mean`
+    Auto,
+    /// The [CLS] token
+    Cls,
+    /// The [CLS] tokens of the last four blocks
+    Last4,
+    /// The [CLS] token and the mean of the patch tokens
+    #[value(name = "cls+mean")]
+    ClsAndMean,
+}
+
+/// Features of both sets.
+pub(super) struct Inputs {
+    pub(super) train: Features,
+    pub(super) test: Features,
+    /// Number of classes.
+    pub(super) classes: usize,
+    /// What the features are, in words.
+    pub(super) vectors: &'static str,
+}
+
+impl Labelled {
+    /// Opens both sources, and prints what is worth a warning.
+    ///
+    /// # Errors
+    /// Sources that cannot be opened, have no labels, or classes that differ.
+    pub(super) fn open(
+        &self,
+        opened: &mut Opened,
+        probes: Vec<Box<dyn Probe>>,
+        console: &mut Console,
+    ) -> Result<Evaluation> {
+        if let Some((train, test)) = self.sources() {
+            opened.config.evaluate_on(train, test);
+        }
+        let evaluation = evaluation::open(&opened.config, probes)?.context(
+            "the run names no labelled images; give them by `--data SOURCE`, or `--train SOURCE` and \
+             `--test SOURCE`",
+        )?;
+        let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
+        warnings.for_each(|text| console.warn(text));
+        Ok(evaluation)
+    }
+
+    /// The features of both sets, of the teacher's backbone. `more` bytes are needed beside them.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); too little memory; images that cannot be read; features that are not finite.
+    pub(super) fn features(
+        &self,
+        opened: &mut Opened,
+        vectors: Vectors,
+        more: impl FnOnce(usize, usize) -> usize,
+        console: &mut Console,
+    ) -> Result<Inputs> {
+        let evaluation = self.open(opened, Vec::new(), console)?;
+        let encoder =
+            Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
+        let (kind, vectors) = vectors.kind(opened.network.backbone.shape().embed_dim);
+        let wanted = Wanted { kind, unit: false };
+        let (values, classes) =
+            (evaluation.values_of_features(&encoder, wanted), evaluation.classes());
+        let more = more(values, classes) as f64;
+        memory::require_evaluation_and(&opened.config, evaluation.size(), values, more)?;
+        let (train, test) = evaluation.features(&encoder, wanted, &mut |done, total| {
+            show_images(console, "features", (done, total), vectors);
+            ControlFlow::Continue(())
+        })?;
+        console.end_progress();
+        let mut sets = [train, test].map(|set| {
+            if let Some(text) = &set.passed.left_out {
+                console.warn(text);
+            }
+            set.passed.require_finite().map(|()| set.features.into_iter().flatten().next())
+        });
+        let mut next = |i: usize| -> Result<Features> {
+            let set = std::mem::replace(&mut sets[i], Ok(None));
+            set?.context("no features")
+        };
+        Ok(Inputs { train: next(0)?, test: next(1)?, classes, vectors })
+    }
+
+    /// The images to learn from and those to classify, if flags give them.
+    fn sources(&self) -> Option<(String, String)> {
+        let parts = self.data.as_ref().map(|data| {
+            let whole = data.strip_suffix(":train").or(data.strip_suffix(":test")).unwrap_or(data);
+            (format!("{whole}:train"), format!("{whole}:test"))
+        });
+        parts.or_else(|| self.train.clone().zip(self.test.clone()))
+    }
+}
+
+impl Vectors {
+    /// The features of a backbone of this width, and their name.
+    fn kind(self, width: usize) -> (Kind, &'static str) {
+        match self {
+            Self::Cls => (Kind::Cls, "[CLS] of the last block"),
+            Self::Auto if width >= WIDE => Self::ClsAndMean.kind(width),
+            Self::Auto | Self::Last4 => (Kind::LastCls(4), "[CLS] of the last 4 blocks"),
+            Self::ClsAndMean => (Kind::ClsAndMean, "[CLS] and mean of the patches"),
+        }
+    }
+}
+
+/// Shows how many of the fits are done.
+pub(super) fn show_fits(console: &mut Console, what: &'static str, done: usize, total: usize) {
+    let (done, total) = (done as u64, total as u64);
+    console.progress(&crate::console::Progress { what, done, total, text: String::new() }, false);
+}
