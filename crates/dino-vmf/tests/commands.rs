@@ -49,8 +49,10 @@ fn a_run_ends_with_its_summary() {
     assert_eq!((&last["event"], &last["k"]), (&"knn".into(), &20.into()));
     assert_eq!(last["top1"], summary["knn"]["trained"]);
     assert!(ended.stderr.is_empty(), "{}", ended.stderr);
-    let table = tiny.run(&knn).code(0).stdout;
+    let table = tiny.run(&[&knn[..], &["--baselines"]].concat()).code(0).stdout;
     assert!(table.contains("raw pixels") && table.lines().count() == 4, "{table}");
+    let table = tiny.run(&knn).code(0).stdout;
+    assert!(table.contains("trained") && !table.contains("raw pixels"), "{table}");
     tiny.run(&[&knn[..], &["--k", "0"]].concat()).code(2).says("list numbers from 1 on");
 }
 

@@ -76,10 +76,10 @@ mod matrix;
 mod pass;
 pub mod preprocess;
 mod progress;
-pub mod similarity;
 pub mod retrieval;
 pub mod segmentation;
 pub mod separation;
+pub mod similarity;
 mod source;
 mod subset;
 

@@ -21,6 +21,8 @@ use crate::definition::Features;
 use crate::error::Stopped;
 use crate::matrix::Matrix;
 
+/// Largest entry of the gradient of fits that are only compared: scikit-learn's default.
+const COMPARED: f64 = 1e-4;
 /// Share of the validation split.
 const SHARE: f64 = 0.2;
 
@@ -77,7 +79,8 @@ pub fn choose(
         let mut last: Option<Fit> = None;
         for (done, &strength) in strengths.iter().rev().enumerate() {
             let start = last.as_ref().map(|fit| &fit.classifier);
-            let settings = settings(strength, fitted.labels.len());
+            let settings =
+                Settings { tolerance: COMPARED, ..settings(strength, fitted.labels.len()) };
             let fit = regression.fit(&settings, start, &mut || report(done, all))?;
             let predicted = fit.classifier.predict(&validation.rows);
             let top1 = ClassAccuracy::of(&predicted, &validation.labels).top1;

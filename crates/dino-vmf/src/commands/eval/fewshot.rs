@@ -21,7 +21,7 @@ use crate::console::Console;
 ///
 /// Example: dino-vmf eval fewshot runs/a --data photos/ --shots 1,5,25
 #[derive(Debug, Args)]
-pub(super) struct FewShot {
+pub(crate) struct FewShot {
     #[command(flatten)]
     checkpoint: Checkpoint,
     #[command(flatten)]

@@ -25,7 +25,7 @@ use crate::console::Console;
 ///
 /// Example: dino-vmf eval knn runs/a --data photos/
 #[derive(Debug, Args)]
-pub(super) struct Knn {
+pub(crate) struct Knn {
     #[command(flatten)]
     checkpoint: Checkpoint,
     #[command(flatten)]

@@ -16,7 +16,7 @@ const WIDE: usize = 768;
 
 /// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated.
 #[derive(Debug, Args)]
-pub(super) struct Labelled {
+pub(crate) struct Labelled {
     /// Labelled images with two parts: the same as `--train SOURCE:train --test SOURCE:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     #[arg(conflicts_with_all = ["train", "test"])]
@@ -31,7 +31,7 @@ pub(super) struct Labelled {
 
 /// Which features of an image a classifier gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Vectors {
+pub(crate) enum Vectors {
     /// As DINO: `last4` for networks narrower than ViT-B, else `cls+mean`
     Auto,
     /// The [CLS] token
@@ -50,7 +50,7 @@ pub(super) struct Inputs {
     /// Number of classes.
     pub(super) classes: usize,
     /// What the features are, in words.
-    pub(super) vectors: &'static str,
+    pub(super) vectors: String,
 }
 
 impl Labelled {
@@ -90,14 +90,15 @@ impl Labelled {
         let evaluation = self.open(opened, Vec::new(), console)?;
         let encoder =
             Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
-        let (kind, vectors) = vectors.kind(opened.network.backbone.shape().embed_dim);
+        let shape = opened.network.backbone.shape();
+        let (kind, vectors) = vectors.kind(shape.embed_dim, shape.depth);
         let wanted = Wanted { kind, unit: false };
         let (values, classes) =
             (evaluation.values_of_features(&encoder, wanted), evaluation.classes());
         let more = more(values, classes) as f64;
         memory::require_evaluation_and(&opened.config, evaluation.size(), values, more)?;
         let (train, test) = evaluation.features(&encoder, wanted, &mut |done, total| {
-            show_images(console, "features", (done, total), vectors);
+            show_images(console, "features", (done, total), &vectors);
             ControlFlow::Continue(())
         })?;
         console.end_progress();
@@ -125,13 +126,17 @@ impl Labelled {
 }
 
 impl Vectors {
-    /// The features of a backbone of this width, and their name.
-    fn kind(self, width: usize) -> (Kind, &'static str) {
+    /// The features of a backbone of this width and depth, and their name.
+    fn kind(self, width: usize, depth: usize) -> (Kind, String) {
+        let text = |text: &str| text.to_owned();
         match self {
-            Self::Cls => (Kind::Cls, "[CLS] of the last block"),
-            Self::Auto if width >= WIDE => Self::ClsAndMean.kind(width),
-            Self::Auto | Self::Last4 => (Kind::LastCls(4), "[CLS] of the last 4 blocks"),
-            Self::ClsAndMean => (Kind::ClsAndMean, "[CLS] and mean of the patches"),
+            Self::Auto if width >= WIDE => Self::ClsAndMean.kind(width, depth),
+            Self::Auto | Self::Last4 if depth > 1 => {
+                let blocks = depth.min(4);
+                (Kind::LastCls(blocks), format!("[CLS] of the last {blocks} blocks"))
+            }
+            Self::Auto | Self::Last4 | Self::Cls => (Kind::Cls, text("[CLS] of the last block")),
+            Self::ClsAndMean => (Kind::ClsAndMean, text("[CLS] and mean of the patches")),
         }
     }
 }

@@ -27,7 +27,7 @@ const ROWS: usize = 5;
 ///
 /// Example: dino-vmf eval linear runs/a --data photos/
 #[derive(Debug, Args)]
-pub(super) struct Linear {
+pub(crate) struct Linear {
     #[command(flatten)]
     checkpoint: Checkpoint,
     #[command(flatten)]

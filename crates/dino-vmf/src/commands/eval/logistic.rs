@@ -20,7 +20,7 @@ use crate::console::Console;
 ///
 /// Example: dino-vmf eval logistic runs/a --data photos/
 #[derive(Debug, Args)]
-pub(super) struct Logistic {
+pub(crate) struct Logistic {
     #[command(flatten)]
     checkpoint: Checkpoint,
     #[command(flatten)]
