@@ -7,7 +7,7 @@
 //! The intercept `b` is free. scikit-learn's `LogisticRegression(C)` has the same optimum for
 //! `λ = 1 / (C n)`.
 //!
-//! f is convex. [`lbfgs`] minimizes it with an initial matrix that comes from the data: at probabilities `p`,
+//! f is convex. L-BFGS minimizes it with an initial matrix that comes from the data: at probabilities `p`,
 //! the Hessian is close to
 //!
 //! ```text

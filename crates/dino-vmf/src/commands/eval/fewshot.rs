@@ -16,7 +16,7 @@ use crate::console::Console;
 /// Classify with few labelled images of each class
 ///
 /// Draws 1, 2 and 5 images of each class and 1 % of them, fits a logistic regression to each draw, and classifies
-/// all test images; mean and standard deviation over several draws. This is MSN's protocol. MSN takes the [CLS]
+/// all test images; mean and standard deviation over several draws. This is MSN's protocol. MSN takes the CLS
 /// token before the final norm, this program after it.
 ///
 /// Example: dino-vmf eval fewshot runs/a --data photos/ --shots 1,5,25

@@ -34,11 +34,11 @@ pub(crate) struct Labelled {
 pub(crate) enum Vectors {
     /// As DINO: `last4` for networks narrower than ViT-B, else `cls+mean`
     Auto,
-    /// The [CLS] token
+    /// The CLS token
     Cls,
-    /// The [CLS] tokens of the last four blocks
+    /// The CLS tokens of the last four blocks
     Last4,
-    /// The [CLS] token and the mean of the patch tokens
+    /// The CLS token and the mean of the patch tokens
     #[value(name = "cls+mean")]
     ClsAndMean,
 }

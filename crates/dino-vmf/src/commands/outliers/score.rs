@@ -23,7 +23,7 @@ pub(super) enum Measure {
     Likelihood,
     /// Largest cosine with a mean direction of the mixture
     Cosine,
-    /// Mean cosine of [CLS] tokens with the k nearest images; needs no head
+    /// Mean cosine of CLS tokens with the k nearest images; needs no head
     Knn,
 }
 
