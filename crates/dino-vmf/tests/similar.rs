@@ -186,7 +186,7 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
     let refused = |words: &[&str], code: i32, text: &str| {
         tiny.run(words).code(code).says(text);
     };
-    refused(&["neighbors", "photos"], 2, "--checkpoint <PATH>");
+    refused(&["neighbors", "photos"], 2, "--checkpoint <CHECKPOINT>");
     let neighbors = ["neighbors", "photos", "--checkpoint", "run"];
     let with = |more: &[&'static str]| [&neighbors[..], more].concat();
     refused(&with(&["--index", "26"]), 1, "`--index 26`: the source has images 0 to 25");
