@@ -16,7 +16,7 @@ FILES = {
     **{f"traj_{name}": {"drop": ("f32/", "schedule/"), "round": ("f64/final/",)} for name in TRAJECTORIES},
     "loss_dino_mid": {"drop": (), "round": ("",), "keep": ("/loss", "/centre")},
     "koleo": {"drop": ("large/",), "round": ()},
-    "evaluate": {"drop": ("davis/", "retrieval/", "logistic/"), "round": ()},
+    "evaluate": {"drop": ("davis/",), "round": ()},
 }
 
 
@@ -63,7 +63,7 @@ def main():
         write(here / f"{name}.safetensors", tensors)
         settings = json.loads((full / f"{name}.json").read_text())
         # Their list of tensors holds no longer, nor do settings of what is left out.
-        for key in ("tensors", "davis", "retrieval", "logistic"):
+        for key in ("tensors", "davis"):
             settings.pop(key, None)
         if name == "koleo":
             del settings["cases"]["large"]

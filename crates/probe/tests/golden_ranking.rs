@@ -68,7 +68,8 @@ fn packed(fixture: &Fixture, name: &str, width: usize) -> Mask {
     Mask { pixels: rows.flat_map(|row| (0..width).map(move |x| bit(row, x))).collect(), width }
 }
 
-#[goldens::test(evaluate)]
+/// The committed selection of `evaluate` has no masks. `augment` is in the full set alone, and stands for it.
+#[goldens::test(evaluate, augment)]
 fn golden_region_similarity_and_boundary_accuracy() {
     let fixture = fixture("evaluate");
     let settings = &fixture.json["davis"];
