@@ -366,7 +366,7 @@ fn an_evaluation_leaves_out_an_unreadable_image() {
         let found = tiny.run(&[&analyze[..], &["--json"]].concat()).code(0).says(of_val);
         assert_eq!(found.last_event()["images"], 11);
         let table = tiny.run(&analyze).code(0).stdout;
-        assert!(table.contains("at step 1, 11 images: "), "{table}");
+        assert!(table.contains("step 1, 11 images: "), "{table}");
     }
 }
 

@@ -46,7 +46,7 @@ fn gray_images_are_trained_and_evaluated_with_one_channel() {
     let header = String::from_utf8_lossy(&weights[8..20_000]).into_owned();
     let (_, entry) = header.split_once("student.backbone.patch_embed.proj.weight").unwrap();
     assert!(entry[..80].contains("[16,1,8,8]"), "{}", &entry[..80]);
-    let knn = ["eval", "knn", "--checkpoint", "run", "--k", "5", "--json"];
+    let knn = ["eval", "knn", "--checkpoint", "run", "--k", "5", "--json", "--baselines"];
     let data = ["--train", "digits:train", "--test", "digits:test"];
     let score = tiny.run(&[&knn[..], &data].concat()).code(0).last_event();
     assert_eq!(score["raw"]["top1"], 100.0, "pixels are enough to tell bars apart: {score}");

@@ -122,7 +122,7 @@ fn twelve_bits_in_sixteen_are_measured_trained_and_resumed() {
     tiny.run(&["pretrain", "--resume", "run", "--set", "data.range=[0, 4095]"])
         .code(2)
         .says("`data.range`");
-    let knn = ["eval", "knn", "--checkpoint", "run", "--k", "3", "--json"];
+    let knn = ["eval", "knn", "--checkpoint", "run", "--k", "3", "--json", "--baselines"];
     let parts = ["--train", "camera", "--test", "camera"];
     let score = tiny.run(&[&knn[..], &parts].concat()).code(0).last_event();
     assert!(score["raw"]["top1"].as_f64().unwrap() > 60.0, "{score}");

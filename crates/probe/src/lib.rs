@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Subset ─▶ Pass ─▶ Source ──▶ Features ─▶ Probe ─────▶ Scores      k-NN: top-1, top-5
-//! images    batches  a network  rows and    analysis ─▶ measures    the mixture, the features
-//!                    or pixels  labels      geometry ─▶ measures    of vectors alone
+//! images    batches  a network  rows and    linear ───▶ outcomes    of many learning rates
+//!                    or pixels  labels      logistic ─▶ classifier  at the optimum; fewshot
+//!                                           analysis ─▶ measures    the mixture, the features
+//!                                           geometry ─▶ measures    of vectors alone
 //! ```
 //!
 //! [`Pass`] is the only loop over images: evaluations, analyses and exports share it. It leaves out images
