@@ -30,6 +30,7 @@ mod pictures;
 pub(crate) mod plan;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
+mod table_file;
 mod throughput;
 mod viewing;
 

@@ -68,9 +68,8 @@ impl Export<'_> {
     /// Name, label and class of the image at this place of the source.
     fn info(&self, place: usize) -> ImageInfo<'_> {
         let dataset = self.images.dataset();
-        let label = dataset.label(place);
-        let class = label.and_then(|label| dataset.classes().get(label as usize));
-        ImageInfo { name: dataset.name(place), label, class: class.map(String::as_str) }
+        let (label, class) = (dataset.label(place), dataset.class(place));
+        ImageInfo { name: dataset.name(place), label, class }
     }
 }
 

@@ -34,6 +34,7 @@ mod detect;
 mod folder;
 mod foreign;
 mod idx;
+mod image_files;
 mod json;
 mod labels;
 mod layout;
@@ -47,19 +48,18 @@ mod parts;
 mod shapes;
 mod shards;
 mod signature;
-mod single;
 
 pub use archive::Archive;
 pub use cifar::Cifar;
 pub use folder::Folder;
 pub use idx::Idx;
+pub use image_files::ImageFiles;
 pub use left_out::{LeftOut, Part, labelled, left_out_notes, notes};
 pub use list::List;
 pub use paged::Paged;
 pub use parquet::Parquet;
 pub use shapes::Shapes;
 pub use shards::Shards;
-pub use single::SingleImage;
 
 /// At most `most` of `len` indices, spread evenly, always the same ones: for a look at a source.
 pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
@@ -95,6 +95,11 @@ pub trait Dataset: Send + Sync {
 
     /// Names of the classes; empty if the images have no labels.
     fn classes(&self) -> &[String];
+
+    /// The name of the class of image `index`, if it has one.
+    fn class(&self, index: usize) -> Option<&str> {
+        self.classes().get(self.label(index)? as usize).map(String::as_str)
+    }
 
     /// Shard layout, if random access is expensive.
     ///

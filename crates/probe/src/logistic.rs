@@ -83,6 +83,8 @@ pub struct Fit {
 /// Labelled features, prepared once for any number of fits.
 pub struct Regression<'a> {
     objective: Objective<'a>,
+    /// Largest entry of the gradient at zero weights.
+    gradient_at_zero: f64,
 }
 
 impl<'a> Regression<'a> {
@@ -93,7 +95,14 @@ impl<'a> Regression<'a> {
     pub fn new(train: &'a Features, classes: usize, intercept: bool) -> Self {
         assert!(!train.labels.is_empty(), "no rows");
         assert!(train.labels.iter().all(|&label| (label as usize) < classes), "labels");
-        Self { objective: Objective::new(train, classes, intercept) }
+        let objective = Objective::new(train, classes, intercept);
+        Self { gradient_at_zero: objective.gradient_at_zero(), objective }
+    }
+
+    /// Bytes of a fit at most: L-BFGS keeps ten steps and as many changes of the gradient, blocks have sums, and
+    /// the covariance has a factor.
+    pub fn bytes(width: usize, classes: usize) -> usize {
+        8 * 40 * (width + 1) * classes + 16 * width * width
     }
 
     /// The optimum, searched from `start` or from zero weights. `go_on` is asked before each iteration.
@@ -109,13 +118,12 @@ impl<'a> Regression<'a> {
         let Settings { weight_decay, tolerance, max_iterations } = *settings;
         let objective = &self.objective;
         let mut weights = start.map_or_else(|| objective.zeros(), |of| objective.centered(of));
-        let scale = objective.gradient_at_zero();
         let mut memory = Memory::default();
         let mut iterations = 0;
         // Small problems gain nothing from f32.
         let phases: &[(Sums, f64)] = match objective.is_small() {
             true => &[(Sums::F64, 0.0)],
-            false => &[(Sums::F32, SINGLE * scale), (Sums::F64, 0.0)],
+            false => &[(Sums::F32, SINGLE * self.gradient_at_zero), (Sums::F64, 0.0)],
         };
         let mut ended = Ended::default();
         for &(sums, single) in phases {

@@ -151,18 +151,7 @@ impl Compared<'_> {
         if kind == Kind::Bottleneck {
             opened.head()?;
         }
-        let preprocess = evaluation::preprocess(&opened.config, images.dataset())?;
-        let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
-        let mut report = |done, total| {
-            show_images(console, "features", (done, total), "forward pass");
-            ControlFlow::Continue(())
-        };
-        let progress = &mut Progress::new(images.len(), &mut report);
-        let computed = Store::compute(&pass, &self.flags.network.encoder(opened), kind, progress);
-        console.end_progress();
-        let (store, left_out) = computed?;
-        left_out.iter().for_each(|text| console.warn(text));
-        Ok(store)
+        compute(opened, self.flags.network, kind, images, console)
     }
 
     fn read(&self, file: &Path, dataset: &dyn Dataset) -> Result<Store> {
@@ -192,10 +181,33 @@ impl Bank {
 
     /// The class of the image of a row, if it has one.
     pub(crate) fn class(&self, row: usize) -> Option<&str> {
-        let dataset = self.images.dataset();
-        let label = dataset.label(self.place(row))?;
-        dataset.classes().get(label as usize).map(String::as_str)
+        self.images.dataset().class(self.place(row))
     }
+}
+
+/// The features of images that a network makes, with progress and a warning about images that cannot be read.
+///
+/// # Errors
+/// Too many images cannot be read, or have features that are not finite.
+pub(crate) fn compute(
+    opened: &Opened,
+    network: NetworkRole,
+    kind: Kind,
+    images: &Subset,
+    console: &mut Console,
+) -> Result<Store> {
+    let preprocess = evaluation::preprocess(&opened.config, images.dataset())?;
+    let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
+    let mut report = |done, total| {
+        show_images(console, "features", (done, total), "forward pass");
+        ControlFlow::Continue(())
+    };
+    let progress = &mut Progress::new(images.len(), &mut report);
+    let computed = Store::compute(&pass, &network.encoder(opened), kind, progress);
+    console.end_progress();
+    let (store, left_out) = computed?;
+    left_out.iter().for_each(|text| console.warn(text));
+    Ok(store)
 }
 
 /// Refuses to compare features of a file with those that this network would give.

@@ -146,8 +146,7 @@ impl Duplicates {
             console.note(format!("to drop: {}", path.display()));
         }
         if let Some(path) = &self.csv {
-            answer.write_csv(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-            console.note(format!("table: {}", path.display()));
+            answer.write_csv(path, console)?;
         }
         match self.pictures.any() {
             true => self.pictures.write(board::new(answer, &compared.describe())?, console),

@@ -10,7 +10,7 @@ use dino::memory;
 use dino::open::Opened;
 use engine::ops::patch_embed::Images;
 use image::{ImageFormat, RgbImage};
-use multicrop::dataset::SingleImage;
+use multicrop::dataset::ImageFiles;
 use multicrop::image::Rect;
 use multicrop::loader::{BadImage, BadImages};
 use multicrop::resize::crop_resize;
@@ -128,7 +128,7 @@ impl Looking {
         let opened = self.checkpoint.named().open(console)?;
         self.network.require(&opened)?;
         let data = &opened.config.data;
-        let dataset: Arc<dyn Dataset> = match SingleImage::open(Path::new(&self.source))? {
+        let dataset: Arc<dyn Dataset> = match ImageFiles::open(Path::new(&self.source))? {
             Some(image) => Arc::new(image),
             None => data.open(&self.source)?,
         };

@@ -72,8 +72,7 @@ impl Neighbors {
         };
         answer.print(console);
         if let Some(path) = &self.csv {
-            answer.write_csv(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-            console.note(format!("table: {}", path.display()));
+            answer.write_csv(path, console)?;
         }
         if self.pictures.any() {
             self.pictures.write(answer.board()?, console)?;

@@ -6,7 +6,7 @@ mod score;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use dino::open::Opened;
 use multicrop::Dataset;
@@ -107,8 +107,7 @@ impl Outliers {
         };
         answer.print(console);
         if let Some(path) = &self.csv {
-            answer.write_csv(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-            console.note(format!("table: {}", path.display()));
+            answer.write_csv(path, console)?;
         }
         match self.pictures.any() {
             true => {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::pixels::Looks;
 use crate::commands::compared::Bank;
+use crate::commands::table_file::write_table;
 use crate::console::Console;
 
 /// Groups that are printed.
@@ -152,21 +153,20 @@ impl Answer<'_> {
         Ok(file.flush()?)
     }
 
-    pub(super) fn write_csv(&self, path: &Path) -> Result<()> {
-        let mut table = csv::Writer::from_path(path)?;
-        table.write_record(["group", "kept", "name", "index", "cosine", "equal"])?;
-        for (number, group) in self.groups.iter().enumerate() {
-            for dropped in &group.dropped {
-                table.write_record([
+    pub(super) fn write_csv(&self, path: &Path, console: &mut Console) -> Result<()> {
+        let head = ["group", "kept", "name", "index", "cosine", "equal"];
+        let rows = self.groups.iter().enumerate().flat_map(|(number, group)| {
+            group.dropped.iter().map(move |dropped| {
+                [
                     (number + 1).to_string(),
                     self.kept().name(group.kept),
                     self.bank.name(dropped.row),
                     self.bank.place(dropped.row).to_string(),
                     dropped.cosine.to_string(),
                     self.is_equal(group, dropped).to_string(),
-                ])?;
-            }
-        }
-        Ok(table.flush()?)
+                ]
+            })
+        });
+        write_table(path, head, rows, console)
     }
 }

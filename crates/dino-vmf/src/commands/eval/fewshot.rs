@@ -5,6 +5,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use clap::Args;
 use probe::fewshot::{self, Shots};
+use probe::logistic::Regression;
 use report::number::short;
 use serde_json::json;
 
@@ -72,9 +73,8 @@ impl FromStr for Wish {
 impl FewShot {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let bytes =
-            |width: usize, classes: usize| 8 * 40 * (width + 1) * classes + 16 * width * width;
-        let mut inputs = self.images.features(&mut opened, self.features, bytes, console)?;
+        let mut inputs =
+            self.images.features(&mut opened, self.features, Regression::bytes, console)?;
         fewshot::prepare(&mut inputs.train.rows);
         fewshot::prepare(&mut inputs.test.rows);
         let Inputs { train, test, classes, vectors } = &inputs;

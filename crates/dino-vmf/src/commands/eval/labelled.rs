@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum, ValueHint};
 use dino::open::Opened;
 use dino::{evaluation, memory};
-use probe::{Encoder, Evaluation, Features, Kind, Probe, Wanted};
+use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Wanted};
 
 use super::super::viewing::show_images;
 use crate::console::Console;
@@ -102,17 +102,13 @@ impl Labelled {
             ControlFlow::Continue(())
         })?;
         console.end_progress();
-        let mut sets = [train, test].map(|set| {
-            if let Some(text) = &set.passed.left_out {
-                console.warn(text);
-            }
-            set.passed.require_finite().map(|()| set.features.into_iter().flatten().next())
-        });
-        let mut next = |i: usize| -> Result<Features> {
-            let set = std::mem::replace(&mut sets[i], Ok(None));
-            set?.context("no features")
-        };
-        Ok(Inputs { train: next(0)?, test: next(1)?, classes, vectors })
+        for set in [&train, &test] {
+            set.passed.left_out.iter().for_each(|text| console.warn(text));
+            set.passed.require_finite()?;
+        }
+        let only =
+            |set: Extracted| set.features.into_iter().flatten().next().context("no features");
+        Ok(Inputs { train: only(train)?, test: only(test)?, classes, vectors })
     }
 
     /// The images to learn from and those to classify, if flags give them.

@@ -1,7 +1,5 @@
 //! `dino-vmf eval linear`: linear classifiers on frozen features, by SGD.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use clap::Args;
 use dino::open::Opened;
@@ -108,7 +106,7 @@ impl Linear {
         ));
         let best = order[0];
         let record = json!({
-            "checkpoint": Path::new(&opened.path), "step": opened.step, "features": vectors,
+            "checkpoint": opened.path, "step": opened.step, "features": vectors,
             "train_images": images, "test_images": tests, "epochs": epochs, "batch_size": batch_size,
             "seed": self.seed, "top1": best.best, "last": best.last, "rate": best.rate, "rates": outcomes,
         });

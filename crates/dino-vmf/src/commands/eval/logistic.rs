@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use probe::accuracy::ClassAccuracy;
+use probe::logistic::Regression;
 use probe::logistic::sweep::{self, Chosen};
 use report::number::short;
 use serde_json::json;
@@ -46,10 +47,8 @@ impl Logistic {
             Some(strength) => bail!("`--strength` is {strength}: give a number of 0 or more"),
         };
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        // L-BFGS keeps ten steps and as many changes of the gradient; sums of blocks are f64, too.
-        let bytes =
-            |width: usize, classes: usize| 8 * 40 * (width + 1) * classes + 16 * width * width;
-        let inputs = self.images.features(&mut opened, self.features, bytes, console)?;
+        let inputs =
+            self.images.features(&mut opened, self.features, Regression::bytes, console)?;
         let Inputs { train, test, classes, vectors } = &inputs;
         let chosen = sweep::choose(train, *classes, &strengths, self.seed, &mut |done, total| {
             show_fits(console, "fit", done, total);

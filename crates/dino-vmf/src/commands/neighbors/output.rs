@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::queries::Queries;
 use crate::commands::compared::Bank;
 use crate::commands::pictures::{Board, Picture, Row, Section, thumbnail};
+use crate::commands::table_file::write_table;
 use crate::console::Console;
 
 /// Most queries that a page or a sheet shows.
@@ -62,22 +63,21 @@ impl Answer<'_> {
         json!({ "index": bank.place(row), "name": bank.name(row), "neighbors": neighbors })
     }
 
-    pub(super) fn write_csv(&self, path: &Path) -> Result<()> {
-        let mut table = csv::Writer::from_path(path)?;
-        table.write_record(["query", "rank", "cosine", "index", "name", "class"])?;
-        for (query, found) in self.found.iter().enumerate() {
-            for (rank, Neighbor { row, cosine }) in found.iter().enumerate() {
-                table.write_record([
+    pub(super) fn write_csv(&self, path: &Path, console: &mut Console) -> Result<()> {
+        let head = ["query", "rank", "cosine", "index", "name", "class"];
+        let rows = self.found.iter().enumerate().flat_map(|(query, found)| {
+            found.iter().enumerate().map(move |(rank, Neighbor { row, cosine })| {
+                [
                     self.name(query),
                     (rank + 1).to_string(),
                     cosine.to_string(),
                     self.bank.place(*row).to_string(),
                     self.bank.name(*row),
                     self.bank.class(*row).unwrap_or_default().to_owned(),
-                ])?;
-            }
-        }
-        Ok(table.flush()?)
+                ]
+            })
+        });
+        write_table(path, head, rows, console)
     }
 
     /// The first queries, each with its nearest images.

@@ -1,16 +1,11 @@
 //! The query images: files, a source, or images of the source itself.
 
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use features::Store;
-use multicrop::dataset::{Dataset, Sample, spread};
-use multicrop::decode;
-use multicrop::error::SampleError;
+use multicrop::dataset::{Dataset, ImageFiles, spread};
 use probe::similarity::Rows;
 
 use crate::commands::compared::{Bank, Compared};
@@ -40,9 +35,6 @@ pub(super) enum Queries {
     Other(Bank),
 }
 
-/// Image files.
-struct Files(Vec<PathBuf>);
-
 impl<'a> Wanted<'a> {
     /// Opens the images, before anything is computed.
     ///
@@ -52,15 +44,14 @@ impl<'a> Wanted<'a> {
         if self.query.is_empty() {
             return Ok(Opened::Own(self.index));
         }
-        let paths: Vec<PathBuf> = self.query.iter().map(PathBuf::from).collect();
-        if paths.iter().all(is_image) {
-            return Ok(Opened::Other(Arc::new(Files(paths))));
-        }
+        let other = match ImageFiles::new(self.query.iter().map(PathBuf::from).collect()) {
+            Ok(files) => return Ok(Opened::Other(Arc::new(files))),
+            Err(other) => other,
+        };
         let [other] = self.query else {
-            let missing = paths.iter().find(|path| !is_image(path)).unwrap_or(&paths[0]);
             bail!(
                 "`{}` in `--query` is no image file; give image files, or one source",
-                missing.display()
+                other.display()
             );
         };
         if other == source {
@@ -68,13 +59,6 @@ impl<'a> Wanted<'a> {
         }
         Ok(Opened::Other(compared.open_source(other)?))
     }
-}
-
-/// Whether a path is that of an image file.
-fn is_image(path: &PathBuf) -> bool {
-    let mut start = [0; 16];
-    let read = File::open(path).and_then(|mut file| file.read(&mut start));
-    read.is_ok_and(|read| decode::format(&start[..read]).is_some())
 }
 
 impl Opened<'_> {
@@ -136,33 +120,5 @@ impl Queries {
             Self::Own { rows, .. } => (bank, rows[query].unwrap_or(0)),
             Self::Other(own) => (own, query),
         }
-    }
-}
-
-impl Dataset for Files {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        let bytes = std::fs::read(&self.0[index]);
-        let bytes = bytes.map_err(|error| SampleError::Unreadable { reason: error.to_string() })?;
-        Ok(Sample::Encoded(Cow::Owned(bytes)))
-    }
-
-    fn label(&self, _: usize) -> Option<u32> {
-        None
-    }
-
-    fn classes(&self) -> &[String] {
-        &[]
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.0[index].to_string_lossy().into_owned()
-    }
-
-    fn describe(&self) -> String {
-        format!("{} image files", self.0.len())
     }
 }

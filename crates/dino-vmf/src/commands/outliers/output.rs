@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::score::{Measure, Scored};
 use crate::commands::histogram::{bars, count_axis_logarithmic};
 use crate::commands::pictures::{Board, Picture, Row, Section, thumbnail};
+use crate::commands::table_file::write_table;
 use crate::console::Console;
 
 /// Outliers that are printed as text.
@@ -43,10 +44,7 @@ impl Answer<'_> {
     }
 
     fn class(&self, row: usize) -> &str {
-        let dataset = self.images.dataset();
-        let label = dataset.label(self.scored.places[row]);
-        let class = label.and_then(|label| dataset.classes().get(label as usize));
-        class.map_or("", String::as_str)
+        self.images.dataset().class(self.scored.places[row]).unwrap_or_default()
     }
 
     /// How many images score lower than a share of the reference does, and how many are expected to.
@@ -114,20 +112,19 @@ impl Answer<'_> {
         })
     }
 
-    pub(super) fn write_csv(&self, path: &Path) -> Result<()> {
-        let mut table = csv::Writer::from_path(path)?;
-        table.write_record(["rank", "score", "quantile", "index", "name", "class"])?;
-        for (rank, &row) in self.order.iter().enumerate() {
-            table.write_record([
+    pub(super) fn write_csv(&self, path: &Path, console: &mut Console) -> Result<()> {
+        let head = ["rank", "score", "quantile", "index", "name", "class"];
+        let rows = self.order.iter().enumerate().map(|(rank, &row)| {
+            [
                 (rank + 1).to_string(),
                 self.scored.scores[row].to_string(),
                 self.quantiles[row].to_string(),
                 self.scored.places[row].to_string(),
                 self.name(row),
                 self.class(row).to_owned(),
-            ])?;
-        }
-        Ok(table.flush()?)
+            ]
+        });
+        write_table(path, head, rows, console)
     }
 
     /// The least and the most usual images.

@@ -11,7 +11,7 @@ use probe::analysis::membership::Members;
 use probe::similarity::{Near, Neighbor, Rows, nearest};
 use probe::{Kind, Pass, Progress, Subset, Views};
 
-use crate::commands::compared::comparing;
+use crate::commands::compared::{comparing, compute};
 use crate::commands::network_role::NetworkRole;
 use crate::commands::viewing::show_images;
 use crate::console::Console;
@@ -128,32 +128,15 @@ impl Scorer<'_> {
         train: Option<&Subset>,
         console: &mut Console,
     ) -> Result<(Scored, Option<Scored>)> {
-        let features = self.features(images, console)?;
+        let features = compute(self.opened, self.network, Kind::Cls, images, console)?;
+        let itself = |of: &Store| (0..of.len()).map(Some).collect::<Vec<_>>();
         let Some(train) = train else {
-            let itself: Vec<_> = (0..features.len()).map(Some).collect();
-            return Ok((self.among(&features, &features, &itself, console)?, None));
+            return Ok((self.among(&features, &features, &itself(&features), console)?, None));
         };
-        let usual = self.features(train, console)?;
+        let usual = compute(self.opened, self.network, Kind::Cls, train, console)?;
         let scored = self.among(&features, &usual, &[], console)?;
-        let itself: Vec<_> = (0..usual.len()).map(Some).collect();
-        let reference = self.among(&usual, &usual, &itself, console)?;
+        let reference = self.among(&usual, &usual, &itself(&usual), console)?;
         Ok((scored, Some(reference)))
-    }
-
-    fn features(&self, images: &Subset, console: &mut Console) -> Result<Store> {
-        let preprocess = evaluation::preprocess(&self.opened.config, images.dataset())?;
-        let pass = Pass { images, preprocess: &preprocess, views: Views::Square };
-        let mut report = |done, total| {
-            show_images(console, "features", (done, total), "forward pass");
-            ControlFlow::Continue(())
-        };
-        let progress = &mut Progress::new(images.len(), &mut report);
-        let encoder = self.network.encoder(self.opened);
-        let computed = Store::compute(&pass, &encoder, Kind::Cls, progress);
-        console.end_progress();
-        let (store, left_out) = computed?;
-        left_out.iter().for_each(|text| console.warn(text));
-        Ok(store)
     }
 
     fn among(
