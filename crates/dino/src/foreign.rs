@@ -1,9 +1,13 @@
 //! From the description of another program's network to the shapes of [`vit`].
 
+use std::path::Path;
+
 use engine::matmul::Precision;
-use interchange::dialect::{Gelu, Heads, Mlp, Network, Positions};
+use interchange::dialect::{Checkpoint, Gelu, Heads, Mlp, Network, Positions};
 use vit::shape::Resampling;
 use vit::{HeadShape, MlpKind, Recompute, VitShape};
+
+use crate::error::Error;
 
 /// Shapes of the backbone and of the head, if there is one.
 ///
@@ -61,6 +65,27 @@ pub fn shapes(network: &Network) -> Result<(VitShape, Option<HeadShape>), Vec<St
         precision: Precision::F32,
     });
     Ok((vit, head))
+}
+
+/// The shapes of a checkpoint's network.
+///
+/// # Errors
+/// [`Error::NotComputed`].
+pub(crate) fn require_shapes(
+    path: &Path,
+    checkpoint: &Checkpoint,
+) -> Result<(VitShape, Option<HeadShape>), Error> {
+    shapes(&checkpoint.network).map_err(|reasons| Error::NotComputed {
+        path: path.to_owned(),
+        format: checkpoint.format.to_string(),
+        reasons: reasons.join(", "),
+    })
+}
+
+/// The shorter side that images are resized to before they are cropped to `crop` pixels, as DINO does: 256 for
+/// 224.
+pub(crate) fn resize_for(crop: usize) -> usize {
+    (crop as f64 * 256.0 / 224.0).round() as usize
 }
 
 /// The number of attention heads.

@@ -114,13 +114,19 @@ pub(crate) fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> 
     Ok(Some((run.to_owned(), newest)))
 }
 
+/// The settings of the run in `folder`, which must be those of its checkpoint, and what is worth a warning.
+pub(crate) fn settings_of(folder: &Path, loaded: &Loaded) -> Result<(Config, Vec<String>)> {
+    let path = folder.join("config.toml");
+    let config = Config::load(&path)?;
+    let mut warnings = unknown_keys(&config);
+    warnings.extend(check_settings(loaded, &path, &config)?);
+    Ok((config, warnings))
+}
+
 impl Opened {
     /// The network in a checkpoint of the run in `folder`.
     fn of_run(folder: &Path, loaded: Loaded) -> Result<Self> {
-        let config_path = folder.join("config.toml");
-        let mut config = Config::load(&config_path)?;
-        let mut warnings = unknown_keys(&config);
-        warnings.extend(check_settings(&loaded, &config_path, &config)?);
+        let (mut config, warnings) = settings_of(folder, &loaded)?;
         // The caller names sources, relative to the caller's folder, not to the run's.
         config.run.working_dir = None;
         let (vit, head) = plan::shapes(&config);

@@ -12,12 +12,9 @@ use crate::checkpoint::{self, State};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::foreign;
-use crate::open::{Choices, of_this_program};
+use crate::open::{Choices, of_this_program, settings_of};
 use crate::plan;
-use crate::run_folder::{check_settings, not_used, unknown_keys};
-
-/// What DINO resizes images to before it crops them, relative to the crop.
-const RESIZE: f64 = 256.0 / 224.0;
+use crate::run_folder::not_used;
 
 /// A checkpoint of this or of another program.
 #[derive(Debug)]
@@ -50,10 +47,8 @@ impl Source {
             warnings.extend(newest.refused.iter().map(not_used));
             let loaded =
                 newest.loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
-            let config_path = folder.join("config.toml");
-            let config = Config::load(&config_path)?;
-            warnings.extend(unknown_keys(&config));
-            warnings.extend(check_settings(&loaded, &config_path, &config)?);
+            let (config, more) = settings_of(&folder, &loaded)?;
+            warnings.extend(more);
             tensors = loaded.path.join(checkpoint::TENSORS);
             run = Some(Run { config, state: loaded.state });
         }
@@ -66,11 +61,7 @@ impl Source {
         // iBOT's teacher has no token for masked patches, while its student has
         let mask = checkpoint.weights.shape("backbone.masked_embed");
         checkpoint.network.mask_token = mask.is_some();
-        foreign::shapes(&checkpoint.network).map_err(|reasons| Error::NotComputed {
-            path: path.to_owned(),
-            format: checkpoint.format.to_string(),
-            reasons: reasons.join(", "),
-        })?;
+        foreign::require_shapes(path, &checkpoint)?;
         checkpoint.require_whole(&archive, &choices.ignore)?;
         warnings.extend(foreign::heads_warning(&checkpoint.network));
         Ok(Self { path: path.to_owned(), archive, checkpoint, run, warnings })
@@ -150,7 +141,7 @@ impl Source {
         let size = network.image_size().unwrap_or(network.patch_size);
         let crop = eval.and_then(|eval| eval.crop).unwrap_or(size);
         let resize = eval.and_then(|eval| eval.resize);
-        (resize.unwrap_or((crop as f64 * RESIZE).round() as usize), crop)
+        (resize.unwrap_or_else(|| foreign::resize_for(crop)), crop)
     }
 
     /// The values of the network that is read.

@@ -16,9 +16,6 @@ use crate::objective::{Center, Objective};
 /// Largest side of the crops of evaluations, unless flags say another: DINO's, and larger ones take long.
 const LARGEST_CROP: usize = 224;
 
-/// What DINO resizes images to before it crops them, relative to the crop.
-const RESIZE: f64 = 256.0 / 224.0;
-
 /// Opens a checkpoint of another program.
 ///
 /// # Errors
@@ -29,11 +26,7 @@ pub(super) fn open(path: &Path, choices: &Choices) -> Result<Opened> {
     let options = Options { key: choices.key.clone(), heads: choices.heads };
     let checkpoint = dialect::read(&archive, &options)?;
     let description = &checkpoint.network;
-    let (vit, head) = foreign::shapes(description).map_err(|reasons| Error::NotComputed {
-        path: path.to_owned(),
-        format: checkpoint.format.to_string(),
-        reasons: reasons.join(", "),
-    })?;
+    let (vit, head) = foreign::require_shapes(path, &checkpoint)?;
     checkpoint.require_whole(&archive, &choices.ignore)?;
     let has_head = head.is_some();
     let head = head.unwrap_or(smallest_head(&vit));
@@ -141,7 +134,7 @@ fn config(checkpoint: &Checkpoint, vit: &VitShape, head: &HeadShape) -> Config {
     (data.global_size, data.local_size) =
         (crop, (crop / 2 / vit.patch_size).max(1) * vit.patch_size);
     config.eval.crop = Some(crop);
-    config.eval.resize = Some((crop as f64 * RESIZE).round() as usize);
+    config.eval.resize = Some(foreign::resize_for(crop));
     if checkpoint.patch_center.is_some() {
         config.objective.method = Method::Ibot;
     }

@@ -10,11 +10,12 @@
 //! resumed compares with the same numbers.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use probe::Matrix;
 use probe::geometry::spectrum::rankme;
-use rayon::prelude::*;
+use probe::similarity::{Near, nearest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, io_error};
@@ -187,15 +188,11 @@ impl Record {
 
 /// For each row, the rows with the largest cosine; of equal ones, the first.
 fn neighbors(unit: &Matrix) -> Vec<Vec<u32>> {
-    let rows: Vec<&[f32]> = unit.rows().collect();
-    let of = |i: usize| {
-        let cosine = |j: usize| rows[i].iter().zip(rows[j]).map(|(a, b)| a * b).sum::<f32>();
-        let mut others: Vec<_> =
-            (0..rows.len()).filter(|j| *j != i).map(|j| (cosine(j), j as u32)).collect();
-        others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        others.into_iter().take(NEIGHBORS).map(|(_, j)| j).collect()
-    };
-    (0..rows.len()).into_par_iter().map(of).collect()
+    let itself: Vec<_> = (0..unit.len()).map(Some).collect();
+    let near = Near { queries: unit, bank: unit, count: NEIGHBORS, itself: &itself };
+    let found = nearest(near, &mut |_, _| ControlFlow::Continue(()));
+    let found = found.expect("rows in memory can be read").expect("nothing stops the search");
+    found.iter().map(|near| near.iter().map(|neighbor| neighbor.row as u32).collect()).collect()
 }
 
 /// The mean share of neighbors that are the same.
