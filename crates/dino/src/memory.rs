@@ -7,7 +7,7 @@
 //! | images | crops of the current batch and of batches made ahead |
 //! | evaluation | features, or raw pixels, of all images of k-NN |
 //!
-//! `tests/memory.rs` compares activations with what a step allocates. The estimate leaves out decoding:
+//! `tests/all/memory.rs` compares activations with what a step allocates. The estimate leaves out decoding:
 //! every worker holds one image at a time, whose size is not known before it is read.
 
 mod activations;

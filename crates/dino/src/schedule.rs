@@ -20,7 +20,7 @@ use crate::config::{Config, Horizon, to_steps};
 /// decay and the teacher's momentum.
 ///
 /// # Accuracy
-/// 1e-15 + 1e-14 · |v| of numpy's (`tests/golden_schedules.rs`).
+/// 1e-15 + 1e-14 · |v| of numpy's (`tests/all/golden_schedules.rs`).
 ///
 /// # Source
 /// `cosine_scheduler` of DINO, value for value below `T`; like it, this holds the peak for two

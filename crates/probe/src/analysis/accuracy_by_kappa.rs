@@ -48,7 +48,7 @@ pub fn groups(kappas: &[f64], correct: &[bool]) -> Vec<Group> {
 /// ρ = cov(rank x, rank y) / √(var rank x · var rank y)        equal values share their mean rank
 /// ```
 ///
-/// Equal to `scipy.stats.spearmanr` within 1e-12 (`tests/golden_analysis.rs`).
+/// Equal to `scipy.stats.spearmanr` within 1e-12 (`tests/all/golden_analysis.rs`).
 pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     let (x, y) = (ranks(x), ranks(y));
     let mean = (x.len() as f64 + 1.0) / 2.0;

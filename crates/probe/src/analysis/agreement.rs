@@ -13,7 +13,7 @@
 //!
 //! Source: Vinh, Epps, Bailey, JMLR 11 (2010); Hubert and Arabie, 1985. Equal to scikit-learn's
 //! `normalized_mutual_info_score` (arithmetic mean) and `adjusted_rand_score` within 1e-12
-//! (`tests/golden_analysis.rs`).
+//! (`tests/all/golden_analysis.rs`).
 
 use std::collections::BTreeMap;
 

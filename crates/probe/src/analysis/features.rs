@@ -10,7 +10,7 @@
 //!
 //! Source: Chen and He, arXiv:2011.10566, for the standard deviation; Wang and Isola,
 //! arXiv:2005.10242, for uniformity (t = 2) and alignment (α = 2). Within 1e-6 of numpy
-//! (`tests/golden_analysis.rs`).
+//! (`tests/all/golden_analysis.rs`).
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
 use rayon::prelude::*;

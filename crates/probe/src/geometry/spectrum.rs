@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Computed in f64 from the smaller of `ZᵀZ` and `ZZᵀ`. Singular values below 1e-8 of the largest are
-//! lost; that changes RankMe by less than 1e-5 (`tests/golden_analysis.rs`, against numpy).
+//! lost; that changes RankMe by less than 1e-5 (`tests/all/golden_analysis.rs`, against numpy).
 //!
 //! Source: Garrido et al., *RankMe*, arXiv:2210.02885, equation 1.
 

@@ -1,0 +1,95 @@
+//! `eval linear`, `logistic` and `fewshot` as a person runs them, on a folder of images.
+
+use std::fs;
+
+use crate::fixtures::Tiny;
+use serde_json::Value;
+
+/// A run, and a folder of three classes that differ in color; the last class has one image for training.
+fn run_and_images() -> Tiny {
+    let tiny = Tiny::new();
+    for (part, count) in [("train", 8u8), ("test", 4)] {
+        for (class, color) in
+            [("blue", [20, 20, 200]), ("green", [20, 200, 20]), ("red", [200, 20, 20])]
+        {
+            let folder = tiny.path(&format!("photos/{part}/{class}"));
+            fs::create_dir_all(&folder).expect("a folder");
+            let count = if class == "red" && part == "train" { 1 } else { count };
+            for i in 0..count {
+                let color =
+                    color.map(|value: u8| value.wrapping_add(i * 5 + u8::from(part == "test")));
+                let image = image::RgbImage::from_pixel(32, 32, image::Rgb(color));
+                image.save(folder.join(format!("{i}.png"))).expect("an image");
+            }
+        }
+    }
+    tiny.pretrain(&["--data", "photos:train", "--steps", "1", "--out", "run"]).code(0);
+    tiny
+}
+
+fn number(event: &Value, key: &str) -> f64 {
+    event[key].as_f64().unwrap_or_else(|| panic!("{key} in {event}"))
+}
+
+#[test]
+fn classifiers_learn_colors_and_say_how_they_were_measured() {
+    let tiny = run_and_images();
+    let eval = |task: &str, more: &[&str]| {
+        tiny.run(&[&["eval", task, "run", "--data", "photos"], more].concat()).code(0)
+    };
+    let linear = eval("linear", &["--epochs", "30", "--json"]);
+    let event = linear.last_event();
+    assert_eq!(event["rates"].as_array().unwrap().len(), 45);
+    assert!(
+        number(&event, "top1") > 60.0 && number(&event, "last") <= number(&event, "top1"),
+        "{event}"
+    );
+    let linear = eval("linear", &["--epochs", "2", "--rates", "0.1,1", "--features", "cls+mean"]);
+    let linear =
+        linear.says("without the official random crops").says("[CLS] and mean of the patches");
+    assert_eq!(linear.stdout.lines().count(), 4, "{}", linear.stdout);
+    let logistic = eval("logistic", &["--json"]).last_event();
+    assert!(number(&logistic, "top1") > 60.0 && logistic["converged"] == true, "{logistic}");
+    assert_eq!(logistic["validation"].as_array().unwrap().len(), 45);
+    let one = eval("logistic", &["--strength", "0.01", "--json"]).last_event();
+    assert!(one["validation"].as_array().unwrap().is_empty() && one["strength"] == 0.01, "{one}");
+    let few = eval("fewshot", &["--shots", "1,100%", "--json"]);
+    let events: Vec<Value> =
+        few.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!([&events[0]["images"], &events[1]["images"]], [&Value::from(3), &Value::from(17)]);
+    assert_eq!(events[0]["draws"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn threads_never_change_a_score() {
+    let tiny = run_and_images();
+    for task in [&["linear", "--epochs", "3"][..], &["logistic"], &["fewshot", "--shots", "1,3"]] {
+        let with = |threads: &str| {
+            let eval =
+                [&["eval"], task, &["run", "--data", "photos", "--json", "--threads", threads]];
+            tiny.run(&eval.concat()).code(0).stdout
+        };
+        assert_eq!(with("1"), with("2"), "{task:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_an_error() {
+    let tiny = run_and_images();
+    let eval = |more: &[&str]| tiny.run(&[&["eval"], more].concat());
+    let photos = ["--data", "photos"];
+    let linear = |more: &[&str]| eval(&[&["linear", "run"], &photos[..], more].concat());
+    linear(&["--rates", "0.1,-1"]).code(1).says("`--rates` has -1: give numbers above 0");
+    linear(&["--epochs", "0"]).code(2).says("0 is not in 1..=100000");
+    let fewshot = |shots| eval(&[&["fewshot", "run"], &photos[..], &["--shots", shots]].concat());
+    fewshot("0")
+        .code(2)
+        .says("`0` is neither a number of images from 1 on nor a share such as `1%`");
+    fewshot("200%").code(2).says("`200%` is neither a number");
+    eval(&["logistic", "run", "--data", "photos", "--strength", "-1"])
+        .code(1)
+        .says("`--strength` is -1: give a number of 0 or more");
+    fs::remove_dir_all(tiny.path("photos/test/red")).unwrap();
+    eval(&["logistic", "run", "--data", "photos"]).code(1).says("classes");
+    eval(&["linear", "run", "--train", "photos:train", "--test", "run"]).code(1);
+}

@@ -1,0 +1,34 @@
+//! Runs the program as a person does.
+//!
+//! One program for all: each test program links the libraries again, which takes longer than most tests.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod alarms;
+mod analyze;
+mod bad_input;
+mod channels;
+mod checkpoint;
+mod commands;
+mod completions;
+mod convert;
+mod data;
+mod deep;
+mod evaluations;
+mod export;
+mod extend;
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+mod init;
+mod leaving;
+mod links;
+mod own_images;
+mod person;
+mod pictures;
+mod plan;
+mod readme;
+mod resume;
+mod resume_compares;
+mod similar;
+mod threads;
+mod words;

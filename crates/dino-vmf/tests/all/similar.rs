@@ -1,0 +1,223 @@
+//! `neighbors`, `duplicates` and `outliers`, as a person uses them: on a folder of photographs with copies in it,
+//! with a run of a few steps, and with files of features.
+
+use std::fs;
+use std::path::Path;
+
+use crate::fixtures::Tiny;
+use image::{Rgb, RgbImage};
+
+/// Images of which each has stripes, colors and a rectangle of its own.
+const IMAGES: u32 = 24;
+
+fn photo(i: u32) -> RgbImage {
+    RgbImage::from_fn(48, 40, |x, y| {
+        let wave = |speed: u32, phase: u32| {
+            let angle = f64::from(x * (i % 5 + 1) * speed + y * (i % 7) + phase * i) * 0.09;
+            (127.0 + 120.0 * angle.sin()) as u8
+        };
+        let inside = (x + i * 5) % 48 < 14 && (y + i * 3) % 40 < 12;
+        if inside {
+            Rgb([(i * 37) as u8, (i * 91) as u8, 255])
+        } else {
+            Rgb([wave(1, 3), wave(2, 11), wave(3, 5)])
+        }
+    })
+}
+
+/// A run of a few steps, and `photos/` with an equal copy of image 3 and a recompressed larger copy of image 7.
+fn home() -> Tiny {
+    let tiny = Tiny::new();
+    let folder = tiny.path("photos");
+    fs::create_dir(&folder).unwrap();
+    for i in 0..IMAGES {
+        photo(i).save(folder.join(format!("{i:02}.png"))).unwrap();
+    }
+    photo(3).save(folder.join("equal.bmp")).unwrap();
+    let large = image::imageops::resize(&photo(7), 96, 80, image::imageops::FilterType::CatmullRom);
+    large.save(folder.join("larger.jpg")).unwrap();
+    let run = ["photos", "--method", "dino-vmf", "--steps", "3", "--quiet", "--out", "run"];
+    tiny.pretrain(&run).code(0);
+    tiny
+}
+
+fn name(value: &serde_json::Value) -> String {
+    let path = value["name"].as_str().unwrap();
+    Path::new(path).file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_nearest_images_are_the_copies_whatever_the_features_come_from() {
+    let tiny = home();
+    let run = ["--checkpoint", "run"];
+    let json = |more: &[&str]| {
+        let words = [&["neighbors", "photos", "--json", "-n", "3"][..], more].concat();
+        tiny.run(&words).code(0).last_event()
+    };
+    let found = json(&[&run[..], &["--index", "3,7"]].concat());
+    assert_eq!((&found["event"], &found["images"]), (&"neighbors".into(), &26.into()));
+    let nearest =
+        |found: &serde_json::Value, query: usize| name(&found["queries"][query]["neighbors"][0]);
+    assert_eq!((nearest(&found, 0), nearest(&found, 1)), ("equal.bmp".into(), "larger.jpg".into()));
+    assert_eq!(found["queries"][0]["neighbors"].as_array().unwrap().len(), 3);
+    // the same from files of features, without the checkpoint
+    for file in ["f.npy", "f.safetensors", "f.parquet"] {
+        tiny.run(&[&["features", "photos", "--out", file][..], &run].concat()).code(0);
+        let from = json(&["--from", file, "--index", "3,7"]);
+        for query in 0..2 {
+            for rank in 0..3 {
+                let of = |found: &serde_json::Value| {
+                    let neighbor = &found["queries"][query]["neighbors"][rank];
+                    (neighbor["index"].clone(), neighbor["cosine"].clone())
+                };
+                assert_eq!(of(&from), of(&found), "{file}");
+            }
+        }
+    }
+    // image files are queries of their own, and find themselves
+    let pictures = ["--html", "n.html", "--sheet", "n.png", "--csv", "n.csv"];
+    let files = ["--query", "photos/05.png", "photos/equal.bmp", "--from", "f.parquet"];
+    let found = json(&[&run[..], &files, &pictures].concat());
+    assert_eq!((nearest(&found, 0), nearest(&found, 1)), ("05.png".into(), "03.png".into()));
+    let page = fs::read_to_string(tiny.path("n.html")).unwrap();
+    assert!(page.contains("data:image/jpeg;base64,") && page.contains("05.png"), "{page}");
+    assert!(!page.contains("http"), "the page loads nothing from elsewhere");
+    assert!(image::open(tiny.path("n.png")).unwrap().width() > 400);
+    let table = fs::read_to_string(tiny.path("n.csv")).unwrap();
+    assert_eq!(
+        (table.lines().count(), table.lines().next()),
+        (7, Some("query,rank,cosine,index,name,class"))
+    );
+    // a source of queries, and none at all
+    assert_eq!(json(&[&run[..], &["--query", "shapes:test"]].concat())["queries"][0]["index"], 0);
+    assert_eq!(json(&run)["queries"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn copies_are_found_and_the_larger_image_is_kept() {
+    let tiny = home();
+    let all = ["--html", "d.html", "--sheet", "d.png", "--csv", "d.csv", "--drop", "drop.txt"];
+    let duplicates = |more: &[&str]| {
+        let words = ["duplicates", "photos", "--checkpoint", "run", "--json"];
+        tiny.run(&[&words[..], more].concat()).code(0)
+    };
+    let ended = duplicates(&all).says("a fifth of the usual distance");
+    let found = ended.last_event();
+    assert_eq!(
+        (&found["images"], &found["dropped"], &found["equal"]),
+        (&26.into(), &2.into(), &1.into())
+    );
+    let groups = found["groups"].as_array().unwrap();
+    let shown: Vec<(String, String)> =
+        groups.iter().map(|group| (name(&group["kept"]), name(&group["dropped"][0]))).collect();
+    let expected = [("03.png", "equal.bmp"), ("larger.jpg", "07.png")];
+    assert_eq!(shown, expected.map(|(kept, dropped)| (kept.to_owned(), dropped.to_owned())));
+    assert_eq!(groups[0]["dropped"][0]["equal"], true);
+    assert_eq!(groups[1]["dropped"][0]["equal"], false);
+    let drop = fs::read_to_string(tiny.path("drop.txt")).unwrap();
+    assert_eq!(drop.lines().collect::<Vec<_>>(), ["photos/07.png", "photos/equal.bmp"]);
+    assert_eq!(fs::read_to_string(tiny.path("d.csv")).unwrap().lines().count(), 3);
+    let page = fs::read_to_string(tiny.path("d.html")).unwrap();
+    for part in ["Just below the threshold", "<svg", "kept", "larger.jpg"] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+    assert!(image::open(tiny.path("d.png")).unwrap().height() > 200);
+    let first = duplicates(&["--keep", "first"]).last_event();
+    let kept: Vec<String> =
+        first["groups"].as_array().unwrap().iter().map(|group| name(&group["kept"])).collect();
+    assert_eq!(kept, ["03.png", "07.png"]);
+    // what leaks from a test set
+    fs::create_dir(tiny.path("test")).unwrap();
+    photo(11).save(tiny.path("test/a.png")).unwrap();
+    photo(99).save(tiny.path("test/b.png")).unwrap();
+    let leaks = duplicates(&["--against", "test", "--threshold", "0.9999"]).last_event();
+    assert_eq!((&leaks["dropped"], &leaks["equal"]), (&1.into(), &1.into()));
+    let leak = &leaks["groups"][0];
+    assert_eq!((name(&leak["kept"]), name(&leak["dropped"][0])), ("a.png".into(), "11.png".into()));
+}
+
+#[test]
+fn outliers_are_sorted_and_compared_with_usual_images() {
+    let tiny = home();
+    let outliers = |more: &[&str]| {
+        let words = ["outliers", "photos", "--checkpoint", "run", "--json"];
+        tiny.run(&[&words[..], more].concat()).code(0).last_event()
+    };
+    let pictures = ["--html", "o.html", "--sheet", "o.png", "--csv", "o.csv"];
+    let found = outliers(&[&["--train", "shapes:test"][..], &pictures].concat());
+    assert_eq!((&found["event"], &found["score"]), (&"outliers".into(), &"likelihood".into()));
+    let table = fs::read_to_string(tiny.path("o.csv")).unwrap();
+    let scores: Vec<f64> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert!(scores.len() == 26 && scores.is_sorted(), "{scores:?}");
+    assert!(fs::read_to_string(tiny.path("o.html")).unwrap().contains("The least usual images"));
+    assert!(image::open(tiny.path("o.png")).unwrap().width() > 400);
+    // The scores are those of `features`.
+    let features = ["features", "photos", "--checkpoint", "run", "--out", "l.npy"];
+    tiny.run(&[&features[..], &["--features", "log_likelihood"]].concat()).code(0);
+    let bytes = fs::read(tiny.path("l.npy")).unwrap();
+    let words = bytes[bytes.len() - 4 * 26..].as_chunks::<4>().0;
+    let mut expected: Vec<f64> =
+        words.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect();
+    expected.sort_by(f64::total_cmp);
+    for (found, expected) in scores.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+    }
+    for score in ["cosine", "knn"] {
+        for more in [&["--k", "3"][..], &["--train", "shapes:test"]] {
+            let found = outliers(&[&["--score", score][..], more].concat());
+            let scores = found["outliers"].as_array().unwrap();
+            assert!((scores.len(), &found["score"]) == (26, &score.into()), "{found}");
+            assert!(scores.iter().all(|of| of["score"].as_f64().unwrap() <= 1.0001));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_in_a_sentence() {
+    let tiny = home();
+    let refused = |words: &[&str], code: i32, text: &str| {
+        tiny.run(words).code(code).says(text);
+    };
+    refused(&["neighbors", "photos"], 2, "--checkpoint <CHECKPOINT>");
+    let neighbors = ["neighbors", "photos", "--checkpoint", "run"];
+    let with = |more: &[&'static str]| [&neighbors[..], more].concat();
+    refused(&with(&["--index", "26"]), 1, "`--index 26`: the source has images 0 to 25");
+    refused(&with(&["--query", "photos"]), 1, "choose images of it by `--index`");
+    refused(
+        &with(&["--query", "photos/01.png", "nothing.png"]),
+        1,
+        "`nothing.png` in `--query` is no image file",
+    );
+    refused(&with(&["--features", "patches"]), 1, "`--features patches`: use `cls`");
+    refused(&with(&["--sheet", "a.txt"]), 2, "end in .png");
+    refused(
+        &["duplicates", "photos", "--checkpoint", "run", "--threshold", "2"],
+        2,
+        "from -1 to 1",
+    );
+    tiny.run(&["features", "photos", "--checkpoint", "run", "--out", "f.npy"]).code(0);
+    let other = ["neighbors", "shapes:test", "--from", "f.npy"];
+    refused(
+        &other,
+        1,
+        "row 0 of `f.npy` is of `photos/00.png`, which shapes:test does not have there",
+    );
+    let query = ["neighbors", "photos", "--from", "f.npy", "--query", "photos/01.png"];
+    refused(&query, 1, "give the `--checkpoint` that it was made with");
+    fs::write(tiny.path("g.npy"), "nothing").unwrap();
+    refused(
+        &["neighbors", "photos", "--from", "g.npy"],
+        1,
+        "`g.npy` cannot be used as features: it is cut off",
+    );
+    fs::write(tiny.path("g.parquet"), "nothing").unwrap();
+    refused(
+        &["duplicates", "photos", "--from", "g.parquet"],
+        1,
+        "`g.parquet` cannot be used as features",
+    );
+}

@@ -1,0 +1,53 @@
+//! Logistic regression against an independent optimum.
+
+use crate::fixtures::fixture;
+use probe::logistic::{Classifier, Regression, Settings};
+use probe::{Features, Matrix};
+
+/// "loss 1e-9 relative, weights 1e-5 absolute when your gradient norm is below 1e-8"
+const LOSS: f64 = 1e-9;
+const WEIGHTS: f64 = 1e-5;
+
+/// An intercept is determined up to a constant that all classes share.
+fn free_of_constant(bias: &[f64]) -> Vec<f64> {
+    let mean = bias.iter().sum::<f64>() / bias.len() as f64;
+    bias.iter().map(|b| b - mean).collect()
+}
+
+#[goldens::test(evaluate)]
+fn golden_optima_from_any_start() {
+    let fixture = fixture("evaluate");
+    let settings = &fixture.json["logistic"];
+    let (shape, values) = fixture.f32("logistic/x");
+    let labels = fixture.usize("logistic/y").1.into_iter().map(|label| label as u32).collect();
+    let train = Features { rows: Matrix { values, width: shape[1] }, labels };
+    let classes = settings["classes"].as_u64().expect("a number") as usize;
+    let mut start: Option<Classifier> = None;
+    for (i, fit) in settings["fits"].as_array().expect("a list").iter().enumerate() {
+        let number = |key: &str| fit[key].as_f64().expect("a number");
+        let intercept = fit["bias"].as_bool().expect("a flag");
+        let regression = Regression::new(&train, classes, intercept);
+        let settings =
+            Settings { weight_decay: number("wd"), tolerance: 1e-10, ..Settings::default() };
+        let start = if intercept { start.take() } else { None };
+        let found = regression.fit(&settings, start.as_ref(), &mut || Ok(())).expect("a fit");
+        assert!(
+            found.converged && found.iterations < 60,
+            "fit {i}: {} iterations",
+            found.iterations
+        );
+        let (loss, expected) = (found.loss, number("loss"));
+        assert!((loss - expected).abs() <= LOSS * expected, "fit {i}: {loss} for {expected}");
+        let expected = fixture.f64(&format!("logistic/{i}/weight")).1;
+        for (w, e) in found.classifier.weight.iter().zip(&expected) {
+            assert!((w - e).abs() <= WEIGHTS, "fit {i}: {w} for {e}");
+        }
+        if intercept {
+            let expected = fixture.f64(&format!("logistic/{i}/bias")).1;
+            let pairs = [&found.classifier.bias, &expected].map(|bias| free_of_constant(bias));
+            for (b, e) in pairs[0].iter().zip(&pairs[1]) {
+                assert!((b - e).abs() <= WEIGHTS, "fit {i}: intercept {b} for {e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests of the evaluations.
+//!
+//! One program for all: each test program links the libraries again, which takes longer than most tests.
+
+#[path = "../../../dino/tests/all/fixtures.rs"]
+#[expect(dead_code, reason = "the tests of dino use all of it")]
+mod fixtures;
+mod golden_analysis;
+mod golden_knn;
+mod golden_linear;
+mod golden_logistic;
+mod golden_ranking;
+mod probe;
+mod similarity;
