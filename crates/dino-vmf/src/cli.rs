@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     analyze, attention, bench, checkpoint, completions, config, convert, data, duplicates, eval,
-    export, features, man, neighbors, outliers, parts, plan, presets, pretrain,
+    export, features, man, neighbors, outliers, parts, plan, presets, pretrain, run_report, watch,
 };
 use crate::console::Output;
 
@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Pretrain(Box<pretrain::Pretrain>),
     Plan(Box<plan::Plan>),
+    Report(run_report::Report),
+    Watch(watch::Watch),
     #[command(subcommand)]
     Eval(eval::Eval),
     #[command(subcommand)]

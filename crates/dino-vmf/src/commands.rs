@@ -30,9 +30,11 @@ mod pictures;
 pub(crate) mod plan;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
+pub(crate) mod run_report;
 mod table_file;
 mod throughput;
 mod viewing;
+pub(crate) mod watch;
 
 use anyhow::{Context, Result};
 use report::number::counted;

@@ -45,6 +45,8 @@ fn run(command: Command, console: &mut Console) -> Result<Outcome> {
     match command {
         Command::Pretrain(pretrain) => return pretrain.run(console),
         Command::Plan(plan) => plan.run(console)?,
+        Command::Report(report) => report.run(console)?,
+        Command::Watch(watch) => watch.run(console)?,
         Command::Eval(eval) => eval.run(console)?,
         Command::Analyze(analyze) => analyze.run(console)?,
         Command::Checkpoint(checkpoint) => checkpoint.run(console)?,

@@ -8,7 +8,7 @@ use clap::{Command, Error};
 use dino::config::keys;
 
 /// Words for commands that are neither one of them nor close to one.
-const COMMANDS: [(&str, &str); 22] = [
+const COMMANDS: [(&str, &str); 26] = [
     ("train", "pretrain"),
     ("fit", "pretrain"),
     ("run", "pretrain"),
@@ -31,6 +31,10 @@ const COMMANDS: [(&str, &str); 22] = [
     ("benchmark", "bench step"),
     ("settings", "config"),
     ("keys", "config"),
+    ("compare", "report"),
+    ("summary", "report"),
+    ("serve", "watch"),
+    ("dashboard", "watch"),
 ];
 
 /// Words for flags. The first flag that the command has is the one to use.

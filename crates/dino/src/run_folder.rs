@@ -9,6 +9,8 @@ mod resume;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use report::{JsonLines, MetricsWriter};
 
@@ -151,6 +153,12 @@ impl RunFolder {
         path.join(CONFIG).is_file()
     }
 
+    /// Whether a process trains the run in `path` now. False if the system cannot tell.
+    pub fn is_in_use(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -247,7 +255,13 @@ impl RunFolder {
         let open =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&name);
         let lock = open.map_err(io_error("write", &name))?;
-        match lock.try_lock() {
+        let mut locked = lock.try_lock();
+        if matches!(locked, Err(TryLockError::WouldBlock)) {
+            // `is_in_use` may look just now, which takes no time.
+            thread::sleep(Duration::from_millis(50));
+            locked = lock.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::RunLocked { path }),
             // Some network file systems cannot lock; a run there is still better than none.

@@ -3,6 +3,7 @@
 //! ```text
 //! Metric, Metrics ─▶ MetricsWriter ─▶ JsonLines    metrics.jsonl
 //!                         └─────────▶ EventFile    TensorBoard
+//! metrics.jsonl ─▶ History ─▶ Series                  thinned, for plots
 //! Axis, Plot ─▶ Figure, Tile, Table ─▶ Page        one HTML file that loads nothing else
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! | --- | --- |
 //! | [`metrics`] | the values of a training step, and the table of all metrics |
 //! | [`jsonl`] | a file of JSON lines |
+//! | [`history`] | what `metrics.jsonl` says about a run, in bounded memory |
 //! | [`tensorboard`] | a TensorBoard event file |
 //! | [`writer`] | writes metrics and other records of a run to both files |
 //! | [`number`] | numbers as text |
@@ -21,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod history;
 pub mod jsonl;
 pub mod metrics;
 pub mod number;
@@ -30,6 +33,7 @@ pub mod tensorboard;
 pub mod writer;
 
 pub use error::Error;
+pub use history::History;
 pub use jsonl::JsonLines;
 pub use metrics::{Metric, Metrics};
 pub use writer::MetricsWriter;

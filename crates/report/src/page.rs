@@ -14,6 +14,8 @@
 //! # Ok::<(), askama::Error>(())
 //! ```
 
+use std::borrow::Cow;
+
 use askama::Template;
 
 use crate::plot::Plot;
@@ -83,7 +85,7 @@ pub struct Figures(pub Vec<Figure>);
 /// A plot with a title, a legend and a sentence below it.
 pub struct Figure {
     /// The title.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// The plot.
     pub plot: Plot,
     /// Empty if there is only one series.
@@ -97,7 +99,7 @@ pub struct LegendEntry {
     /// CSS class of the series, which sets its color.
     pub class: &'static str,
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
 }
 
 /// A table: a name, values and their meaning in each row.
@@ -106,6 +108,18 @@ pub struct LegendEntry {
 pub struct Table {
     /// Names of the columns.
     pub head: Vec<&'static str>,
+    /// The rows, each with as many cells as the head.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A table of values alone, whose first column names the rows.
+#[derive(Template)]
+#[template(path = "grid.html")]
+pub struct Grid {
+    /// What it shows, for screen readers.
+    pub caption: String,
+    /// Names of the columns.
+    pub head: Vec<String>,
     /// The rows, each with as many cells as the head.
     pub rows: Vec<Vec<String>>,
 }

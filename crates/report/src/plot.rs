@@ -124,10 +124,35 @@ pub struct Bar {
 
 /// A shape in SVG coordinates. `class` is a CSS class of `page.css`, which sets the color.
 enum Shape {
-    Path { class: &'static str, path: String },
-    Polyline { class: &'static str, points: String },
-    Bar { class: &'static str, x: f64, y: f64, width: f64, height: f64, title: String },
-    Text { class: &'static str, x: f64, y: f64, anchor: &'static str, text: String },
+    Path {
+        class: String,
+        path: String,
+    },
+    Polyline {
+        class: &'static str,
+        points: String,
+    },
+    Bar {
+        class: &'static str,
+        x: f64,
+        y: f64,
+        width: f64,
+        height: f64,
+        title: String,
+    },
+    Text {
+        class: &'static str,
+        x: f64,
+        y: f64,
+        anchor: &'static str,
+        text: String,
+    },
+    /// A vertical line with a text on hover.
+    Mark {
+        class: &'static str,
+        x: f64,
+        title: String,
+    },
 }
 
 /// A plot. Later shapes cover earlier ones.
@@ -135,7 +160,7 @@ enum Shape {
 #[template(path = "plot.svg")]
 pub struct Plot {
     /// Description for screen readers.
-    title: &'static str,
+    title: String,
     x: Axis,
     y: Axis,
     shapes: Vec<Shape>,
@@ -143,8 +168,8 @@ pub struct Plot {
 
 impl Plot {
     /// A plot with labelled axes and no data. `title` describes the plot to screen readers.
-    pub fn new(title: &'static str, x: Axis, y: Axis) -> Self {
-        let mut plot = Self { title, x, y, shapes: Vec::new() };
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        let mut plot = Self { title: title.into(), x, y, shapes: Vec::new() };
         plot.draw_y_axis();
         for (value, text) in plot.x.labels_in_a_row() {
             let x = plot.x_of(value);
@@ -155,8 +180,13 @@ impl Plot {
     }
 
     /// A plot whose x axis shows names instead of numbers, each at its value of the x axis.
-    pub fn with_names(title: &'static str, x: Axis, y: Axis, names: Vec<(f64, String)>) -> Self {
-        let mut plot = Self { title, x, y, shapes: Vec::new() };
+    pub fn with_names(
+        title: impl Into<String>,
+        x: Axis,
+        y: Axis,
+        names: Vec<(f64, String)>,
+    ) -> Self {
+        let mut plot = Self { title: title.into(), x, y, shapes: Vec::new() };
         plot.draw_y_axis();
         for (value, name) in names {
             plot.text_below_axis(plot.x_of(value), name);
@@ -195,6 +225,39 @@ impl Plot {
         self.shapes.push(Shape::Polyline { class, points: points.join(" ") });
     }
 
+    /// Fills the area between a lower and an upper line: `(x, low, high)`.
+    pub fn band(&mut self, class: &'static str, edges: &[(f64, f64, f64)]) {
+        let there = edges.iter().map(|&(x, _, high)| (x, high));
+        let back = edges.iter().rev().map(|&(x, low, _)| (x, low));
+        let position = |(x, y)| format!("{:.1} {:.1}", self.x_of(x), self.y_of(y));
+        let corners: Vec<String> = there.chain(back).map(position).collect();
+        if !corners.is_empty() {
+            self.path(&format!("band {class}"), format!("M{}Z", corners.join("L")));
+        }
+    }
+
+    /// Draws a point, which a line of a single value would not show.
+    pub fn dot(&mut self, class: &'static str, (x, y): (f64, f64)) {
+        let (x, y) = (self.x_of(x), self.y_of(y));
+        self.path(
+            &format!("dot {class}"),
+            format!("M{:.1} {y:.1}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z", x - 3.0),
+        );
+    }
+
+    /// Marks a value of the x axis by a vertical line. `title` is its text on hover.
+    pub fn mark(&mut self, class: &'static str, x: f64, title: String) {
+        self.shapes.push(Shape::Mark { class, x: self.x_of(x), title });
+    }
+
+    /// Draws a dashed horizontal line with its name at the left end.
+    pub fn reference_at_left(&mut self, value: f64, name: &str) {
+        let y = self.y_of(value);
+        self.path("reference", format!("M{LEFT} {y:.1}H{RIGHT}"));
+        let (text, x) = (name.to_owned(), LEFT + 4.0);
+        self.shapes.push(Shape::Text { class: "tick", x, y: y - 5.0, anchor: "start", text });
+    }
+
     /// Draws a dashed horizontal line with its name at the right end.
     pub fn reference(&mut self, value: f64, name: &str) {
         let y = self.y_of(value);
@@ -211,8 +274,8 @@ impl Plot {
         BOTTOM - (BOTTOM - TOP) * self.y.position(value)
     }
 
-    fn path(&mut self, class: &'static str, path: String) {
-        self.shapes.push(Shape::Path { class, path });
+    fn path(&mut self, class: &str, path: String) {
+        self.shapes.push(Shape::Path { class: class.to_owned(), path });
     }
 
     fn text_below_axis(&mut self, x: f64, text: String) {

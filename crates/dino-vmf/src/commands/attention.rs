@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use multicrop::Image8;
-use probe::strongest;
+use probe::{Encoder, strongest};
 use report::number::counted;
 use serde_json::json;
-use vit::Tokens;
+use vit::{Crops, Tokens};
 
 use super::candidates::names;
 use super::drawing::file::save;
@@ -97,7 +97,8 @@ impl Attention {
         let mut grid = Grid { heading: [self.title(&look), self.legend()], rows: Vec::new() };
         let mut files = Vec::new();
         let seen = look.for_each("attention", console, &mut |seen| {
-            let attention = attention(&look, &seen);
+            let (rows, columns) = seen.grid(look.patch_size());
+            let attention = heads_of(&look.encoder(), &seen.crops(), rows * columns);
             let maps = drawn.iter().map(|head| map(&attention, *head)).collect::<Vec<_>>();
             match &look.out {
                 Out::Sheet(..) => {
@@ -108,7 +109,6 @@ impl Attention {
                     files.push(save_in(folder, &seen.file_name(), &picture)?);
                     if self.raw {
                         let path = folder.join(seen.file_name() + ".npy");
-                        let (rows, columns) = seen.grid(look.patch_size());
                         let array = features::npy::array(
                             &[attention.len(), rows, columns],
                             &attention.concat(),
@@ -216,26 +216,32 @@ impl Attention {
     }
 }
 
-/// The attention of \[CLS\] to the patches, `[patches]` for each head.
-fn attention(look: &Look<'_>, seen: &Seen) -> Vec<Vec<f32>> {
-    let encoder = look.encoder();
+/// The attention of \[CLS\] to the patches of an image, `[patches]` for each head.
+pub(crate) fn heads_of(
+    encoder: &Encoder<'_>,
+    crops: &[Crops<'_>],
+    patches: usize,
+) -> Vec<Vec<f32>> {
     let backbone = &encoder.network.backbone;
-    let weights = backbone.last_attention(encoder.params, &seen.crops(), Tokens::Cls);
-    let (rows, columns) = seen.grid(look.patch_size());
+    let weights = backbone.last_attention(encoder.params, crops, Tokens::Cls);
     let heads = weights.first().map(|weights| weights.host()).unwrap_or_default();
     let tokens = (heads.len() / backbone.shape().heads).max(1);
-    heads.chunks_exact(tokens).map(|head| head[tokens - rows * columns..].to_vec()).collect()
+    heads.chunks_exact(tokens).map(|head| head[tokens - patches..].to_vec()).collect()
+}
+
+/// The mean of all heads, `[patches]`.
+pub(crate) fn mean_of(heads: &[Vec<f32>]) -> Vec<f32> {
+    let mean = |patch: usize| {
+        let sum: f64 = heads.iter().map(|head| f64::from(head[patch])).sum();
+        (sum / heads.len() as f64) as f32
+    };
+    (0..heads.first().map_or(0, Vec::len)).map(mean).collect()
 }
 
 /// The map of a head, or of the mean of all.
 fn map(attention: &[Vec<f32>], head: Option<usize>) -> Map {
-    if let Some(head) = head {
-        return Map { name: format!("head {head}"), values: attention[head].clone() };
+    match head {
+        Some(head) => Map { name: format!("head {head}"), values: attention[head].clone() },
+        None => Map { name: "mean".to_owned(), values: mean_of(attention) },
     }
-    let mean = |patch: usize| {
-        let sum: f64 = attention.iter().map(|head| f64::from(head[patch])).sum();
-        (sum / attention.len() as f64) as f32
-    };
-    let patches = attention.first().map_or(0, Vec::len);
-    Map { name: "mean".to_owned(), values: (0..patches).map(mean).collect() }
 }

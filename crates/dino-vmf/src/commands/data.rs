@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::console::Console;
+pub(crate) use preview::crop_picture;
 
 /// Inspect a source of images, or preview its crops
 #[derive(Debug, Subcommand)]

@@ -82,7 +82,7 @@ fn side(text: &str) -> Result<Side, String> {
 
 /// The shorter side for a network whose position table is made for images of this side: far beyond it, positions
 /// and details are unlike those of training.
-fn default_side(image_size: usize) -> u32 {
+pub(crate) fn default_side(image_size: usize) -> u32 {
     (2 * image_size).min(480) as u32
 }
 

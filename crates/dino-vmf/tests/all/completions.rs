@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::fixtures::Tiny;
 
 /// What a person has typed, and a word that the shell must offer.
-const ASKED: [(&[&str], &str); 15] = [
+const ASKED: [(&[&str], &str); 17] = [
     (&["pret"], "pretrain"),
     (&["eval", "k"], "knn"),
     (&["eval", "knn", "--che"], "--checkpoint"),
@@ -25,6 +25,8 @@ const ASKED: [(&[&str], &str); 15] = [
     (&["export", "--dtype", "f1"], "f16"),
     (&["attention", "--draw", "o"], "overlay"),
     (&["convert", "--to", "ib"], "ibot"),
+    (&["report", "--no-i"], "--no-images"),
+    (&["watch", "--po"], "--port"),
 ];
 
 /// Runs bash with a PATH that has the program, in an empty folder.

@@ -27,6 +27,7 @@ mod person;
 mod pictures;
 mod plan;
 mod readme;
+mod reports;
 mod resume;
 mod resume_compares;
 mod similar;

@@ -250,11 +250,11 @@ fn spectrum(title: &'static str, comparison: &Comparison) -> Figure {
         plot.line(class, &points);
     }
     Figure {
-        title,
+        title: title.into(),
         plot,
         legend: vec![
-            LegendEntry { class: "one", name: "trained" },
-            LegendEntry { class: "two", name: "untrained" },
+            LegendEntry { class: "one", name: "trained".into() },
+            LegendEntry { class: "two", name: "untrained".into() },
         ],
         note: format!(
             "Axes that hold 90 % of the variance: {} (untrained: {}). RankMe: {} (untrained: {}).",

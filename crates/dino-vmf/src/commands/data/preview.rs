@@ -18,6 +18,7 @@ use crate::commands::choosing::settle;
 use crate::commands::drawing::file::{format_of, save};
 use crate::console::Console;
 use sheet::Sheet;
+pub(crate) use sheet::crop_picture;
 
 /// Draw a sheet of images with all their crops and the parameters of each crop
 ///

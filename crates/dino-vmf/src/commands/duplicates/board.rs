@@ -162,7 +162,7 @@ fn figure(answer: &Answer<'_>) -> Figure {
     let above = answer.nearest_cosines();
     let above = above.iter().filter(|cosine| **cosine >= f64::from(answer.threshold)).count();
     Figure {
-        title: "The most similar image of each",
+        title: "The most similar image of each".into(),
         plot,
         legend: Vec::new(),
         note: format!(

@@ -215,13 +215,13 @@ impl Answer<'_> {
         let mut plot = Plot::new("histogram of scores", x, y);
         drawn_reference.iter().for_each(|bars| plot.bars("two", bars));
         plot.bars("one", &drawn);
-        let entry = |class, name| LegendEntry { class, name };
+        let entry = |class, name: &'static str| LegendEntry { class, name: name.into() };
         let legend = match reference {
             Some(_) => vec![entry("two", "reference"), entry("one", "images")],
             None => Vec::new(),
         };
         Figure {
-            title: "Scores",
+            title: "Scores".into(),
             plot,
             legend,
             note: "Low is unusual. The axis of counts is logarithmic.".to_owned(),

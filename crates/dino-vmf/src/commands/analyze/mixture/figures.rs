@@ -32,7 +32,7 @@ fn mass(mixture: &Mixture, assigned: Unit) -> Figure {
     plot.reference(1.0, "equal share");
     plot.line("one", &thinned(&shares));
     Figure {
-        title: "Mass of prototypes",
+        title: "Mass of prototypes".into(),
         plot,
         legend: Vec::new(),
         note: format!(
@@ -77,11 +77,11 @@ fn kappa(kappa: &Kappa) -> Figure {
         ),
     };
     Figure {
-        title: "Concentration",
+        title: "Concentration".into(),
         plot,
         legend: vec![
-            LegendEntry { class: "two", name: "all" },
-            LegendEntry { class: "one", name: "in use" },
+            LegendEntry { class: "two", name: "all".into() },
+            LegendEntry { class: "one", name: "in use".into() },
         ],
         note,
     }
@@ -97,7 +97,7 @@ fn certainty(mixture: &Mixture, assigned: Unit) -> Figure {
     let mut plot = Plot::new("histogram of the entropy of assignments", x, y);
     plot.bars("one", &bars);
     Figure {
-        title: "Certainty",
+        title: "Certainty".into(),
         plot,
         legend: Vec::new(),
         note: format!(
@@ -139,7 +139,7 @@ fn accuracy(knn: &AccuracyByKappa, neighbors: usize) -> Figure {
     plot.reference(knn.accuracy, "");
     let correlation = knn.spearman.map_or("undefined".to_owned(), |rho| format!("{rho:.3}"));
     Figure {
-        title: "Is a large kappa easy?",
+        title: "Is a large kappa easy?".into(),
         plot,
         legend: Vec::new(),
         note: format!(

@@ -89,7 +89,13 @@ impl<'a> Sheet<'a> {
             self.draw_original(&mut canvas, image, y);
             for crop in 0..image.crops.len() {
                 let at = self.place(image, crop, y);
-                self.draw_crop(&mut canvas, image, crop, &self.pixels(batch, place, crop), at);
+                self.draw_crop(
+                    &mut canvas,
+                    image,
+                    crop,
+                    &crop_picture(self.recipe, batch, (place, crop)),
+                    at,
+                );
             }
             y += height + GAP;
         }
@@ -198,26 +204,30 @@ impl<'a> Sheet<'a> {
             canvas.text(&text, (x, y + side + CAPTION + line * LINE), BLACK);
         }
     }
+}
 
-    /// A crop of the batch as an image, with the normalization of its values undone.
-    fn pixels(&self, batch: &Batch, image: usize, crop: usize) -> Image8 {
-        let values = match crop.checked_sub(GLOBAL_CROPS) {
-            None => batch.globals.crop(crop, image),
-            Some(local) => batch.locals.crop(local, image),
-        };
-        let Recipe { mean, std, .. } = self.recipe;
-        let size = self.recipe.kind(crop).size;
-        let plane = size as usize * size as usize;
-        let channels = values.len() / plane;
-        let byte = |pixel: usize, channel: usize| {
-            let value = values[channel * plane + pixel] * std[channel] + mean[channel];
-            (255.0 * value).round() as u8 // `as` clamps to 0..=255
-        };
-        let pixels = (0..plane).flat_map(|pixel| (0..channels).map(move |c| (pixel, c)));
-        let pixels = pixels.map(|(pixel, channel)| byte(pixel, channel)).collect();
-        Image8::with_channels(size, size, channels, pixels)
-            .expect("a crop has as many values as pixels times channels")
-    }
+/// A crop of an image of a batch as a picture, with the normalization of its values undone.
+pub(crate) fn crop_picture(
+    recipe: &Recipe,
+    batch: &Batch,
+    (image, crop): (usize, usize),
+) -> Image8 {
+    let values = match crop.checked_sub(GLOBAL_CROPS) {
+        None => batch.globals.crop(crop, image),
+        Some(local) => batch.locals.crop(local, image),
+    };
+    let Recipe { mean, std, .. } = recipe;
+    let size = recipe.kind(crop).size;
+    let plane = size as usize * size as usize;
+    let channels = values.len() / plane;
+    let byte = |pixel: usize, channel: usize| {
+        let value = values[channel * plane + pixel] * std[channel] + mean[channel];
+        (255.0 * value).round() as u8 // `as` clamps to 0..=255
+    };
+    let pixels = (0..plane).flat_map(|pixel| (0..channels).map(move |c| (pixel, c)));
+    let pixels = pixels.map(|(pixel, channel)| byte(pixel, channel)).collect();
+    Image8::with_channels(size, size, channels, pixels)
+        .expect("a crop has as many values as pixels times channels")
 }
 
 fn color(crop: usize) -> [u8; 3] {
