@@ -1,5 +1,5 @@
-// Asks the server every two seconds whether the page has changed, and puts the parts that have changed in their
-// places. Nothing moves: the scroll position, open details and the focus stay.
+// Asks the server every two seconds whether the page has changed, and puts the sections that have changed in their
+// places. The scroll position and open details stay.
 (() => {
   const live = document.getElementById("live");
   let version = null;

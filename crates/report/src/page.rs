@@ -25,8 +25,10 @@ const STYLE: &str = include_str!("../templates/page.css");
 /// Version in the footer of all pages.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Filters of the templates.
-mod filters {
+/// Filters of the templates, also of those of contents.
+pub mod filters {
+    #![expect(missing_docs, reason = "the macro makes types that have no comments")]
+
     use std::fmt::{Display, Write as _};
 
     use askama::{Result, Values};

@@ -12,7 +12,7 @@ use crate::number::short;
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 260.0;
 /// Edges of the area between the axes.
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 70.0;
 const RIGHT: f64 = 468.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 214.0;
@@ -279,7 +279,7 @@ impl Plot {
     }
 
     fn text_below_axis(&mut self, x: f64, text: String) {
-        let (y, anchor) = (BOTTOM + 17.0, "middle");
+        let (y, anchor) = (BOTTOM + 19.0, "middle");
         self.shapes.push(Shape::Text { class: "tick", x, y, anchor, text });
     }
 
@@ -327,6 +327,6 @@ mod tests {
         plot.line("one", &[(0.0, 0.0), (1.0, 1.0)]);
         let text = plot.render().unwrap();
         assert!(text.contains("a&#60;b") && text.contains("x &#38; y"), "{text}");
-        assert!(text.contains("points='62.0,214.0 468.0,14.0'"), "{text}");
+        assert!(text.contains("points='70.0,214.0 468.0,14.0'"), "{text}");
     }
 }

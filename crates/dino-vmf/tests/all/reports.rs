@@ -138,7 +138,7 @@ fn what_a_run_has_not_reported_is_said_and_not_needed() {
     }
     let empty = page(&tiny, &["a"]);
     assert!(empty.contains("No step has been reported yet"));
-    assert!(empty.contains("There are no pictures: "), "a run without a checkpoint");
+    assert!(empty.contains("There are no pictures: the run has no checkpoint yet."), "{empty}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn images_that_are_gone_are_a_sentence_on_the_page() {
     fs::rename(tiny.path("photos"), tiny.path("moved")).unwrap();
     let page_without = page(&tiny, &["a"]);
     assert!(
-        page_without.contains("There are no pictures: the images `")
+        page_without.contains("There are no pictures: the images <code>")
             && !page_without.contains("<img")
     );
     assert!(page(&tiny, &["a", "--data", "moved:val"]).contains("attention on "));
@@ -302,6 +302,19 @@ fn only_browsers_on_this_machine_are_answered() {
     watching.page_with("<title>a</title>");
     assert_eq!(watching.get("/", "attacker.example").0, 403);
     assert_eq!(watching.get("/../a/config.toml", "localhost").0, 404);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_watch_at_once() {
+    let tiny = Tiny::new();
+    train(&tiny, "a", "2", &[]);
+    let mut watching = Watching::start(&tiny, &["--no-images"]);
+    let begun = Instant::now();
+    let process = watching.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    watching.child.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 #[test]

@@ -62,6 +62,14 @@ impl Name {
 }
 
 impl Scored {
+    /// What it is compared with, in words.
+    pub(super) fn baselines(&self) -> String {
+        let of = [("untrained", self.untrained), ("raw pixels", self.raw), ("start", self.start)];
+        let words =
+            of.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.2}", value?)));
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// The last number and, in brackets, what it is compared with.
     pub(super) fn in_short(&self) -> String {
         let text = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));

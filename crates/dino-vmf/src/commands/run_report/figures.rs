@@ -28,6 +28,8 @@ const CLASSES: [&str; MOST_ON_A_PAGE] = [
     "s6 dotted",
     "s7 dotted",
 ];
+/// Fewer bytes than these are not worth leaving out of names.
+const LONG: usize = 6;
 /// Most runs whose bands are drawn; those of more would hide each other.
 const MOST_BANDS: usize = 4;
 /// An axis is logarithmic if the largest value is more than this many times the least.
@@ -137,13 +139,12 @@ fn figure(runs: &[Run], subject: Subject, lines: Vec<Line<'_>>) -> Option<Figure
     let Subject { title, unit, note, references } = subject;
     let bands = lines.len() <= MOST_BANDS;
     let y = y_axis(&lines, &references, unit, bands)?;
-    let last_step = runs.iter().map(|run| run.history.last_step).max().unwrap_or(0);
+    // As far as these lines go: a run that is not among them may be far longer.
+    let last_step = lines.iter().map(|line| line.run.history.last_step).max().unwrap_or(0);
     let x = Axis::linear(0.0, last_step as f64, "steps");
     let mut plot = Plot::new(description(&title, &lines), x, y);
-    for run in runs {
-        for (step, text) in events::alarms(run) {
-            plot.mark("alarm", step as f64, text);
-        }
+    for (step, text) in lines.iter().flat_map(|line| events::alarms(line.run)) {
+        plot.mark("alarm", step as f64, text);
     }
     for line in lines.iter().filter(|_| bands) {
         plot.band(line.class, &line.band);
@@ -160,10 +161,32 @@ fn figure(runs: &[Run], subject: Subject, lines: Vec<Line<'_>>) -> Option<Figure
             plot.dot(line.class, *point);
         }
     }
-    let entry =
-        |line: &Line<'_>| LegendEntry { class: line.class, name: line.run.name.clone().into() };
-    let legend = if runs.len() > 1 { lines.iter().map(entry).collect() } else { Vec::new() };
-    Some(Figure { title: title.into(), plot, legend, note })
+    Some(Figure { title: title.into(), plot, legend: legend(runs, &lines), note })
+}
+
+/// The names of runs, without the words that all begin with.
+fn legend(runs: &[Run], lines: &[Line<'_>]) -> Vec<LegendEntry> {
+    if runs.len() < 2 {
+        return Vec::new();
+    }
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let shared = shared_words(&names);
+    let entry = |line: &Line<'_>| {
+        let name = match shared {
+            0 => line.run.name.clone(),
+            _ => format!("…{}", &line.run.name[shared..]),
+        };
+        LegendEntry { class: line.class, name: name.into() }
+    };
+    lines.iter().map(entry).collect()
+}
+
+/// Bytes of the words with which all names begin, if they are longer than a few letters.
+fn shared_words(names: &[&str]) -> usize {
+    let [first, others @ ..] = names else { return 0 };
+    let is_shared = |end: usize| others.iter().all(|name| name.starts_with(&first[..end]));
+    let ends = first.match_indices(['-', '_', '/', '.', ' ']).map(|(place, _)| place);
+    ends.filter(|&end| end >= LONG && is_shared(end)).max().unwrap_or(0)
 }
 
 /// An axis with room for all lines and references; nothing without a line.
@@ -216,4 +239,17 @@ pub(super) fn last_value(run: &Run, series: Option<&Series>) -> String {
     let last = series.and_then(Series::last);
     last.map(|value| format!(" At step {}: {}.", run.history.last_step, short(value)))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_the_words_that_all_begin_with() {
+        assert_eq!(shared_words(&["vits-lr-0.1", "vits-lr-0.2"]), "vits-lr-0".len());
+        assert_eq!(shared_words(&["vits-lr", "vits-lr-2"]), 0, "four letters are few");
+        assert_eq!(shared_words(&["a-long-name", "another"]), 0);
+        assert_eq!(shared_words(&["übermäßig-a", "übermäßig-b"]), "übermäßig".len());
+    }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use report::number::counted;
-use report::page::{Grid, Page, Tile, Tiles};
+use report::page::{Grid, Page, Tile, Tiles, filters};
 
 use super::groups::{Group, groups};
 use super::run::Run;
@@ -110,6 +110,12 @@ fn tiles(run: &Run) -> Vec<Tile> {
             "time" => tile(name, value, "of training steps"),
             _ => tile(name, value, ""),
         }
+    }
+    for name in evaluations::headlines(std::slice::from_ref(run)) {
+        let Some(scored) = evaluations::scored(run, &name) else { continue };
+        let Some(trained) = scored.trained else { continue };
+        let note = format!("{}; {}", name.title(), scored.baselines());
+        tiles.insert(1, Tile { name: "evaluation", value: format!("{trained:.2}"), note });
     }
     tiles
 }

@@ -8,10 +8,11 @@ mod prototypes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueHint};
+use dino::checkpoint;
 use dino::open::{Opened, open};
 use multicrop::{Dataset, Image8};
 
@@ -56,18 +57,22 @@ impl PictureFlags {
 
     /// The pictures of a run, as far as they can be drawn.
     pub(crate) fn draw(&self, run: &Run, on_image: OnImage<'_>) -> Pictures {
-        let (note, sections) = self.try_draw(run, on_image).unwrap_or_else(|error| {
-            let data = "`--data SOURCE` takes other images";
-            (format!("There are no pictures: {error:#}. {data}."), Vec::new())
-        });
+        let (note, sections) = self
+            .try_draw(run, on_image)
+            .unwrap_or_else(|error| (format!("There are no pictures: {error:#}."), Vec::new()));
         Pictures { run: run.name.clone(), note, sections }
     }
 
     fn try_draw(&self, run: &Run, on_image: OnImage<'_>) -> Result<(String, Vec<Section>)> {
+        if checkpoint::steps(&run.path)?.is_empty() {
+            bail!("the run has no checkpoint yet");
+        }
         let opened = open(&run.path)?;
         let source = self.source(run);
         let dataset = opened.config.data.open(&source);
-        let dataset = dataset.with_context(|| format!("the images `{source}` cannot be opened"))?;
+        let dataset = dataset.with_context(|| {
+            format!("the images `{source}` cannot be opened (`--data SOURCE` takes others)")
+        })?;
         let note = format!("{}; images of {}.", opened.origin, dataset.describe());
         let shown = Shown { run, opened, dataset, most: self.max_images as usize };
         let training = match &self.data {

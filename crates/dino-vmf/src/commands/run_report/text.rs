@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::evaluations::{Scored, headlines, scored};
 use super::run::Run;
 
+/// Values that stand behind the evaluations: speed, time, alarms.
+const BEHIND: usize = 3;
+
 /// Values of a run that the table and the tiles show, each with its name.
 pub(super) fn values(run: &Run) -> Vec<(&'static str, String)> {
     let History { last_step, .. } = run.history;
@@ -31,7 +34,7 @@ pub(super) fn comparison(runs: &[Run]) -> (Vec<String>, Vec<Vec<String>>) {
     let headlines = headlines(runs);
     let names = |run: &Run| values(run).into_iter().map(|(name, _)| name.to_owned());
     let mut head: Vec<String> = runs.first().into_iter().flat_map(names).collect();
-    let place = head.len() - 3;
+    let place = head.len().saturating_sub(BEHIND);
     head.splice(
         place..place,
         headlines.iter().map(|of| format!("{} (untrained, raw)", of.title())),

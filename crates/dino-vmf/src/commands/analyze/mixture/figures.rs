@@ -110,10 +110,10 @@ fn certainty(mixture: &Mixture, assigned: Unit) -> Figure {
 
 /// k-NN accuracy of images in fifths by the kappa of their component.
 fn accuracy(knn: &AccuracyByKappa, neighbors: usize) -> Figure {
-    let kappas = |group: &Group| {
-        let [low, high] = group.kappa;
-        [low, high].map(|end| short_beside(end, high - low))
-    };
+    // All ends with the same digits: those that tell the narrowest group's ends apart.
+    let widths = knn.groups.iter().map(|group| group.kappa[1] - group.kappa[0]);
+    let narrowest = widths.filter(|width| *width > 0.0).fold(f64::INFINITY, f64::min);
+    let kappas = |group: &Group| group.kappa.map(|end| short_beside(end, narrowest));
     let bar = |(place, group): (usize, &Group)| {
         let ([low, high], images) = (kappas(group), counted(group.images, "image"));
         Bar {
@@ -130,7 +130,7 @@ fn accuracy(knn: &AccuracyByKappa, neighbors: usize) -> Figure {
     };
     let names = knn.groups.iter().enumerate().map(name).collect();
     let high = bars.iter().map(|bar| bar.value).fold(knn.accuracy, f64::max);
-    let label = "kappa of the image's component: low end of each fifth";
+    let label = "kappa of the component, low end of each fifth";
     let x = Axis::linear(0.0, knn.groups.len() as f64, label);
     let y = Axis::linear(0.0, (1.2 * high).clamp(5.0, 100.0), "k-NN accuracy, %");
     let mut plot = Plot::with_names("k-NN accuracy by kappa", x, y, names);
