@@ -207,6 +207,18 @@ fn pages_of_runs(browser: &Browser) {
         assert!(document.contains("attention on ") && document.contains("</html>"));
         browser.look(&tiny.path(page));
     }
+    // At the right end of the first plot, the pointer is at the last steps of both runs.
+    let point =
+        "<script>{ const svg = document.querySelector('svg'), box = svg.getBoundingClientRect();
+        svg.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX: box.right - 12,
+        clientY: box.top + 50 })); }</script>";
+    let page = fs::read_to_string(tiny.path("two.html")).unwrap() + point;
+    fs::write(tiny.path("pointed.html"), page).unwrap();
+    let document = browser.document(&tiny.path("pointed.html"));
+    let readout = document.split("<div id=\"readout\"").nth(1).unwrap();
+    for text in ["a-run-with-a-long-name: ", " at step 40", "other: ", " at step 25"] {
+        assert!(readout.contains(text), "no `{text}` in {readout}");
+    }
 }
 
 fn pages_of_mixtures(browser: &Browser) {

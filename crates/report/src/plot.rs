@@ -78,6 +78,15 @@ impl Axis {
 }
 
 impl Axis {
+    /// Its ends and its scale, for scripts: `0 936 linear`.
+    fn ends(&self) -> String {
+        let scale = match self.scale {
+            Scale::Linear => "linear",
+            Scale::Logarithmic => "logarithmic",
+        };
+        format!("{} {} {scale}", self.low, self.high)
+    }
+
     /// The ticks with their texts, which differ from each other.
     fn labels(&self) -> Vec<(f64, String)> {
         let ticks = self.ticks();
@@ -130,6 +139,8 @@ enum Shape {
     },
     Polyline {
         class: &'static str,
+        /// Name of its series; empty if nobody asks for it.
+        name: String,
         points: String,
     },
     Bar {
@@ -220,9 +231,15 @@ impl Plot {
 
     /// Draws a line through points.
     pub fn line(&mut self, class: &'static str, points: &[(f64, f64)]) {
+        self.line_of("", class, points);
+    }
+
+    /// Draws the line of a series, whose name scripts can show.
+    pub fn line_of(&mut self, name: &str, class: &'static str, points: &[(f64, f64)]) {
         let position = |&(x, y): &(f64, f64)| format!("{:.1},{:.1}", self.x_of(x), self.y_of(y));
         let points: Vec<String> = points.iter().map(position).collect();
-        self.shapes.push(Shape::Polyline { class, points: points.join(" ") });
+        let (name, points) = (name.to_owned(), points.join(" "));
+        self.shapes.push(Shape::Polyline { class, name, points });
     }
 
     /// Fills the area between a lower and an upper line: `(x, low, high)`.

@@ -156,7 +156,7 @@ fn figure(runs: &[Run], subject: Subject, lines: Vec<Line<'_>>) -> Option<Figure
         }
     }
     for line in &lines {
-        plot.line(line.class, &line.points);
+        plot.line_of(&line.run.name, line.class, &line.points);
         if let ([point], _) | ([.., point], true) = (&line.points[..], line.points.len() < 30) {
             plot.dot(line.class, *point);
         }

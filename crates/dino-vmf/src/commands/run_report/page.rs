@@ -8,8 +8,10 @@ use super::groups::{Group, groups};
 use super::run::Run;
 use super::{evaluations, events, figures, settings, text};
 
+/// Shows the values of lines under the pointer.
+const READOUT: &str = include_str!("../../../templates/readout.js");
 /// Shows the page of a run that goes on anew when it has changed, at the same place.
-const SCRIPT: &str = include_str!("../../../templates/watch.js");
+const WATCH: &str = include_str!("../../../templates/watch.js");
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -24,7 +26,7 @@ pub(crate) struct Content<'a> {
     differing: Option<Grid>,
     settings: Grid,
     pictures: &'a [Pictures],
-    script: Option<&'static str>,
+    scripts: Vec<&'static str>,
 }
 
 /// A run in the list of runs.
@@ -52,7 +54,7 @@ pub(crate) fn page<'a>(runs: &[Run], pictures: &'a [Pictures], watched: bool) ->
             differing: one.is_none().then(|| settings::that_differ(runs)),
             settings: settings::of_all(runs),
             pictures,
-            script: watched.then_some(SCRIPT),
+            scripts: [READOUT].into_iter().chain(watched.then_some(WATCH)).collect(),
         },
     }
 }

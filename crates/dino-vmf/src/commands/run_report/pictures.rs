@@ -73,7 +73,8 @@ impl PictureFlags {
         let dataset = dataset.with_context(|| {
             format!("the images `{source}` cannot be opened (`--data SOURCE` takes others)")
         })?;
-        let note = format!("{}; images of {}.", opened.origin, dataset.describe());
+        let newer = opened.warnings.iter().map(|text| format!(" {text}.")).collect::<String>();
+        let note = format!("{}; images of {}.{newer}", opened.origin, dataset.describe());
         let shown = Shown { run, opened, dataset, most: self.max_images as usize };
         let training = match &self.data {
             Some(_) => Ok(shown.dataset.clone()),

@@ -48,23 +48,31 @@ pub(super) fn comparison(runs: &[Run]) -> (Vec<String>, Vec<Vec<String>>) {
     (head, rows.collect())
 }
 
-/// The table on the terminal: a column for each run, which stays readable for many values.
+/// The table on the terminal: a column for each run, or a row where that is narrower.
 pub(super) fn table(runs: &[Run]) -> Vec<String> {
     let (head, rows) = comparison(runs);
-    let mut lines = vec![vec![String::new()]];
-    lines[0].extend(runs.iter().map(|run| run.name.clone()));
-    for (place, name) in head.into_iter().enumerate() {
-        let values = rows.iter().map(|row| row[place].clone());
-        lines.push([name].into_iter().chain(values).collect());
-    }
-    let width =
-        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..=runs.len()).map(width).collect();
-    let padded = |line: &Vec<String>| {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+    let names = runs.iter().map(|run| run.name.clone());
+    let row = |(name, row): (String, Vec<String>)| [name].into_iter().chain(row).collect();
+    let mut by_run: Vec<Vec<String>> = vec![[String::new()].into_iter().chain(head).collect()];
+    by_run.extend(names.zip(rows).map(row));
+    let transposed =
+        |place: usize| by_run.iter().map(|row: &Vec<String>| row[place].clone()).collect();
+    let by_value: Vec<Vec<String>> = (0..by_run[0].len()).map(transposed).collect();
+    let [by_run, by_value] = [by_run, by_value].map(|cells| aligned(&cells));
+    let width = |lines: &[String]| lines.iter().map(|line| line.chars().count()).max();
+    if width(&by_run) < width(&by_value) { by_run } else { by_value }
+}
+
+/// Lines of cells in columns.
+fn aligned(cells: &[Vec<String>]) -> Vec<String> {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    lines.iter().map(padded).collect()
+    cells.iter().map(line).collect()
 }
 
 /// What `--json` prints of a run.

@@ -81,7 +81,7 @@ impl Assigned {
         let (index, dataset) = (self.indices[place as usize], self.images.dataset());
         let name = dataset.name(index);
         let image = self.images.load(index, &self.preprocess.decode)?;
-        let image = fit(&self.preprocess.view.view(&image).into_8_bits(), SIDE);
+        let image = fit(&image.into_8_bits(), SIDE);
         let class =
             dataset.label(index).and_then(|label| dataset.classes().get(label as usize).cloned());
         let alt = format!("{name}, near prototype {prototype}");
