@@ -142,6 +142,23 @@ fn what_a_run_has_not_reported_is_said_and_not_needed() {
 }
 
 #[test]
+fn a_run_that_was_made_longer_is_one_line_with_an_event() {
+    let tiny = Tiny::new();
+    let epochs = |count: &'static str| ["--data", "photos:train", "--epochs", count, "--out", "a"];
+    crate::fixtures::photos(&tiny.path("photos"), 20);
+    tiny.pretrain(&epochs("1")).code(0);
+    tiny.pretrain(&["--resume", "--out", "a", "--epochs", "3"]).code(0);
+    let page = page(&tiny, &["a", "--no-images"]);
+    for part in ["<b>15</b><small>epoch 3 of 3", "from 5 to 15 steps; schedules join over "] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+    assert_eq!(
+        page.matches("<polyline class='s0' data-name='a' points='").count(),
+        page.matches("<figure>").count()
+    );
+}
+
+#[test]
 fn images_that_are_gone_are_a_sentence_on_the_page() {
     let tiny = Tiny::new();
     crate::fixtures::photos(&tiny.path("photos"), 8);

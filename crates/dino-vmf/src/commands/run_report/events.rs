@@ -1,6 +1,7 @@
 //! Alarms and other events of runs, in words.
 
 use report::history::Event;
+use report::number::short;
 use serde_json::Value;
 
 use super::run::Run;
@@ -55,16 +56,26 @@ fn words(event: &Event) -> (String, String) {
             text("reason").to_owned(),
         ),
         "skipped" => ("step skipped".to_owned(), text("reason").to_owned()),
+        "extended" => {
+            let [before, now, joining] =
+                ["steps_before", "steps", "join_steps"].map(|key| plain(&event.record[key]));
+            let details =
+                format!("from {before} to {now} steps; schedules join over {joining} steps");
+            ("extended".to_owned(), details)
+        }
         kind => (kind.replace('_', " "), plain(&event.record)),
     }
 }
 
-/// A record as `key value, key value`.
+/// A record as `key value, key value`, with short numbers.
 fn plain(record: &Value) -> String {
-    let Value::Object(fields) = record else { return record.to_string() };
-    let field = |(key, value): (&String, &Value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{} {value}", key.replace('_', " "))
-    };
-    fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    let field =
+        |(key, value): (&String, &Value)| format!("{} {}", key.replace('_', " "), plain(value));
+    match record {
+        Value::Object(fields) => fields.iter().map(field).collect::<Vec<_>>().join(", "),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(" to "),
+        Value::Number(number) if number.is_f64() => short(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
