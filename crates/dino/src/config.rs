@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{Data, Pages};
 pub use error::{Error, Result};
-pub use eval::Eval;
+pub use eval::{During, Eval};
 pub use identity::Difference;
 pub(crate) use identity::earlier_fingerprint;
 pub use init::{GuardAction, Init};
@@ -77,7 +77,7 @@ pub struct Config {
     pub masking: Masking,
     /// Length of the run, optimizer and the teacher's momentum.
     pub optim: Optim,
-    /// k-NN during training.
+    /// Evaluations during training.
     pub eval: Eval,
     /// Threads, folders, checkpoints.
     pub run: Run,

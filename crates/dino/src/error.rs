@@ -254,6 +254,15 @@ pub enum Error {
         /// What was given.
         path: PathBuf,
     },
+    /// A run whose best checkpoint is not known.
+    #[error(
+        "run `{}` has no best checkpoint: `eval.keep_best` names no evaluation, or none was measured at a \
+         checkpoint that is left", run.display()
+    )]
+    NoBest {
+        /// The run folder.
+        run: PathBuf,
+    },
     /// Too many steps in a row with a loss or gradient that is not finite.
     #[error(
         "{reason}, the {count}th step in a row without a finite number; stopped at step {step}"

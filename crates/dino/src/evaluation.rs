@@ -3,14 +3,60 @@
 use std::sync::Arc;
 
 use multicrop::Dataset;
-use probe::{Evaluation, Preprocess, Probe, evaluation, knn, preprocess, require_labels};
+use probe::{
+    Evaluated, Evaluation, Kind, Preprocess, Probe, Size, evaluation, fewshot, knn, linear,
+    logistic, preprocess, require_labels,
+};
 
-use crate::config::{Config, Data, Eval};
+use crate::config::{Config, Data, During, Eval, Sizes};
 use crate::error::Result;
 
 /// All probes of a run, in the order of reports. A new probe is a line here.
-pub fn probes(settings: &Eval) -> Vec<Box<dyn Probe>> {
-    vec![Box::new(knn::Knn::new(knn_settings(settings)))]
+pub fn probes(config: &Config) -> Vec<Box<dyn Probe>> {
+    let Sizes { embed_dim, depth, .. } = config.model.sizes();
+    let of = |during: &During| -> Box<dyn Probe> {
+        match during {
+            During::Knn => Box::new(knn::Knn::new(knn_settings(&config.eval))),
+            During::Linear => {
+                let kind = linear::usual_features(embed_dim, depth);
+                Box::new(linear::Linear::new(linear::Settings::short(), kind))
+            }
+            During::Logistic => Box::new(logistic::Logistic::short()),
+            During::Fewshot => Box::new(fewshot::FewLabels::short()),
+        }
+    };
+    config.eval.during.iter().map(of).collect()
+}
+
+/// Values in a feature of this kind of the backbone in `config`.
+pub(crate) fn width(config: &Config, kind: Kind) -> usize {
+    let width = config.model.sizes().embed_dim;
+    match kind {
+        Kind::LastCls(blocks) => blocks * width,
+        Kind::ClsAndMean => 2 * width,
+        _ => width,
+    }
+}
+
+/// What evaluations during training hold: values for each image, and bytes beside them. Pixels come alone, and
+/// only where a probe judges them.
+pub(crate) fn held(config: &Config, evaluated: Evaluated, pixels: f64) -> (f64, f64) {
+    let Evaluated { images, classes, .. } = evaluated;
+    let (mut kinds, mut values, mut bytes) = (Vec::new(), 0, 0);
+    let mut of_pixels = 0.0;
+    for probe in probes(config) {
+        let wanted = probe.wants();
+        let width = width(config, wanted.kind);
+        bytes = bytes.max(probe.bytes(Size { train: images, test: 0, width, classes }));
+        if !kinds.contains(&wanted) {
+            kinds.push(wanted);
+            values += width;
+        }
+        if probe.judges_pixels() {
+            of_pixels = pixels;
+        }
+    }
+    ((values as f64).max(of_pixels), bytes as f64)
 }
 
 /// The settings of k-NN in `[eval]`.

@@ -5,7 +5,7 @@
 //! | weights | 4 for each parameter of student, teacher, gradient and both moments of AdamW |
 //! | activations | tensors of a micro-batch that the student saves for the backward pass, and temporary ones |
 //! | images | crops of the current batch and of batches made ahead |
-//! | evaluation | features, or raw pixels, of all images of k-NN |
+//! | evaluation | features, or raw pixels, of all evaluated images; classifiers that are fitted |
 //!
 //! `tests/all/memory.rs` compares activations with what a step allocates. The estimate leaves out decoding:
 //! every worker holds one image at a time, whose size is not known before it is read.
@@ -43,7 +43,7 @@ pub struct Estimate {
     pub activations: f64,
     /// Crops of all batches in memory.
     pub images: f64,
-    /// Features of the images of k-NN, and the forward pass that makes them.
+    /// Features of the evaluated images, the forward pass that makes them, and what is fitted to them.
     pub evaluation: f64,
     /// The peak of all of it together, with the program itself.
     pub total: f64,
@@ -58,8 +58,9 @@ impl Estimate {
         let images = images(config, threads);
         let features = evaluated.map_or(0.0, |evaluated| {
             // One source at a time: raw pixels, or the network's features.
-            let network = config.model.sizes().embed_dim as f64;
-            features(config, evaluated, pixels_of(config, evaluated.side).max(network))
+            let pixels = pixels_of(config, evaluated.side);
+            let (values, bytes) = crate::evaluation::held(config, evaluated, pixels);
+            features(config, evaluated, values) + bytes
         });
         let forward = evaluated.map_or(0.0, |evaluated| {
             POOL * (activations::of_evaluation(config, evaluated.side) + F32 * parameters)
@@ -97,7 +98,7 @@ impl fmt::Display for Estimate {
             Bytes(self.images)
         )?;
         if self.evaluation > 0.0 {
-            write!(f, ", k-NN {}", Bytes(self.evaluation))?;
+            write!(f, ", evaluation {}", Bytes(self.evaluation))?;
         }
         Ok(())
     }
@@ -194,10 +195,23 @@ pub fn require_evaluation_and(
     values: usize,
     more: f64,
 ) -> Result<()> {
-    let Evaluated { images, side } = evaluated;
+    let Evaluated { images, side, .. } = evaluated;
     let what = format!("looking at {images} images of {side} x {side} pixels");
     let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
     require_bytes(what, evaluation(config, evaluated, values) + more, advice)
+}
+
+/// Refuses an evaluation during training, whose weights are in memory already, if what it adds is not free.
+///
+/// # Errors
+/// [`Error::TooLittleMemory`].
+pub(crate) fn require_during(config: &Config, evaluated: Evaluated, is_pixels: bool) -> Result<()> {
+    let Evaluated { images, side, .. } = evaluated;
+    let pixels = if is_pixels { pixels_of(config, side) } else { 0.0 };
+    let (values, bytes) = crate::evaluation::held(config, evaluated, pixels);
+    let what = format!("evaluating {images} images of {side} x {side} pixels");
+    let advice = "try fewer images by `eval.max_train` and `eval.max_test`";
+    require_bytes(what, features(config, evaluated, values) + bytes, advice)
 }
 
 /// Bytes of an evaluation of a checkpoint.

@@ -3,6 +3,7 @@
 //! | path | what is read |
 //! | --- | --- |
 //! | a run folder | its newest whole checkpoint |
+//! | `RUN@best` | the checkpoint of a run that `eval.keep_best` kept |
 //! | a checkpoint folder `step-…`, or its `model.safetensors` | that checkpoint, with the `config.toml` of its run |
 //! | a file or folder of another program | its weights, see [`interchange`] |
 //!
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::objective::{Center, Objective};
 use crate::plan;
+use crate::run_folder::evaluations::best_checkpoint;
 use crate::run_folder::{RunFolder, check_settings, not_used, unknown_keys};
 use vit::{Network, init};
 
@@ -93,6 +95,8 @@ pub fn open_with(path: &Path, choices: &Choices) -> Result<Opened> {
 
 /// The run folder and the checkpoint in it; `None` if another program wrote the path, or only the file is left.
 pub(crate) fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> {
+    let best = best_checkpoint(path)?;
+    let path = best.as_deref().unwrap_or(path);
     if RunFolder::is_run(path) {
         return Ok(Some((path.to_owned(), checkpoint::load_newest_valid(path)?)));
     }

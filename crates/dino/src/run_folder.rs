@@ -1,6 +1,7 @@
 //! A [`RunFolder`] holds a run: configuration, metrics, checkpoints, and a lock.
 
 mod belongs;
+pub(crate) mod evaluations;
 mod images;
 mod longer;
 mod made;

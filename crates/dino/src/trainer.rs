@@ -9,5 +9,7 @@ mod saved;
 pub mod step;
 mod work;
 
-pub use events::{Event, Headline, ProbeRecord, ProbeSummary, Started, StepRecord, Summary};
+pub use events::{
+    Event, Headline, Missing, ProbeRecord, ProbeSummary, Started, StepRecord, Summary,
+};
 pub use run::{LONG_REST, Prepared, Request, prepare, pretrain};

@@ -16,6 +16,27 @@ pub struct Features {
     pub labels: Vec<u32>,
 }
 
+impl Features {
+    /// Number of classes: one more than the largest label of both sets.
+    pub fn classes(train: &Self, test: &Self) -> usize {
+        let labels = train.labels.iter().chain(&test.labels);
+        labels.max().map_or(0, |&label| label as usize + 1)
+    }
+}
+
+/// How much a probe has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+    /// Values in a feature.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
 /// A judge of frozen features.
 pub trait Probe: Send + Sync {
     /// Key of its scores in `metrics.jsonl` and with `--json`, such as `knn`.
@@ -31,6 +52,20 @@ pub trait Probe: Send + Sync {
     fn warnings(&self, _train: usize) -> Vec<String> {
         Vec::new()
     }
+
+    /// Whether raw pixels are worth judging, as a baseline. They are hundreds of times as wide as features, which
+    /// is too much for what is fitted.
+    fn judges_pixels(&self) -> bool {
+        true
+    }
+
+    /// Bytes at most that [`score`](Self::score) needs beside the features.
+    fn bytes(&self, _size: Size) -> usize {
+        0
+    }
+
+    /// Floating-point operations of [`score`](Self::score), about.
+    fn flops(&self, size: Size) -> f64;
 
     /// Scores of features of test images, by those of training images.
     ///
@@ -72,6 +107,13 @@ pub struct Score {
     pub value: f64,
     /// Its unit, such as `percent`.
     pub unit: &'static str,
+}
+
+impl Score {
+    /// A number in percent.
+    pub fn percent(name: &'static str, title: &'static str, value: f64) -> Self {
+        Self { name, title, value, unit: "percent" }
+    }
 }
 
 impl Serialize for Scores {

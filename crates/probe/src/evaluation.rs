@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use multicrop::dataset::Dataset;
 
-use crate::definition::{Probe, Scores};
+use crate::definition::{Probe, Scores, Size};
 use crate::error::{Error, Result};
 use crate::pass::{Extracted, Pass, Views};
 use crate::preprocess::{self, Preprocess};
 use crate::progress::Progress;
-use crate::source::{Source, Wanted};
+use crate::source::{Kind, Source, Wanted};
 use crate::subset::Subset;
 
 /// Labelled images and probes, opened.
@@ -39,6 +39,8 @@ pub struct Evaluated {
     pub images: usize,
     /// Side of the network's input, in pixels.
     pub side: usize,
+    /// Number of classes; 0 if nothing learns them.
+    pub classes: usize,
 }
 
 /// What the probes say about the features of some sources.
@@ -98,7 +100,7 @@ impl Evaluation {
     /// Number and size of the images of both sets.
     pub fn size(&self) -> Evaluated {
         let images = self.train.len() + self.test.len();
-        Evaluated { images, side: self.preprocess.view.crop as usize }
+        Evaluated { images, side: self.preprocess.view.crop as usize, classes: self.classes() }
     }
 
     /// Number of training images and of test images.
@@ -108,7 +110,25 @@ impl Evaluation {
 
     /// Values that [`judge`](Self::judge) holds for each image: the features of all sources.
     pub fn values_of_image(&self, sources: &[&dyn Source]) -> usize {
-        self.pass(&self.train).values_of_image(sources, &self.wanted().0)
+        self.pass(&self.train).values_of_image(sources, &self.wanted(sources).0)
+    }
+
+    /// Floating-point operations of all probes; `width` is that of a network's features of a kind.
+    pub fn flops_of_probes(&self, width: &dyn Fn(Kind) -> usize) -> f64 {
+        let flops =
+            self.probes.iter().map(|probe| probe.flops(self.size_for(probe.as_ref(), width)));
+        flops.sum()
+    }
+
+    /// The same for raw pixels, of `width` values.
+    pub fn flops_of_pixels(&self, width: usize) -> f64 {
+        let probes = self.probes.iter().filter(|probe| probe.judges_pixels());
+        probes.map(|probe| probe.flops(self.size_for(probe.as_ref(), &|_| width))).sum()
+    }
+
+    fn size_for(&self, probe: &dyn Probe, width: &dyn Fn(Kind) -> usize) -> Size {
+        let ((train, test), classes) = (self.counts(), self.classes());
+        Size { train, test, width: width(probe.wants().kind), classes }
     }
 
     /// What a reader of the scores must know about both sources; see [`Subset::notes`].
@@ -122,23 +142,26 @@ impl Evaluation {
     }
 
     /// The scores of the features that `sources` make, in one pass over the images for all sources and
-    /// probes. `report` gets images done and all images after each batch; it breaks to stop.
+    /// probes that judge them. `report` gets images done and all images after each batch; it breaks to stop.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if `report` stops; too many images that cannot be read.
+    /// [`Error::Stopped`] if `report` stops; too many images that cannot be read; features that are not finite.
     pub fn judge(
         &self,
         sources: &[&dyn Source],
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Judged> {
         let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
-        let (wanted, places) = self.wanted();
+        let (wanted, places) = self.wanted(sources);
         let mut extract = |images| self.pass(images).extract(sources, &wanted, progress);
         let (train, test) = (extract(&self.train)?, extract(&self.test)?);
+        train.passed.require_finite()?;
+        test.passed.require_finite()?;
         let mut judgments = Vec::new();
         for (i, source) in sources.iter().enumerate() {
             let (train, test) = (&train.features[i], &test.features[i]);
-            for (probe, &of) in self.probes.iter().zip(&places) {
+            for (probe, of) in self.probes.iter().zip(&places) {
+                let Some(of) = of.filter(|_| judges(probe.as_ref(), *source)) else { continue };
                 let scores = probe.score(&train[of], &test[of], progress)?;
                 judgments.push(Judgment {
                     probe: probe.name(),
@@ -183,19 +206,26 @@ impl Evaluation {
         Pass { images, preprocess: &self.preprocess, views: Views::Square }
     }
 
-    /// All features that some probe wants, each once; and for each probe, which of them it wants.
-    fn wanted(&self) -> (Vec<Wanted>, Vec<usize>) {
+    /// All features that some probe wants of these sources, each once; and for each probe, which of them it wants.
+    fn wanted(&self, sources: &[&dyn Source]) -> (Vec<Wanted>, Vec<Option<usize>>) {
         let mut all = Vec::new();
         let places = self.probes.iter().map(|probe| {
+            sources.iter().find(|source| judges(probe.as_ref(), **source))?;
             let wanted = probe.wants();
-            all.iter().position(|other| *other == wanted).unwrap_or_else(|| {
+            let known = all.iter().position(|other| *other == wanted);
+            Some(known.unwrap_or_else(|| {
                 all.push(wanted);
                 all.len() - 1
-            })
+            }))
         });
         let places = places.collect();
         (all, places)
     }
+}
+
+/// Whether a probe judges the features of a source.
+fn judges(probe: &dyn Probe, source: &dyn Source) -> bool {
+    probe.judges_pixels() || !source.is_pixels()
 }
 
 /// Refuses a data set without labels. `source` is what a person opened it by.

@@ -8,6 +8,8 @@
 //!
 //! Source: `logistic_eval.py` of MSN (values, preprocessing); Assran et al., ECCV 2022.
 
+mod probe;
+
 use rand::seq::SliceRandom;
 use serde::Serialize;
 use streams::{Key, Purpose};
@@ -17,6 +19,8 @@ use crate::definition::Features;
 use crate::error::Stopped;
 use crate::logistic::{Regression, Settings, sweep};
 use crate::matrix::Matrix;
+
+pub use probe::FewLabels;
 
 /// λ times the number of rows.
 const STRENGTH: f64 = 0.00025;

@@ -19,7 +19,7 @@ use engine::matmul::{Mat, MatMut, Product, matmul};
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
-use crate::definition::{Features, Probe, Score, Scores};
+use crate::definition::{Features, Probe, Score, Scores, Size};
 use crate::error::Stopped;
 use crate::progress::Progress;
 use crate::source::{Kind, Wanted};
@@ -91,6 +91,10 @@ impl Probe for Knn {
         too_many.map(sentence).collect()
     }
 
+    fn flops(&self, Size { train, test, width, .. }: Size) -> f64 {
+        2.0 * width as f64 * train as f64 * test as f64
+    }
+
     fn score(
         &self,
         train: &Features,
@@ -111,8 +115,8 @@ impl Probe for Knn {
 
 impl From<Accuracy> for Scores {
     fn from(Accuracy { k, top1, top5 }: Accuracy) -> Self {
-        let score = |name, title, value| Score { name, title, value, unit: "percent" };
-        let values = vec![score("top1", "top-1", top1), score("top5", "top-5", top5)];
+        let values =
+            vec![Score::percent("top1", "top-1", top1), Score::percent("top5", "top-5", top5)];
         Self { setting: Some(("k", k)), values }
     }
 }

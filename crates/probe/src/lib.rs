@@ -1,7 +1,7 @@
 //! Frozen features, judged: evaluations and analyses of what a network has learned.
 //!
 //! ```text
-//! Subset ─▶ Pass ─▶ Source ──▶ Features ─▶ Probe ─────▶ Scores      k-NN: top-1, top-5
+//! Subset ─▶ Pass ─▶ Source ──▶ Features ─▶ Probe ─────▶ Scores      k-NN, linear, logistic, few labels
 //! images    batches  a network  rows and    linear ───▶ outcomes    of many learning rates
 //!                    or pixels  labels      logistic ─▶ classifier  at the optimum; fewshot
 //!                                           analysis ─▶ measures    the mixture, the features
@@ -86,7 +86,7 @@ mod source;
 mod subset;
 
 pub use attention::strongest;
-pub use definition::{Features, Probe, Score, Scores};
+pub use definition::{Features, Probe, Score, Scores, Size};
 pub use error::{Error, Result, Stopped};
 pub use evaluation::{Evaluated, Evaluation, Judged, Judgment, require_labels};
 pub use matrix::Matrix;

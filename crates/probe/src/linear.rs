@@ -15,6 +15,8 @@
 //!
 //! Source: `eval_linear.py` of DINO, `eval_linear_multi.py` of iBOT (values of the sweep).
 
+mod probe;
+
 use engine::matmul::{Mat, MatMut, Product, matmul};
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, Normal};
@@ -25,6 +27,8 @@ use streams::{Key, Purpose};
 use crate::definition::Features;
 use crate::error::Stopped;
 use crate::matrix::Matrix;
+
+pub use probe::{Linear, usual_features};
 
 const MOMENTUM: f32 = 0.9;
 const INIT_STD: f32 = 0.01;

@@ -24,6 +24,7 @@
 
 mod lbfgs;
 mod objective;
+mod probe;
 pub mod sweep;
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
@@ -33,6 +34,7 @@ use crate::error::Stopped;
 use crate::matrix::Matrix;
 use lbfgs::{Ended, Limits, Memory};
 use objective::{Objective, Sums};
+pub use probe::Logistic;
 
 /// Largest entry of the gradient, relative to that at zero weights, down to which f32 is exact enough.
 const SINGLE: f64 = 1e-4;

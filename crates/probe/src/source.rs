@@ -48,6 +48,11 @@ pub trait Source {
     /// Its name in reports, such as `raw`, `untrained` or `trained`.
     fn name(&self) -> &str;
 
+    /// Whether its features are raw pixels, which not every probe judges.
+    fn is_pixels(&self) -> bool {
+        false
+    }
+
     /// Values in a row of features of this kind, of images of this shape.
     fn width(&self, kind: Kind, images: &Images) -> usize;
 
@@ -76,6 +81,10 @@ pub struct Encoder<'a> {
 impl Source for RawPixels {
     fn name(&self) -> &str {
         "raw"
+    }
+
+    fn is_pixels(&self) -> bool {
+        true
     }
 
     fn width(&self, _: Kind, images: &Images) -> usize {

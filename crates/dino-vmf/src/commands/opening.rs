@@ -31,7 +31,7 @@ pub(crate) struct Checkpoint {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Place {
-    /// Run folder (its newest checkpoint), checkpoint folder, or a file of another program
+    /// Run folder (its newest checkpoint), `RUN@best`, checkpoint folder, or a file of another program
     ///
     /// DINO, iBOT, DINOv2, timm, Hugging Face: `dino-vmf checkpoint inspect FILE` shows what is in a file.
     #[arg(value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]
@@ -44,7 +44,7 @@ struct Place {
 /// A checkpoint, given by `--checkpoint`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointFlag {
-    /// Run folder (its newest checkpoint), checkpoint folder, or a file of another program
+    /// Run folder (its newest checkpoint), `RUN@best`, checkpoint folder, or a file of another program
     ///
     /// DINO, iBOT, DINOv2, timm, Hugging Face: `dino-vmf checkpoint inspect FILE` shows what is in a file.
     #[arg(long = "checkpoint", value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]
@@ -56,7 +56,7 @@ pub(crate) struct CheckpointFlag {
 /// A checkpoint, given as an argument.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgument {
-    /// Run folder (its newest checkpoint), checkpoint folder, or a file of another program
+    /// Run folder (its newest checkpoint), `RUN@best`, checkpoint folder, or a file of another program
     ///
     /// DINO, iBOT, DINOv2, timm, Hugging Face: `dino-vmf checkpoint inspect FILE` shows what is in a file.
     #[arg(value_name = "CHECKPOINT", value_hint = ValueHint::AnyPath)]

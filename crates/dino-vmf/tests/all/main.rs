@@ -14,6 +14,7 @@ mod completions;
 mod convert;
 mod data;
 mod deep;
+mod during;
 mod evaluations;
 mod export;
 mod extend;

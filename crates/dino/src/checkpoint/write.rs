@@ -28,18 +28,18 @@ pub struct Retention {
     pub last: usize,
     /// Checkpoints at multiples of this number of steps are also kept; 0 for none.
     pub every_steps: u64,
-    /// A checkpoint that is kept whatever its age, by its step.
-    pub best: Option<u64>,
+    /// Checkpoints that are kept whatever their age, by their steps.
+    pub best: [Option<u64>; 2],
 }
 
 impl Retention {
     /// Keeps all checkpoints.
-    pub const ALL: Self = Self { last: usize::MAX, every_steps: 0, best: None };
+    pub const ALL: Self = Self { last: usize::MAX, every_steps: 0, best: [None; 2] };
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { last: 2, every_steps: 0, best: None }
+        Self { last: 2, every_steps: 0, best: [None; 2] }
     }
 }
 
@@ -185,7 +185,7 @@ fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
     let old = steps.len().saturating_sub(retention.last.max(1));
     let periodic =
         |step: u64| retention.every_steps > 0 && step.is_multiple_of(retention.every_steps);
-    let is_kept = |step: &u64| periodic(*step) || retention.best == Some(*step);
+    let is_kept = |step: &u64| periodic(*step) || retention.best.contains(&Some(*step));
     for step in steps.into_iter().take(old).filter(|step| !is_kept(step)) {
         let path = path_of(run, step);
         fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;

@@ -1,4 +1,4 @@
-//! `[eval]`: k-NN during training.
+//! `[eval]`: evaluations during training.
 
 use probe::knn;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,34 @@ const MAX_BATCH: usize = 1 << 16;
 /// Temperatures with which the votes, exponentials of cosines over them, stay finite.
 const TEMPERATURES: [f64; 2] = [2e-3, 1e3];
 
-/// k-NN on frozen features of the teacher during training, by DINO's protocol. It changes nothing of the
-/// training. Raw pixels and the untrained network are measured once, for comparison.
+/// An evaluation that runs during training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum During {
+    /// k-NN.
+    Knn,
+    /// Linear classifiers by SGD.
+    Linear,
+    /// Logistic regression.
+    Logistic,
+    /// Logistic regression on few images of each class.
+    Fewshot,
+}
+
+impl During {
+    /// Its name, which is that of its probe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Knn => "knn",
+            Self::Linear => "linear",
+            Self::Logistic => "logistic",
+            Self::Fewshot => "fewshot",
+        }
+    }
+}
+
+/// Evaluations of frozen features of the teacher during training. They change nothing of the training. The
+/// untrained network is measured once for comparison, and raw pixels by k-NN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Eval {
@@ -29,6 +55,15 @@ pub struct Eval {
     /// Epochs between evaluations; 0 evaluates only at the end. An evaluation takes a forward pass over all
     /// its images.
     pub every_epochs: u64,
+    /// Which evaluations: `knn`, `linear`, `logistic`, `fewshot`. They share one forward pass. The others than
+    /// `knn` are short forms of the tasks of `eval`: `linear` trains 10 epochs at 10 rates, `logistic` tries 12
+    /// strengths, `fewshot` takes 1, 2 and 5 images of each class.
+    pub during: Vec<During>,
+    /// Keep the checkpoint that this evaluation, one of `eval.during`, found best, beside the newest ones;
+    /// `RUN@best` opens it. `none` keeps none: a checkpoint that is chosen on test images looks a little better
+    /// than it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_best: Option<During>,
     /// Numbers of neighbors that vote, k. The summary shows 20 if it is among them, else the largest.
     pub k: Vec<usize>,
     /// Temperature of the votes: a neighbor of cosine c votes with the weight exp(c / temperature).
@@ -60,6 +95,8 @@ impl Default for Eval {
             train: None,
             test: None,
             every_epochs: 0,
+            during: vec![During::Knn],
+            keep_best: None,
             k,
             temperature,
             resize: None,
@@ -72,6 +109,21 @@ impl Default for Eval {
 }
 
 impl Eval {
+    fn check_during(&self, check: &Check<'_>) -> Result<()> {
+        let names: Vec<_> = self.during.iter().map(|during| during.name()).collect();
+        let found = format!("{names:?}");
+        let needed = "name at least one of `knn`, `linear`, `logistic` and `fewshot`; to evaluate nothing, set \
+                      `eval.train=none`";
+        check.require(!names.is_empty(), "eval.during", &found, needed)?;
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        let is_twice = sorted.windows(2).any(|pair| pair[0] == pair[1]);
+        check.require(!is_twice, "eval.during", found, "name each evaluation once")?;
+        let Some(best) = self.keep_best else { return Ok(()) };
+        let needed = format!("be one of `eval.during`, which is {names:?}");
+        check.require(self.during.contains(&best), "eval.keep_best", best.name(), needed)
+    }
+
     pub(super) fn check(&self, check: &Check<'_>, patch_size: usize) -> Result<()> {
         for (key, given, missing, other) in [
             ("eval.train", &self.train, "eval.test", &self.test),
@@ -85,6 +137,7 @@ impl Eval {
             );
             check.require(!alone, key, found, needed)?;
         }
+        self.check_during(check)?;
         let found = format!("{:?}", self.k);
         let holds = !self.k.is_empty() && self.k.iter().all(|k| *k > 0);
         check.require(holds, "eval.k", &found, "list numbers from 1 on")?;

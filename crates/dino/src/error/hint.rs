@@ -117,6 +117,9 @@ impl Error {
                     step => format!("the checkpoint of step {step} has the best features"),
                 }
             )),
+            Self::NoBest { run } => Some(format!(
+                "`{}` without `@best` is the newest checkpoint", run.display()
+            )),
             Self::NoCheckpoint { .. }
             | Self::NotComputed { .. }
             | Self::Probe(_)
@@ -148,6 +151,7 @@ impl Error {
             | Self::Left { .. }
             | Self::NoPatches { .. }
             | Self::NoCheckpoint { .. }
+            | Self::NoBest { .. }
             | Self::Diverged { .. }
             | Self::EndsNotFinite { .. }
             | Self::Alarm { .. }

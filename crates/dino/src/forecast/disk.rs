@@ -77,7 +77,8 @@ fn checkpoints(subject: &Subject<'_>) -> u64 {
     };
     let saved = 1 + subject.due(epochs).max(subject.due(run.checkpoint_every_steps)) + by_time;
     let kept = subject.due(run.keep_every_epochs * steps_per_epoch);
-    saved.min(Retention::default().last as u64 + 1 + kept)
+    let best = u64::from(subject.plan.config.eval.keep_best.is_some());
+    saved.min(Retention::default().last as u64 + 1 + kept + best)
 }
 
 /// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.

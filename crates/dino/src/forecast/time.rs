@@ -6,7 +6,8 @@ use probe::{Evaluated, Evaluation};
 use serde::Serialize;
 
 use super::{LoaderSpeed, StepTime, Subject, work};
-use crate::config::Config;
+use crate::config::{Config, During};
+use crate::evaluation;
 
 /// What limits the speed of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,23 +90,24 @@ fn cores() -> usize {
 /// Number and seconds of the evaluations: each reads its images, computes features and compares them.
 fn evaluating(
     subject: &Subject<'_>,
-    evaluation: &Evaluation,
+    labelled: &Evaluation,
     step: &StepTime,
     loader: &LoaderSpeed,
 ) -> (u64, f64) {
     let config = &subject.plan.config;
-    let Evaluated { images, side } = evaluation.size();
-    let (train, test) = evaluation.counts();
+    let Evaluated { images, side, .. } = labelled.size();
     let flops = step.flops_per_second.max(1.0);
     let threads = rayon::current_num_threads().min(cores()) as f64;
     let read = images as f64 * loader.decode_seconds_per_image / threads;
     let forward = images as f64 * work::of_features(config, side) / flops;
-    let compare = |width: f64| 2.0 * width * train as f64 * test as f64 / flops;
-    let pixels = (config.data.channels * side * side) as f64;
-    let of_network = read + forward + compare(config.model.sizes().embed_dim as f64);
-    let of_pixels = read + compare(pixels);
+    let compare = labelled.flops_of_probes(&|kind| evaluation::width(config, kind)) / flops;
+    let pixels = config.data.channels * side * side;
+    let of_network = read + forward + compare;
+    let judges_pixels = config.eval.during.contains(&During::Knn);
+    let of_pixels =
+        if judges_pixels { read + labelled.flops_of_pixels(pixels) / flops } else { 0.0 };
     let trained = trained_evaluations(config, subject);
-    (trained + 2, of_pixels + (trained + 1) as f64 * of_network)
+    (trained + 1 + u64::from(judges_pixels), of_pixels + (trained + 1) as f64 * of_network)
 }
 
 /// Evaluations of the trained network that are left: those on the way, and that at the end.

@@ -70,7 +70,7 @@ fn amounts_are_written_for_people() {
 fn an_evaluation_holds_the_features_of_all_its_sources() {
     let sets = ["model.arch=vit_tiny", "model.patch_size=8", "eval.crop=32", "eval.max_train=40"];
     let config = config("shapes-tiny", &sets);
-    let data = crate::evaluation::open(&config, crate::evaluation::probes(&config.eval));
+    let data = crate::evaluation::open(&config, crate::evaluation::probes(&config));
     let data = data.unwrap().unwrap();
     let (vit, head) = shapes(&config);
     let network = &Network::new(&vit, &head);

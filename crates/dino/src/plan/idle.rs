@@ -1,6 +1,6 @@
 //! Settings that have no effect with the others.
 
-use crate::config::{Centering, Config, PrototypeNorm, Warning};
+use crate::config::{Centering, Config, During, PrototypeNorm, Warning};
 
 /// Keys that have an effect only under a condition.
 struct Group {
@@ -107,16 +107,26 @@ fn in_data(config: &Config) -> Vec<Group> {
 }
 
 fn in_evaluation(config: &Config) -> Vec<Group> {
-    vec![Group {
-        keys: &[
-            "eval.every_epochs",
-            "eval.k",
-            "eval.temperature",
-            "eval.resize",
-            "eval.crop",
-            "eval.batch_size",
-        ],
-        used: config.eval.train.is_some(),
-        reason: "nothing is evaluated without `eval.train` and `eval.test`",
-    }]
+    let is_evaluated = config.eval.train.is_some();
+    vec![
+        Group {
+            keys: &[
+                "eval.every_epochs",
+                "eval.during",
+                "eval.keep_best",
+                "eval.k",
+                "eval.temperature",
+                "eval.resize",
+                "eval.crop",
+                "eval.batch_size",
+            ],
+            used: is_evaluated,
+            reason: "nothing is evaluated without `eval.train` and `eval.test`",
+        },
+        Group {
+            keys: &["eval.k", "eval.temperature"],
+            used: !is_evaluated || config.eval.during.contains(&During::Knn),
+            reason: "`eval.during` does not name `knn`",
+        },
+    ]
 }

@@ -1,6 +1,6 @@
 //! The guard compares the features of a run with those of the checkpoint that it started from.
 //!
-//! With labelled images, it compares k-NN accuracy. Without, it compares RankMe, and which images are neighbors:
+//! With labelled images, it compares accuracy: that of k-NN, or of the first of `eval.during` without it. Without, it compares RankMe, and which images are neighbors:
 //!
 //! ```text
 //! agreement = mean over images of |N(x) ∩ N₀(x)| / 10     N(x), N₀(x): the 10 nearest images now and at the start
@@ -37,7 +37,7 @@ const FILE: &str = "start.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// k-NN accuracy in percent.
+    /// Accuracy in percent.
     Accuracy(f64),
     /// Without labels.
     Geometry {
@@ -60,7 +60,7 @@ impl Measure {
     fn worse_than(&self, start: &Self) -> Option<String> {
         match (self, start) {
             (Self::Accuracy(now), Self::Accuracy(start)) => (start - now > LOSS)
-                .then(|| format!("k-NN accuracy is {now:.2}, at the start it was {start:.2}")),
+                .then(|| format!("accuracy is {now:.2}, at the start it was {start:.2}")),
             (Self::Geometry { rankme, agreement }, Self::Geometry { rankme: start, .. }) => {
                 (*rankme < RANK * start || *agreement < AGREEMENT).then(|| {
                     format!(
@@ -165,14 +165,6 @@ impl Record {
     /// Whether the features of the start are measured.
     pub(crate) fn has_start(&self) -> bool {
         !self.measures.is_empty()
-    }
-
-    /// k-NN accuracy of the start, if there are labelled images.
-    pub(crate) fn accuracy_of_start(&self) -> Option<f64> {
-        match self.measures.first()? {
-            (_, Measure::Accuracy(value)) => Some(*value),
-            _ => None,
-        }
     }
 
     /// The step with the best features; the first of equal ones.

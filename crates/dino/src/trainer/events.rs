@@ -155,15 +155,27 @@ pub struct ProbeSummary {
     /// What the numbers are.
     #[serde(skip)]
     pub headline: Headline,
-    /// Of the pixels of the evaluation crop.
-    pub raw: f64,
-    /// With the features of the backbone at its initial weights.
-    pub untrained: f64,
-    /// With the features of the checkpoint that the run started from, by the first probe.
+    /// Of the pixels of the evaluation crop, by probes that judge them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<f64>,
+    /// With the features of the backbone at its initial weights; `None` if that evaluation failed.
+    pub untrained: Option<f64>,
+    /// With the features of the checkpoint that the run started from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
     /// With the features of the teacher's backbone.
     pub trained: f64,
+}
+
+/// An evaluation that failed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Missing {
+    /// `raw`, `untrained`, `start` or `trained`.
+    pub features: &'static str,
+    /// Steps done.
+    pub step: u64,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// How a run ended.
@@ -182,6 +194,9 @@ pub struct Summary {
     /// Each probe by its name; `None` without labelled images, or if the run was interrupted.
     #[serde(flatten)]
     pub probes: BTreeMap<&'static str, Option<ProbeSummary>>,
+    /// The evaluations of this process that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_evaluations: Vec<Missing>,
     /// Whether a signal stopped the run; it is saved then.
     #[serde(skip)]
     pub interrupted: bool,

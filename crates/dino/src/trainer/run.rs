@@ -23,13 +23,14 @@ use probe::Evaluation;
 use report::{JsonLines, Metric, MetricsWriter};
 use serde_json::json;
 
-use super::events::{Event, StepRecord, Summary};
+use super::events::{Event, Missing, StepRecord, Summary};
 use super::pace::Pace;
 use super::step::{CropBatch, NonFinite, State, StepReport, Training};
 use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::monitor::remedy;
 use crate::plan::Plan;
+use crate::run_folder::evaluations::Evaluations;
 use crate::run_folder::{Images, RunFolder};
 use crate::schedule::StepValues;
 use crate::start::guard::Record;
@@ -94,6 +95,8 @@ struct Run<'a> {
     quarantine: JsonLines,
     dataset: Arc<dyn Dataset>,
     evaluation: Option<Evaluation>,
+    evaluations: Evaluations,
+    missing: Vec<Missing>,
     warned: BTreeSet<String>, // sentences about evaluations that were reported already
     pace: Pace,
     started: Instant,
@@ -123,13 +126,12 @@ impl Run<'_> {
 
     fn go(&mut self, report: &mut dyn FnMut(Event)) -> Result<Summary> {
         self.show_config()?;
-        let mut untrained = None;
         if self.state.step == 0 {
-            untrained = self.evaluate_baselines(report)?;
+            self.evaluate_baselines(report)?;
             self.measure_start(report)?;
         }
         self.train(report)?;
-        let probes = if self.is_stopped() { None } else { self.summarize(untrained, report)? };
+        let probes = if self.is_stopped() { None } else { self.summarize(report)? };
         let is_complete = self.state.step >= self.horizon().total_steps;
         let given_up = self.evaluation.is_some() && probes.is_none() && self.is_stopped();
         Ok(Summary {
@@ -139,6 +141,7 @@ impl Run<'_> {
             images_per_second: self.pace.total(),
             loss: self.loss,
             probes: self.by_probe(probes),
+            missing_evaluations: std::mem::take(&mut self.missing),
             interrupted: !is_complete || given_up,
         })
     }

@@ -47,10 +47,12 @@ const PAGES: Changes = Elsewhere("dino-vmf/tests/all/deep.rs", "pages_are_images
 const THREADS: Changes =
     Elsewhere("dino-vmf/tests/all/threads.rs", "any_number_of_threads_gives_the_same_bits");
 
+const BEST: Changes =
+    Elsewhere("dino-vmf/tests/all/during.rs", "the_best_checkpoint_is_kept_and_opened_by_its_name");
 const INIT: Changes =
-    Elsewhere("dino-vmf/tests/init.rs", "a_run_goes_on_from_another_with_its_heads");
+    Elsewhere("dino-vmf/tests/all/init.rs", "a_run_goes_on_from_another_with_its_heads");
 const FOREIGN: Changes =
-    Elsewhere("dino-vmf/tests/init.rs", "training_goes_on_from_checkpoints_of_dino_and_ibot");
+    Elsewhere("dino-vmf/tests/all/init.rs", "training_goes_on_from_checkpoints_of_dino_and_ibot");
 
 const TABLE: &[Line] = &[
     ("seed", "1", &[], Weights),
@@ -62,13 +64,13 @@ const TABLE: &[Line] = &[
         "init.fresh_heads",
         "true",
         &[],
-        Elsewhere("dino-vmf/tests/init.rs", "fresh_heads_warm_up_on_a_frozen_backbone"),
+        Elsewhere("dino-vmf/tests/all/init.rs", "fresh_heads_warm_up_on_a_frozen_backbone"),
     ),
     (
         "init.guard",
         "stop",
         &[],
-        Elsewhere("dino-vmf/tests/init.rs", "worse_features_end_a_run_that_asks_for_it"),
+        Elsewhere("dino-vmf/tests/all/init.rs", "worse_features_end_a_run_that_asks_for_it"),
     ),
     ("model.arch", "vit_tiny", &[], Weights),
     ("model.embed_dim", "32", &[], Weights),
@@ -167,6 +169,8 @@ const TABLE: &[Line] = &[
     ("eval.train", "other", &[], Evaluation),
     ("eval.test", "other", &[], Evaluation),
     ("eval.every_epochs", "1", &[], Evaluation),
+    ("eval.during", "[\"knn\", \"fewshot\"]", &[], Evaluation),
+    ("eval.keep_best", "knn", &[], BEST),
     ("eval.k", "[3, 7]", &[], Evaluation),
     ("eval.temperature", "0.002", &[], Evaluation),
     ("eval.resize", "48", &[], Evaluation),
@@ -180,15 +184,15 @@ const TABLE: &[Line] = &[
         "run.device",
         "cuda",
         &[],
-        Elsewhere("dino-vmf/tests/bad_input.rs", "another_device_is_refused"),
+        Elsewhere("dino-vmf/tests/all/bad_input.rs", "another_device_is_refused"),
     ),
-    ("run.out", "", &[], Elsewhere("dino/tests/every_key.rs", "run")),
+    ("run.out", "", &[], Elsewhere("dino/tests/all/every_key.rs", "run")),
     (
         "run.working_dir",
         "",
         &[],
         Elsewhere(
-            "dino-vmf/tests/resume_compares.rs",
+            "dino-vmf/tests/all/resume_compares.rs",
             "a_run_can_be_resumed_from_another_working_directory",
         ),
     ),
@@ -203,7 +207,7 @@ const TABLE: &[Line] = &[
         "stop",
         &[],
         Elsewhere(
-            "dino-vmf/tests/alarms.rs",
+            "dino-vmf/tests/all/alarms.rs",
             "stop_saves_and_ends_the_run_and_a_resumed_run_can_continue",
         ),
     ),
@@ -212,7 +216,7 @@ const TABLE: &[Line] = &[
         "blocks",
         &[],
         Elsewhere(
-            "dino/tests/recompute.rs",
+            "dino/tests/all/recompute.rs",
             "memory_shrinks_and_gradients_stay_the_same_in_every_bit",
         ),
     ),
@@ -385,7 +389,7 @@ fn metrics(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    lines.retain(|line| line.get("knn").is_none());
+    lines.retain(|line| line.get("knn").is_none() && line.get("fewshot").is_none());
     for line in lines.iter_mut().filter_map(Value::as_object_mut) {
         line.retain(|key, _| {
             !matches!(key.as_str(), "images_per_second" | "data_wait_share" | "memory_mib" | "time")
@@ -492,7 +496,7 @@ const EXTREMES: [&str; 30] = [
 /// What a command does with settings before it takes memory.
 fn prepare(config: &Config) {
     for images in [1, 10_000, usize::MAX] {
-        let evaluated = Some(Evaluated { images: images.min(1 << 40), side: 224 });
+        let evaluated = Some(Evaluated { images: images.min(1 << 40), side: 224, classes: 1000 });
         let estimate = Estimate::of_training(config, 2, evaluated);
         assert!(estimate.total.is_finite() && estimate.total > 0.0, "{estimate:?}");
         if let Ok(plan) = Plan::new(config, &Facts::of_images(images)) {

@@ -12,7 +12,8 @@ use multicrop::recipe::Recipe;
 use probe::evaluation::Settings;
 use probe::{
     Encoder, Error, Evaluation, Extracted, Features, Kind, Matrix, Pass, Preprocess, Probe,
-    Progress, RawPixels, Score, Scores, Source, Stopped, Subset, Views, Wanted, knn, preprocess,
+    Progress, RawPixels, Score, Scores, Size, Source, Stopped, Subset, Views, Wanted, knn,
+    preprocess,
 };
 use vit::{HeadShape, Network, VitShape, init};
 
@@ -30,6 +31,10 @@ impl Probe for NearestClassMean {
 
     fn wants(&self) -> Wanted {
         Wanted { kind: Kind::LastCls(2), unit: false }
+    }
+
+    fn flops(&self, Size { test, width, classes, .. }: Size) -> f64 {
+        2.0 * (test * width * classes) as f64
     }
 
     fn score(

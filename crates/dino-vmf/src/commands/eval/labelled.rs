@@ -6,13 +6,11 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum, ValueHint};
 use dino::open::Opened;
 use dino::{evaluation, memory};
+use probe::linear::usual_features;
 use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Wanted};
 
 use super::super::viewing::show_images;
 use crate::console::Console;
-
-/// Width from which on DINO takes one block and the mean of patches in place of four blocks: that of ViT-B.
-const WIDE: usize = 768;
 
 /// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated.
 #[derive(Debug, Args)]
@@ -126,7 +124,9 @@ impl Vectors {
     fn kind(self, width: usize, depth: usize) -> (Kind, String) {
         let text = |text: &str| text.to_owned();
         match self {
-            Self::Auto if width >= WIDE => Self::ClsAndMean.kind(width, depth),
+            Self::Auto if usual_features(width, depth) == Kind::ClsAndMean => {
+                Self::ClsAndMean.kind(width, depth)
+            }
             Self::Auto | Self::Last4 if depth > 1 => {
                 let blocks = depth.min(4);
                 (Kind::LastCls(blocks), format!("[CLS] of the last {blocks} blocks"))

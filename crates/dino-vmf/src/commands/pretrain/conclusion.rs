@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dino::config::Config;
-use dino::trainer::{Headline, ProbeSummary, Started, Summary};
+use dino::trainer::{Headline, Missing, ProbeSummary, Started, Summary};
 use report::number::{counted, duration};
 
 use crate::console::Console;
@@ -46,12 +46,15 @@ pub(super) fn print(conclusion: &Conclusion<'_>, console: &mut Console) {
         let Headline { title, score, .. } = found.headline;
         console.text(format!("{title} {}, {}", score.title, score.unit));
         let start = found.start.map(|start| ("start", start));
-        let rows = [("raw", found.raw), ("untrained", found.untrained)].into_iter().chain(start);
+        let raw = found.raw.map(|raw| ("raw", raw));
+        let untrained = found.untrained.map(|untrained| ("untrained", untrained));
+        let rows = raw.into_iter().chain(untrained).chain(start);
         for (name, value) in rows.chain([("trained", found.trained)]) {
             console.text(format!("  {:<18}{value:6.2}", in_words(name)));
         }
-        console.text(judgment(found, conclusion));
+        judgment(found, conclusion).into_iter().for_each(|text| console.text(text));
     }
+    missing(&summary.missing_evaluations).into_iter().for_each(|text| console.warn(text));
     console.text(format!("run folder: {run}"));
     if !summary.interrupted {
         next(&summary.run).iter().for_each(|line| console.note(line));
@@ -70,20 +73,33 @@ fn speed(conclusion: &Conclusion<'_>) -> Option<String> {
     ))
 }
 
-/// One sentence: whether the trained network beats both baselines, and the likely reason if it does not.
-fn judgment(found: &ProbeSummary, conclusion: &Conclusion<'_>) -> String {
+/// One sentence for each kind of features whose evaluations are missing, with the steps and the last reason.
+fn missing(all: &[Missing]) -> Vec<String> {
+    let of = |features: &str| {
+        let mut of_features = all.iter().filter(|missing| missing.features == features);
+        let steps: Vec<_> = of_features.clone().map(|missing| missing.step.to_string()).collect();
+        let Missing { reason, .. } = of_features.next_back()?;
+        let word = if steps.len() > 1 { "steps" } else { "step" };
+        let (features, steps) = (in_words(features), steps.join(", "));
+        Some(format!("evaluation of the {features} is missing at {word} {steps}: {reason}"))
+    };
+    ["raw", "untrained", "start", "trained"].into_iter().filter_map(of).collect()
+}
+
+/// One sentence: whether the trained network beats the baselines, and the likely reason if it does not. None
+/// without baselines.
+fn judgment(found: &ProbeSummary, conclusion: &Conclusion<'_>) -> Option<String> {
     let ProbeSummary { headline, raw, untrained, trained, .. } = *found;
     let title = headline.title;
-    let (best, name) = match raw >= untrained {
-        true => (raw, in_words("raw")),
-        false => (untrained, "the untrained network"),
-    };
+    let baselines = [raw.zip(Some(in_words("raw"))), untrained.zip(Some("the untrained network"))];
+    let known = baselines.into_iter().flatten();
+    let (best, name) = known.reduce(|best, other| if other.0 > best.0 { other } else { best })?;
     let unit = if headline.score.unit == "percent" { "points" } else { headline.score.unit };
     if trained >= best + CLOSE {
-        return format!("{title}: {:.1} {unit} above {name}", trained - best);
+        return Some(format!("{title}: {:.1} {unit} above {name}", trained - best));
     }
     let place = if trained > best - CLOSE { "no better than" } else { "below" };
-    format!("{title}: {place} {name}: {}", reason(conclusion))
+    Some(format!("{title}: {place} {name}: {}", reason(conclusion)))
 }
 
 /// Why a trained network is no better than the baselines.
@@ -170,7 +186,8 @@ mod tests {
     fn judge(trained: f64, steps: u64, alarms: &[&'static str]) -> String {
         let score = Score { name: "top1", title: "top-1", value: trained, unit: "percent" };
         let headline = Headline { probe: "knn", title: "k-NN", setting: None, score };
-        let found = ProbeSummary { headline, raw: 32.7, untrained: 29.0, start: None, trained };
+        let found =
+            ProbeSummary { headline, raw: Some(32.7), untrained: Some(29.0), start: None, trained };
         let started = Started {
             run: "run".into(),
             step: 0,
@@ -190,9 +207,11 @@ mod tests {
             images_per_second: 100.0,
             loss: Some(4.0),
             probes: BTreeMap::new(),
+            missing_evaluations: Vec::new(),
             interrupted: false,
         };
-        judgment(&found, &Conclusion { summary: &summary, started: Some(&started), steps, alarms })
+        let conclusion = Conclusion { summary: &summary, started: Some(&started), steps, alarms };
+        judgment(&found, &conclusion).unwrap()
     }
 
     #[test]

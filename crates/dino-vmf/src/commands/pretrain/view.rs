@@ -163,7 +163,7 @@ impl<'a> View<'a> {
             Event::Diagnostics(found) => self.console.event("diagnostics", found),
             Event::Evaluating { what, done, total } => {
                 (self.task, self.shown) = (Task::Evaluating, Instant::now());
-                show_images(self.console, "k-NN", (*done, *total), in_words(what));
+                show_images(self.console, "evaluation", (*done, *total), in_words(what));
             }
             Event::Scores(record) => self.show_scores(record),
             Event::Checkpoint { path, step } => {
@@ -249,7 +249,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// k-NN accuracy is shown as a score already.
+    /// Accuracy is shown as a score already.
     fn show_guard(&mut self, found: &Comparison) {
         self.console.end_progress();
         self.console.event("guard", found);

@@ -48,6 +48,9 @@ impl Name {
     pub(super) fn title(&self) -> String {
         let probe = match self.probe.as_str() {
             "knn" => "k-NN",
+            "linear" => "linear probe",
+            "logistic" => "logistic regression",
+            "fewshot" => "few-shot",
             other => other,
         };
         let setting = if self.setting.is_empty() { "" } else { ", " };

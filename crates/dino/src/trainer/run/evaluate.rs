@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use probe::{Encoder, Judged, Judgment, RawPixels, Source};
+use probe::{Encoder, Judged, Judgment, Probe, RawPixels, Source};
 use serde_json::{Map, json};
 
-use super::super::events::{Event, Headline, ProbeRecord, ProbeSummary};
+use super::super::events::{Event, Headline, Missing, ProbeRecord, ProbeSummary};
 use super::{Run, shown};
 use crate::error::Result;
 use crate::evaluation;
-use crate::start::guard::Record;
+use crate::memory;
+use crate::run_folder::evaluations::Numbers;
 use vit::init;
 
 /// Whose features are judged.
@@ -36,24 +37,24 @@ impl Subject {
     }
 }
 
-/// What training must beat: one number of each probe for raw pixels and for the untrained network.
-pub(super) struct Baselines {
-    raw: Vec<Headline>,
-    untrained: Vec<Headline>,
-}
-
 impl Run<'_> {
-    /// Judges raw pixels and the untrained backbone.
+    /// Judges raw pixels and the untrained backbone, unless this was done before the run was resumed.
     ///
     /// # Errors
     /// If a result cannot be written down.
-    pub(super) fn evaluate_baselines(
-        &mut self,
-        report: &mut dyn FnMut(Event),
-    ) -> Result<Option<Baselines>> {
-        let raw = self.evaluate(Subject::RawPixels, report)?;
-        let untrained = self.evaluate(Subject::Untrained, report)?;
-        Ok(raw.zip(untrained).map(|(raw, untrained)| Baselines { raw, untrained }))
+    pub(super) fn evaluate_baselines(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
+        for subject in [Subject::RawPixels, Subject::Untrained] {
+            let known = self.evaluations.baseline(subject.name());
+            let is_missing = |probe: &dyn Probe| {
+                let applies = subject != Subject::RawPixels || probe.judges_pixels();
+                applies && !known.contains_key(probe.name())
+            };
+            let probes = evaluation::probes(self.config());
+            if probes.iter().any(|probe| is_missing(probe.as_ref())) {
+                self.evaluate(subject, report)?;
+            }
+        }
+        Ok(())
     }
 
     /// Judges the features of the checkpoint that the run starts from.
@@ -90,13 +91,7 @@ impl Run<'_> {
             Ok(Some(judged)) => judged,
             Ok(None) => return Ok(None),
             Err(reason) => {
-                let failed = json!({ "features": features, "reason": reason });
-                self.metrics.write(step, &json!({ "evaluation_failed": failed }))?;
-                let titles = self.evaluation.iter().flat_map(|data| data.titles());
-                let titles = titles.collect::<Vec<_>>().join(", ");
-                let text =
-                    format!("{titles} of {features} features failed at step {step}: {reason}");
-                report(Event::Warning(text));
+                self.note_missing(Missing { features, step, reason }, report)?;
                 return Ok(None);
             }
         };
@@ -115,7 +110,30 @@ impl Run<'_> {
             self.metrics.events().scalars(step, &shown::scores(&record))?;
             report(Event::Scores(record));
         }
+        let number = |of: &Headline| (of.probe.to_owned(), of.score.value);
+        self.evaluations.add(features, step, headlines.iter().map(number).collect());
+        self.evaluations.write(self.folder.path())?;
         Ok(Some(headlines))
+    }
+
+    /// Writes down that an evaluation failed, and warns of each reason once.
+    fn note_missing(&mut self, missing: Missing, report: &mut dyn FnMut(Event)) -> Result<()> {
+        let Missing { features, step, reason } = &missing;
+        let failed = json!({ "features": features, "reason": reason });
+        self.metrics.write(*step, &json!({ "evaluation_failed": failed }))?;
+        if self.warned.insert(format!("{features}: {reason}")) {
+            let titles = self.evaluation.iter().flat_map(|data| data.titles());
+            let titles = titles.collect::<Vec<_>>().join(", ");
+            let text = format!("{titles} of {features} features failed at step {step}: {reason}");
+            report(Event::Warning(text));
+        }
+        self.missing.push(missing);
+        Ok(())
+    }
+
+    /// The step of the checkpoint that `eval.keep_best` keeps.
+    pub(super) fn best_step(&self) -> Option<u64> {
+        self.evaluations.best_step(self.config().eval.keep_best?, self.folder.path())
     }
 
     /// What the probes say about these features. `Err` is a reason in words; `Ok(None)` means that
@@ -136,6 +154,8 @@ impl Run<'_> {
             }
         };
         let encoder = Encoder { name: subject.name(), network, params };
+        memory::require_during(&self.plan.config, data.size(), subject == Subject::RawPixels)
+            .map_err(|error| error.to_string())?;
         let source: &dyn Source = if subject == Subject::RawPixels { &RawPixels } else { &encoder };
         let mut progress = |done, total| {
             report(Event::Evaluating { what: subject.name(), done, total });
@@ -155,35 +175,25 @@ impl Run<'_> {
         }
     }
 
-    /// One number of each probe for the trained network, beside the baselines.
+    /// One number of each probe for the trained network, beside the baselines. `None` if there is none.
     ///
     /// # Errors
     /// If a result cannot be written down.
     pub(super) fn summarize(
         &mut self,
-        baselines: Option<Baselines>,
         report: &mut dyn FnMut(Event),
     ) -> Result<Option<Vec<ProbeSummary>>> {
-        // A resumed run has not measured them in this process; they come out the same.
-        let baselines = match baselines {
-            Some(baselines) => Some(baselines),
-            None => self.evaluate_baselines(report)?,
-        };
+        self.evaluate_baselines(report)?;
         let trained = self.evaluate(Subject::Trained, report)?;
         self.compare_with_start(trained.as_deref(), report)?;
-        let start = self.start.as_ref().and_then(Record::accuracy_of_start);
-        let Some((Baselines { raw, untrained }, trained)) = baselines.zip(trained) else {
-            return Ok(None);
-        };
-        let of = |headlines: &[Headline], probe| {
-            headlines.iter().find(|other| other.probe == probe).map(|other| other.score.value)
-        };
+        let baselines = [Subject::RawPixels, Subject::Untrained, Subject::Start];
+        let baselines = baselines.map(|subject| self.evaluations.baseline(subject.name()));
         let summary = |headline: Headline| {
-            let (raw, untrained) = (of(&raw, headline.probe)?, of(&untrained, headline.probe)?);
-            let trained = headline.score.value;
-            Some(ProbeSummary { headline, raw, untrained, start, trained })
+            let of = |numbers: &Numbers| numbers.get(headline.probe).copied();
+            let [raw, untrained, start] = baselines.each_ref().map(of);
+            ProbeSummary { headline, raw, untrained, start, trained: headline.score.value }
         };
-        Ok(Some(trained.into_iter().filter_map(summary).collect()))
+        Ok(trained.map(|trained| trained.into_iter().map(summary).collect()))
     }
 
     /// The summaries by the names of their probes; `None` for probes without one.
@@ -191,8 +201,7 @@ impl Run<'_> {
         &self,
         summaries: Option<Vec<ProbeSummary>>,
     ) -> BTreeMap<&'static str, Option<ProbeSummary>> {
-        let names =
-            evaluation::probes(&self.config().eval).into_iter().map(|probe| (probe.name(), None));
+        let names = evaluation::probes(self.config()).into_iter().map(|probe| (probe.name(), None));
         let summaries = summaries.into_iter().flatten();
         names.chain(summaries.map(|found| (found.headline.probe, Some(found)))).collect()
     }

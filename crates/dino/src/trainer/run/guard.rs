@@ -9,7 +9,7 @@ use super::super::events::{Event, Headline};
 use super::super::step::{State, Training};
 use super::Run;
 use crate::checkpoint;
-use crate::config::GuardAction;
+use crate::config::{During, GuardAction};
 use crate::error::{Error, Result};
 use crate::evaluation;
 use crate::monitor::diagnostics::norm;
@@ -58,7 +58,9 @@ impl Run<'_> {
         }
         let measure = match (&self.evaluation, scores) {
             (Some(_), scores) => {
-                scores.and_then(<[_]>::first).map(|first| Measure::Accuracy(first.score.value))
+                let knn = |of: &&Headline| of.probe == During::Knn.name();
+                let of = scores.and_then(|all| all.iter().find(knn).or(all.first()));
+                of.map(|of| Measure::Accuracy(of.score.value))
             }
             (None, _) => self.measure_geometry(report)?,
         };

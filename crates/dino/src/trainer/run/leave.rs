@@ -56,7 +56,8 @@ impl Run<'_> {
             return Err(self.save_elsewhere(report)?);
         }
         let every_steps = self.config().run.keep_every_epochs * self.horizon().steps_per_epoch;
-        let best = self.start.as_ref().and_then(|start| start.best_step());
+        let of_start = self.start.as_ref().and_then(|start| start.best_step());
+        let best = [of_start, self.best_step()];
         let retention = match self.skipped {
             0 => Retention { every_steps, best, ..Retention::default() },
             _ => Retention::ALL,

@@ -29,6 +29,7 @@ use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
 use crate::plan::{Plan, small_images};
+use crate::run_folder::evaluations::Evaluations;
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 use crate::start::guard::Record;
 
@@ -197,6 +198,9 @@ impl Prepared {
             }
             None => first_state(&training).inspect_err(|_| folder.discard())?,
         };
+        let config = &self.plan.config;
+        let known = Evaluations::read(folder.path(), config, state.step)?;
+        let evaluations = known.unwrap_or_else(|| Evaluations::new(config));
         let opened = open_files(&mut folder, state.step);
         let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
         Ok(Run {
@@ -221,6 +225,8 @@ impl Prepared {
             state,
             folder,
             evaluation: self.evaluation,
+            evaluations,
+            missing: Vec::new(),
             warned: BTreeSet::new(),
         })
     }
@@ -248,9 +254,11 @@ fn open_evaluation(
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<Evaluation>> {
     let open = &mut |source: &str| sources.open(source);
-    let data = match evaluation::open_with(config, evaluation::probes(&config.eval), open) {
+    let data = match evaluation::open_with(config, evaluation::probes(config), open) {
         Err(error) if resume => {
-            let text = format!("the run goes on without k-NN: {error}");
+            let probes = evaluation::probes(config);
+            let titles: Vec<_> = probes.iter().map(|probe| probe.title()).collect();
+            let text = format!("the run goes on without {}: {error}", titles.join(", "));
             report(Event::Warning(text));
             return Ok(None);
         }
