@@ -5,6 +5,7 @@ mod knn;
 mod labelled;
 mod linear;
 mod logistic;
+mod ood;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -18,6 +19,7 @@ pub(crate) enum Eval {
     Linear(linear::Linear),
     Logistic(logistic::Logistic),
     Fewshot(fewshot::FewShot),
+    Ood(ood::Ood),
 }
 
 impl Eval {
@@ -27,6 +29,7 @@ impl Eval {
             Self::Linear(linear) => linear.run(console),
             Self::Logistic(logistic) => logistic.run(console),
             Self::Fewshot(fewshot) => fewshot.run(console),
+            Self::Ood(ood) => ood.run(console),
         }
     }
 }

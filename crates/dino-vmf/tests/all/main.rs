@@ -23,6 +23,7 @@ mod fixtures;
 mod init;
 mod leaving;
 mod links;
+mod ood;
 mod own_images;
 mod person;
 mod pictures;

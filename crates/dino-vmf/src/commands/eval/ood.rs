@@ -1,0 +1,231 @@
+//! `dino-vmf eval ood`: how well scores of a network tell images of unknown kinds from known ones.
+
+mod scores;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueHint};
+use dino::evaluation;
+use dino::open::Opened;
+use probe::separation::Separation;
+use probe::{Preprocess, Subset};
+use report::number::{counted, short};
+use serde_json::json;
+
+use super::super::network_role::NetworkRole;
+use super::super::opening::Checkpoint;
+use super::super::page_file::check_file;
+use super::super::table_file::write_table;
+use super::super::viewing::Viewing;
+use crate::console::Console;
+use scores::{Measure, Scored, Scorer};
+
+/// Tell images of unknown kinds from known ones, without training: AUROC and FPR95
+///
+/// Three scores, each low for an image that the network does not know: the log likelihood of the image under the
+/// mixture of the prototypes, its largest cosine with a mean direction, and its cosine with the K-th nearest
+/// training image. The first two need a head with prototypes, the third needs `--train`.
+///
+/// AUROC is the probability that a random unknown image scores lower than a random known one: 50 percent is chance.
+/// FPR95 is the share of known images that are taken for unknown where 95 percent of the unknown ones are found.
+///
+/// Example: dino-vmf eval ood runs/a --train cifar10:train --known cifar10:test --unknown textures/ --unknown digits/
+#[derive(Debug, Args)]
+pub(crate) struct Ood {
+    #[command(flatten)]
+    checkpoint: Checkpoint,
+    /// Images of known kinds that the network has not seen, for example `photos:test`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    known: String,
+    /// Images of unknown kinds; each source gets rows of its own
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, required = true)]
+    unknown: Vec<String>,
+    /// Images of known kinds among which neighbors are sought, for example `photos:train`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    train: Option<String>,
+    /// Numbers of the neighbor whose cosine is the score; each gets a row
+    #[arg(long, value_name = "K,K", value_delimiter = ',', default_value = "1,10,50")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
+    k: Vec<u32>,
+    /// Write the scores of all images as a table: set, image, score, value
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    #[command(flatten)]
+    viewing: Viewing,
+}
+
+impl Ood {
+    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
+        let measures = self.measures(&opened, console)?;
+        let [known, train] = [Some(&self.known), self.train.as_ref()]
+            .map(|source| source.map(|source| open(&opened, source, console)).transpose());
+        let (known, train) = (known?.context("no known images")?, train?);
+        let unknown = self.unknown.iter().map(|source| open(&opened, source, console));
+        let unknown = unknown.collect::<Result<Vec<_>>>()?;
+        self.check_sources(&known, &unknown, train.as_ref())?;
+        let preprocess = alike(&opened, &known)?;
+        let mut scorer = Scorer::new(&opened, &preprocess, &measures);
+        if let Some(train) = &train {
+            scorer.learn(train, console)?;
+        }
+        let known = scorer.score(&known, "known", console)?;
+        let scored = unknown.iter().map(|images| scorer.score(images, "unknown", console));
+        let unknown = scored.collect::<Result<Vec<_>>>()?;
+        self.print(&opened, &measures, &known, &unknown, console)?;
+        if let Some(path) = &self.csv {
+            write_scores(path, &measures, &known, &unknown, console)?;
+        }
+        Ok(())
+    }
+
+    /// The scores that this checkpoint and these flags allow; says which are left out, and why.
+    fn measures(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Measure>> {
+        let mut measures = Vec::new();
+        match opened.head.is_some() {
+            true => measures.extend([Measure::Likelihood, Measure::Cosine]),
+            false => console.note(format!(
+                "`{}` has no head with prototypes: log likelihood and largest cosine are left out",
+                opened.path.display()
+            )),
+        }
+        match self.train.is_some() {
+            true => {
+                let mut k: Vec<usize> = self.k.iter().map(|k| *k as usize).collect();
+                k.sort_unstable();
+                k.dedup();
+                measures.extend(k.into_iter().map(Measure::Neighbor));
+            }
+            false => console.note(
+                "without `--train`, the score of the nearest neighbors is left out".to_owned(),
+            ),
+        }
+        if measures.is_empty() {
+            bail!(
+                "nothing can be measured: `{}` has no head with prototypes, so give training images by `--train SOURCE`",
+                opened.path.display()
+            );
+        }
+        Ok(measures)
+    }
+
+    fn check_sources(
+        &self,
+        known: &Subset,
+        unknown: &[Subset],
+        train: Option<&Subset>,
+    ) -> Result<()> {
+        let describe = |images: &Subset| images.dataset().describe();
+        for (images, source) in unknown.iter().zip(&self.unknown) {
+            ensure!(
+                describe(images) != describe(known),
+                "`--known {}` and `--unknown {source}` are the same images: give two sets",
+                self.known
+            );
+        }
+        let Some(train) = train else { return Ok(()) };
+        let sets = [(known, &self.known)].into_iter().chain(unknown.iter().zip(&self.unknown));
+        for (images, source) in sets {
+            ensure!(
+                describe(images) != describe(train),
+                "`{source}` is also the source of `--train`, so each image would be its own nearest neighbor: \
+                 give other images to `--train`, such as the part `:train`"
+            );
+        }
+        let most = self.k.iter().copied().max().unwrap_or(0) as usize;
+        let images = train.len();
+        ensure!(most <= images, "`--k {most}`: `--train` has {}", counted(images, "image"));
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        opened: &Opened,
+        measures: &[Measure],
+        known: &Scored,
+        unknown: &[Scored],
+        console: &mut Console,
+    ) -> Result<()> {
+        let images = counted(known.names.len(), "image");
+        console.text(format!("known from unknown images, percent; {images} of {}", known.source));
+        for set in unknown {
+            let images = counted(set.names.len(), "image");
+            console.text(format!("unknown: {images} of {}", set.source));
+            let [score, auroc, fpr95, mean] = ["score", "AUROC", "FPR95", "mean known"];
+            console
+                .text(format!("{score:>24}{auroc:>9}{fpr95:>9}{mean:>14}{:>14}", "mean unknown"));
+            for (measure, (of_known, of_unknown)) in
+                measures.iter().zip(known.values.iter().zip(&set.values))
+            {
+                let [low_known, low_unknown] = [of_known, of_unknown]
+                    .map(|scores| scores.iter().map(|x| -x).collect::<Vec<_>>());
+                let Separation { auroc, fpr95 } = Separation::of(&low_known, &low_unknown)
+                    .context("a set has no image that could be read, or a score is not a number")?;
+                let [mean_known, mean_unknown] = [of_known, of_unknown]
+                    .map(|scores| scores.iter().sum::<f64>() / scores.len() as f64);
+                let title = measure.title();
+                let [shown_known, shown_unknown] = [mean_known, mean_unknown].map(short);
+                let (percent, wrong) = (100.0 * auroc, 100.0 * fpr95);
+                console.text(format!(
+                    "{title:>24}{percent:>9.2}{wrong:>9.2}{shown_known:>14}{shown_unknown:>14}"
+                ));
+                let record = json!({
+                    "checkpoint": opened.path, "step": opened.step, "known": known.source,
+                    "unknown": set.source, "known_images": known.names.len(),
+                    "unknown_images": set.names.len(), "known_left_out": known.left_out,
+                    "unknown_left_out": set.left_out, "score": measure.name(),
+                    "k": measure.k(), "auroc": percent, "fpr95": wrong, "mean_known": mean_known,
+                    "mean_unknown": mean_unknown,
+                });
+                console.event("ood", &record);
+            }
+        }
+        console.note(
+            "protocol: teacher, center crop, all sets resized alike; unknown images are the positives; k-NN as Sun \
+             et al. 2022 on [CLS] of unit length; likelihood under the mixture of the prototypes, whose weights follow \
+             from the center"
+                .to_owned(),
+        );
+        Ok(())
+    }
+}
+
+/// Opens a source with all its images, and prints what is worth a warning.
+fn open(opened: &Opened, source: &str, console: &mut Console) -> Result<Subset> {
+    let images = Subset::new(opened.config.data.open(source)?, None, 0);
+    images.notes().iter().for_each(|text| console.warn(text));
+    Ok(images)
+}
+
+/// How images of all sets become the input of the network. The crop is that of the known images. Without a size
+/// after resizing, images of other sizes would show another part of the scene, which alone separates sets.
+fn alike(opened: &Opened, known: &Subset) -> Result<Preprocess> {
+    let mut preprocess = evaluation::preprocess(&opened.config, known.dataset())?;
+    let crop = preprocess.view.crop;
+    preprocess.view.resize.get_or_insert(crop);
+    Ok(preprocess)
+}
+
+fn write_scores(
+    path: &Path,
+    measures: &[Measure],
+    known: &Scored,
+    unknown: &[Scored],
+    console: &mut Console,
+) -> Result<()> {
+    let sets = [("known", known)].into_iter().chain(unknown.iter().map(|set| ("unknown", set)));
+    let rows = sets.flat_map(|(role, set)| {
+        measures.iter().zip(&set.values).flat_map(move |(measure, values)| {
+            set.names.iter().zip(values).map(move |(name, value)| {
+                let set = set.source.clone();
+                [role.to_owned(), set, name.clone(), measure.column(), value.to_string()]
+            })
+        })
+    });
+    write_table(path, ["role", "set", "image", "score", "value"], rows, console)
+}
+
+/// The network whose features are scored.
+const NETWORK: NetworkRole = NetworkRole::Teacher;

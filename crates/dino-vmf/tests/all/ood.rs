@@ -1,0 +1,128 @@
+//! `eval ood` as a person runs it.
+
+use std::collections::HashMap;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixtures::{Ended, Tiny};
+
+/// A run, and three sets: flat blue images to learn from, the same shades as known ones, and stripes.
+fn run_and_sets() -> Tiny {
+    let tiny = Tiny::new();
+    let save = |set: &str, i: u8, pixel: &dyn Fn(u32, u32) -> [u8; 3]| {
+        fs::create_dir_all(tiny.path(set)).expect("a folder");
+        let image = image::RgbImage::from_fn(32, 32, |x, y| image::Rgb(pixel(x, y)));
+        image.save(tiny.path(set).join(format!("{i:02}.png"))).expect("an image");
+    };
+    for i in 0..12u8 {
+        save("usual", i, &|_, _| [20, 20, 140 + 4 * i]);
+        save("known", i, &|_, _| [20, 20, 142 + 4 * i]);
+        save("stripes", i, &|x, _| {
+            if (x + u32::from(i)) % 4 < 2 { [250, 200, 9] } else { [9, 0, 5] }
+        });
+    }
+    tiny.pretrain(&["--data", "usual", "--steps", "1", "--out", "run"]).code(0);
+    tiny
+}
+
+fn events(ended: &Ended) -> Vec<Value> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Scores by role, set and measure, in the order of the file.
+fn table(tiny: &Tiny, file: &str) -> HashMap<(String, String), Vec<f64>> {
+    let mut rows = csv_rows(&fs::read_to_string(tiny.path(file)).expect("a table"));
+    let head = rows.remove(0);
+    assert_eq!(head, ["role", "set", "image", "score", "value"]);
+    let mut scores: HashMap<_, Vec<f64>> = HashMap::new();
+    for row in rows {
+        let value = row[4].parse().expect("a number");
+        scores.entry((row[0].clone(), row[3].clone())).or_default().push(value);
+    }
+    scores
+}
+
+fn csv_rows(text: &str) -> Vec<Vec<String>> {
+    let cells =
+        |line: &str| line.split(',').map(|cell| cell.trim_matches('"').to_owned()).collect();
+    text.lines().map(cells).collect()
+}
+
+/// The share of pairs in which the unknown image scores lower; equal scores count half.
+fn auroc(known: &[f64], unknown: &[f64]) -> f64 {
+    let pairs = known.iter().flat_map(|k| unknown.iter().map(move |u| (k, u)));
+    let won = pairs.map(|(k, u)| if u < k { 1.0 } else { f64::from(u8::from(u == k)) / 2.0 });
+    won.sum::<f64>() / (known.len() * unknown.len()) as f64
+}
+
+#[test]
+fn stripes_are_far_from_flat_images_and_the_table_gives_the_numbers() {
+    let tiny = run_and_sets();
+    let sets = ["--known", "known", "--unknown", "stripes", "--train", "usual", "--k", "3,1"];
+    let eval = [&["eval", "ood", "run"], &sets[..]].concat();
+    let ended = tiny.run(&[&eval[..], &["--json", "--csv", "scores.csv"]].concat()).code(0);
+    let events = events(&ended);
+    let named = |event: &Value| (event["score"].as_str().unwrap().to_owned(), event["k"].as_u64());
+    let names: Vec<_> = events.iter().map(named).collect();
+    let name = |name: &str, k| (name.to_owned(), k);
+    let all = [
+        name("likelihood", None),
+        name("cosine", None),
+        name("knn", Some(1)),
+        name("knn", Some(3)),
+    ];
+    assert_eq!(names, all);
+    let scores = table(&tiny, "scores.csv");
+    for (event, column) in events.iter().zip(["likelihood", "cosine", "knn-1", "knn-3"]) {
+        let [known, unknown] =
+            ["known", "unknown"].map(|role| &scores[&(role.to_owned(), column.to_owned())]);
+        let expected = 100.0 * auroc(known, unknown);
+        let found = event["auroc"].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-9, "{column}: {found}, {expected} expected");
+        assert_eq!((&event["known_images"], &event["unknown_images"]), (&12.into(), &12.into()));
+    }
+    assert_eq!((&events[2]["auroc"], &events[2]["fpr95"]), (&100.0.into(), &0.0.into()));
+    let text = tiny.run(&eval).code(0).says("protocol: teacher");
+    assert!(text.stdout.contains("k-NN cosine, k = 3   100.00     0.00"), "{}", text.stdout);
+}
+
+#[test]
+fn likelihoods_are_those_of_outliers_and_threads_change_nothing() {
+    let tiny = run_and_sets();
+    let with = |threads: &str| {
+        let sets = ["--known", "known", "--unknown", "stripes", "--train", "usual", "--k", "2"];
+        let more = ["--csv", "scores.csv", "--json", "--threads", threads];
+        tiny.run(&[&["eval", "ood", "run"], &sets[..], &more].concat()).code(0).stdout
+    };
+    assert_eq!(with("1"), with("2"));
+    tiny.run(&["outliers", "known", "--checkpoint", "run", "--csv", "outliers.csv"]).code(0);
+    let rows = csv_rows(&fs::read_to_string(tiny.path("outliers.csv")).unwrap());
+    let column = rows[0].iter().position(|title| title == "score").expect("a column of scores");
+    let mut expected: Vec<f64> = rows[1..].iter().map(|row| row[column].parse().unwrap()).collect();
+    let key = ("known".to_owned(), "likelihood".to_owned());
+    let mut found = table(&tiny, "scores.csv").remove(&key).unwrap();
+    for scores in [&mut expected, &mut found] {
+        scores.sort_by(f64::total_cmp);
+    }
+    assert_eq!(found.len(), 12);
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-4, "{found}, {expected} expected");
+    }
+}
+
+#[test]
+fn sets_that_cannot_be_compared_are_an_error() {
+    let tiny = run_and_sets();
+    let eval = |more: &[&str]| tiny.run(&[&["eval", "ood", "run"], more].concat());
+    eval(&["--known", "known"]).code(2).says("--unknown");
+    eval(&["--known", "known", "--unknown", "known"]).code(1).says("are the same images");
+    eval(&["--known", "known", "--unknown", "nowhere"]).code(1).says("nowhere");
+    let sets = ["--known", "known", "--unknown", "stripes"];
+    eval(&[&sets[..], &["--train", "known"]].concat()).code(1).says("its own nearest neighbor");
+    eval(&[&sets[..], &["--train", "usual", "--k", "13"]].concat())
+        .code(1)
+        .says("`--k 13`: `--train` has 12 images");
+    eval(&[&sets[..], &["--k", "0"]].concat()).code(2).says("0 is not in 1..=100000");
+    eval(&sets).code(0).says("without `--train`, the score of the nearest neighbors is left out");
+}
