@@ -76,6 +76,7 @@ pub mod linear;
 pub mod logistic;
 mod matrix;
 mod pass;
+pub mod pooling;
 pub mod preprocess;
 mod progress;
 pub mod retrieval;

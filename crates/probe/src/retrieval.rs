@@ -2,6 +2,7 @@
 //!
 //! | | positive | left out of the ranking |
 //! | --- | --- | --- |
+//! | easy | easy | junk, hard |
 //! | medium | easy, hard | junk |
 //! | hard | hard | junk, easy |
 //!
@@ -28,6 +29,8 @@ pub struct Relevant {
 /// Which images of a query are positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difficulty {
+    /// Easy ones; hard ones are left out.
+    Easy,
     /// Easy and hard ones.
     Medium,
     /// Hard ones; easy ones are left out.
@@ -48,6 +51,7 @@ pub struct Retrieval {
 impl Relevant {
     fn positive(&self, difficulty: Difficulty) -> [&[usize]; 2] {
         match difficulty {
+            Difficulty::Easy => [&self.easy, &[]],
             Difficulty::Medium => [&self.easy, &self.hard],
             Difficulty::Hard => [&self.hard, &[]],
         }
@@ -55,6 +59,7 @@ impl Relevant {
 
     fn left_out(&self, difficulty: Difficulty) -> [&[usize]; 2] {
         match difficulty {
+            Difficulty::Easy => [&self.junk, &self.hard],
             Difficulty::Medium => [&self.junk, &[]],
             Difficulty::Hard => [&self.junk, &self.easy],
         }
@@ -62,13 +67,15 @@ impl Relevant {
 
     /// Places of the positive images in a ranking without those that are left out, ascending.
     fn places(&self, ranking: &[u32], difficulty: Difficulty) -> Vec<usize> {
-        let is_in = |sets: [&[usize]; 2], image: u32| {
-            sets.iter().any(|set| set.contains(&(image as usize)))
-        };
-        let left_out = self.left_out(difficulty);
-        let counted = ranking.iter().filter(|&&image| !is_in(left_out, image));
-        let positive = self.positive(difficulty);
-        let found = counted.enumerate().filter(|(_, image)| is_in(positive, **image));
+        let [left_out, positive] = [self.left_out(difficulty), self.positive(difficulty)]
+            .map(|sets| sets.concat())
+            .map(|mut images| {
+                images.sort_unstable();
+                images
+            });
+        let is_in = |images: &[usize], image: u32| images.binary_search(&(image as usize)).is_ok();
+        let counted = ranking.iter().filter(|&&image| !is_in(&left_out, image));
+        let found = counted.enumerate().filter(|(_, image)| is_in(&positive, **image));
         found.map(|(place, _)| place).collect()
     }
 }

@@ -6,6 +6,7 @@ mod labelled;
 mod linear;
 mod logistic;
 mod ood;
+mod retrieval;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -20,6 +21,7 @@ pub(crate) enum Eval {
     Logistic(logistic::Logistic),
     Fewshot(fewshot::FewShot),
     Ood(ood::Ood),
+    Retrieval(retrieval::Retrieval),
 }
 
 impl Eval {
@@ -30,6 +32,7 @@ impl Eval {
             Self::Logistic(logistic) => logistic.run(console),
             Self::Fewshot(fewshot) => fewshot.run(console),
             Self::Ood(ood) => ood.run(console),
+            Self::Retrieval(retrieval) => retrieval.run(console),
         }
     }
 }

@@ -32,6 +32,7 @@ mod readme;
 mod reports;
 mod resume;
 mod resume_compares;
+mod retrieval;
 mod similar;
 mod threads;
 mod words;

@@ -1,0 +1,232 @@
+//! `dino-vmf eval retrieval`: images that show the same thing, ranked by the cosine of features.
+
+mod ground_truth;
+mod vectors;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum, ValueHint};
+use dino::open::Opened;
+use probe::retrieval::{CUT_OFFS, Difficulty, score};
+use probe::{Matrix, Progress};
+use rayon::prelude::*;
+use report::number::counted;
+use serde_json::json;
+
+use super::super::opening::Checkpoint;
+use super::super::{thread_count, use_threads};
+use crate::console::Console;
+use ground_truth::Task;
+use vectors::{Pooling, Vectors};
+
+/// Rank images by likeness to queries: mean average precision
+///
+/// With a folder in the layout of revisited Oxford and Paris (`jpg/` and a ground truth `gnd_NAME.json`), the queries
+/// are cut to their boxes, and precision is that of its easy, medium and hard lists. In any other source with classes
+/// each image is a query among all others, and those of its class are right.
+///
+/// Nothing is trained. The features are those of the teacher's backbone on whole images, aspect kept.
+///
+/// Example: dino-vmf eval retrieval runs/a --data roxford5k/ --size 512
+#[derive(Debug, Args)]
+pub(crate) struct Retrieval {
+    #[command(flatten)]
+    checkpoint: Checkpoint,
+    /// A folder with `jpg/` and `gnd_NAME.json`, or images with classes such as `photos:test`
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    data: String,
+    /// Ground truth of the images in `--data`, if it lies elsewhere: JSON with `imlist`, `qimlist`, `gnd`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    gnd: Option<PathBuf>,
+    /// Longest side of an image; longer ones are reduced to it. By default twice the side of training, at most 512
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(8..=8192))]
+    size: Option<u32>,
+    /// Sizes of an image whose vectors are averaged: `multi` is 1, 1/sqrt(2) and 1/2; `single` is 1
+    #[arg(long, value_name = "SCALES", default_value = "multi")]
+    scales: Scales,
+    /// Vector of an image
+    #[arg(long, value_name = "POOLING", default_value = "cls")]
+    pooling: Pooling,
+    /// Exponent of `--pooling gem`
+    #[arg(long, value_name = "P", default_value_t = 3.0, allow_negative_numbers = true)]
+    gem_p: f64,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// Sizes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scales {
+    Multi,
+    Single,
+}
+
+/// Average precision of a query, and its precision at places.
+type Precision = (f64, [f64; 3]);
+
+/// Sums of average precision and of precision at places, over queries with something to find.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    ap: f64,
+    precision: [f64; 3],
+    queries: usize,
+}
+
+impl Scales {
+    fn factors(self) -> &'static [f64] {
+        match self {
+            Self::Multi => &[1.0, std::f64::consts::FRAC_1_SQRT_2, 0.5],
+            Self::Single => &[1.0],
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Multi => "scales 1, 1/sqrt(2), 1/2",
+            Self::Single => "one scale",
+        }
+    }
+}
+
+impl Retrieval {
+    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        let p = self.gem_p;
+        ensure!(p.is_finite() && p > 0.0, "`--gem-p` is {p}: give a number above 0");
+        use_threads(self.threads)?;
+        let opened = self.checkpoint.named().open(console)?;
+        let task = Task::open(&self.data, self.gnd.as_deref(), &opened, console)?;
+        let image_size = opened.network.backbone.shape().image_size;
+        let size = self.size.unwrap_or((2 * image_size).min(512) as u32);
+        let vectors = Vectors {
+            opened: &opened,
+            size,
+            factors: self.scales.factors(),
+            pooling: self.pooling,
+            p,
+        };
+        let (bank, queries) = features(&task, &vectors, console)?;
+        let sums = rank(&task, &bank, queries.as_ref());
+        self.print(&opened, &task, size, &sums, console);
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        opened: &Opened,
+        task: &Task,
+        size: u32,
+        sums: &[(Difficulty, Sums)],
+        console: &mut Console,
+    ) {
+        let images = counted(task.images.len(), "image");
+        console.text(format!("retrieval among {images} of {}, percent", task.source));
+        console.text(format!(
+            "{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}",
+            "", "queries", "mAP", "mP@1", "mP@5", "mP@10"
+        ));
+        for (difficulty, sums) in sums {
+            let name = if task.queries.is_some() { name(*difficulty) } else { "classes" };
+            let percent = |sum: f64| 100.0 * sum / sums.queries as f64;
+            let [map, p1, p5, p10] =
+                [sums.ap, sums.precision[0], sums.precision[1], sums.precision[2]].map(percent);
+            let queries = sums.queries;
+            console.text(match queries {
+                0 => format!("{name:>8}{queries:>9}  nothing to find"),
+                _ => format!("{name:>8}{queries:>9}{map:>8.2}{p1:>8.2}{p5:>8.2}{p10:>8.2}"),
+            });
+            let some = |value: f64| (queries > 0).then_some(value);
+            console.event(
+                "retrieval",
+                &json!({
+                    "checkpoint": opened.path, "step": opened.step, "source": task.source,
+                    "images": task.images.len(), "size": size, "scales": self.scales.factors(),
+                    "pooling": self.pooling.words(), "relevant": name, "queries": queries,
+                    "without_relevant": task.query_count() - queries, "map": some(map),
+                    "mp1": some(p1), "mp5": some(p5), "mp10": some(p10),
+                }),
+            );
+        }
+        let [pooling, scales] = [self.pooling.words(), self.scales.words()];
+        let queries = match task.queries {
+            Some(_) => "revisited Oxford and Paris, queries cut to their boxes",
+            None => "each image is a query among all others, those of its class are right",
+        };
+        console.note(format!(
+            "protocol: {queries}; {pooling} of the teacher, longest side {size} at most, {scales}, cosine; AP by \
+             trapezoids; images are reduced by a bicubic filter"
+        ));
+    }
+}
+
+fn name(difficulty: Difficulty) -> &'static str {
+    match difficulty {
+        Difficulty::Easy => "easy",
+        Difficulty::Medium => "medium",
+        Difficulty::Hard => "hard",
+    }
+}
+
+/// Vectors of the images, and of the queries if they are others.
+fn features(
+    task: &Task,
+    vectors: &Vectors<'_>,
+    console: &mut Console,
+) -> Result<(Matrix, Option<Matrix>)> {
+    let total = task.images.len() + task.queries.as_ref().map_or(0, |queries| queries.len());
+    let mut report = |done, total| {
+        super::super::viewing::show_images(console, "retrieval", (done, total), "forward pass");
+        std::ops::ControlFlow::Continue(())
+    };
+    let progress = &mut Progress::new(total, &mut report);
+    let bank = vectors.of_all(&task.images, &[], progress)?;
+    let queries = task.queries.as_ref();
+    let queries =
+        queries.map(|queries| vectors.of_all(queries, &task.boxes, progress)).transpose()?;
+    console.end_progress();
+    Ok((bank, queries))
+}
+
+/// Ranks all images for each query and scores the ranking. Only the rankings of a few queries are held.
+fn rank(task: &Task, bank: &Matrix, queries: Option<&Matrix>) -> Vec<(Difficulty, Sums)> {
+    let difficulties: &[Difficulty] = match queries {
+        Some(_) => &[Difficulty::Easy, Difficulty::Medium, Difficulty::Hard],
+        None => &[Difficulty::Easy],
+    };
+    let vectors: Vec<&[f32]> = queries.unwrap_or(bank).rows().collect();
+    let bank: Vec<&[f32]> = bank.rows().collect();
+    let scored = vectors.par_iter().enumerate().map(|(query, vector)| {
+        let itself = queries.is_none().then_some(query);
+        let ranking = [ranking(vector, &bank, itself)];
+        let relevant = [task.relevant(query)];
+        let of = |difficulty: &Difficulty| {
+            let found = score(&ranking, &relevant, *difficulty);
+            found.map.zip(found.precision)
+        };
+        difficulties.iter().map(of).collect::<Vec<_>>()
+    });
+    let scored: Vec<Vec<Option<Precision>>> = scored.collect();
+    let sums = |place: usize| {
+        let mut sums = Sums::default();
+        for (ap, precision) in scored.iter().filter_map(|of_query| of_query[place]) {
+            sums.ap += ap;
+            (0..CUT_OFFS.len()).for_each(|i| sums.precision[i] += precision[i]);
+            sums.queries += 1;
+        }
+        sums
+    };
+    difficulties.iter().enumerate().map(|(place, of)| (*of, sums(place))).collect()
+}
+
+/// All images but the query itself, the most alike first; of equal ones the earlier image first.
+fn ranking(query: &[f32], bank: &[&[f32]], itself: Option<usize>) -> Vec<u32> {
+    let cosine = |row: &&[f32]| -> f32 { row.iter().zip(query).map(|(x, y)| x * y).sum() };
+    let cosines: Vec<f32> = bank.iter().map(cosine).collect();
+    let mut order: Vec<u32> =
+        (0..bank.len()).filter(|row| Some(*row) != itself).map(|row| row as u32).collect();
+    order.sort_by(|a, b| cosines[*b as usize].total_cmp(&cosines[*a as usize]));
+    order
+}
