@@ -44,10 +44,11 @@ const FLAGS: [&str; 12] = [
 
 type Test = fn(&Browser);
 
-const TESTS: [(&str, Test); 4] = [
+const TESTS: [(&str, Test); 5] = [
     ("errors_of_scripts_and_requests_are_noticed", mistakes_are_noticed),
     ("pages_of_runs_need_nothing_else_and_fit_phones_and_large_screens", pages_of_runs),
     ("pages_of_mixtures_need_nothing_else_and_fit_phones_and_large_screens", pages_of_mixtures),
+    ("pages_of_suites_need_nothing_else_and_fit_phones_and_large_screens", pages_of_suites),
     ("an_open_page_follows_its_run", an_open_page_follows_its_run),
 ];
 
@@ -219,6 +220,27 @@ fn pages_of_runs(browser: &Browser) {
     for text in ["a-run-with-a-long-name: ", " at step 40", "other: ", " at step 25"] {
         assert!(readout.contains(text), "no `{text}` in {readout}");
     }
+}
+
+fn pages_of_suites(browser: &Browser) {
+    let tiny = Tiny::new();
+    for (out, steps) in [("a", "1"), ("a-run-with-a-long-name", "4")] {
+        train(&tiny, out, steps, &[]);
+    }
+    let data = |name: &str, tasks| {
+        format!(
+            "[[data]]\nname = '{name}'\ntrain = 'shapes:train'\ntest = 'shapes:test'\nmax_train = 200\n\
+             max_test = 100\ntasks = {tasks}\n"
+        )
+    };
+    let all =
+        data("shapes", "['knn', 'linear', 'logistic', 'fewshot']") + &data("again", "['knn']");
+    fs::write(tiny.path("suite.toml"), all).unwrap();
+    let eval = ["eval", "all", "--suite", "suite.toml", "--checkpoint", "a"];
+    tiny.run(&[&eval[..], &["--checkpoint", "a-run-with-a-long-name"]].concat()).code(0);
+    let document = browser.document(&tiny.path("suite/suite.html"));
+    assert!(document.contains("paired bootstrap"), "{document}");
+    browser.look(&tiny.path("suite/suite.html"));
 }
 
 fn pages_of_mixtures(browser: &Browser) {

@@ -72,6 +72,13 @@ pub fn preprocess(config: &Config, dataset: &dyn Dataset) -> Result<Preprocess> 
     Ok(Preprocess::new(preprocess_settings(config), dataset)?)
 }
 
+/// Whether networks with these settings get the same input from an image.
+pub fn same_inputs(a: &Config, b: &Config) -> bool {
+    let input =
+        |config: &Config| format!("{:?} {}", preprocess_settings(config), config.data.channels);
+    input(a) == input(b)
+}
+
 fn preprocess_settings(config: &Config) -> preprocess::Settings {
     let Config { data, eval, .. } = config;
     let single = |values: Vec<f64>| values.iter().map(|value| *value as f32).collect();

@@ -30,6 +30,19 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A class that is too small to be learned and validated.
+    #[error(
+        "class `{class}` has {found} training image(s), and {needed} are needed: add images, or leave the class out \
+         of both sets"
+    )]
+    SmallClass {
+        /// Its name.
+        class: String,
+        /// Its training images.
+        found: usize,
+        /// How many it must have.
+        needed: usize,
+    },
     /// A network whose features are not finite.
     #[error("the network's features are not finite for {bad} of {all} images")]
     NonFiniteFeatures {

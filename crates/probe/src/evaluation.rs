@@ -187,9 +187,45 @@ impl Evaluation {
         wanted: Wanted,
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<(Extracted, Extracted)> {
+        self.extract(&[source], &[wanted], report)
+    }
+
+    /// The same for several sources and kinds of features, in one pass over the images.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn extract(
+        &self,
+        sources: &[&dyn Source],
+        wanted: &[Wanted],
+        report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<(Extracted, Extracted)> {
         let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
-        let mut extract = |images| self.pass(images).extract(&[source], &[wanted], progress);
+        let mut extract = |images| self.pass(images).extract(sources, wanted, progress);
         Ok((extract(&self.train)?, extract(&self.test)?))
+    }
+
+    /// Values that [`extract`](Self::extract) holds for each image.
+    pub fn values_of(&self, sources: &[&dyn Source], wanted: &[Wanted]) -> usize {
+        self.pass(&self.train).values_of_image(sources, wanted)
+    }
+
+    /// Refuses classes of test images with fewer than `needed` training images.
+    ///
+    /// # Errors
+    /// [`Error::SmallClass`], for the first such class.
+    pub fn require_images_of_each_class(&self, needed: usize) -> Result<()> {
+        let mut counts = vec![0; self.classes()];
+        let train = self.train.labels_of(self.train.indices());
+        train.into_iter().for_each(|label| counts[label as usize] += 1);
+        for label in self.test.labels_of(self.test.indices()) {
+            let found = counts[label as usize];
+            if found < needed {
+                let class = self.train.dataset().classes()[label as usize].to_string();
+                return Err(Error::SmallClass { class, found, needed });
+            }
+        }
+        Ok(())
     }
 
     /// Values that [`features`](Self::features) holds for each image.

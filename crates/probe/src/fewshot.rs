@@ -75,6 +75,24 @@ pub fn draw(labels: &[u32], shots: Shots, seed: u64, split: u64) -> Vec<usize> {
     drawn
 }
 
+/// The classes of all test rows by a fit of the `drawn` training rows. Features are [`prepare`]d. `go_on` is asked
+/// before each iteration.
+///
+/// # Errors
+/// If `go_on` wants to stop.
+pub fn predict(
+    train: &Features,
+    test: &Features,
+    classes: usize,
+    drawn: &[usize],
+    go_on: &mut dyn FnMut() -> Result<(), Stopped>,
+) -> Result<Vec<u32>, Stopped> {
+    let settings = Settings { weight_decay: STRENGTH / drawn.len() as f64, ..Settings::default() };
+    let drawn = sweep::rows(train, drawn);
+    let fit = Regression::new(&drawn, classes, false).fit(&settings, None, go_on)?;
+    Ok(fit.classifier.predict(&test.rows))
+}
+
 /// The accuracy of `splits` draws. Features are [`prepare`]d. `go_on` is asked before each iteration.
 ///
 /// # Errors
@@ -89,12 +107,9 @@ pub fn score(
 ) -> Result<FewShot, Stopped> {
     let (mut images, mut top1) = (0, Vec::new());
     for split in 0..splits {
-        let drawn = sweep::rows(train, &draw(&train.labels, shots, seed, split));
-        images = drawn.labels.len();
-        let weight_decay = STRENGTH / images as f64;
-        let settings = Settings { weight_decay, ..Settings::default() };
-        let fit = Regression::new(&drawn, classes, false).fit(&settings, None, go_on)?;
-        let predicted = fit.classifier.predict(&test.rows);
+        let drawn = draw(&train.labels, shots, seed, split);
+        images = drawn.len();
+        let predicted = predict(train, test, classes, &drawn, go_on)?;
         top1.push(ClassAccuracy::of(&predicted, &test.labels).top1);
     }
     let count = top1.len() as f64;

@@ -65,6 +65,7 @@
 pub mod accuracy;
 pub mod analysis;
 mod attention;
+pub mod bootstrap;
 pub mod components;
 mod definition;
 pub mod error;

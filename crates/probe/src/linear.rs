@@ -26,6 +26,7 @@ use streams::{Key, Purpose};
 
 use crate::definition::Features;
 use crate::error::Stopped;
+use crate::logistic::Classifier;
 use crate::matrix::Matrix;
 
 pub use probe::{Linear, usual_features};
@@ -257,6 +258,13 @@ impl Sweep {
             }
         }
         Ok(hits)
+    }
+
+    /// The class that the classifier of rate number `rate` gives each row.
+    pub fn predict(&self, rate: usize, rows: &Matrix) -> Vec<u32> {
+        let (weight, bias) = self.classifier(rate);
+        let [weight, bias] = [weight, bias].map(|of| of.iter().map(|&x| f64::from(x)).collect());
+        Classifier { weight, bias, width: self.width }.predict(rows)
     }
 
     /// What is known of each rate.

@@ -7,6 +7,7 @@ mod linear;
 mod logistic;
 mod ood;
 mod retrieval;
+mod suite;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -22,6 +23,7 @@ pub(crate) enum Eval {
     Fewshot(fewshot::FewShot),
     Ood(ood::Ood),
     Retrieval(retrieval::Retrieval),
+    All(suite::All),
 }
 
 impl Eval {
@@ -33,6 +35,7 @@ impl Eval {
             Self::Fewshot(fewshot) => fewshot.run(console),
             Self::Ood(ood) => ood.run(console),
             Self::Retrieval(retrieval) => retrieval.run(console),
+            Self::All(all) => all.run(console),
         }
     }
 }

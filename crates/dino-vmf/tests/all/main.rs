@@ -34,5 +34,6 @@ mod resume;
 mod resume_compares;
 mod retrieval;
 mod similar;
+mod suite;
 mod threads;
 mod words;

@@ -1,0 +1,153 @@
+//! The tasks of a suite. A new one is a line of [`TASKS`] and its function.
+
+use anyhow::Result;
+use dino::open::Opened;
+use probe::fewshot::{self, Shots};
+use probe::linear::{Settings, Sweep, usual_features};
+use probe::logistic::{Regression, sweep};
+use probe::{Features, Kind, Size, Wanted, knn};
+
+/// Neighbors of k-NN and the temperature of their votes.
+const NEIGHBORS: usize = 20;
+const TEMPERATURE: f64 = 0.07;
+/// Images of each class, and draws of them.
+const SHOTS: usize = 5;
+const DRAWS: u64 = 3;
+
+/// Something that is measured on a data set.
+pub(super) struct Task {
+    /// Its name in a suite.
+    pub(super) name: &'static str,
+    /// Its name on the page.
+    pub(super) title: &'static str,
+    /// What exactly is measured, in one sentence.
+    pub(super) protocol: &'static str,
+    /// The features that it takes.
+    pub(super) wants: fn(&Opened) -> Wanted,
+    /// Bytes that it needs beside them.
+    pub(super) bytes: fn(Size) -> usize,
+    /// Measures.
+    pub(super) run: fn(&Input<'_>) -> Result<Scored>,
+}
+
+/// Features of both sets.
+pub(super) struct Input<'a> {
+    pub(super) train: &'a Features,
+    pub(super) test: &'a Features,
+    pub(super) classes: usize,
+    pub(super) seed: u64,
+}
+
+/// What a task found.
+#[derive(Debug)]
+pub(super) struct Scored {
+    /// For each test image, how often it was classified correctly.
+    pub(super) hits: Vec<u32>,
+    /// Accuracy of each draw, in percent; one without draws.
+    pub(super) draws: Vec<f64>,
+}
+
+pub(super) const TASKS: [Task; 4] = [
+    Task {
+        name: "knn",
+        title: "k-NN",
+        protocol: "20 nearest neighbors by the cosine of [CLS] vote with weight exp(cosine / 0.07)",
+        wants: |_| Wanted { kind: Kind::Cls, unit: true },
+        bytes: |_| 0,
+        run: nearest,
+    },
+    Task {
+        name: "linear",
+        title: "linear probe",
+        protocol: "SGD at 45 learning rates, 100 epochs, on center crops; DINO's choice of features; the best rate \
+                   after the last epoch, chosen on the test images",
+        wants: |opened| {
+            let shape = opened.network.backbone.shape();
+            Wanted { kind: usual_features(shape.embed_dim, shape.depth), unit: false }
+        },
+        bytes: |size| Sweep::bytes(size.width, size.classes, &Settings::default()),
+        run: linear,
+    },
+    Task {
+        name: "logistic",
+        title: "logistic regression",
+        protocol: "[CLS]; one of 45 strengths, chosen on a fifth of the training images, then all of them are fitted",
+        wants: |_| Wanted { kind: Kind::Cls, unit: false },
+        bytes: |size| 4 * size.train * size.width + Regression::bytes(size.width, size.classes),
+        run: logistic,
+    },
+    Task {
+        name: "fewshot",
+        title: "5 images a class",
+        protocol: "MSN's logistic regression on 5 images of each class, [CLS] after the final norm; mean and standard \
+                   deviation of 3 draws",
+        wants: |_| Wanted { kind: Kind::Cls, unit: false },
+        bytes: |size| {
+            4 * (size.train + size.test) * size.width + Regression::bytes(size.width, size.classes)
+        },
+        run: few,
+    },
+];
+
+/// The task of this name.
+pub(super) fn find(name: &str) -> Option<&'static Task> {
+    TASKS.iter().find(|task| task.name == name)
+}
+
+impl Scored {
+    /// Of predictions: one list of them for each draw.
+    fn of(predictions: &[Vec<u32>], labels: &[u32]) -> Self {
+        let hit = |predicted: &Vec<u32>| -> Vec<bool> {
+            predicted.iter().zip(labels).map(|(predicted, label)| predicted == label).collect()
+        };
+        Self::of_hits(&predictions.iter().map(hit).collect::<Vec<_>>())
+    }
+
+    fn of_hits(draws: &[Vec<bool>]) -> Self {
+        let count = draws.first().map_or(0, Vec::len);
+        let hits = |i: usize| draws.iter().map(|draw| u32::from(draw[i])).sum();
+        let accuracy = |draw: &Vec<bool>| {
+            let right = draw.iter().filter(|hit| **hit).count();
+            100.0 * right as f64 / count.max(1) as f64
+        };
+        Self { hits: (0..count).map(hits).collect(), draws: draws.iter().map(accuracy).collect() }
+    }
+}
+
+fn nearest(input: &Input<'_>) -> Result<Scored> {
+    Ok(Scored::of_hits(&[knn::correct(input.train, input.test, NEIGHBORS, TEMPERATURE)]))
+}
+
+fn linear(input: &Input<'_>) -> Result<Scored> {
+    let Input { train, test, classes, seed } = *input;
+    let settings = Settings { seed, ..Settings::default() };
+    let epochs = settings.epochs;
+    let mut sweep = Sweep::new(train.rows.width, classes, settings);
+    for epoch in 0..epochs {
+        sweep.train(epoch, train, &mut || Ok(()))?;
+    }
+    sweep.test(epochs - 1, test, &mut || Ok(()))?;
+    let outcomes = sweep.outcomes().iter().enumerate();
+    let best = outcomes.reduce(|a, b| if b.1.last > a.1.last { b } else { a });
+    let best = best.map_or(0, |(rate, _)| rate);
+    Ok(Scored::of(&[sweep.predict(best, &test.rows)], &test.labels))
+}
+
+fn logistic(input: &Input<'_>) -> Result<Scored> {
+    let Input { train, test, classes, seed } = *input;
+    let chosen = sweep::choose(train, classes, &sweep::strengths(), seed, &mut |_, _| Ok(()))?;
+    Ok(Scored::of(&[chosen.fit.classifier.predict(&test.rows)], &test.labels))
+}
+
+fn few(input: &Input<'_>) -> Result<Scored> {
+    let (mut train, mut test) = (input.train.clone(), input.test.clone());
+    fewshot::prepare(&mut train.rows);
+    fewshot::prepare(&mut test.rows);
+    let shots = Shots::PerClass(SHOTS);
+    let predict = |draw| {
+        let drawn = fewshot::draw(&train.labels, shots, input.seed, draw);
+        fewshot::predict(&train, &test, input.classes, &drawn, &mut || Ok(()))
+    };
+    let predictions = (0..DRAWS).map(predict).collect::<Result<Vec<_>, _>>()?;
+    Ok(Scored::of(&predictions, &test.labels))
+}
