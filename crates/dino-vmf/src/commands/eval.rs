@@ -1,5 +1,6 @@
 //! `dino-vmf eval`: downstream tasks on frozen features of a checkpoint.
 
+mod copydetect;
 mod fewshot;
 mod knn;
 mod labelled;
@@ -8,6 +9,7 @@ mod logistic;
 mod ood;
 mod retrieval;
 mod suite;
+mod vectors;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -24,6 +26,8 @@ pub(crate) enum Eval {
     Ood(ood::Ood),
     Retrieval(retrieval::Retrieval),
     All(suite::All),
+    #[command(name = "copydetect")]
+    CopyDetect(copydetect::CopyDetect),
 }
 
 impl Eval {
@@ -36,6 +40,7 @@ impl Eval {
             Self::Ood(ood) => ood.run(console),
             Self::Retrieval(retrieval) => retrieval.run(console),
             Self::All(all) => all.run(console),
+            Self::CopyDetect(copies) => copies.run(console),
         }
     }
 }

@@ -12,6 +12,7 @@ mod checkpoint;
 mod commands;
 mod completions;
 mod convert;
+mod copydetect;
 mod data;
 mod deep;
 mod during;

@@ -1,7 +1,6 @@
 //! `dino-vmf eval retrieval`: images that show the same thing, ranked by the cosine of features.
 
 mod ground_truth;
-mod vectors;
 
 use std::path::PathBuf;
 
@@ -16,9 +15,9 @@ use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::{thread_count, use_threads};
+use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
 use ground_truth::Task;
-use vectors::{Pooling, Vectors};
 
 /// Rank images by likeness to queries: mean average precision
 ///
@@ -103,7 +102,7 @@ impl Retrieval {
         let size = self.size.unwrap_or((2 * image_size).min(512) as u32);
         let vectors = Vectors {
             opened: &opened,
-            size,
+            size: Size::Longest(size),
             factors: self.scales.factors(),
             pooling: self.pooling,
             p,
@@ -222,7 +221,7 @@ fn rank(task: &Task, bank: &Matrix, queries: Option<&Matrix>) -> Vec<(Difficulty
 }
 
 /// All images but the query itself, the most alike first; of equal ones the earlier image first.
-fn ranking(query: &[f32], bank: &[&[f32]], itself: Option<usize>) -> Vec<u32> {
+pub(super) fn ranking(query: &[f32], bank: &[&[f32]], itself: Option<usize>) -> Vec<u32> {
     let cosine = |row: &&[f32]| -> f32 { row.iter().zip(query).map(|(x, y)| x * y).sum() };
     let cosines: Vec<f32> = bank.iter().map(cosine).collect();
     let mut order: Vec<u32> =

@@ -25,11 +25,19 @@ pub(super) enum Pooling {
     ClsAndGem,
 }
 
+/// The size of an image before it is scaled, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// The longest side at most; the aspect is kept.
+    Longest(u32),
+    /// Both sides.
+    Square(u32),
+}
+
 /// Makes vectors of images.
 pub(super) struct Vectors<'a> {
     pub(super) opened: &'a Opened,
-    /// Longest side of an image, in pixels.
-    pub(super) size: u32,
+    pub(super) size: Size,
     /// Scales whose vectors are averaged.
     pub(super) factors: &'a [f64],
     pub(super) pooling: Pooling,
@@ -88,7 +96,10 @@ impl Vectors<'_> {
 
     /// The mean of the vectors of all scales.
     fn of(&self, image: &Image8, part: Rect) -> Vec<f32> {
-        let (width, height) = thumbnail((part.width, part.height), self.size);
+        let (width, height) = match self.size {
+            Size::Longest(size) => thumbnail((part.width, part.height), size),
+            Size::Square(side) => (side, side),
+        };
         let image = crop_resize(image, part, width, height);
         let data = &self.opened.config.data;
         let [mean, std] = [data.mean(), data.std()]
@@ -130,7 +141,8 @@ impl Vectors<'_> {
     /// Attention compares all pairs of tokens.
     fn require_memory(&self) -> Result<()> {
         let shape = self.opened.network.backbone.shape();
-        let side = self.size as usize;
+        let (Size::Longest(side) | Size::Square(side)) = self.size;
+        let side = side as usize;
         let images = Images { count: 1, channels: 3, height: side, width: side };
         let tokens = shape.tokens(&images) as f64;
         let of_token = (8 * shape.embed_dim + 2 * shape.mlp_hidden) as f64;

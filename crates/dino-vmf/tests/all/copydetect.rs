@@ -1,0 +1,70 @@
+//! `eval copydetect` as a person runs it.
+
+use std::fs;
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+use crate::fixtures::Tiny;
+
+/// Stripes in one of two directions, `side` pixels wide and high; the stripes grow with the image.
+fn stripes(upright: bool, side: u32) -> RgbImage {
+    RgbImage::from_fn(side, side, |x, y| {
+        let along = if upright { x } else { y };
+        let place = along * 4 / side;
+        if place.is_multiple_of(2) { Rgb([250, 200, 9]) } else { Rgb([9, 0, 90]) }
+    })
+}
+
+/// A run, and `copies/`: two originals, the same pixels in `strong`, and in `wrong/names` the same with their names
+/// swapped. All are reduced by `--size 32`.
+fn run_and_copies() -> Tiny {
+    let tiny = Tiny::new();
+    let save = |path: &str, image: RgbImage| {
+        let path = tiny.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image.save(path).unwrap();
+    };
+    for (name, upright) in [("2000", true), ("2001", false)] {
+        save(&format!("copies/original/{name}00.png"), stripes(upright, 64));
+        save(&format!("copies/strong/{name}01.png"), stripes(upright, 64));
+        save(&format!("copies/wrong/names/{name}01.png"), stripes(!upright, 64));
+        save(&format!("others/{name}.png"), RgbImage::from_pixel(32, 32, Rgb([0, 250, 0])));
+    }
+    tiny.pretrain(&["--steps", "1", "--out", "run"]).code(0);
+    tiny
+}
+
+#[test]
+fn copies_find_their_originals() {
+    let tiny = run_and_copies();
+    let eval = ["eval", "copydetect", "run", "--data", "copies", "--size", "32"];
+    let ended = tiny.run(&[&eval[..], &["--json", "--distractors", "others"]].concat()).code(0);
+    let events: Vec<Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> =
+        events.iter().map(|of| (of["copies"].as_str().unwrap(), &of["images"])).collect();
+    assert_eq!(found, [("strong", &2.into()), ("wrong/names", &2.into())]);
+    assert_eq!((&events[0]["map"], &events[0]["distractors"]), (&100.0.into(), &2.into()));
+    // The original stands second at best, behind the other one: (0/1 + 1/2) / 2.
+    assert!(events[1]["map"].as_f64().unwrap() <= 25.0, "{}", events[1]);
+    let alone = tiny.run(&eval).code(0).says("protocol: DINO on Copydays");
+    assert!(alone.stdout.contains("wrong/names       2   25.00"), "{}", alone.stdout);
+}
+
+#[test]
+fn copies_without_an_original_are_an_error() {
+    let tiny = run_and_copies();
+    let eval = |more: &[&str]| tiny.run(&[&["eval", "copydetect", "run"], more].concat());
+    eval(&["--data", "copies", "--prefix", "6"])
+        .code(1)
+        .says("no name in `original` begins with `200001`");
+    eval(&["--data", "others"]).code(1).says("`others` has no folder `original`");
+    eval(&["--data", "copies", "--prefix", "0"]).code(2).says("0 is not in 1..=255");
+    fs::write(tiny.path("copies/strong/200002.png"), "no image").unwrap();
+    eval(&["--data", "copies"]).code(1).says("200002.png` is no image");
+    for folder in ["strong", "wrong"] {
+        fs::remove_dir_all(tiny.path("copies").join(folder)).unwrap();
+    }
+    eval(&["--data", "copies"]).code(1).says("has no folder of copies beside `original`");
+}
