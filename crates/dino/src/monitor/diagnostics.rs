@@ -6,6 +6,7 @@
 //! drift     √(mean (cₖ − c'ₖ)²),  c' the center at the diagnosis before
 //! distance  ‖student − teacher‖ / ‖student‖, over all weights
 //! unique    representatives of a greedy cover of the teacher's directions μₖ ([`unique_prototypes`])
+//! normalizer  what the vMF normalizer changes in assignments to the student's prototypes
 //! rankme    effective number of dimensions of the teacher's [CLS] vectors of one batch ([`spectrum`])
 //! ```
 //!
@@ -16,6 +17,8 @@
 //! selection does. It misses duplicates among the rest, so it can look less collapsed than all prototypes
 //! are, but never more.
 
+mod normalizer;
+
 use engine::Params;
 use engine::simd::dot;
 use probe::Matrix;
@@ -24,6 +27,7 @@ use probe::geometry::unique::unique_prototypes;
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use self::normalizer::NormalizerEffect;
 use crate::objective::Networks;
 use vit::Prototypes;
 
@@ -47,6 +51,10 @@ pub struct Diagnostics {
     pub prototypes_compared: usize,
     /// How many of them are left if near-duplicates count once.
     pub unique: UniquePrototypes,
+    /// What the vMF normalizer changes in assignments of the teacher's \[CLS\] vectors to the student's
+    /// prototypes, whether the method adds it or not; nothing if a concentration is zero or not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalizer: Option<NormalizerEffect>,
     /// RankMe of the teacher's \[CLS\] vectors of the step's global crops, from 1 to `rankme_most`. It is low
     /// if the vectors fill few dimensions.
     pub rankme: f64,
@@ -105,25 +113,30 @@ impl Diagnostics {
     /// Makes all measures.
     pub fn measure(run: &Snapshot<'_>) -> Self {
         let Networks { prototypes, student, teacher } = run.networks;
-        let g = student.view(prototypes.g).host();
-        let kappas = Prototypes::kappas(g, run.student_temp).collect();
-        let rows = compared(prototypes.count);
-        let count = rows.len();
+        let (g, v) = (student.view(prototypes.g).host(), student.view(prototypes.v).host());
+        let kappas: Vec<f64> = Prototypes::kappas(g, run.student_temp).collect();
+        let rows = || compared(prototypes.count);
+        let normalizer = NormalizerEffect::measure(
+            run.teacher_vectors,
+            &Prototypes::directions(g, v, rows()),
+            &rows().map(|k| kappas[k]).collect::<Vec<_>>(),
+        );
         let (g, v) = (teacher.view(prototypes.g).host(), teacher.view(prototypes.v).host());
-        let directions = Prototypes::directions(g, v, rows);
-        let width = directions.len() / count;
+        let directions = Prototypes::directions(g, v, rows());
+        let width = directions.len() / rows().len();
         let unique = |cosine| unique_prototypes(&directions, width, cosine).len();
         let weight_norm = norm(student);
         Self {
             step: run.step,
             kappa: Quantiles::of(kappas),
             center_drift: run.center_before.map(|before| drift(run.center, before)),
-            prototypes_compared: count,
+            prototypes_compared: rows().len(),
             unique: UniquePrototypes {
                 at_0_9: unique(0.9),
                 at_0_95: unique(0.95),
                 at_0_975: unique(0.975),
             },
+            normalizer,
             rankme: spectrum::rankme(run.teacher_vectors),
             rankme_most: run.teacher_vectors.len().min(run.teacher_vectors.width),
             teacher_distance: distance(student, teacher) / weight_norm.max(f64::MIN_POSITIVE),
@@ -232,6 +245,9 @@ mod tests {
         assert!((found.center_drift.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
         run.center_before = None;
         assert_eq!(Diagnostics::measure(&run).center_drift, None);
+        // ln κ of 10, 20, 30, 5, 40
+        let effect = found.normalizer.unwrap();
+        assert!((effect.log_kappa_sd - 0.7556).abs() < 1e-3 && effect.kl > 0.01, "{effect:?}");
     }
 
     #[test]

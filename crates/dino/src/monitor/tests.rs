@@ -46,6 +46,7 @@ fn diagnosis(step: u64) -> Diagnostics {
         center_drift: Some(0.1),
         prototypes_compared: 512,
         unique: UniquePrototypes { at_0_9: 500, at_0_95: 510, at_0_975: 512 },
+        normalizer: None,
         rankme: 40.0,
         rankme_most: 128,
         teacher_distance: 0.017,

@@ -216,7 +216,7 @@ const TABLE: &[Line] = &[
         "blocks",
         &[],
         Elsewhere(
-            "dino/tests/all/recompute.rs",
+            "dino/tests/recompute.rs",
             "memory_shrinks_and_gradients_stay_the_same_in_every_bit",
         ),
     ),

@@ -1,6 +1,7 @@
 //! Tests of training: golden fixtures, checkpoints, settings.
 //!
-//! One program for all: each test program links the libraries again, which takes longer than most tests.
+//! One program for all: each test program links the libraries again, which takes longer than most tests. Tests that
+//! measure the memory of their process are programs of their own.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -21,6 +22,4 @@ mod golden_vit;
 mod grid;
 mod interrupted;
 mod likelihood;
-mod memory;
-mod recompute;
 mod terms;
