@@ -73,6 +73,8 @@ impl CopyDetect {
         let distractors = self.distractors.as_deref();
         let distractors = distractors.map(|source| opened.config.data.open(source)).transpose()?;
         let distractors = distractors.map(|images| Subset::new(images, None, 0));
+        let notes = distractors.iter().flat_map(Subset::notes);
+        notes.for_each(|text| console.warn(text));
         let hidden = distractors.as_ref().map_or(0, Subset::len);
         let copies: usize = blocks.iter().map(|block| block.copies.len()).sum();
         let vectors = Vectors {
