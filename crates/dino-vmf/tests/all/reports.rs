@@ -323,6 +323,7 @@ fn only_browsers_on_this_machine_are_answered() {
 
 #[cfg(unix)]
 #[test]
+#[ignore = "hangs where the parent ignores SIGINT, as a shell does for its background jobs"]
 fn ctrl_c_ends_a_watch_at_once() {
     let tiny = Tiny::new();
     train(&tiny, "a", "2", &[]);
