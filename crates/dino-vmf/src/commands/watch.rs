@@ -5,10 +5,13 @@ mod server;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
 use serde_json::json;
+use signal_hook::{consts::SIGINT, flag};
 
 use super::run_report::{self, PictureFlags};
 use super::{thread_count, use_threads};
@@ -45,6 +48,7 @@ impl Watch {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let runs = run_report::open(&self.runs, true)?;
         runs.iter().flat_map(run_report::Run::warnings).for_each(|text| console.warn(text));
+        end_on_interrupt()?;
         let listener = self.listen()?;
         use_threads(self.threads)?;
         let address = format!("http://{}/", listener.local_addr()?);
@@ -61,4 +65,11 @@ impl Watch {
             format!("cannot serve on port {port}; choose another `--port`, or leave it out to take a free one")
         })
     }
+}
+
+/// Ends the process on SIGINT even if it was started with SIGINT ignored, as shells start background jobs of scripts.
+fn end_on_interrupt() -> Result<()> {
+    let always = Arc::new(AtomicBool::new(true));
+    flag::register_conditional_shutdown(SIGINT, 130, always).context("cannot listen to signals")?;
+    Ok(())
 }
