@@ -29,7 +29,7 @@ pub fn probes(config: &Config) -> Vec<Box<dyn Probe>> {
 }
 
 /// Values in a feature of this kind of the backbone in `config`.
-pub(crate) fn width(config: &Config, kind: Kind) -> usize {
+pub fn width(config: &Config, kind: Kind) -> usize {
     let width = config.model.sizes().embed_dim;
     match kind {
         Kind::LastCls(blocks) => blocks * width,
@@ -41,13 +41,20 @@ pub(crate) fn width(config: &Config, kind: Kind) -> usize {
 /// What evaluations during training hold: values for each image, and bytes beside them. Pixels come alone, and
 /// only where a probe judges them.
 pub(crate) fn held(config: &Config, evaluated: Evaluated, pixels: f64) -> (f64, f64) {
-    let Evaluated { images, classes, .. } = evaluated;
+    let Evaluated { images, held, classes, .. } = evaluated;
     let (mut kinds, mut values, mut bytes) = (Vec::new(), 0, 0);
     let mut of_pixels = 0.0;
     for probe in probes(config) {
         let wanted = probe.wants();
         let width = width(config, wanted.kind);
-        bytes = bytes.max(probe.bytes(Size { train: images, test: 0, width, classes }));
+        // Where all are held, it does not matter of which set they are.
+        let test = if held < images { held } else { 0 };
+        let size = Size { train: images - test, test, width, classes };
+        bytes = bytes.max(probe.bytes(size));
+        if probe.judges_pixels() {
+            let size = Size { width: pixels as usize, ..size };
+            bytes = bytes.max(probe.bytes(size));
+        }
         if !kinds.contains(&wanted) {
             kinds.push(wanted);
             values += width;

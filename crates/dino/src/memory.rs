@@ -362,7 +362,7 @@ fn images(config: &Config, threads: usize) -> f64 {
 /// Bytes of the features of all images, of each of which `values` are held, and of one batch of images.
 fn features(config: &Config, evaluated: Evaluated, values: f64) -> f64 {
     let pixels = pixels_of(config, evaluated.side);
-    F32 * (values * evaluated.images as f64 + pixels * config.eval.batch_size as f64)
+    F32 * (values * evaluated.held as f64 + pixels * config.eval.batch_size as f64)
 }
 
 /// Values of an image as the network gets it.

@@ -62,6 +62,7 @@ pub mod layout;
 pub mod ops;
 pub mod params;
 pub mod profile;
+pub mod reduce;
 pub mod rows;
 pub mod simd;
 pub mod tensor;

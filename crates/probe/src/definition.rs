@@ -78,11 +78,26 @@ pub trait Probe: Send + Sync {
         progress: &mut Progress<'_>,
     ) -> Result<Vec<Scores>, Stopped>;
 
+    /// A judge that gets training rows as they are computed, so that nobody holds them. `None` for a probe that needs
+    /// them all at once. Its scores are those of [`score`](Self::score).
+    fn stream<'a>(&'a self, _test: &'a Features) -> Option<Box<dyn Stream + 'a>> {
+        None
+    }
+
     /// The scores that a summary shows, of those that [`score`](Self::score) returned. Their first value
     /// is the one number.
     fn headline<'a>(&self, scores: &'a [Scores]) -> Option<&'a Scores> {
         scores.first()
     }
+}
+
+/// Judges features of test images while those of training images come by.
+pub trait Stream {
+    /// The next training rows.
+    fn add(&mut self, train: &Matrix);
+
+    /// The scores, once all training rows have come. These are their labels.
+    fn finish(self: Box<Self>, train: &[u32]) -> Vec<Scores>;
 }
 
 /// What a probe measured with one of its settings, such as `k = 20`.

@@ -1,5 +1,7 @@
 //! An `Evaluation` is labelled training and test images and the probes that judge features of them.
 
+mod streamed;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -37,6 +39,9 @@ pub struct Settings {
 pub struct Evaluated {
     /// Images of both sets.
     pub images: usize,
+    /// Images whose features are in memory together: those of both sets, or the test images alone if each probe
+    /// takes training images as they come.
+    pub held: usize,
     /// Side of the network's input, in pixels.
     pub side: usize,
     /// Number of classes; 0 if nothing learns them.
@@ -100,7 +105,9 @@ impl Evaluation {
     /// Number and size of the images of both sets.
     pub fn size(&self) -> Evaluated {
         let images = self.train.len() + self.test.len();
-        Evaluated { images, side: self.preprocess.view.crop as usize, classes: self.classes() }
+        let held = if self.streams() { self.test.len() } else { images };
+        let side = self.preprocess.view.crop as usize;
+        Evaluated { images, held, side, classes: self.classes() }
     }
 
     /// Number of training images and of test images.
@@ -108,9 +115,16 @@ impl Evaluation {
         (self.train.len(), self.test.len())
     }
 
-    /// Values that [`judge`](Self::judge) holds for each image: the features of all sources.
+    /// Values that [`judge`](Self::judge) holds for each image that it holds: the features of all sources.
     pub fn values_of_image(&self, sources: &[&dyn Source]) -> usize {
         self.pass(&self.train).values_of_image(sources, &self.wanted(sources).0)
+    }
+
+    /// Bytes at most that a probe needs beside the features; `width` is that of a network's features of a kind.
+    pub fn bytes_of_probes(&self, width: &dyn Fn(Kind) -> usize) -> usize {
+        let bytes =
+            self.probes.iter().map(|probe| probe.bytes(self.size_for(probe.as_ref(), width)));
+        bytes.max().unwrap_or(0)
     }
 
     /// Floating-point operations of all probes; `width` is that of a network's features of a kind.
@@ -152,6 +166,9 @@ impl Evaluation {
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Judged> {
         let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
+        if self.streams() {
+            return self.judge_streamed(sources, progress);
+        }
         let (wanted, places) = self.wanted(sources);
         let mut extract = |images| self.pass(images).extract(sources, &wanted, progress);
         let (train, test) = (extract(&self.train)?, extract(&self.test)?);
@@ -163,13 +180,7 @@ impl Evaluation {
             for (probe, of) in self.probes.iter().zip(&places) {
                 let Some(of) = of.filter(|_| judges(probe.as_ref(), *source)) else { continue };
                 let scores = probe.score(&train[of], &test[of], progress)?;
-                judgments.push(Judgment {
-                    probe: probe.name(),
-                    title: probe.title(),
-                    source: source.name().to_owned(),
-                    headline: probe.headline(&scores).cloned(),
-                    scores,
-                });
+                judgments.push(judgment(probe.as_ref(), *source, scores));
             }
         }
         let left_out = [train.passed.left_out, test.passed.left_out];
@@ -256,6 +267,16 @@ impl Evaluation {
         });
         let places = places.collect();
         (all, places)
+    }
+}
+
+fn judgment(probe: &dyn Probe, source: &dyn Source, scores: Vec<Scores>) -> Judgment {
+    Judgment {
+        probe: probe.name(),
+        title: probe.title(),
+        source: source.name().to_owned(),
+        headline: probe.headline(&scores).cloned(),
+        scores,
     }
 }
 

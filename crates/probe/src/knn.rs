@@ -4,6 +4,7 @@
 //! votes(x)[c] = Σ exp(cos(x, t) / T)   over the k training rows t most similar to x with label c
 //! ```
 //!
+//! The search for neighbors is [`crate::similarity::nearest`], which takes training rows as they come: none is held.
 //! Rows are unit vectors. Equal similarities are ranked by the lower training index, equal votes by the
 //! lower class. Accuracies are top-1 and top-min(5, k), in percent.
 //!
@@ -15,19 +16,22 @@
 //!
 //! Source: `eval_knn.py` of DINO; Wu et al., arXiv:1805.01978.
 
-use engine::matmul::{Mat, MatMut, Product, matmul};
-use engine::pool::Buffer;
-use rayon::prelude::*;
+mod votes;
 
-use crate::definition::{Features, Probe, Score, Scores, Size};
+use std::ops::ControlFlow;
+
+use crate::definition::{Features, Probe, Score, Scores, Size, Stream};
 use crate::error::Stopped;
+use crate::matrix::Matrix;
 use crate::progress::Progress;
+use crate::similarity::Nearest;
 use crate::source::{Kind, Wanted};
+use votes::Ballot;
+
+pub use votes::Voters;
 
 /// The value of k that a summary shows.
 const HEADLINE: usize = 20;
-/// Queries whose similarities each thread holds at once.
-const CHUNK: usize = 64;
 
 /// Weighted k-NN on unit \[CLS\] tokens.
 #[derive(Debug, Clone)]
@@ -106,6 +110,17 @@ impl Probe for Knn {
         Ok(accuracies.into_iter().map(Scores::from).collect())
     }
 
+    fn bytes(&self, size: Size) -> usize {
+        let most = self.settings.k.iter().copied().max().unwrap_or(0).min(size.train);
+        Nearest::bytes(size.width, size.test, most)
+    }
+
+    fn stream<'a>(&'a self, test: &'a Features) -> Option<Box<dyn Stream + 'a>> {
+        let most = self.settings.k.iter().copied().max().unwrap_or(0);
+        let nearest = Nearest::new(&test.rows, most, &[]);
+        Some(Box::new(Streamed { settings: &self.settings, labels: &test.labels, nearest }))
+    }
+
     /// k = 20, else the largest k.
     fn headline<'a>(&self, scores: &'a [Scores]) -> Option<&'a Scores> {
         let k = |scores: &&Scores| scores.setting.map_or(0, |(_, k)| k);
@@ -121,97 +136,33 @@ impl From<Accuracy> for Scores {
     }
 }
 
-/// Training rows that vote.
-#[derive(Debug, Clone, Copy)]
-pub struct Voters<'a> {
-    /// Unit vectors with labels.
-    pub train: &'a Features,
-    /// Numbers of neighbors.
-    pub k: &'a [usize],
-    /// Temperature of the votes.
-    pub temperature: f64,
-    /// Number of classes.
-    pub classes: usize,
+/// Training rows come by; neighbors of test rows are kept.
+struct Streamed<'a> {
+    settings: &'a Settings,
+    labels: &'a [u32],
+    nearest: Nearest<'a>,
 }
 
-impl Voters<'_> {
-    /// The votes for each unit vector of `test`, `[tests, d]`, for each number of neighbors:
-    /// `[k, tests, classes]`.
-    pub fn votes(&self, test: &[f32]) -> Vec<Vec<f64>> {
-        self.votes_except(test, |_| None)
-    }
-
-    /// The votes for each training row, without its own.
-    fn votes_leaving_one_out(&self) -> Vec<Vec<f64>> {
-        self.votes_except(&self.train.rows.values, Some)
-    }
-
-    /// The votes for each row of `test`; training row `excluded(i)` does not vote for test row `i`.
-    fn votes_except(
-        &self,
-        test: &[f32],
-        excluded: impl Fn(usize) -> Option<usize> + Sync,
-    ) -> Vec<Vec<f64>> {
-        let Self { train, k: ks, classes, .. } = *self;
-        let (n, d) = (train.labels.len(), train.rows.width);
-        let bank = Mat::new(&train.rows.values, n, d);
-        let chunks: Vec<Vec<Vec<f64>>> = test
-            .par_chunks(CHUNK * d)
-            .enumerate()
-            .map(|(chunk, queries)| {
-                let count = queries.len() / d;
-                let mut similarities = Buffer::take(count * n);
-                let out = MatMut::new(&mut similarities, count, n);
-                matmul(out, Mat::new(queries, count, d), bank.t(), Product::ONE);
-                let mut votes = vec![vec![0.0; count * classes]; ks.len()];
-                for (i, row) in similarities.chunks_exact_mut(n).enumerate() {
-                    let excluded = excluded(chunk * CHUNK + i);
-                    if let Some(j) = excluded {
-                        row[j] = f32::NEG_INFINITY;
-                    }
-                    let voters = n - usize::from(excluded.is_some());
-                    self.count(row, voters, i, &mut votes);
-                }
-                votes
-            })
-            .collect();
-        let join = |i: usize| chunks.iter().flat_map(|votes| votes[i].iter().copied()).collect();
-        (0..ks.len()).map(join).collect()
-    }
-
-    /// Adds to row `i` of `votes`, `[k, rows, classes]`, the votes of the nearest of `voters` rows.
-    fn count(&self, similarities: &[f32], voters: usize, i: usize, votes: &mut [Vec<f64>]) {
-        let Self { train, k: ks, temperature, classes } = *self;
-        let most = ks.iter().copied().max().unwrap_or(0).min(voters);
-        let near = nearest(similarities, most);
-        for (votes, &k) in votes.iter_mut().zip(ks) {
-            for &j in &near[..k.min(most)] {
-                let weight = (f64::from(similarities[j as usize]) / temperature).exp();
-                votes[i * classes + train.labels[j as usize] as usize] += weight;
-            }
+impl Stream for Streamed<'_> {
+    fn add(&mut self, train: &Matrix) {
+        let most = self.nearest.block();
+        for start in (0..train.len()).step_by(most) {
+            let rows = start..(start + most).min(train.len());
+            let added = self.nearest.add(train, rows, &mut |_| ControlFlow::Continue(()));
+            assert!(
+                added.is_ok_and(|flow| flow.is_continue()),
+                "rows in memory, and nothing stops"
+            );
         }
     }
-}
 
-/// Indices of the `k` largest similarities, largest first.
-fn nearest(similarities: &[f32], k: usize) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..similarities.len() as u32).collect();
-    let by_rank = |&a: &u32, &b: &u32| {
-        similarities[b as usize].total_cmp(&similarities[a as usize]).then(a.cmp(&b))
-    };
-    if k > 0 && k < order.len() {
-        order.select_nth_unstable_by(k - 1, by_rank);
-        order.truncate(k);
+    fn finish(self: Box<Self>, train: &[u32]) -> Vec<Scores> {
+        let Settings { k, temperature } = self.settings;
+        let classes = classes(train.iter().chain(self.labels));
+        let ballot = Ballot { labels: train, temperature: *temperature, classes };
+        let accuracies = ballot.accuracies(&self.nearest.found(), self.labels, k);
+        accuracies.into_iter().map(Scores::from).collect()
     }
-    order.sort_unstable_by(by_rank);
-    order
-}
-
-/// Classes from best to worst.
-fn ranking(votes: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..votes.len()).collect();
-    order.sort_by(|&a, &b| votes[b].total_cmp(&votes[a]).then(a.cmp(&b)));
-    order
 }
 
 /// Number of classes: one more than the largest label.
@@ -221,48 +172,27 @@ fn classes<'a>(labels: impl Iterator<Item = &'a u32>) -> usize {
 
 /// Accuracies on test rows for each number of neighbors. Rows are unit vectors.
 pub fn classify(train: &Features, test: &Features, k: &[usize], temperature: f64) -> Vec<Accuracy> {
-    let k: Vec<usize> = k.iter().map(|&k| k.min(train.labels.len())).collect();
     let classes = classes(train.labels.iter().chain(&test.labels));
-    let votes = Voters { train, k: &k, temperature, classes }.votes(&test.rows.values);
-    let accuracy = |(&k, votes): (&usize, Vec<f64>)| {
-        let (mut top1, mut top5) = (0usize, 0usize);
-        for (votes, &label) in votes.chunks_exact(classes.max(1)).zip(&test.labels) {
-            let rank = ranking(votes);
-            top1 += usize::from(rank.first() == Some(&(label as usize)));
-            top5 += usize::from(rank.iter().take(k.min(5)).any(|&class| class == label as usize));
-        }
-        let percent = |hits: usize| 100.0 * hits as f64 / test.labels.len().max(1) as f64;
-        Accuracy { k, top1: percent(top1), top5: percent(top5) }
-    };
-    k.iter().zip(votes).map(accuracy).collect()
+    let voters = Voters { train, k, temperature, classes };
+    voters.ballot().accuracies(&voters.neighbors(&test.rows, &[]), &test.labels, k)
 }
 
 /// Whether each row is classified correctly by its `k` nearest other rows. Rows are unit vectors.
 pub fn leave_one_out(rows: &Features, k: usize, temperature: f64) -> Vec<bool> {
     let classes = classes(rows.labels.iter());
-    let voters = Voters { train: rows, k: &[k], temperature, classes };
-    hits(&voters.votes_leaving_one_out()[0], &rows.labels, classes)
+    let itself: Vec<Option<usize>> = (0..rows.labels.len()).map(Some).collect();
+    Voters { train: rows, k: &[k], temperature, classes }.correct(rows, &itself)
 }
 
 /// Whether each test row is classified correctly by its `k` nearest training rows. Rows are unit vectors.
 pub fn correct(train: &Features, test: &Features, k: usize, temperature: f64) -> Vec<bool> {
     let classes = classes(train.labels.iter().chain(&test.labels));
-    let voters = Voters { train, k: &[k], temperature, classes };
-    hits(&voters.votes(&test.rows.values)[0], &test.labels, classes)
-}
-
-fn hits(votes: &[f64], labels: &[u32], classes: usize) -> Vec<bool> {
-    let hit = |(votes, &label): (&[f64], &u32)| {
-        let label = label as usize;
-        ranking(votes).first() == Some(&label) && votes[label] > 0.0
-    };
-    votes.chunks_exact(classes.max(1)).zip(labels).map(hit).collect()
+    Voters { train, k: &[k], temperature, classes }.correct(test, &[])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::Matrix;
 
     /// Labelled vectors of width 2.
     fn features(values: Vec<f32>, labels: Vec<u32>) -> Features {

@@ -88,7 +88,7 @@ mod source;
 mod subset;
 
 pub use attention::strongest;
-pub use definition::{Features, Probe, Score, Scores, Size};
+pub use definition::{Features, Probe, Score, Scores, Size, Stream};
 pub use error::{Error, Result, Stopped};
 pub use evaluation::{Evaluated, Evaluation, Judged, Judgment, require_labels};
 pub use matrix::Matrix;

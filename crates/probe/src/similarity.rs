@@ -12,5 +12,5 @@ pub mod duplicates;
 mod nearest;
 mod rows;
 
-pub use nearest::{Near, Neighbor, nearest};
+pub use nearest::{Near, Nearest, Neighbor, nearest};
 pub use rows::Rows;

@@ -1,6 +1,7 @@
-//! `dino-vmf bench`: speed of a training step, of the data loader and of the objective.
+//! `dino-vmf bench`: speed of a training step, of the data loader, of the objective and of evaluations.
 
 mod conditions;
+mod evaluation;
 mod loader;
 mod objective;
 mod profile;
@@ -12,12 +13,13 @@ use clap::Subcommand;
 
 use crate::console::Console;
 
-/// Measure the speed of training steps, of the data loader or of the objective
+/// Measure the speed of training steps, of the data loader, of the objective or of evaluations
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     Step(Box<step::Step>),
     Loader(loader::Loader),
     Objective(objective::Objective),
+    Evaluation(evaluation::Evaluation),
 }
 
 impl Bench {
@@ -26,6 +28,7 @@ impl Bench {
             Self::Step(step) => step.run(console),
             Self::Loader(loader) => loader.run(console),
             Self::Objective(objective) => objective.run(console),
+            Self::Evaluation(evaluation) => evaluation.run(console),
         }
     }
 }

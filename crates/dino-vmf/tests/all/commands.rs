@@ -102,6 +102,24 @@ fn bench_step_prints_the_fields_of_the_pytorch_script() {
 }
 
 #[test]
+fn evaluations_of_random_features_are_timed() {
+    let tiny = Tiny::new();
+    for (task, passes) in [("knn", Value::Null), ("linear", 2.into()), ("logistic", Value::Null)] {
+        let sizes = ["--train", "600", "--test", "50", "--width", "32", "--classes", "3"];
+        let more = ["--epochs", "2", "--runs", "2", "--threads", "1"];
+        let ended = tiny.run(&[&["bench", "evaluation", task], &sizes[..], &more].concat()).code(0);
+        assert!(ended.stdout.contains("600 training rows and 50 test rows"), "{}", ended.stdout);
+        let json = [&["bench", "evaluation", task], &sizes[..], &more, &["--json"]].concat();
+        let record = tiny.run(&json).code(0).last_event();
+        assert_eq!(record["seconds"].as_array().unwrap().len(), 2);
+        assert!(record["top1"].as_f64().unwrap() > 50.0, "{record}");
+        if task != "logistic" {
+            assert_eq!(record["passes"], passes);
+        }
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dino-vmf"))
         .args(["presets", "--json"])

@@ -80,7 +80,9 @@ fn an_evaluation_holds_the_features_of_all_its_sources() {
         evaluation(&config, data.size(), data.values_of_image(sources))
     };
     let alone = bytes(&[&encoder]) - bytes(&[]);
-    assert_eq!(alone, F32 * vit.embed_dim as f64 * data.size().images as f64);
+    // k-NN takes training images as they come, so only those of the test set are held.
+    assert_eq!(data.size().held, data.counts().1);
+    assert_eq!(alone, F32 * vit.embed_dim as f64 * data.size().held as f64);
     let all = bytes(&[&probe::RawPixels, &encoder, &encoder]);
     let pixels = bytes(&[&probe::RawPixels]);
     assert_eq!(all - pixels, 2.0 * alone);

@@ -20,7 +20,7 @@
 mod normalizer;
 
 use engine::Params;
-use engine::simd::dot;
+use engine::reduce::dot;
 use probe::Matrix;
 use probe::geometry::spectrum;
 use probe::geometry::unique::unique_prototypes;

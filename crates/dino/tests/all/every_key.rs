@@ -496,7 +496,8 @@ const EXTREMES: [&str; 30] = [
 /// What a command does with settings before it takes memory.
 fn prepare(config: &Config) {
     for images in [1, 10_000, usize::MAX] {
-        let evaluated = Some(Evaluated { images: images.min(1 << 40), side: 224, classes: 1000 });
+        let images = images.min(1 << 40);
+        let evaluated = Some(Evaluated { images, held: images, side: 224, classes: 1000 });
         let estimate = Estimate::of_training(config, 2, evaluated);
         assert!(estimate.total.is_finite() && estimate.total > 0.0, "{estimate:?}");
         if let Ok(plan) = Plan::new(config, &Facts::of_images(images)) {

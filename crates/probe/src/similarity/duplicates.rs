@@ -17,10 +17,11 @@
 use std::io;
 use std::ops::{ControlFlow, Range};
 
+use engine::matmul::Precision;
 use rayon::prelude::*;
 
 use super::nearest::{Near, Neighbor, nearest};
-use super::rows::{BLOCK, Rows, Tiles, blocks};
+use super::rows::{BLOCK, Rows, Tiles, block_of, blocks};
 use crate::analysis::distribution::Summary;
 use crate::matrix::Matrix;
 
@@ -133,30 +134,33 @@ pub fn search(
     let others = against.unwrap_or(rows);
     let is_upper =
         |left: &Range<usize>, right: &Range<usize>| against.is_some() || right.start >= left.start;
+    assert_eq!(rows.width(), others.width(), "widths of rows");
+    let block = block_of(rows.width());
     let tiles_of = || {
-        blocks(rows.len()).flat_map(|left| {
-            let right = blocks(others.len());
+        blocks(rows.len(), block).flat_map(|left| {
+            let right = blocks(others.len(), block);
             right.map(move |right| (left.clone(), right)).filter(|(l, r)| is_upper(l, r))
         })
     };
     let all: usize = tiles_of().map(|(left, right)| left.len() * right.len()).sum();
     let mut found = Found { pairs: Vec::new(), nearest: vec![None; rows.len()] };
-    let mut tiles = Tiles::new(rows, others);
+    let mut tiles = Tiles::new(rows.width(), rows.len());
     let (mut done, mut current) = (0, None);
     for (left, right) in tiles_of() {
         if current != Some(left.start) {
-            tiles.read_left(left.clone())?;
+            tiles.read_left(rows, left.clone())?;
             current = Some(left.start);
         }
-        let cosines = tiles.multiply(right.clone())?;
-        let tile =
-            Tile { cosines, left: left.clone(), right: right.clone(), same: against.is_none() };
+        tiles.read_right(others, right.clone())?;
+        let cosines = tiles.multiply(Precision::F32);
+        let (left, right, same) = (left.clone(), right.clone(), against.is_none());
+        let tile = Tile { cosines, block, left, right, same };
         found.pairs.extend(tile.pairs(search.threshold));
         tile.update(&mut found.nearest);
         if found.pairs.len() > most {
             return Ok(Outcome::TooMany);
         }
-        done += left.len() * right.len();
+        done += tile.left.len() * tile.right.len();
         if report(done / 1_000_000, all / 1_000_000).is_break() {
             return Ok(Outcome::Stopped);
         }
@@ -165,9 +169,10 @@ pub fn search(
     Ok(Outcome::Done(found))
 }
 
-/// Cosines of two blocks of rows: [`BLOCK`] values for each row of the left one.
+/// Cosines of two blocks of rows: `block` values for each row of the left one.
 struct Tile<'a> {
     cosines: &'a [f32],
+    block: usize,
     left: Range<usize>,
     right: Range<usize>,
     /// Whether both blocks are of the same set.
@@ -177,7 +182,7 @@ struct Tile<'a> {
 impl Tile<'_> {
     /// The pairs in it, row by row; within one set, only those above the diagonal.
     fn pairs(&self, threshold: f32) -> Vec<Pair> {
-        let rows = self.cosines.par_chunks_exact(BLOCK).take(self.left.len()).enumerate();
+        let rows = self.cosines.par_chunks_exact(self.block).take(self.left.len()).enumerate();
         let of_row = |(place, cosines): (usize, &[f32])| -> Vec<Pair> {
             let left = self.left.start + place;
             let first = if self.same { (left + 1).max(self.right.start) } else { self.right.start };
@@ -192,7 +197,7 @@ impl Tile<'_> {
 
     /// Updates the most similar row of each row in it: of the left rows, and within one set of the right rows too.
     fn update(&self, nearest: &mut [Option<Neighbor>]) {
-        let rows = self.cosines.par_chunks_exact(BLOCK);
+        let rows = self.cosines.par_chunks_exact(self.block);
         nearest[self.left.clone()].par_iter_mut().zip(rows).enumerate().for_each(
             |(place, (nearest, cosines))| {
                 let left = self.left.start + place;
@@ -208,7 +213,7 @@ impl Tile<'_> {
         }
         let columns = nearest[self.right.clone()].par_chunks_mut(COLUMNS).enumerate();
         columns.for_each(|(chunk, nearest)| {
-            for (row, cosines) in self.left.clone().zip(self.cosines.chunks_exact(BLOCK)) {
+            for (row, cosines) in self.left.clone().zip(self.cosines.chunks_exact(self.block)) {
                 for (nearest, &cosine) in nearest.iter_mut().zip(&cosines[chunk * COLUMNS..]) {
                     offer(nearest, Neighbor { row, cosine });
                 }

@@ -3,13 +3,15 @@
 use std::io;
 use std::ops::Range;
 
-use engine::matmul::{Mat, MatMut, Product, matmul};
+use engine::matmul::{Mat, MatMut, Precision, Product, matmul};
 use engine::pool::Buffer;
 
 use crate::matrix::Matrix;
 
-/// Rows in a block: 16 MiB of cosines in a tile.
+/// Most rows in a block: 16 MiB of cosines in a tile.
 pub(super) const BLOCK: usize = 2048;
+/// Most values in a block, so that wide rows such as raw pixels do not fill the memory.
+const BLOCK_VALUES: usize = 1 << 25;
 
 /// Unit vectors somewhere, `[rows, width]`.
 pub trait Rows {
@@ -47,49 +49,72 @@ impl Rows for Matrix {
     }
 }
 
-/// Blocks of rows: ranges of at most [`BLOCK`].
-pub(super) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(BLOCK).map(move |start| start..(start + BLOCK).min(rows))
+/// Rows in a block of rows of this width. It does not depend on the number of rows: a cosine's bits may depend on
+/// the size of a product, and must not depend on the size of the set.
+pub(super) fn block_of(width: usize) -> usize {
+    let fitting = BLOCK_VALUES / width.max(1) / HEIGHT * HEIGHT;
+    fitting.clamp(HEIGHT, BLOCK)
 }
 
-/// Reads blocks and multiplies them. Blocks are padded with zeros to the same size: a cosine's bits may depend on
-/// the size of a product, and must not depend on the size of the set.
-pub(super) struct Tiles<'a> {
-    left: &'a dyn Rows,
-    right: &'a dyn Rows,
-    left_block: Buffer,  // [height, width]
-    right_block: Buffer, // [BLOCK, width]
-    cosines: Buffer,     // [height, BLOCK]
+/// Blocks of rows: ranges of at most `block`.
+pub(super) fn blocks(rows: usize, block: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(block).map(move |start| start..(start + block).min(rows))
 }
 
 /// Rows of the left block are a multiple of this, so that few queries are cheap.
 const HEIGHT: usize = 64;
 
-impl<'a> Tiles<'a> {
-    /// # Panics
-    /// If the two have rows of different widths.
-    pub(super) fn new(left: &'a dyn Rows, right: &'a dyn Rows) -> Self {
-        assert_eq!(left.width(), right.width(), "widths of rows");
-        let height = left.len().next_multiple_of(HEIGHT).clamp(HEIGHT, BLOCK);
-        let [left_block, right_block] =
-            [height, BLOCK].map(|rows| Buffer::take(rows * left.width()));
-        Self { left, right, left_block, right_block, cosines: Buffer::take(height * BLOCK) }
+/// Two blocks of rows and their cosines. Blocks are padded with zeros to the same size.
+pub(super) struct Tiles {
+    left: Buffer,    // [height, width]
+    right: Buffer,   // [block, width]
+    cosines: Buffer, // [height, block]
+    width: usize,
+}
+
+impl Tiles {
+    /// For left blocks of at most `most` rows.
+    pub(super) fn new(width: usize, most: usize) -> Self {
+        let block = block_of(width);
+        let height = most.next_multiple_of(HEIGHT).clamp(HEIGHT, block);
+        let [left, right] = [height, block].map(|rows| Buffer::take(rows * width));
+        Self { left, right, cosines: Buffer::take(height * block), width }
     }
 
     /// The left block of the next tiles.
-    pub(super) fn read_left(&mut self, range: Range<usize>) -> io::Result<()> {
-        read_padded(self.left, range, &mut self.left_block)
+    pub(super) fn read_left(&mut self, rows: &dyn Rows, range: Range<usize>) -> io::Result<()> {
+        read_padded(rows, range, &mut self.left)
     }
 
-    /// The cosines of the left block with these rows: a row of [`BLOCK`] values for each left row, those outside 0.
-    pub(super) fn multiply(&mut self, range: Range<usize>) -> io::Result<&[f32]> {
-        read_padded(self.right, range, &mut self.right_block)?;
-        let width = self.left.width();
-        let height = self.cosines.len() / BLOCK;
-        let to = MatMut::new(&mut self.cosines, height, BLOCK);
-        let right = Mat::new(&self.right_block, BLOCK, width);
-        matmul(to, Mat::new(&self.left_block, height, width), right.t(), Product::ALL);
-        Ok(&self.cosines)
+    /// The right block of the next tiles.
+    pub(super) fn read_right(&mut self, rows: &dyn Rows, range: Range<usize>) -> io::Result<()> {
+        read_padded(rows, range, &mut self.right)
+    }
+
+    /// The left block, `[height, width]`.
+    pub(super) fn left(&self) -> &[f32] {
+        &self.left
+    }
+
+    /// The right block, `[block, width]`.
+    pub(super) fn right(&self) -> &[f32] {
+        &self.right
+    }
+
+    /// The cosines of both blocks, `[height, block]`: 0 for rows that are padding.
+    pub(super) fn cosines(&self) -> &[f32] {
+        &self.cosines
+    }
+
+    /// Multiplies both blocks in this precision.
+    pub(super) fn multiply(&mut self, precision: Precision) -> &[f32] {
+        let block = block_of(self.width);
+        let height = self.cosines.len() / block;
+        let to = MatMut::new(&mut self.cosines, height, block);
+        let right = Mat::new(&self.right, block, self.width).t();
+        let product = Product::ALL.in_precision(precision);
+        matmul(to, Mat::new(&self.left, height, self.width), right, product);
+        &self.cosines
     }
 }
 

@@ -29,7 +29,7 @@ fn golden_votes_predictions_and_accuracies() {
     let ks: Vec<usize> = settings["k"].as_array().expect("a list").iter().map(size).collect();
     let scores = classify(&train, &test, &ks, temperature);
     let voters = Voters { train: &train, k: &ks, temperature, classes };
-    for ((k, votes), score) in ks.iter().zip(voters.votes(&test.rows.values)).zip(scores) {
+    for ((k, votes), score) in ks.iter().zip(voters.votes(&test.rows)).zip(scores) {
         let expected = fixture.f64(&format!("knn/votes_k{k}")).1;
         for (i, (v, e)) in votes.iter().zip(&expected).enumerate() {
             assert!((v - e).abs() <= VOTES * e.abs(), "k = {k}, vote {i}: {v} for {e}");

@@ -176,6 +176,23 @@ fn one_pass_for_all_sources_gives_the_bits_of_a_pass_for_each() {
 }
 
 #[test]
+fn training_rows_that_are_not_held_give_the_same_accuracies() {
+    let (network, params) = network();
+    let encoder = Encoder { name: "untrained", network: &network, params: &params };
+    let sources: [&dyn Source; 2] = [&RawPixels, &encoder];
+    let streamed = evaluation(vec![knn()]);
+    // class means need all training rows at once
+    let held = evaluation(vec![knn(), Box::new(NearestClassMean)]);
+    assert_eq!((streamed.size().held, held.size().held), (50, 170));
+    let judge = |of: &Evaluation| of.judge(&sources, &mut go_on).unwrap().judgments;
+    let mut expected = judge(&held);
+    expected.retain(|judgment| judgment.probe == "knn");
+    assert_eq!(judge(&streamed), expected);
+    let stop = &mut |done, _| if done >= 64 { ControlFlow::Break(()) } else { go_on(0, 0) };
+    assert!(matches!(streamed.judge(&sources, stop), Err(Error::Stopped(_))));
+}
+
+#[test]
 fn an_evaluation_can_be_stopped() {
     let evaluation = evaluation(vec![Box::new(NearestClassMean)]);
     let stop = &mut |done, _| if done >= 64 { ControlFlow::Break(()) } else { go_on(0, 0) };

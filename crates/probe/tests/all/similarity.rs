@@ -6,7 +6,7 @@ use probe::Matrix;
 use probe::similarity::duplicates::{
     Found, Group, Outcome, Pair, Search, groups, groups_against, search, suggest,
 };
-use probe::similarity::{Near, Neighbor, Rows, nearest};
+use probe::similarity::{Near, Nearest, Neighbor, Rows, nearest};
 
 /// Rows in a block.
 const BLOCK: usize = 2048;
@@ -45,6 +45,44 @@ fn neighbors_are_those_of_all_cosines_in_f64() {
     }
     let places: Vec<usize> = found[5].iter().map(|neighbor| neighbor.row).collect();
     assert_eq!(places, [0, 10, 15, 20], "equal ones in order, the query itself not among them");
+}
+
+/// Rows so alike that rounding to bf16 changes their order, wide enough for products in bf16.
+#[test]
+fn neighbors_are_exact_where_rounding_could_hide_them() {
+    let width = 48;
+    let value = |i: usize| {
+        let (row, column) = (i / width, i % width);
+        (column as f32 * 0.3).cos() + 0.02 * ((row * 31 + column * 17) as f32 * 0.61).sin()
+    };
+    let mut bank = Matrix { values: (0..5000 * width).map(value).collect(), width };
+    bank.normalize();
+    let queries = Matrix { values: bank.values[..70 * width].to_vec(), width };
+    let near = Near { queries: &queries, bank: &bank, count: 20, itself: &[] };
+    let found = nearest(near, &mut |_, _| ControlFlow::Continue(())).unwrap().unwrap();
+    for (query, found) in queries.rows().zip(found) {
+        let cosine = |row: &[f32]| -> f64 {
+            row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let mut all: Vec<f64> = bank.rows().map(cosine).collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        for (found, expected) in found.iter().zip(all) {
+            assert!((f64::from(found.cosine) - expected).abs() < 3e-7, "{found:?} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_bank_in_pieces_gives_the_bits_of_a_whole_one() {
+    let (queries, bank) = (rows(100, 24), rows(3000, 24));
+    let near = Near { queries: &queries, bank: &bank, count: 7, itself: &[] };
+    let whole = nearest(near, &mut |_, _| ControlFlow::Continue(())).unwrap().unwrap();
+    let mut pieces = Nearest::new(&queries, 7, &[]);
+    for piece in [0..1, 1..1200, 1200..1263, 1263..3000] {
+        let added = pieces.add(&bank, piece, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(added.is_continue());
+    }
+    assert_eq!(pieces.found(), whole);
 }
 
 #[test]

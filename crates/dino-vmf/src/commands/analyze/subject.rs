@@ -109,7 +109,12 @@ impl Input<'_> {
     /// # Errors
     /// There is too little memory.
     pub(super) fn require_memory(&self, images: usize, values: usize) -> Result<()> {
-        let evaluated = Evaluated { images, side: self.preprocess.view.crop as usize, classes: 0 };
+        let evaluated = Evaluated {
+            images,
+            held: images,
+            side: self.preprocess.view.crop as usize,
+            classes: 0,
+        };
         Ok(memory::require_evaluation(&self.checkpoint.config, evaluated, values)?)
     }
 

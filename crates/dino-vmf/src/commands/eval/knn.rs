@@ -61,7 +61,9 @@ impl Knn {
         sources.push(&trained);
         let names = if self.baselines { "raw pixels, untrained, trained" } else { "trained" };
         let values = evaluation.values_of_image(&sources);
-        memory::require_evaluation(&opened.config, evaluation.size(), values)?;
+        let width = |kind| evaluation::width(&opened.config, kind);
+        let bytes = evaluation.bytes_of_probes(&width) as f64;
+        memory::require_evaluation_and(&opened.config, evaluation.size(), values, bytes)?;
         let judged = evaluation.judge(&sources, &mut |done, total| {
             show_images(console, "k-NN", (done, total), names);
             ControlFlow::Continue(())

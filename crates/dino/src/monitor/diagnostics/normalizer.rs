@@ -16,7 +16,7 @@
 //! All are zero where all prototypes have the same norm. Below about 0.05 nats of KL, a run says nothing about
 //! the normalizer.
 
-use engine::simd::dot;
+use engine::reduce::dot;
 use probe::Matrix;
 use rayon::prelude::*;
 use serde::Serialize;

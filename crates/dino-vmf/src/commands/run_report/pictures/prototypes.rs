@@ -52,8 +52,12 @@ fn assign(shown: &Shown<'_>, on_image: OnImage<'_>) -> Result<Assigned> {
     let encoder = NetworkRole::Teacher.encoder(opened);
     let wanted = [Wanted { kind: Kind::Bottleneck, unit: false }];
     let pass = Pass { images: &images, preprocess: &preprocess, views: Views::Square };
-    let evaluated =
-        Evaluated { images: images.len(), side: preprocess.view.crop as usize, classes: 0 };
+    let evaluated = Evaluated {
+        images: images.len(),
+        held: images.len(),
+        side: preprocess.view.crop as usize,
+        classes: 0,
+    };
     let values = pass.values_of_image(&[&encoder], &wanted);
     memory::require_evaluation(&opened.config, evaluated, values)?;
     let mut extracted =

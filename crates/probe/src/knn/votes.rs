@@ -1,0 +1,104 @@
+//! The votes of neighbors, and what they get right.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use super::Accuracy;
+use crate::definition::Features;
+use crate::matrix::Matrix;
+use crate::similarity::{Near, Neighbor, nearest};
+
+/// Training rows that vote.
+#[derive(Debug, Clone, Copy)]
+pub struct Voters<'a> {
+    /// Unit vectors with labels.
+    pub train: &'a Features,
+    /// Numbers of neighbors.
+    pub k: &'a [usize],
+    /// Temperature of the votes.
+    pub temperature: f64,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl Voters<'_> {
+    /// The votes for each unit vector of `test` for each number of neighbors: `[k, tests, classes]`.
+    pub fn votes(&self, test: &Matrix) -> Vec<Vec<f64>> {
+        let found = self.neighbors(test, &[]);
+        let ballot = self.ballot();
+        let of_k = |&k: &usize| found.iter().flat_map(|found| ballot.votes(found, k)).collect();
+        self.k.iter().map(of_k).collect()
+    }
+
+    /// Whether each row of `test` is classified correctly by its first number of neighbors. For `itself` see
+    /// [`Near`].
+    pub(super) fn correct(&self, test: &Features, itself: &[Option<usize>]) -> Vec<bool> {
+        let (found, ballot) = (self.neighbors(&test.rows, itself), self.ballot());
+        let rows = found.par_iter().zip(&test.labels);
+        rows.map(|(found, &label)| {
+            let votes = ballot.votes(found, self.k[0]);
+            place(&votes, label) == 0 && votes[label as usize] > 0.0
+        })
+        .collect()
+    }
+
+    pub(super) fn ballot(&self) -> Ballot<'_> {
+        let Self { train, temperature, classes, .. } = *self;
+        Ballot { labels: &train.labels, temperature, classes }
+    }
+
+    pub(super) fn neighbors(&self, test: &Matrix, itself: &[Option<usize>]) -> Vec<Vec<Neighbor>> {
+        let count = self.k.iter().copied().max().unwrap_or(0);
+        let near = Near { queries: test, bank: &self.train.rows, count, itself };
+        let found = nearest(near, &mut |_, _| ControlFlow::Continue(()));
+        found.ok().flatten().expect("rows in memory, and nothing stops")
+    }
+}
+
+/// How neighbors vote.
+pub(super) struct Ballot<'a> {
+    /// The labels of all training rows.
+    pub(super) labels: &'a [u32],
+    pub(super) temperature: f64,
+    pub(super) classes: usize,
+}
+
+impl Ballot<'_> {
+    /// The votes of the nearest `k` rows, `[classes]`. `found` are at least as many, the nearest first.
+    fn votes(&self, found: &[Neighbor], k: usize) -> Vec<f64> {
+        let mut votes = vec![0.0; self.classes];
+        for &Neighbor { row, cosine } in found.iter().take(k) {
+            votes[self.labels[row] as usize] += (f64::from(cosine) / self.temperature).exp();
+        }
+        votes
+    }
+
+    /// Accuracies for each number of neighbors, of rows with these neighbors and labels.
+    pub(super) fn accuracies(
+        &self,
+        found: &[Vec<Neighbor>],
+        labels: &[u32],
+        k: &[usize],
+    ) -> Vec<Accuracy> {
+        let accuracy = |&k: &usize| {
+            let k = k.min(self.labels.len());
+            let places = found.par_iter().zip(labels);
+            let places = places.map(|(found, &label)| place(&self.votes(found, k), label));
+            let hits = places.map(|place| [usize::from(place < 1), usize::from(place < k.min(5))]);
+            let [top1, top5] = hits.reduce(|| [0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+            let percent = |hits: usize| 100.0 * hits as f64 / labels.len().max(1) as f64;
+            Accuracy { k, top1: percent(top1), top5: percent(top5) }
+        };
+        k.iter().map(accuracy).collect()
+    }
+}
+
+/// The place of the label among the classes: how many have more votes, or as many and a lower number.
+fn place(votes: &[f64], label: u32) -> usize {
+    let label = label as usize;
+    let before = |(class, of_class): (usize, &f64)| {
+        *of_class > votes[label] || (*of_class == votes[label] && class < label)
+    };
+    votes.iter().enumerate().filter(|of| before(*of)).count()
+}
