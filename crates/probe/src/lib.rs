@@ -65,6 +65,7 @@
 pub mod accuracy;
 pub mod analysis;
 mod attention;
+pub mod average_precision;
 pub mod bootstrap;
 pub mod components;
 mod definition;

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The intercept `b` is free. scikit-learn's `LogisticRegression(C)` has the same optimum for
-//! `λ = 1 / (C n)`.
+//! `λ = 1 / (C n)` from three classes on. Of two classes it fits one weight vector, the difference of ours: the
+//! same optimum for `λ = 2 / (C n)`.
 //!
 //! f is convex. L-BFGS minimizes it with an initial matrix that comes from the data: at probabilities `p`,
 //! the Hessian is close to
@@ -24,6 +25,7 @@
 
 mod lbfgs;
 mod objective;
+pub mod one_vs_rest;
 mod probe;
 pub mod sweep;
 

@@ -2,6 +2,7 @@
 
 mod copydetect;
 mod fewshot;
+mod fingerprint;
 mod knn;
 mod labelled;
 mod linear;
@@ -9,6 +10,7 @@ mod logistic;
 mod ood;
 mod retrieval;
 mod suite;
+mod transfer;
 mod vectors;
 
 use anyhow::Result;
@@ -24,6 +26,7 @@ pub(crate) enum Eval {
     Logistic(logistic::Logistic),
     Fewshot(fewshot::FewShot),
     Ood(ood::Ood),
+    Transfer(transfer::Transfer),
     Retrieval(retrieval::Retrieval),
     All(suite::All),
     #[command(name = "copydetect")]
@@ -38,6 +41,7 @@ impl Eval {
             Self::Logistic(logistic) => logistic.run(console),
             Self::Fewshot(fewshot) => fewshot.run(console),
             Self::Ood(ood) => ood.run(console),
+            Self::Transfer(transfer) => transfer.run(console),
             Self::Retrieval(retrieval) => retrieval.run(console),
             Self::All(all) => all.run(console),
             Self::CopyDetect(copies) => copies.run(console),

@@ -33,6 +33,11 @@ impl Viewing {
         use_threads(self.threads)
     }
 
+    /// Length of the shorter side after resizing and side of the crop, where they are given.
+    pub(crate) fn sizes(&self) -> (Option<usize>, Option<usize>) {
+        (self.resize, self.crop)
+    }
+
     /// Starts the threads, reads a checkpoint and prints its path. The flags, and then `set`, override
     /// the `[eval]` settings of the checkpoint.
     ///

@@ -5,7 +5,7 @@ use std::fs;
 use crate::fixtures::Tiny;
 use serde_json::Value;
 
-/// A run, and a folder of three classes that differ in color; the last class has one image for training.
+/// A run, and a folder of three classes that differ in color; the last class has two images for training.
 fn run_and_images() -> Tiny {
     let tiny = Tiny::new();
     for (part, count) in [("train", 8u8), ("test", 4)] {
@@ -14,7 +14,7 @@ fn run_and_images() -> Tiny {
         {
             let folder = tiny.path(&format!("photos/{part}/{class}"));
             fs::create_dir_all(&folder).expect("a folder");
-            let count = if class == "red" && part == "train" { 1 } else { count };
+            let count = if class == "red" && part == "train" { 2 } else { count };
             for i in 0..count {
                 let color =
                     color.map(|value: u8| value.wrapping_add(i * 5 + u8::from(part == "test")));
@@ -56,7 +56,7 @@ fn classifiers_learn_colors_and_say_how_they_were_measured() {
     let few = eval("fewshot", &["--shots", "1,100%", "--json"]);
     let events: Vec<Value> =
         few.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!([&events[0]["images"], &events[1]["images"]], [&Value::from(3), &Value::from(17)]);
+    assert_eq!([&events[0]["images"], &events[1]["images"]], [&Value::from(3), &Value::from(18)]);
     assert_eq!(events[0]["draws"].as_array().unwrap().len(), 3);
 }
 
@@ -89,6 +89,14 @@ fn what_cannot_be_evaluated_is_an_error() {
     eval(&["logistic", "run", "--data", "photos", "--strength", "-1"])
         .code(1)
         .says("`--strength` is -1: give a number of 0 or more");
+    eval(&["fewshot", "run", "--data", "photos", "--shots", "5"])
+        .code(0)
+        .says("1 class with fewer than 5 training images");
+    fs::remove_file(tiny.path("photos/train/red/1.png")).unwrap();
+    eval(&["logistic", "run", "--data", "photos"])
+        .code(1)
+        .says("class `red` has 1 training image(s), and 2 are needed");
+    eval(&["logistic", "run", "--data", "photos", "--strength", "1"]).code(0);
     fs::remove_dir_all(tiny.path("photos/test/red")).unwrap();
     eval(&["logistic", "run", "--data", "photos"]).code(1).says("classes");
     eval(&["linear", "run", "--train", "photos:train", "--test", "run"]).code(1);

@@ -37,4 +37,5 @@ mod retrieval;
 mod similar;
 mod suite;
 mod threads;
+mod transfer;
 mod words;

@@ -4,27 +4,26 @@
 //! λ = c / n,  c = 10^-6 … 10^5, 45 values evenly spaced in the exponent,  n = rows that are fitted
 //! ```
 //!
-//! Each class gives a fifth of its rows to the validation split, one at least if it has two. The strongest
-//! regularization is fitted first; each fit starts from the one before. The value with the best top-1
-//! accuracy wins, the stronger one of equals.
+//! The strongest regularization is fitted first; each fit starts from the one before. The value with the best
+//! accuracy wins, the weakest of equal ones. Rows of the validation split are fitted, too, in the end.
 //!
-//! Source: Ericsson et al., *How well do self-supervised models transfer?*, CVPR 2021, for the values and the
-//! share of the split; there it is drawn without regard to classes.
+//! Source: Ericsson et al., *How well do self-supervised models transfer?*, CVPR 2021, and `linear.py` of its code.
+//! There, a split that is drawn is drawn without regard to classes, and a fit ends after 100 iterations.
 
-use rand::seq::SliceRandom;
-use serde::Serialize;
-use streams::{Key, Purpose};
+mod split;
 
-use super::{Fit, Regression, Settings};
+use serde::{Deserialize, Serialize};
+
+use super::{Classifier, Fit, Regression, Settings};
 use crate::accuracy::ClassAccuracy;
 use crate::definition::Features;
 use crate::error::Stopped;
 use crate::matrix::Matrix;
 
+pub use split::Split;
+
 /// Largest entry of the gradient of fits that are only compared: scikit-learn's default.
 const COMPARED: f64 = 1e-4;
-/// Share of the validation split.
-const SHARE: f64 = 0.2;
 
 /// The classifier of the best regularization.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,23 +37,36 @@ pub struct Chosen {
 }
 
 /// The validation accuracy of one strength.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Validated {
     /// `c`.
     pub strength: f64,
     /// Percent of the validation split.
     pub top1: f64,
+    /// Mean over the classes of the validation split, in percent.
+    pub mean_per_class: f64,
     /// Iterations of the fit.
     pub iterations: usize,
 }
+
+/// Which accuracy decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Criterion {
+    /// Of all images.
+    Top1,
+    /// The mean over the classes.
+    MeanPerClass,
+}
+
+/// Called before each iteration with fits done and all fits; an error stops.
+pub type Report<'a> = dyn FnMut(usize, usize) -> Result<(), Stopped> + 'a;
 
 /// The 45 values of `c`, ascending.
 pub fn strengths() -> Vec<f64> {
     (0..45).map(|i| 10f64.powf(-6.0 + 11.0 * f64::from(i) / 44.0)).collect()
 }
 
-/// Chooses among `strengths`, ascending, and fits all rows. `report` gets fits done and all fits before each
-/// iteration.
+/// Chooses among `strengths`, ascending, by top-1 on a fifth of each class, and fits all rows.
 ///
 /// # Errors
 /// If `report` wants to stop.
@@ -63,73 +75,93 @@ pub fn choose(
     classes: usize,
     strengths: &[f64],
     seed: u64,
-    report: &mut dyn FnMut(usize, usize) -> Result<(), Stopped>,
+    report: &mut Report<'_>,
 ) -> Result<Chosen, Stopped> {
-    let all = strengths.len() + 1;
-    let Split { fitted, validation } = Split::of(&train.labels, seed);
-    let (fitted, validation) = (rows(train, &fitted), rows(train, &validation));
-    let settings = |strength: f64, n: usize| Settings {
-        weight_decay: strength / n as f64,
-        ..Settings::default()
-    };
+    let split = Split::by_class(&train.labels, seed);
+    choose_on(train, classes, strengths, (&split, Criterion::Top1), report)
+}
+
+/// Chooses among `strengths`, ascending, by an accuracy on this split, and fits all rows. One strength is taken
+/// without a choice.
+///
+/// # Errors
+/// If `report` wants to stop.
+pub fn choose_on(
+    all: &Features,
+    classes: usize,
+    strengths: &[f64],
+    (split, criterion): (&Split, Criterion),
+    report: &mut Report<'_>,
+) -> Result<Chosen, Stopped> {
+    let total = strengths.len() + 1;
+    let mut best = Best::default();
     let mut validated = Vec::new();
-    let mut best: Option<(f64, f64, Fit)> = None;
     if strengths.len() > 1 {
+        let (fitted, validation) = (rows(all, &split.fitted), rows(all, &split.validation));
         let regression = Regression::new(&fitted, classes, true);
         let mut last: Option<Fit> = None;
         for (done, &strength) in strengths.iter().rev().enumerate() {
             let start = last.as_ref().map(|fit| &fit.classifier);
-            let settings =
-                Settings { tolerance: COMPARED, ..settings(strength, fitted.labels.len()) };
-            let fit = regression.fit(&settings, start, &mut || report(done, all))?;
+            let settings = compared(strength, fitted.labels.len());
+            let fit = regression.fit(&settings, start, &mut || report(done, total))?;
             let predicted = fit.classifier.predict(&validation.rows);
-            let top1 = ClassAccuracy::of(&predicted, &validation.labels).top1;
-            validated.push(Validated { strength, top1, iterations: fit.iterations });
-            if best.as_ref().is_none_or(|(most, ..)| top1 > *most) {
-                best = Some((top1, strength, fit.clone()));
-            }
+            let ClassAccuracy { top1, mean_per_class } =
+                ClassAccuracy::of(&predicted, &validation.labels);
+            let iterations = fit.iterations;
+            validated.push(Validated { strength, top1, mean_per_class, iterations });
+            let score = if criterion == Criterion::Top1 { top1 } else { mean_per_class };
+            best.offer(score, strength, &fit.classifier);
             last = Some(fit);
         }
         validated.reverse();
     }
-    let strength = best.as_ref().map_or(strengths[0], |(_, strength, _)| *strength);
-    let start = best.as_ref().map(|(_, _, fit)| &fit.classifier);
-    let settings = settings(strength, train.labels.len());
-    let regression = Regression::new(train, classes, true);
-    let fit = regression.fit(&settings, start, &mut || report(all - 1, all))?;
+    let strength = best.strength.unwrap_or(strengths[0]);
+    let regression = Regression::new(all, classes, true);
+    let settings = exact(strength, all.labels.len());
+    let mut go_on = || report(total - 1, total);
+    let fit = regression.fit(&settings, best.classifier.as_ref(), &mut go_on)?;
     Ok(Chosen { fit, strength, validated })
 }
 
-/// Rows that are fitted and rows that validate, ascending.
-struct Split {
-    fitted: Vec<usize>,
-    validation: Vec<usize>,
+/// The best strength so far, of those offered from the strongest to the weakest.
+#[derive(Default)]
+struct Best {
+    score: f64,
+    strength: Option<f64>,
+    classifier: Option<Classifier>,
 }
 
-impl Split {
-    fn of(labels: &[u32], seed: u64) -> Self {
-        let mut order: Vec<usize> = (0..labels.len()).collect();
-        order.shuffle(&mut Key::new(seed, Purpose::Estimate).index(2).open());
-        order.sort_by_key(|&i| labels[i]);
-        let (mut fitted, mut validation) = (Vec::new(), Vec::new());
-        for class in order.chunk_by(|&a, &b| labels[a] == labels[b]) {
-            let share = (SHARE * class.len() as f64).round() as usize;
-            let share = share.max(usize::from(class.len() > 1));
-            validation.extend_from_slice(&class[..share]);
-            fitted.extend_from_slice(&class[share..]);
+impl Best {
+    fn offer(&mut self, score: f64, strength: f64, classifier: &Classifier) {
+        if self.strength.is_none() || score >= self.score {
+            let classifier = Some(classifier.clone());
+            *self = Self { score, strength: Some(strength), classifier };
         }
-        fitted.sort_unstable();
-        validation.sort_unstable();
-        Self { fitted, validation }
     }
+}
+
+/// Settings of a fit of `n` rows that is only compared with others.
+pub(super) fn compared(strength: f64, n: usize) -> Settings {
+    Settings { tolerance: COMPARED, ..exact(strength, n) }
+}
+
+/// Settings of a fit of `n` rows whose result counts.
+pub(super) fn exact(strength: f64, n: usize) -> Settings {
+    Settings { weight_decay: strength / n as f64, ..Settings::default() }
 }
 
 /// Some rows with their labels.
 pub(crate) fn rows(of: &Features, chosen: &[usize]) -> Features {
-    let d = of.rows.width;
+    let labels = chosen.iter().map(|&i| of.labels[i]).collect();
+    Features { rows: matrix(&of.rows, chosen), labels }
+}
+
+/// Some rows of a matrix.
+pub(super) fn matrix(of: &Matrix, chosen: &[usize]) -> Matrix {
+    let d = of.width;
     let mut rows = Matrix::with_capacity(chosen.len(), d);
-    chosen.iter().for_each(|&i| rows.push(&of.rows.values[i * d..][..d], d));
-    Features { rows, labels: chosen.iter().map(|&i| of.labels[i]).collect() }
+    chosen.iter().for_each(|&i| rows.push(&of.values[i * d..][..d], d));
+    rows
 }
 
 #[cfg(test)]
@@ -137,21 +169,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_with_two_rows_is_on_both_sides() {
-        let labels = [0, 1, 0, 1, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0];
-        let Split { fitted, validation } = Split::of(&labels, 7);
-        let count = |of: &[usize], class: u32| of.iter().filter(|&&i| labels[i] == class).count();
-        let sizes = [0, 1, 2, 3].map(|class| (count(&fitted, class), count(&validation, class)));
-        assert_eq!(sizes, [(8, 2), (1, 1), (1, 0), (1, 0)]);
-        let mut all = [fitted, validation].concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
-    }
-
-    #[test]
     fn strengths_span_eleven_decades() {
         let all = strengths();
         assert_eq!((all.len(), all[0]), (45, 1e-6));
         assert!((all[44] - 1e5).abs() < 1e-6 && (all[4] - 1e-5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_weakest_of_equal_strengths_is_chosen() {
+        let classifier = |bias| Classifier { weight: vec![0.0], bias: vec![bias], width: 1 };
+        let mut best = Best::default();
+        for (score, strength) in [(0.0, 100.0), (80.0, 10.0), (80.0, 1.0), (79.0, 0.1)] {
+            best.offer(score, strength, &classifier(strength));
+        }
+        assert_eq!((best.strength, best.classifier), (Some(1.0), Some(classifier(1.0))));
+    }
+
+    /// The rare class decides by the mean over classes, and not by top-1.
+    #[test]
+    fn the_criterion_decides() {
+        // One feature: 18 rows of class 0 at −1, two of class 1 at 0.2. Strong regularization says 0 everywhere.
+        let (mut values, mut labels) = (vec![-1.0; 18], vec![0; 18]);
+        values.extend([0.2, 0.2]);
+        labels.extend([1, 1]);
+        let all = Features { rows: Matrix { values, width: 1 }, labels };
+        let split = Split { fitted: (0..19).collect(), validation: vec![17, 18, 19] };
+        for criterion in [Criterion::Top1, Criterion::MeanPerClass] {
+            let strengths = [1e-3, 1e3];
+            let found =
+                choose_on(&all, 2, &strengths, (&split, criterion), &mut |_, _| Ok(())).unwrap();
+            assert_eq!(found.strength, 1e-3);
+            let [weak, strong] = [0, 1].map(|i| found.validated[i]);
+            assert_eq!((weak.top1, weak.mean_per_class), (100.0, 100.0));
+            assert_eq!(strong.mean_per_class, 50.0);
+            assert!((strong.top1 - 100.0 / 3.0).abs() < 1e-9);
+        }
     }
 }

@@ -6,12 +6,12 @@ use anyhow::Result;
 use clap::Args;
 use probe::fewshot::{self, Shots};
 use probe::logistic::Regression;
-use report::number::short;
+use report::number::{counted, short};
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::Viewing;
-use super::labelled::{Inputs, Labelled, Vectors, show_fits};
+use super::labelled::{Inputs, Labelled, Needs, Vectors, show_fits};
 use crate::console::Console;
 
 /// Classify with few labelled images of each class
@@ -73,8 +73,9 @@ impl FromStr for Wish {
 impl FewShot {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let mut inputs =
-            self.images.features(&mut opened, self.features, Regression::bytes, console)?;
+        let needs = Needs { vectors: self.features, images_of_class: 1, bytes: &Regression::bytes };
+        let mut inputs = self.images.features(&mut opened, &needs, console)?;
+        self.warn_of_small_classes(&inputs, console);
         fewshot::prepare(&mut inputs.train.rows);
         fewshot::prepare(&mut inputs.test.rows);
         let Inputs { train, test, classes, vectors } = &inputs;
@@ -106,5 +107,21 @@ impl FewShot {
             self.draws
         ));
         Ok(())
+    }
+
+    /// Says how many classes have fewer images than are drawn.
+    fn warn_of_small_classes(&self, inputs: &Inputs, console: &mut Console) {
+        let mut images = vec![0usize; inputs.classes];
+        inputs.train.labels.iter().for_each(|&label| images[label as usize] += 1);
+        for Wish { text, shots } in &self.shots {
+            let Shots::PerClass(count) = *shots else { continue };
+            let small = images.iter().filter(|&&images| images > 0 && images < count).count();
+            if small > 0 {
+                console.warn(format!(
+                    "{} with fewer than {text} training images: all that there are of it are drawn",
+                    counted(small, "class")
+                ));
+            }
+        }
     }
 }

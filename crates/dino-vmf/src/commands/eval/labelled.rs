@@ -41,6 +41,15 @@ pub(crate) enum Vectors {
     ClsAndMean,
 }
 
+/// What a task wants of labelled images.
+pub(super) struct Needs<'a> {
+    pub(super) vectors: Vectors,
+    /// Training images that each class of test images must have.
+    pub(super) images_of_class: usize,
+    /// Bytes that are needed beside the features, by their width and the number of classes.
+    pub(super) bytes: &'a dyn Fn(usize, usize) -> usize,
+}
+
 /// Features of both sets.
 pub(super) struct Inputs {
     pub(super) train: Features,
@@ -74,26 +83,26 @@ impl Labelled {
         Ok(evaluation)
     }
 
-    /// The features of both sets, of the teacher's backbone. `more` bytes are needed beside them.
+    /// The features of both sets, of the teacher's backbone.
     ///
     /// # Errors
-    /// As [`open`](Self::open); too little memory; images that cannot be read; features that are not finite.
+    /// As [`open`](Self::open); a class with too few images; too little memory; images that cannot be read; features
+    /// that are not finite.
     pub(super) fn features(
         &self,
         opened: &mut Opened,
-        vectors: Vectors,
-        more: impl FnOnce(usize, usize) -> usize,
+        needs: &Needs<'_>,
         console: &mut Console,
     ) -> Result<Inputs> {
         let evaluation = self.open(opened, Vec::new(), console)?;
+        evaluation.require_images_of_each_class(needs.images_of_class)?;
         let encoder =
             Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
-        let shape = opened.network.backbone.shape();
-        let (kind, vectors) = vectors.kind(shape.embed_dim, shape.depth);
+        let (kind, vectors) = needs.vectors.of(opened);
         let wanted = Wanted { kind, unit: false };
         let (values, classes) =
             (evaluation.values_of_features(&encoder, wanted), evaluation.classes());
-        let more = more(values, classes) as f64;
+        let more = (needs.bytes)(values, classes) as f64;
         memory::require_evaluation_and(&opened.config, evaluation.size(), values, more)?;
         let (train, test) = evaluation.features(&encoder, wanted, &mut |done, total| {
             show_images(console, "features", (done, total), &vectors);
@@ -120,6 +129,12 @@ impl Labelled {
 }
 
 impl Vectors {
+    /// The features of a checkpoint, and their name.
+    pub(super) fn of(self, opened: &Opened) -> (Kind, String) {
+        let shape = opened.network.backbone.shape();
+        self.kind(shape.embed_dim, shape.depth)
+    }
+
     /// The features of a backbone of this width and depth, and their name.
     fn kind(self, width: usize, depth: usize) -> (Kind, String) {
         let text = |text: &str| text.to_owned();

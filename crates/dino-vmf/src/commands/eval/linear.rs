@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::Viewing;
-use super::labelled::{Inputs, Labelled, Vectors};
+use super::labelled::{Inputs, Labelled, Needs, Vectors};
 use crate::console::{Console, Progress};
 
 /// Rates that the table shows, the best ones.
@@ -56,7 +56,8 @@ impl Linear {
         let settings = self.settings()?;
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
         let bytes = |width, classes| Sweep::bytes(width, classes, &settings);
-        let inputs = self.images.features(&mut opened, self.features, bytes, console)?;
+        let needs = Needs { vectors: self.features, images_of_class: 1, bytes: &bytes };
+        let inputs = self.images.features(&mut opened, &needs, console)?;
         let sweep = train(&inputs, settings, console)?;
         self.print(&opened, &inputs, sweep.outcomes(), console);
         Ok(())

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::Viewing;
-use super::labelled::{Inputs, Labelled, Vectors, show_fits};
+use super::labelled::{Inputs, Labelled, Needs, Vectors, show_fits};
 use crate::console::Console;
 
 /// Fit a logistic regression to frozen features
@@ -47,8 +47,10 @@ impl Logistic {
             Some(strength) => bail!("`--strength` is {strength}: give a number of 0 or more"),
         };
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let inputs =
-            self.images.features(&mut opened, self.features, Regression::bytes, console)?;
+        // A class with one image cannot be fitted and validated.
+        let images_of_class = if self.strength.is_some() { 1 } else { 2 };
+        let needs = Needs { vectors: self.features, images_of_class, bytes: &Regression::bytes };
+        let inputs = self.images.features(&mut opened, &needs, console)?;
         let Inputs { train, test, classes, vectors } = &inputs;
         let chosen = sweep::choose(train, *classes, &strengths, self.seed, &mut |done, total| {
             show_fits(console, "fit", done, total);

@@ -17,10 +17,10 @@ use dino::open::{Opened, open};
 use dino::{evaluation, memory};
 use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::super::viewing::show_images;
 use super::super::{thread_count, use_threads};
+use super::fingerprint;
 use crate::console::Console;
 use cells::{Cell, Cells, Key};
 use compared::Compared;
@@ -117,10 +117,7 @@ impl All {
             let mut opened = open(path)?;
             opened.warnings.iter().for_each(|text| console.warn(text));
             opened.student = None;
-            let mut hash = Sha256::new();
-            hash.update(format!("{:?}", opened.network.backbone.shape()));
-            opened.teacher.whole().host().iter().for_each(|value| hash.update(value.to_le_bytes()));
-            let sha256 = cells::hex(&hash.finalize());
+            let sha256 = fingerprint::of_network(&opened);
             console.note(format!("checkpoint `{}`, {}", opened.path.display(), opened.origin));
             Ok(Subject { opened, sha256 })
         };

@@ -8,6 +8,7 @@ use report::JsonLines;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::super::fingerprint::hex;
 use super::file::Data;
 
 const FILE: &str = "cells.jsonl";
@@ -112,9 +113,4 @@ impl Cells {
         self.known.push(cell);
         Ok(())
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
