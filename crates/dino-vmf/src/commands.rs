@@ -31,6 +31,7 @@ pub(crate) mod plan;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
 pub(crate) mod run_report;
+mod signals;
 mod table_file;
 mod throughput;
 mod viewing;

@@ -47,7 +47,7 @@ fn run(command: Command, console: &mut Console) -> Result<Outcome> {
         Command::Plan(plan) => plan.run(console)?,
         Command::Report(report) => report.run(console)?,
         Command::Watch(watch) => watch.run(console)?,
-        Command::Eval(eval) => eval.run(console)?,
+        Command::Eval(eval) => return eval.run(console),
         Command::Analyze(analyze) => analyze.run(console)?,
         Command::Checkpoint(checkpoint) => checkpoint.run(console)?,
         Command::Convert(convert) => convert.run(console)?,

@@ -69,7 +69,7 @@ impl EvalView {
         let (left, top) = (start(width), start(height));
         let window = Rect { left, top, width: self.crop, height: self.crop };
         let source = Rect { left: 0, top: 0, width: image.width(), height: image.height() };
-        resize_to(image, source, (width, height), window)
+        resize_to(image, &Resize { window, ..Resize::whole(source, (width, height)) })
     }
 }
 
@@ -97,20 +97,19 @@ impl View {
     }
 }
 
-/// The pixels of `image` in `source`, resized to `size`, of which `window` is kept.
-pub(crate) fn resize_to(image: Pixels<'_>, source: Rect, size: (u32, u32), window: Rect) -> View {
-    let parameters = Resize { source, size, window, flip: false };
+/// A part of `image`, resized.
+pub(crate) fn resize_to(image: Pixels<'_>, resize: &Resize) -> View {
     match image {
         Pixels::U8(image) => {
             let (mut resizer, mut planes) = (Resizer::default(), Planes::default());
-            resizer.load(image, source);
-            resizer.resize(&parameters, &mut planes);
+            resizer.load(image, resize.source);
+            resizer.resize(resize, &mut planes);
             View::U8(planes)
         }
         Pixels::F32(image) => {
             let (mut resizer, mut planes) = (DeepResizer::default(), DeepPlanes::default());
-            resizer.load(image, source);
-            resizer.resize(&parameters, &mut planes);
+            resizer.load(image, resize.source);
+            resizer.resize(resize, &mut planes);
             View::F32(planes)
         }
     }

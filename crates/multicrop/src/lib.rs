@@ -15,7 +15,8 @@
 //! ```
 //!
 //! The right column names the modules. For evaluation, [`eval_view`] takes the place of the crops:
-//! one centered square without randomness. [`whole_view`] keeps the image's aspect ratio.
+//! one centered square without randomness. [`whole_view`] keeps the image's aspect ratio, and
+//! [`random_view`] is the one random box of a linear probe.
 //!
 //! Every random number is a pure function of (seed, epoch, sample, crop), so neither the number of
 //! workers nor a restart changes a batch. An image that cannot be read is reported and replaced by
@@ -51,6 +52,7 @@ pub mod image;
 pub mod loader;
 pub mod order;
 pub mod planes;
+pub mod random_view;
 pub mod recipe;
 pub mod resize;
 pub mod values;

@@ -2,6 +2,7 @@
 
 use crate::eval_view::{resize_to, resized_size};
 use crate::image::{Image8, Pixels, Rect};
+use crate::resize::Resize;
 
 /// Longest side in units of the shorter one. Of longer images the middle is taken: the tokens of a panorama would
 /// need more memory than there is.
@@ -58,7 +59,8 @@ impl WholeView {
         let (source, size) = self.size((image.width(), image.height()));
         let (width, height) = self.view_size((image.width(), image.height()));
         let (left, top) = ((size.0 - width) / 2, (size.1 - height) / 2);
-        let view = resize_to(image, source, size, Rect { left, top, width, height });
+        let window = Rect { left, top, width, height };
+        let view = resize_to(image, &Resize { window, ..Resize::whole(source, size) });
         let mut pixels = vec![0.0; self.mean.len() * width as usize * height as usize];
         view.normalize(&self.mean, &self.std, &mut pixels);
         Whole { picture: view.into_image().into_8_bits(), pixels }

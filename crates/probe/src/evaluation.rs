@@ -216,6 +216,34 @@ impl Evaluation {
         Ok((extract(&self.train)?, extract(&self.test)?))
     }
 
+    /// Features that one source makes of the training images as `views` shows them.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn train_features(
+        &self,
+        (source, wanted): (&dyn Source, Wanted),
+        views: Views<'_>,
+        report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Extracted> {
+        let progress = &mut Progress::new(self.train.len(), report);
+        Pass { views, ..self.pass(&self.train) }.extract(&[source], &[wanted], progress)
+    }
+
+    /// Features that one source makes of the test images.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn test_features(
+        &self,
+        source: &dyn Source,
+        wanted: Wanted,
+        report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Extracted> {
+        let progress = &mut Progress::new(self.test.len(), report);
+        self.pass(&self.test).extract(&[source], &[wanted], progress)
+    }
+
     /// Values that [`extract`](Self::extract) holds for each image.
     pub fn values_of(&self, sources: &[&dyn Source], wanted: &[Wanted]) -> usize {
         self.pass(&self.train).values_of_image(sources, wanted)
@@ -242,6 +270,18 @@ impl Evaluation {
     /// Values that [`features`](Self::features) holds for each image.
     pub fn values_of_features(&self, source: &dyn Source, wanted: Wanted) -> usize {
         self.pass(&self.train).values_of_image(&[source], &[wanted])
+    }
+
+    /// Everything about the images but their pixels: how they are shown, and name and label of each.
+    pub fn describe(&self) -> String {
+        let mut text = format!("{:?} {:?}\n", self.preprocess, self.train.dataset().classes());
+        for set in [&self.train, &self.test] {
+            for &index in set.indices() {
+                text +=
+                    &format!("{} {:?}\n", set.dataset().name(index), set.dataset().label(index));
+            }
+        }
+        text
     }
 
     /// Number of classes.

@@ -21,7 +21,7 @@ use engine::matmul::{Mat, MatMut, Product, matmul};
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use streams::{Key, Purpose};
 
 use crate::definition::Features;
@@ -76,7 +76,7 @@ pub struct Sweep {
 }
 
 /// How well the classifier of one rate does, in percent of the test images.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The learning rate, for 256 images.
     pub rate: f64,
@@ -265,6 +265,23 @@ impl Sweep {
         let (weight, bias) = self.classifier(rate);
         let [weight, bias] = [weight, bias].map(|of| of.iter().map(|&x| f64::from(x)).collect());
         Classifier { weight, bias, width: self.width }.predict(rows)
+    }
+
+    /// Everything that training changes, beside the outcomes: weights, intercepts, and the velocities of both.
+    pub fn tensors(&self) -> [&[f32]; 4] {
+        [&self.weight, &self.bias, &self.weight_velocity, &self.bias_velocity]
+    }
+
+    /// Goes on from [`tensors`](Self::tensors) and outcomes of a sweep with the same settings. False if their sizes
+    /// are others, which changes nothing.
+    pub fn restore(&mut self, tensors: [Vec<f32>; 4], outcomes: Vec<Outcome>) -> bool {
+        let same = self.tensors().iter().zip(&tensors).all(|(old, new)| old.len() == new.len());
+        if !same || outcomes.len() != self.outcomes.len() {
+            return false;
+        }
+        [self.weight, self.bias, self.weight_velocity, self.bias_velocity] = tensors;
+        self.outcomes = outcomes;
+        true
     }
 
     /// What is known of each rate.

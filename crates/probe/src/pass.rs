@@ -14,6 +14,7 @@ use engine::ops::patch_embed::Images;
 use multicrop::error::SampleError;
 use multicrop::image::Image;
 use multicrop::loader::{BadImage, BadImages, crop_stream};
+use multicrop::random_view::RandomView;
 use multicrop::recipe::{GLOBAL_CROPS, Recipe};
 use rayon::prelude::*;
 
@@ -42,6 +43,13 @@ pub struct Pass<'a> {
 pub enum Views<'a> {
     /// The centered square of evaluations: one view.
     Square,
+    /// A random box, flipped or not, as large as the square: one view. It depends on seed, epoch and image alone.
+    Random {
+        /// Decides the boxes.
+        seed: u64,
+        /// The epoch: each has boxes of its own.
+        epoch: u64,
+    },
     /// The two global crops that a run with this recipe and seed draws in its first epoch: two views, in
     /// rows that follow each other.
     GlobalCrops {
@@ -264,6 +272,12 @@ impl Pass<'_> {
     fn apply(&self, index: usize, image: &Image, pixels: &mut [f32]) {
         match self.views {
             Views::Square => self.preprocess.view.apply(image, pixels),
+            Views::Random { seed, epoch } => {
+                let view = &self.preprocess.view;
+                let random =
+                    RandomView::linear_probe(view.crop, view.mean.clone(), view.std.clone());
+                random.apply(image, &mut crop_stream(seed, epoch, index, 0), pixels);
+            }
             Views::GlobalCrops { recipe, seed } => {
                 let crops = pixels.chunks_exact_mut(recipe.crop_len(0)).enumerate();
                 crops.for_each(|(crop, pixels)| {
@@ -276,7 +290,7 @@ impl Pass<'_> {
 
     fn views_of_image(&self) -> usize {
         match self.views {
-            Views::Square => 1,
+            Views::Square | Views::Random { .. } => 1,
             Views::GlobalCrops { .. } => GLOBAL_CROPS,
         }
     }
@@ -289,7 +303,7 @@ impl Pass<'_> {
     /// The shape of a batch of the views of `images`.
     fn shape(&self, images: usize) -> Images {
         let side = match self.views {
-            Views::Square => self.preprocess.view.crop,
+            Views::Square | Views::Random { .. } => self.preprocess.view.crop,
             Views::GlobalCrops { recipe, .. } => recipe.first_global.size,
         } as usize;
         let (count, channels) = (images * self.views_of_image(), self.preprocess.decode.channels);

@@ -16,6 +16,7 @@ mod vectors;
 use anyhow::Result;
 use clap::Subcommand;
 
+use super::Outcome;
 use crate::console::Console;
 
 /// Evaluate a checkpoint
@@ -34,17 +35,18 @@ pub(crate) enum Eval {
 }
 
 impl Eval {
-    pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
+    pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         match self {
-            Self::Knn(knn) => knn.run(console),
-            Self::Linear(linear) => linear.run(console),
-            Self::Logistic(logistic) => logistic.run(console),
-            Self::Fewshot(fewshot) => fewshot.run(console),
-            Self::Ood(ood) => ood.run(console),
-            Self::Transfer(transfer) => transfer.run(console),
-            Self::Retrieval(retrieval) => retrieval.run(console),
-            Self::All(all) => all.run(console),
-            Self::CopyDetect(copies) => copies.run(console),
+            Self::Knn(knn) => knn.run(console)?,
+            Self::Linear(linear) => return linear.run(console),
+            Self::Logistic(logistic) => logistic.run(console)?,
+            Self::Fewshot(fewshot) => fewshot.run(console)?,
+            Self::Ood(ood) => ood.run(console)?,
+            Self::Transfer(transfer) => transfer.run(console)?,
+            Self::Retrieval(retrieval) => retrieval.run(console)?,
+            Self::All(all) => all.run(console)?,
+            Self::CopyDetect(copies) => copies.run(console)?,
         }
+        Ok(Outcome::Done)
     }
 }

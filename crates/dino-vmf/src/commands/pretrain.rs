@@ -3,7 +3,6 @@
 mod conclusion;
 mod flags;
 mod settings;
-mod signals;
 mod ticker;
 mod view;
 
@@ -26,7 +25,7 @@ impl Pretrain {
             Some((text, false)) => console.note(text),
             None => {}
         }
-        let stop = signals::stop_on_signals().context("cannot listen to signals")?;
+        let stop = super::signals::stop_on_signals().context("cannot listen to signals")?;
         let view = Mutex::new(View::new(console, config.optim.batch_size));
         let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);
         let request = Request { config, name, resume, allow_data_change, dataset };

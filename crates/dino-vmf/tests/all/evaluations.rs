@@ -73,6 +73,45 @@ fn threads_never_change_a_score() {
     }
 }
 
+/// Crops depend on seed, epoch and image, and on nothing else.
+#[test]
+fn random_crops_change_with_the_seed_and_never_with_threads() {
+    let tiny = run_and_images();
+    // Without a pattern, all crops of an image are the same.
+    for class in ["blue", "green", "red"] {
+        for file in fs::read_dir(tiny.path(&format!("photos/train/{class}"))).expect("a folder") {
+            let path = file.expect("a file").path();
+            let mut image = image::open(&path).expect("an image").into_rgb8();
+            for (x, y, pixel) in image.enumerate_pixels_mut() {
+                pixel[0] = pixel[0].wrapping_add((x * y / 4) as u8);
+            }
+            image.save(path).expect("an image");
+        }
+    }
+    let data = ["eval", "linear", "run", "--data", "photos", "--epochs", "3", "--rates", "0.1,3"];
+    let with = |more: &[&str]| tiny.run(&[&data[..], &["--json"], more].concat()).code(0);
+    let fixed = with(&[]).says("with `--augment`, as the official probes, 3 passes");
+    let random = with(&["--augment", "--threads", "1"]).says("random crops: about");
+    assert_eq!(random.last_event()["augment"], true);
+    assert_eq!(random.stdout, with(&["--augment", "--threads", "2"]).stdout);
+    // Weights of the classifiers, in a file for each.
+    let kept = |more: &[&str], out: &str| {
+        with(&[&["--augment", "--out", out], more].concat());
+        fs::read(tiny.path(out).join("linear.safetensors")).expect("a state")
+    };
+    let (one, two) = (kept(&["--threads", "1"], "one"), kept(&["--threads", "2"], "two"));
+    assert!(one == two, "the states differ");
+    let other = kept(&["--seed", "1"], "other");
+    assert!(one[one.len() - 400..] != other[other.len() - 400..]);
+    // The same command has nothing left to do, and another one does not take the state.
+    assert_eq!(with(&["--augment", "--out", "one"]).stdout, random.stdout);
+    let words = [&data[..], &["--augment", "--out", "one", "--seed", "1"]].concat();
+    tiny.run(&words).code(1).says("is of another evaluation");
+    let words = [&data[..], &["--out", "one"]].concat();
+    tiny.run(&words).code(2).says("--augment");
+    assert!(fixed.last_event()["augment"] == false);
+}
+
 #[test]
 fn what_cannot_be_evaluated_is_an_error() {
     let tiny = run_and_images();

@@ -349,3 +349,30 @@ fn a_second_signal_ends_the_program_at_once() {
     Ended::from(child.wait_with_output().unwrap()).code(130);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+/// The signal that a person sends by Ctrl-C.
+#[test]
+fn a_linear_probe_that_is_interrupted_prints_what_it_measured_and_goes_on() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 10);
+    tiny.pretrain(&["--data", "photos", "--steps", "1", "--out", "run"]).code(0);
+    let size = ["--resize", "32", "--crop", "32", "--json"];
+    let probe = ["eval", "linear", "run", "--data", "photos", "--augment", "--out", "probe"];
+    let with = |epochs: &str, out: &str| -> Vec<String> {
+        let words = [&probe[..7], &[out, "--rates", "0.1,1", "--epochs", epochs], &size].concat();
+        words.into_iter().map(str::to_owned).collect()
+    };
+    let mut program = dino_vmf();
+    program.args(with("3000", "probe")).current_dir(tiny.folder.path());
+    program.env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = program.spawn().unwrap();
+    let (state, start) = (tiny.path("probe/linear.safetensors"), Instant::now());
+    while !state.exists() && start.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap()).code(130);
+    let ended = ended.says("of 3000: the learning rates have not fallen to 0");
+    let done = ended.last_event()["epochs_done"].as_u64().unwrap();
+    assert!((1..3000).contains(&done), "{done}");
+}

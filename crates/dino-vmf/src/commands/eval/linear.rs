@@ -1,15 +1,25 @@
 //! `dino-vmf eval linear`: linear classifiers on frozen features, by SGD.
 
-use anyhow::{Result, bail};
-use clap::Args;
+mod state;
+mod training;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueHint};
 use dino::open::Opened;
-use probe::linear::{Outcome, Settings, Sweep};
+use probe::Wanted;
+use probe::linear::{Outcome, Settings};
 use serde_json::json;
 
+use super::super::Outcome as Ended;
 use super::super::opening::Checkpoint;
+use super::super::signals::stop_on_signals;
 use super::super::viewing::Viewing;
-use super::labelled::{Inputs, Labelled, Needs, Vectors};
-use crate::console::{Console, Progress};
+use super::labelled::{Labelled, Vectors};
+use crate::console::Console;
+use state::State;
+use training::{Trained, Training};
 
 /// Rates that the table shows, the best ones.
 const ROWS: usize = 5;
@@ -20,10 +30,11 @@ const ROWS: usize = 5;
 /// best test accuracy of all epochs, as official codes report it, and so is chosen on the test images; `last`
 /// is that of the last epoch.
 ///
-/// Features are computed once, from the center crop. The official probe makes a new random crop of each training
-/// image in each epoch, which usually adds some tenths of a percent and takes a forward pass for each.
+/// Features are computed once, from the center crop. The official probes draw a new random crop and a flip of each
+/// training image in each epoch: `--augment`. It usually adds some tenths of a percent, and takes a forward pass over all
+/// training images in each epoch; the program says how long. Ctrl-C ends the training and prints what was measured.
 ///
-/// Example: dino-vmf eval linear runs/a --data photos/
+/// Example: dino-vmf eval linear runs/a --data photos/ --augment --out probe
 #[derive(Debug, Args)]
 pub(crate) struct Linear {
     #[command(flatten)]
@@ -44,7 +55,13 @@ pub(crate) struct Linear {
     /// Learning rates, each for 256 images; by default 1 to 9 times 1e-4, 1e-3, 0.01, 0.1 and 1
     #[arg(long, value_name = "RATE,RATE", value_delimiter = ',', allow_negative_numbers = true)]
     rates: Vec<f64>,
-    /// Draws first weights and the order of the images
+    /// Draw a random crop and a flip of each training image in each epoch, as the official probes do
+    #[arg(long)]
+    augment: bool,
+    /// Folder that keeps the classifiers after each epoch; the same command continues from there
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "augment")]
+    out: Option<PathBuf>,
+    /// Draws first weights, the order of the images, and crops
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -52,15 +69,31 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+    pub(super) fn run(&self, console: &mut Console) -> Result<Ended> {
         let settings = self.settings()?;
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let bytes = |width, classes| Sweep::bytes(width, classes, &settings);
-        let needs = Needs { vectors: self.features, images_of_class: 1, bytes: &bytes };
-        let inputs = self.images.features(&mut opened, &needs, console)?;
-        let sweep = train(&inputs, settings, console)?;
-        self.print(&opened, &inputs, sweep.outcomes(), console);
-        Ok(())
+        let evaluation = self.images.open(&mut opened, Vec::new(), console)?;
+        evaluation.require_images_of_each_class(1)?;
+        let (kind, vectors) = self.features.of(&opened);
+        let training = Training {
+            opened: &opened,
+            evaluation: &evaluation,
+            wanted: Wanted { kind, unit: false },
+            settings,
+            augment: self.augment,
+            stop: stop_on_signals().context("cannot listen to signals")?,
+        };
+        let mut state = match &self.out {
+            Some(folder) => Some(State::open(folder, training.key())?),
+            None => None,
+        };
+        let Some(trained) = training.run(state.as_mut(), console)? else {
+            console.end_progress();
+            console.warn("stopped before an epoch was finished: nothing is measured");
+            return Ok(Ended::Interrupted);
+        };
+        self.print(&opened, &vectors, &trained, console);
+        Ok(if trained.epochs < training.settings.epochs { Ended::Interrupted } else { Ended::Done })
     }
 
     fn settings(&self) -> Result<Settings> {
@@ -79,55 +112,55 @@ impl Linear {
         Ok(settings)
     }
 
-    fn print(&self, opened: &Opened, inputs: &Inputs, outcomes: &[Outcome], console: &mut Console) {
-        let Inputs { train, test, vectors, .. } = inputs;
-        let mut order: Vec<&Outcome> = outcomes.iter().collect();
+    fn print(&self, opened: &Opened, vectors: &str, trained: &Trained, console: &mut Console) {
+        let Trained { sweep, epochs: done, train_images, test_images } = trained;
+        let mut order: Vec<&Outcome> = sweep.outcomes().iter().collect();
         order.sort_by(|a, b| b.best.total_cmp(&a.best).then(b.last.total_cmp(&a.last)));
-        let (images, tests) = (train.labels.len(), test.labels.len());
         console.text(format!(
-            "linear probe, percent of {tests} test images; {images} training images"
+            "linear probe, percent of {test_images} test images; {train_images} training images"
         ));
-        console.text(format!(
-            "{:>8}{:>12}{:>8}{:>12}{:>12}",
-            "rate", "best top-1", "epoch", "last top-1", "last top-5"
-        ));
-        for Outcome { rate, last, last_top5, best, best_epoch } in order.iter().take(ROWS) {
-            let rate = report::number::short(*rate);
-            console
-                .text(format!("{rate:>8}{best:>12.2}{best_epoch:>8}{last:>12.2}{last_top5:>12.2}"));
+        print_rates(&order, console);
+        let Self { epochs, batch_size, augment, .. } = self;
+        if *done < *epochs as usize {
+            console.warn(format!(
+                "stopped after epoch {done} of {epochs}: the learning rates have not fallen to 0, and `last` is that of \
+                 epoch {done}"
+            ));
         }
-        if order.len() > ROWS {
-            console.note(format!("{} more rates are in `--json`", order.len() - ROWS));
-        }
-        let Self { epochs, batch_size, .. } = self;
+        let crops = match augment {
+            true => {
+                "random crops (scale 0.08 to 1, bicubic where the official code is bilinear) and flips in each epoch"
+            }
+            false => {
+                "features computed once from the center crop, without the official random crops"
+            }
+        };
         console.note(format!(
             "protocol: {vectors}, teacher; {epochs} epochs of SGD, momentum 0.9, cosine, batches of {batch_size}; \
-             features computed once from the center crop, without the official random crops; best is chosen \
-             on the test images"
+             {crops}; best is chosen on the test images"
         ));
         let best = order[0];
         let record = json!({
             "checkpoint": opened.path, "step": opened.step, "features": vectors,
-            "train_images": images, "test_images": tests, "epochs": epochs, "batch_size": batch_size,
-            "seed": self.seed, "top1": best.best, "last": best.last, "rate": best.rate, "rates": outcomes,
+            "train_images": train_images, "test_images": test_images, "epochs": epochs, "epochs_done": done,
+            "batch_size": batch_size, "augment": augment, "seed": self.seed, "top1": best.best,
+            "last": best.last, "rate": best.rate, "rates": sweep.outcomes(),
         });
         console.event("linear", &record);
     }
 }
 
-/// Trains the classifiers of all rates.
-fn train(inputs: &Inputs, settings: Settings, console: &mut Console) -> Result<Sweep> {
-    let Inputs { train, test, classes, .. } = inputs;
-    let epochs = settings.epochs;
-    let mut sweep = Sweep::new(train.rows.width, *classes, settings);
-    for epoch in 0..epochs {
-        sweep.train(epoch, train, &mut || Ok(()))?;
-        sweep.test(epoch, test, &mut || Ok(()))?;
-        let best = sweep.outcomes().iter().map(|outcome| outcome.best).fold(0.0, f64::max);
-        let (done, total) = (epoch as u64 + 1, epochs as u64);
-        let text = format!("  best top-1 {best:.2}");
-        console.progress(&Progress { what: "epoch", done, total, text }, false);
+/// Prints the best rates, of all in this order.
+fn print_rates(order: &[&Outcome], console: &mut Console) {
+    console.text(format!(
+        "{:>8}{:>12}{:>8}{:>12}{:>12}",
+        "rate", "best top-1", "epoch", "last top-1", "last top-5"
+    ));
+    for Outcome { rate, last, last_top5, best, best_epoch } in order.iter().take(ROWS) {
+        let rate = report::number::short(*rate);
+        console.text(format!("{rate:>8}{best:>12.2}{best_epoch:>8}{last:>12.2}{last_top5:>12.2}"));
     }
-    console.end_progress();
-    Ok(sweep)
+    if order.len() > ROWS {
+        console.note(format!("{} more rates are in `--json`", order.len() - ROWS));
+    }
 }

@@ -1,4 +1,4 @@
-//! Signals that stop a run after saving it.
+//! Signals that stop long work after saving it.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use signal_hook::flag;
 ///
 /// # Errors
 /// The system refuses a signal handler.
-pub(super) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let (stop, exit_at_once) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM] {
         // The order matters: handlers run in it, and the first signal must not see the flag that it sets.
