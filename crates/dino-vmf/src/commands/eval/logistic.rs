@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use dino::open::Opened;
 use probe::accuracy::ClassAccuracy;
 use probe::logistic::Regression;
 use probe::logistic::sweep::{self, Chosen};
@@ -51,13 +52,19 @@ impl Logistic {
         let images_of_class = if self.strength.is_some() { 1 } else { 2 };
         let needs = Needs { vectors: self.features, images_of_class, bytes: &Regression::bytes };
         let inputs = self.images.features(&mut opened, &needs, console)?;
-        let Inputs { train, test, classes, vectors } = &inputs;
+        let Inputs { train, classes, .. } = &inputs;
         let chosen = sweep::choose(train, *classes, &strengths, self.seed, &mut |done, total| {
             show_fits(console, "fit", done, total);
             Ok(())
         })?;
         console.end_progress();
-        let Chosen { fit, strength, validated } = &chosen;
+        self.print(&opened, &inputs, &chosen, console);
+        Ok(())
+    }
+
+    fn print(&self, opened: &Opened, inputs: &Inputs, chosen: &Chosen, console: &mut Console) {
+        let Inputs { train, test, vectors, .. } = inputs;
+        let Chosen { fit, strength, validated } = chosen;
         let found = ClassAccuracy::of(&fit.classifier.predict(&test.rows), &test.labels);
         if !fit.converged {
             console.warn(format!(
@@ -88,6 +95,5 @@ impl Logistic {
             "converged": fit.converged, "validation": validated,
         });
         console.event("logistic", &record);
-        Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl Ood {
         let known = scorer.score(&known, "known", console)?;
         let scored = unknown.iter().map(|images| scorer.score(images, "unknown", console));
         let unknown = scored.collect::<Result<Vec<_>>>()?;
-        self.print(&opened, &measures, &known, &unknown, console)?;
+        self.print(&opened, &measures, (&known, &unknown), console)?;
         if let Some(path) = &self.csv {
             write_scores(path, &measures, &known, &unknown, console)?;
         }
@@ -144,8 +144,7 @@ impl Ood {
         &self,
         opened: &Opened,
         measures: &[Measure],
-        known: &Scored,
-        unknown: &[Scored],
+        (known, unknown): (&Scored, &[Scored]),
         console: &mut Console,
     ) -> Result<()> {
         let images = counted(known.names.len(), "image");
@@ -156,30 +155,8 @@ impl Ood {
             let [score, auroc, fpr95, mean] = ["score", "AUROC", "FPR95", "mean known"];
             console
                 .text(format!("{score:>24}{auroc:>9}{fpr95:>9}{mean:>14}{:>14}", "mean unknown"));
-            for (measure, (of_known, of_unknown)) in
-                measures.iter().zip(known.values.iter().zip(&set.values))
-            {
-                let [low_known, low_unknown] = [of_known, of_unknown]
-                    .map(|scores| scores.iter().map(|x| -x).collect::<Vec<_>>());
-                let Separation { auroc, fpr95 } = Separation::of(&low_known, &low_unknown)
-                    .context("a set has no image that could be read, or a score is not a number")?;
-                let [mean_known, mean_unknown] = [of_known, of_unknown]
-                    .map(|scores| scores.iter().sum::<f64>() / scores.len() as f64);
-                let title = measure.title();
-                let [shown_known, shown_unknown] = [mean_known, mean_unknown].map(short);
-                let (percent, wrong) = (100.0 * auroc, 100.0 * fpr95);
-                console.text(format!(
-                    "{title:>24}{percent:>9.2}{wrong:>9.2}{shown_known:>14}{shown_unknown:>14}"
-                ));
-                let record = json!({
-                    "checkpoint": opened.path, "step": opened.step, "known": known.source,
-                    "unknown": set.source, "known_images": known.names.len(),
-                    "unknown_images": set.names.len(), "known_left_out": known.left_out,
-                    "unknown_left_out": set.left_out, "score": measure.name(),
-                    "k": measure.k(), "auroc": percent, "fpr95": wrong, "mean_known": mean_known,
-                    "mean_unknown": mean_unknown,
-                });
-                console.event("ood", &record);
+            for (place, measure) in measures.iter().enumerate() {
+                print_row(opened, (*measure, place), (known, set), console)?;
             }
         }
         console.note(
@@ -190,6 +167,37 @@ impl Ood {
         );
         Ok(())
     }
+}
+
+/// Prints how well a measure, at its place among all, tells two sets apart.
+fn print_row(
+    opened: &Opened,
+    (measure, place): (Measure, usize),
+    (known, set): (&Scored, &Scored),
+    console: &mut Console,
+) -> Result<()> {
+    let scores = [&known.values[place], &set.values[place]];
+    let [low_known, low_unknown] =
+        scores.map(|scores| scores.iter().map(|x| -x).collect::<Vec<_>>());
+    let Separation { auroc, fpr95 } = Separation::of(&low_known, &low_unknown)
+        .context("a set has no image that could be read, or a score is not a number")?;
+    let [mean_known, mean_unknown] =
+        scores.map(|scores| scores.iter().sum::<f64>() / scores.len() as f64);
+    let title = measure.title();
+    let [shown_known, shown_unknown] = [mean_known, mean_unknown].map(short);
+    let (percent, wrong) = (100.0 * auroc, 100.0 * fpr95);
+    console
+        .text(format!("{title:>24}{percent:>9.2}{wrong:>9.2}{shown_known:>14}{shown_unknown:>14}"));
+    let record = json!({
+        "checkpoint": opened.path, "step": opened.step, "known": known.source,
+        "unknown": set.source, "known_images": known.names.len(),
+        "unknown_images": set.names.len(), "known_left_out": known.left_out,
+        "unknown_left_out": set.left_out, "score": measure.name(),
+        "k": measure.k(), "auroc": percent, "fpr95": wrong, "mean_known": mean_known,
+        "mean_unknown": mean_unknown,
+    });
+    console.event("ood", &record);
+    Ok(())
 }
 
 /// Opens a source with all its images, and prints what is worth a warning.
