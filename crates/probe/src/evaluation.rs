@@ -53,8 +53,8 @@ pub struct Evaluated {
 pub struct Judged {
     /// One for each source and probe; those of a source follow each other.
     pub judgments: Vec<Judgment>,
-    /// A sentence for each set of which images could not be read.
-    pub left_out: Vec<String>,
+    /// A sentence for each set of which images could not be read, and what probes say about their scores.
+    pub warnings: Vec<String>,
 }
 
 /// What one probe says about the features of one source.
@@ -184,7 +184,8 @@ impl Evaluation {
             }
         }
         let left_out = [train.passed.left_out, test.passed.left_out];
-        Ok(Judged { judgments, left_out: left_out.into_iter().flatten().collect() })
+        let warnings = left_out.into_iter().flatten().chain(progress.take_notes());
+        Ok(Judged { judgments, warnings: warnings.collect() })
     }
 
     /// Features that one source makes of both sets: the training images first. `report` is that of

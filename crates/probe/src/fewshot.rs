@@ -45,6 +45,8 @@ pub struct FewShot {
     pub mean: f64,
     /// Their standard deviation, with `draws − 1`; `None` for one draw.
     pub deviation: Option<f64>,
+    /// Fits that ended before their optimum.
+    pub not_converged: usize,
 }
 
 /// Prepares features as the protocol wants them.
@@ -75,8 +77,8 @@ pub fn draw(labels: &[u32], shots: Shots, seed: u64, split: u64) -> Vec<usize> {
     drawn
 }
 
-/// The classes of all test rows by a fit of the `drawn` training rows. Features are [`prepare`]d. `go_on` is asked
-/// before each iteration.
+/// The classes of all test rows by a fit of the `drawn` training rows, and whether the fit reached its optimum.
+/// Features are [`prepare`]d. `go_on` is asked before each iteration.
 ///
 /// # Errors
 /// If `go_on` wants to stop.
@@ -86,11 +88,11 @@ pub fn predict(
     classes: usize,
     drawn: &[usize],
     go_on: &mut dyn FnMut() -> Result<(), Stopped>,
-) -> Result<Vec<u32>, Stopped> {
+) -> Result<(Vec<u32>, bool), Stopped> {
     let settings = Settings { weight_decay: STRENGTH / drawn.len() as f64, ..Settings::default() };
     let drawn = sweep::rows(train, drawn);
     let fit = Regression::new(&drawn, classes, false).fit(&settings, None, go_on)?;
-    Ok(fit.classifier.predict(&test.rows))
+    Ok((fit.classifier.predict(&test.rows), fit.converged))
 }
 
 /// The accuracy of `splits` draws. Features are [`prepare`]d. `go_on` is asked before each iteration.
@@ -105,18 +107,19 @@ pub fn score(
     (splits, seed): (u64, u64),
     go_on: &mut dyn FnMut() -> Result<(), Stopped>,
 ) -> Result<FewShot, Stopped> {
-    let (mut images, mut top1) = (0, Vec::new());
+    let (mut images, mut top1, mut not_converged) = (0, Vec::new(), 0);
     for split in 0..splits {
         let drawn = draw(&train.labels, shots, seed, split);
         images = drawn.len();
-        let predicted = predict(train, test, classes, &drawn, go_on)?;
+        let (predicted, converged) = predict(train, test, classes, &drawn, go_on)?;
+        not_converged += usize::from(!converged);
         top1.push(ClassAccuracy::of(&predicted, &test.labels).top1);
     }
     let count = top1.len() as f64;
     let mean = top1.iter().sum::<f64>() / count;
     let squares: f64 = top1.iter().map(|x| (x - mean).powi(2)).sum();
     let deviation = (top1.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
-    Ok(FewShot { images, top1, mean, deviation })
+    Ok(FewShot { images, top1, mean, deviation, not_converged })
 }
 
 #[cfg(test)]

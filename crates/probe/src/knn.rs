@@ -177,11 +177,24 @@ pub fn classify(train: &Features, test: &Features, k: &[usize], temperature: f64
     voters.ballot().accuracies(&voters.neighbors(&test.rows, &[]), &test.labels, k)
 }
 
+/// Accuracies on rows of which each is classified by the others, for each number of neighbors. Rows are unit vectors.
+pub fn classify_leaving_one_out(rows: &Features, k: &[usize], temperature: f64) -> Vec<Accuracy> {
+    let others = rows.labels.len().saturating_sub(1);
+    let k: Vec<usize> = k.iter().map(|&k| k.min(others)).collect();
+    let voters = Voters { train: rows, k: &k, temperature, classes: classes(rows.labels.iter()) };
+    let neighbors = voters.neighbors(&rows.rows, &itself(rows));
+    voters.ballot().accuracies(&neighbors, &rows.labels, &k)
+}
+
 /// Whether each row is classified correctly by its `k` nearest other rows. Rows are unit vectors.
 pub fn leave_one_out(rows: &Features, k: usize, temperature: f64) -> Vec<bool> {
     let classes = classes(rows.labels.iter());
-    let itself: Vec<Option<usize>> = (0..rows.labels.len()).map(Some).collect();
-    Voters { train: rows, k: &[k], temperature, classes }.correct(rows, &itself)
+    Voters { train: rows, k: &[k], temperature, classes }.correct(rows, &itself(rows))
+}
+
+/// Each row is itself, see [`Near`](crate::similarity::Near).
+fn itself(rows: &Features) -> Vec<Option<usize>> {
+    (0..rows.labels.len()).map(Some).collect()
 }
 
 /// Whether each test row is classified correctly by its `k` nearest training rows. Rows are unit vectors.
@@ -222,6 +235,8 @@ mod tests {
         let rows = vec![1.0, 0.0, 0.8, 0.6, 0.6, 0.8, 0.0, 1.0];
         let rows = features(rows, vec![0, 1, 1, 1]);
         assert_eq!(leave_one_out(&rows, 1, 0.07), [false, true, true, true]);
+        let found = classify_leaving_one_out(&rows, &[1, 9], 0.07);
+        assert_eq!((found[0].top1, found[0].k, found[1].k), (75.0, 1, 3));
         assert_eq!(correct(&rows, &rows, 1, 0.07), [true; 4]);
         let alone = features(vec![1.0, 0.0], vec![0]);
         assert_eq!(leave_one_out(&alone, 20, 0.07), [false]);

@@ -113,6 +113,20 @@ fn random_crops_change_with_the_seed_and_never_with_threads() {
 }
 
 #[test]
+fn images_of_one_source_are_classified_by_each_other() {
+    let tiny = run_and_images();
+    let knn = ["eval", "knn", "run", "--k", "1,3", "--json", "--leave-one-out"];
+    let with = |source: &str| tiny.run(&[&knn[..], &[source]].concat());
+    let found = with("photos:test").code(0).says("each of 12 images of").last_event();
+    assert_eq!((&found["k"], &found["leave_one_out"]), (&3.into(), &true.into()), "{found}");
+    assert!(number(&found, "top1") > 60.0, "{found}");
+    fs::remove_file(tiny.path("photos/train/red/1.png")).unwrap();
+    with("photos:train").code(0).says("1 class with a single image in folder `photos/train`");
+    tiny.run(&[&knn[..], &["photos:test", "--data", "photos"]].concat()).code(2);
+    with("run").code(1);
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_an_error() {
     let tiny = run_and_images();
     let eval = |more: &[&str]| tiny.run(&[&["eval"], more].concat());

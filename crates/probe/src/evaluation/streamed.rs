@@ -79,7 +79,7 @@ impl Evaluation {
             );
         }
         let left_out = [passed.left_out, test.passed.left_out];
-        Ok(Judged { judgments, left_out: left_out.into_iter().flatten().collect() })
+        Ok(Judged { judgments, warnings: left_out.into_iter().flatten().collect() })
     }
 
     /// For each kind of features of a source, the probes that judge them.

@@ -71,11 +71,16 @@ impl Probe for FewLabels {
         let (mut train, mut test) = (train.clone(), test.clone());
         prepare(&mut train.rows);
         prepare(&mut test.rows);
-        let mut go_on = || progress.advance(0);
         let of_shots = |&count: &usize| {
             let shots = Shots::PerClass(count);
             let draws = (self.draws, self.seed);
+            let mut go_on = || progress.advance(0);
             let found = score(&train, &test, classes, shots, draws, &mut go_on)?;
+            if found.not_converged > 0 {
+                progress.note(format!(
+                    "few-shot fits of {count} images a class ended before their optimum"
+                ));
+            }
             let top1 = Score::percent("top1", "top-1", found.mean);
             let deviation = |value| Score::percent("deviation", "deviation", value);
             let values = std::iter::once(top1).chain(found.deviation.map(deviation)).collect();

@@ -65,6 +65,9 @@ impl Probe for Logistic {
         let classes = Features::classes(train, test);
         let mut go_on = |_, _| progress.advance(0);
         let chosen = sweep::choose(train, classes, &self.strengths, self.seed, &mut go_on)?;
+        if !chosen.fit.converged {
+            progress.note("the logistic regression ended before its optimum".to_owned());
+        }
         let predicted = chosen.fit.classifier.predict(&test.rows);
         let ClassAccuracy { top1, mean_per_class } = ClassAccuracy::of(&predicted, &test.labels);
         let values = vec![

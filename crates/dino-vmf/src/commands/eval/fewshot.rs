@@ -91,13 +91,17 @@ impl FewShot {
                 Ok(())
             })?;
             console.end_progress();
-            let fewshot::FewShot { images, top1, mean, deviation } = &found;
+            let fewshot::FewShot { images, top1, mean, deviation, not_converged } = &found;
+            if *not_converged > 0 {
+                let fits = counted(*not_converged, "fit");
+                console.warn(format!("{fits} of {text} ended before the optimum"));
+            }
             let spread = deviation.map_or("-".to_owned(), short);
             console.text(format!("{text:>8}{images:>10}{mean:>10.2}{spread:>14}"));
             let record = json!({
                 "checkpoint": opened.path, "step": opened.step, "features": vectors, "shots": text,
                 "images": images, "test_images": tests, "draws": top1, "seed": self.seed, "top1": mean,
-                "deviation": deviation,
+                "deviation": deviation, "not_converged": not_converged,
             });
             console.event("fewshot", &record);
         }

@@ -2,11 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::Result;
-use clap::Args;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueHint};
 use dino::config::{self, Origin};
+use dino::open::Opened;
 use dino::{evaluation, memory};
-use probe::{Encoder, Judgment, RawPixels, Score, Scores, Source, knn};
+use probe::{
+    Encoder, Evaluated, Judgment, Kind, Pass, Progress, RawPixels, Score, Scores, Source, Subset,
+    Views, Wanted, knn,
+};
+use report::number::counted;
 use serde_json::{Map, Value, json};
 
 use super::super::opening::Checkpoint;
@@ -21,7 +26,8 @@ use crate::console::Console;
 /// `--baselines` the table also has raw pixels and the same network before training; they take longer than the
 /// trained network.
 ///
-/// Without `--data`, `--train` and `--test`, the images are those on which the run itself was evaluated.
+/// Without `--data`, `--train` and `--test`, the images are those on which the run itself was evaluated. With
+/// `--leave-one-out` each image of one source is classified by the others.
 ///
 /// Example: dino-vmf eval knn runs/a --data photos/
 #[derive(Debug, Args)]
@@ -30,6 +36,10 @@ pub(crate) struct Knn {
     checkpoint: Checkpoint,
     #[command(flatten)]
     images: Labelled,
+    /// Labelled images of which each is classified by all others, for a source without parts
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(conflicts_with_all = ["data", "train", "test", "baselines"])]
+    leave_one_out: Option<String>,
     /// Number of neighbors that vote; each number gets a row
     ///
     /// 20 is common. Use fewer than there are training images per class.
@@ -47,6 +57,9 @@ impl Knn {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let k = self.neighbors()?;
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |eval| eval.k = k)?;
+        if let Some(source) = &self.leave_one_out {
+            return leave_one_out(source, &opened, console);
+        }
         let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
         let evaluation = self.images.open(&mut opened, vec![Box::new(knn)], console)?;
         let network = &opened.network;
@@ -69,8 +82,8 @@ impl Knn {
             ControlFlow::Continue(())
         })?;
         console.end_progress();
-        judged.left_out.iter().for_each(|text| console.warn(text));
-        print(opened.step, &judged.judgments, console);
+        judged.warnings.iter().for_each(|text| console.warn(text));
+        print(opened.step, &judged.judgments, false, console);
         Ok(())
     }
 
@@ -89,7 +102,61 @@ impl Knn {
 
 /// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
 /// network is the last column.
-fn print(step: Option<u64>, columns: &[Judgment], console: &mut Console) {
+/// Classifies each image of a source by the others.
+fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result<()> {
+    let images = Subset::labelled(evaluation::open_labelled(&opened.config.data, source)?, None, 0);
+    images.notes().iter().for_each(|text| console.warn(text));
+    warn_of_single_images(&images, console)?;
+    let preprocess = evaluation::preprocess(&opened.config, images.dataset())?;
+    let encoder = Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
+    let wanted = Wanted { kind: Kind::Cls, unit: true };
+    let pass = Pass { images: &images, preprocess: &preprocess, views: Views::Square };
+    let values = pass.values_of_image(&[&encoder], &[wanted]);
+    let (side, classes) = (preprocess.view.crop as usize, images.dataset().classes().len());
+    let evaluated = Evaluated { images: images.len(), held: images.len(), side, classes };
+    memory::require_evaluation(&opened.config, evaluated, values)?;
+    let mut report = |done, total| {
+        show_images(console, "k-NN", (done, total), "trained");
+        ControlFlow::Continue(())
+    };
+    let progress = &mut Progress::new(images.len(), &mut report);
+    let found = pass.extract(&[&encoder], &[wanted], progress)?;
+    console.end_progress();
+    found.passed.left_out.iter().for_each(|text| console.warn(text));
+    found.passed.require_finite()?;
+    let features = found.features.into_iter().flatten().next().context("no features")?;
+    let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);
+    let accuracies = knn::classify_leaving_one_out(&features, &k, temperature);
+    let scores: Vec<Scores> = accuracies.into_iter().map(Scores::from).collect();
+    let source = "trained".to_owned();
+    let judgment = Judgment { probe: "knn", title: "k-NN", source, scores, headline: None };
+    print(opened.step, &[judgment], true, console);
+    let (images, of) = (counted(features.labels.len(), "image"), images.dataset().describe());
+    console.note(format!("protocol: each of {images} of {of} is classified by the others"));
+    Ok(())
+}
+
+/// Says how many classes have a single image, which no other image can classify.
+fn warn_of_single_images(images: &Subset, console: &mut Console) -> Result<()> {
+    let classes = images.dataset().classes();
+    let mut counts = vec![0usize; classes.len()];
+    let labels = images.labels_of(images.indices());
+    labels.into_iter().for_each(|label| counts[label as usize] += 1);
+    let mut single = counts.iter().zip(classes).filter(|(count, _)| **count == 1);
+    let Some((_, first)) = single.next() else { return Ok(()) };
+    let (count, of) = (1 + single.count(), images.dataset().describe());
+    ensure!(
+        counts.iter().any(|count| *count > 1),
+        "each class of {of} has a single image: no other image can classify it"
+    );
+    console.warn(format!(
+        "{} with a single image in {of}, such as `{first}`: it counts as wrong",
+        counted(count, "class")
+    ));
+    Ok(())
+}
+
+fn print(step: Option<u64>, columns: &[Judgment], leaving: bool, console: &mut Console) {
     let Some((trained, others)) = columns.split_last() else { return };
     let Some(first) = trained.scores.first() else { return };
     let [titles, units] = [|score: &Score| score.title, |score: &Score| score.unit]
@@ -107,13 +174,22 @@ fn print(step: Option<u64>, columns: &[Judgment], console: &mut Console) {
         };
         let setting = scores.setting.map_or(String::new(), |(_, value)| value.to_string());
         console.text(format!("{setting:>5}{}", columns.iter().map(cell).collect::<String>()));
-        console.event(trained.probe, &record(step, scores, others, row));
+        let mut record = record(step, scores, others, row);
+        if leaving {
+            record.insert("leave_one_out".to_owned(), json!(true));
+        }
+        console.event(trained.probe, &record);
     }
 }
 
 /// A row as JSON: the setting, the scores of the trained network, and an object of scores for each other
 /// source.
-fn record(step: Option<u64>, scores: &Scores, others: &[Judgment], row: usize) -> Value {
+fn record(
+    step: Option<u64>,
+    scores: &Scores,
+    others: &[Judgment],
+    row: usize,
+) -> Map<String, Value> {
     let values = |scores: &Scores| -> Map<String, Value> {
         let values = scores.values.iter();
         values.map(|score| (score.name.to_owned(), json!(score.value))).collect()
@@ -123,7 +199,7 @@ fn record(step: Option<u64>, scores: &Scores, others: &[Judgment], row: usize) -
     record.extend(scores.setting.map(|(name, value)| (name.to_owned(), json!(value))));
     let others = others.iter();
     record.extend(others.map(|of| (of.source.clone(), json!(values(&of.scores[row])))));
-    Value::Object(record)
+    record
 }
 
 /// The first text, then the others in brackets.

@@ -16,6 +16,7 @@ use dino::config::Config;
 use dino::open::{Opened, open};
 use dino::{evaluation, memory};
 use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
+use report::number::counted;
 use serde_json::json;
 
 use super::super::viewing::show_images;
@@ -185,6 +186,7 @@ impl All {
             };
             let cell = match scored {
                 Ok(scored) => {
+                    warn_of_fits(scored.not_converged, task, group, console);
                     Cell { key: key.clone(), draws: scored.draws, hits: scored.hits, error: None }
                 }
                 Err(error) => {
@@ -247,6 +249,14 @@ impl All {
             .flat_map(|of| of.cells.iter().flatten())
             .filter(|of| of.error.is_some())
             .count())
+    }
+}
+
+/// Says how many fits of a task ended before their optimum.
+fn warn_of_fits(count: usize, task: &Task, group: &Group<'_>, console: &mut Console) {
+    if count > 0 {
+        let (fits, data) = (counted(count, "fit"), &group.data.name);
+        console.warn(format!("{} on {data}: {fits} ended before the optimum", task.title));
     }
 }
 

@@ -95,7 +95,7 @@ impl Run<'_> {
                 return Ok(None);
             }
         };
-        for text in judged.left_out {
+        for text in judged.warnings {
             // Every evaluation leaves out the same images; one warning for each run is enough.
             if self.warned.insert(text.clone()) {
                 report(Event::Warning(text));

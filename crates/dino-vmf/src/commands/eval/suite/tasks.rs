@@ -45,6 +45,8 @@ pub(super) struct Scored {
     pub(super) hits: Vec<u32>,
     /// Accuracy of each draw, in percent; one without draws.
     pub(super) draws: Vec<f64>,
+    /// Fits that ended before their optimum.
+    pub(super) not_converged: usize,
 }
 
 pub(super) const TASKS: [Task; 4] = [
@@ -110,7 +112,11 @@ impl Scored {
             let right = draw.iter().filter(|hit| **hit).count();
             100.0 * right as f64 / count.max(1) as f64
         };
-        Self { hits: (0..count).map(hits).collect(), draws: draws.iter().map(accuracy).collect() }
+        Self {
+            hits: (0..count).map(hits).collect(),
+            draws: draws.iter().map(accuracy).collect(),
+            not_converged: 0,
+        }
     }
 }
 
@@ -136,7 +142,8 @@ fn linear(input: &Input<'_>) -> Result<Scored> {
 fn logistic(input: &Input<'_>) -> Result<Scored> {
     let Input { train, test, classes, seed } = *input;
     let chosen = sweep::choose(train, classes, &sweep::strengths(), seed, &mut |_, _| Ok(()))?;
-    Ok(Scored::of(&[chosen.fit.classifier.predict(&test.rows)], &test.labels))
+    let scored = Scored::of(&[chosen.fit.classifier.predict(&test.rows)], &test.labels);
+    Ok(Scored { not_converged: usize::from(!chosen.fit.converged), ..scored })
 }
 
 fn few(input: &Input<'_>) -> Result<Scored> {
@@ -148,6 +155,8 @@ fn few(input: &Input<'_>) -> Result<Scored> {
         let drawn = fewshot::draw(&train.labels, shots, input.seed, draw);
         fewshot::predict(&train, &test, input.classes, &drawn, &mut || Ok(()))
     };
-    let predictions = (0..DRAWS).map(predict).collect::<Result<Vec<_>, _>>()?;
-    Ok(Scored::of(&predictions, &test.labels))
+    let found = (0..DRAWS).map(predict).collect::<Result<Vec<_>, _>>()?;
+    let (predictions, converged): (Vec<_>, Vec<bool>) = found.into_iter().unzip();
+    let not_converged = converged.iter().filter(|converged| !**converged).count();
+    Ok(Scored { not_converged, ..Scored::of(&predictions, &test.labels) })
 }
