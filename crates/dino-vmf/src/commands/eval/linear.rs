@@ -83,11 +83,11 @@ impl Linear {
             augment: self.augment,
             stop: stop_on_signals().context("cannot listen to signals")?,
         };
-        let mut state = match &self.out {
+        let state = match &self.out {
             Some(folder) => Some(State::open(folder, training.key())?),
             None => None,
         };
-        let Some(trained) = training.run(state.as_mut(), console)? else {
+        let Some(trained) = training.run(state.as_ref(), console)? else {
             console.end_progress();
             console.warn("stopped before an epoch was finished: nothing is measured");
             return Ok(Ended::Interrupted);

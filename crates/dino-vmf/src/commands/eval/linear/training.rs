@@ -46,7 +46,7 @@ impl Training<'_> {
     /// Too little memory; images that cannot be read; features that are not finite; a state that cannot be written.
     pub(super) fn run(
         &self,
-        mut state: Option<&mut State>,
+        state: Option<&State>,
         console: &mut Console,
     ) -> Result<Option<Trained>> {
         self.require_memory()?;
@@ -59,15 +59,14 @@ impl Training<'_> {
         );
         let Some(test) = finish(test, console)? else { return Ok(None) };
         self.forecast(start.elapsed().as_secs_f64() / test.labels.len() as f64, console);
-        let mut sweep =
-            Sweep::new(test.rows.width, self.evaluation.classes(), self.settings.clone());
-        let first = state.as_mut().map_or(Ok(0), |state| state.restore(&mut sweep))?;
-        let mut trained =
-            Trained { sweep, epochs: first, train_images: 0, test_images: test.labels.len() };
-        trained.train_images = self.evaluation.counts().0;
+        let mut trained = self.restored(&test, state)?;
         let mut fixed: Option<Features> = None;
-        for epoch in first..self.settings.epochs {
-            if fixed.is_none() || self.augment {
+        for epoch in trained.epochs..self.settings.epochs {
+            // Features of two epochs need not be in memory at once.
+            if self.augment {
+                fixed = None;
+            }
+            if fixed.is_none() {
                 let Some(train) = self.train_features(epoch, console)? else { break };
                 trained.train_images = train.labels.len();
                 fixed = Some(train);
@@ -78,12 +77,21 @@ impl Training<'_> {
             }
             trained.epochs = epoch + 1;
             self.show(&trained, console);
-            if let Some(state) = &mut state {
+            if let Some(state) = state {
                 state.write(&trained.sweep, trained.epochs)?;
             }
         }
         console.end_progress();
         Ok((trained.epochs > 0).then_some(trained))
+    }
+
+    /// New classifiers, or those that were kept.
+    fn restored(&self, test: &Features, state: Option<&State>) -> Result<Trained> {
+        let mut sweep =
+            Sweep::new(test.rows.width, self.evaluation.classes(), self.settings.clone());
+        let epochs = state.map_or(Ok(0), |state| state.restore(&mut sweep))?;
+        let (train_images, test_images) = (self.evaluation.counts().0, test.labels.len());
+        Ok(Trained { sweep, epochs, train_images, test_images })
     }
 
     /// What decides the result: network, images, their labels, settings.
