@@ -18,6 +18,7 @@ pub(crate) mod export;
 pub(crate) mod features;
 mod forecasting;
 mod histogram;
+mod image_memory;
 mod looking;
 pub(crate) mod man;
 pub(crate) mod neighbors;

@@ -87,6 +87,7 @@ pub mod separation;
 pub mod similarity;
 mod source;
 mod subset;
+pub mod whitening;
 
 pub use attention::strongest;
 pub use definition::{Features, Probe, Score, Scores, Size, Stream};

@@ -104,6 +104,19 @@ pub fn score(rankings: &[Vec<u32>], queries: &[Relevant], difficulty: Difficulty
     }
 }
 
+/// Average precision of a ranking that is cut off: `right` images that are not in it add nothing.
+///
+/// # Panics
+/// If no image is right.
+pub fn precision_of_first(ranking: &[u32], right: &[usize]) -> f64 {
+    assert!(!right.is_empty(), "an image that is right");
+    let is_right = |image: &u32| right.contains(&(*image as usize));
+    let found = ranking.iter().enumerate().filter(|(_, image)| is_right(image));
+    let places: Vec<usize> = found.map(|(place, _)| place).collect();
+    let share = places.len() as f64 / right.len() as f64;
+    average_precision(&places).map_or(0.0, |precision| share * precision)
+}
+
 /// Share of positive images among the first `cut_off`, or among those up to the last positive one.
 fn precision_at(cut_off: usize, places: &[usize]) -> Option<f64> {
     let cut_off = cut_off.min(places.last()? + 1);
@@ -127,4 +140,19 @@ fn average_precision(places: &[usize]) -> Option<f64> {
         0.5 * (before + (i + 1) as f64 / (place + 1) as f64)
     };
     Some(places.iter().enumerate().map(step).sum::<f64>() / places.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `score_ap_from_ranks_1` of the Holidays package, by hand.
+    #[test]
+    fn what_a_cut_ranking_does_not_show_adds_nothing() {
+        assert_eq!(precision_of_first(&[4, 2, 9], &[4]), 1.0);
+        assert_eq!(precision_of_first(&[4, 2, 9], &[2]), 0.25);
+        // (1 + 1) / 2 / 2 for image 4, and nothing for image 7.
+        assert_eq!(precision_of_first(&[4, 2, 9], &[4, 7]), 0.5);
+        assert_eq!(precision_of_first(&[4, 2, 9], &[7]), 0.0);
+    }
 }

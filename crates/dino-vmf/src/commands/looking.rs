@@ -22,6 +22,7 @@ use vit::Crops;
 
 use super::candidates::names;
 use super::drawing::file::{format_of, save};
+use super::image_memory::require_image;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
 use super::viewing::show_images;
@@ -218,7 +219,7 @@ impl Look<'_> {
                     let Whole { picture, pixels } = self.view.of(&image);
                     let (height, width) = (picture.height() as usize, picture.width() as usize);
                     let images = Images { count: 1, channels: picture.channels(), height, width };
-                    self.require_memory(&images)?;
+                    require_image(&self.opened, &images, "try a smaller `--resize`")?;
                     visit(Seen { number, name, picture, pixels, images })?;
                     seen += 1;
                 }
@@ -234,16 +235,6 @@ impl Look<'_> {
             anyhow::bail!("no image can be read; the first is `{}`: {}", first.name, first.reason);
         }
         Ok(seen)
-    }
-
-    /// Attention compares all pairs of tokens.
-    fn require_memory(&self, images: &Images) -> Result<()> {
-        let shape = self.opened.network.backbone.shape();
-        let tokens = shape.tokens(images) as f64;
-        let of_token = (8 * shape.embed_dim + 2 * shape.mlp_hidden) as f64;
-        let what = format!("an image of {} x {} pixels", images.width, images.height);
-        let bytes = 4.0 * tokens * (tokens + of_token);
-        Ok(memory::require_bytes(what, bytes, "try a smaller `--resize`")?)
     }
 
     /// Refuses a sheet that is larger than the memory. `cells` pictures are drawn of each image.

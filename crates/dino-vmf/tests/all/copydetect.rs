@@ -48,6 +48,18 @@ fn copies_find_their_originals() {
     assert_eq!((&events[0]["map"], &events[0]["distractors"]), (&100.0.into(), &2.into()));
     // The original stands second at best, behind the other one: (0/1 + 1/2) / 2.
     assert!(events[1]["map"].as_f64().unwrap() <= 25.0, "{}", events[1]);
+    let more = ["--whiten", "others", "--csv", "pairs.csv"];
+    let white = tiny.run(&[&eval[..], &more].concat()).code(0);
+    white.says("whitened by the images of `others`").says("over the first 20 images");
+    let alone = [&eval[..], &["--csv", "pairs.csv"]].concat();
+    tiny.run(&alone).code(0).says("table: pairs.csv");
+    let table = fs::read_to_string(tiny.path("pairs.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["copies", "image", "original", "place", "nearest", "cosine"]);
+    let found: Vec<_> = rows[1..].iter().map(|row| (row[0], row[3], row[2] == row[4])).collect();
+    let strong = ("strong", "1", true);
+    let wrong = ("wrong/names", "2", false);
+    assert_eq!(found, [strong, strong, wrong, wrong]);
     let alone = tiny.run(&eval).code(0).says("protocol: DINO on Copydays");
     assert!(alone.stdout.contains("wrong/names       2   25.00"), "{}", alone.stdout);
 }
@@ -60,6 +72,7 @@ fn copies_without_an_original_are_an_error() {
         .code(1)
         .says("no name in `original` begins with `200001`");
     eval(&["--data", "others"]).code(1).says("`others` has no folder `original`");
+    eval(&["--data", "copies", "--whiten", "nowhere"]).code(1).says("nowhere");
     eval(&["--data", "copies", "--prefix", "0"]).code(2).says("0 is not in 1..=255");
     fs::write(tiny.path("copies/strong/200002.png"), "no image").unwrap();
     eval(&["--data", "copies"]).code(1).says("200002.png` is no image");

@@ -80,6 +80,42 @@ fn boxes_and_lists_decide_what_is_found() {
     assert!(text.stdout.contains("medium        2  100.00  100.00"), "{}", text.stdout);
 }
 
+/// The opcodes of a pickle that make this value.
+fn pickled(value: &Value) -> Vec<u8> {
+    let text =
+        |text: &str| [&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+    match value {
+        Value::Object(entries) => {
+            let entry = |(key, value): (&String, &Value)| [text(key), pickled(value)].concat();
+            [b"}(".to_vec(), entries.iter().flat_map(entry).collect(), b"u".to_vec()].concat()
+        }
+        Value::Array(items) => {
+            [b"](".to_vec(), items.iter().flat_map(pickled).collect(), b"e".to_vec()].concat()
+        }
+        Value::String(string) => text(string),
+        other => [&b"G"[..], &other.as_f64().expect("a number").to_be_bytes()].concat(),
+    }
+}
+
+#[test]
+fn a_pickle_is_the_same_ground_truth_and_whole_queries_are_others() {
+    let tiny = run_and_images();
+    let eval = ["eval", "retrieval", "run", "--data", "lists", "--json"];
+    let json = tiny.run(&eval).code(0).stdout;
+    fs::remove_file(tiny.path("lists/gnd_lists.json")).unwrap();
+    let pickle = [b"\x80\x02".to_vec(), pickled(&truth()), b".".to_vec()].concat();
+    fs::write(tiny.path("lists/gnd_lists.pkl"), pickle).unwrap();
+    assert_eq!(tiny.run(&eval).code(0).stdout, json);
+    let whole = tiny.run(&[&eval[..], &["--whole-queries"]].concat()).code(0);
+    let whole = whole.says("whole queries, as the code of DINO").stdout;
+    assert_ne!(whole, json);
+    // Both queries are the same image then: what is right for one is wrong for the other.
+    let easy: Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
+    assert!(easy["map"].as_f64().unwrap() < 90.0 && easy["whole_queries"] == true, "{easy}");
+    let classes = ["eval", "retrieval", "run", "--data", "classes", "--whole-queries"];
+    tiny.run(&classes).code(1).says("`--whole-queries` needs queries with boxes");
+}
+
 #[test]
 fn wrong_lists_give_a_low_precision() {
     let tiny = run_and_images();
@@ -133,9 +169,9 @@ fn a_ground_truth_that_does_not_fit_is_an_error() {
     with(&|t| t["gnd"][1]["bbx"] = json!([64, 0, 90, 32])).says("lies outside the image");
     with(&|t| t["gnd"] = json!("none")).says("is no ground truth of retrieval");
     fs::remove_file(tiny.path("lists/gnd_lists.json")).unwrap();
-    eval().says("has `jpg/` but no ground truth `gnd_NAME.json`");
+    eval().says("has `jpg/` but no ground truth `gnd_NAME.pkl`");
     fs::write(tiny.path("lists/gnd_lists.pkl"), "").unwrap();
-    eval().says("is a Python pickle: convert it to JSON by");
+    eval().says("is no ground truth of retrieval").says("byte 0 of the pickle");
     let classes = |more: &[&str]| {
         tiny.run(&[&["eval", "retrieval", "run", "--data", "classes"], more].concat())
     };

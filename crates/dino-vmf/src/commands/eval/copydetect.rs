@@ -1,24 +1,31 @@
 //! `dino-vmf eval copydetect`: copies of images, found among originals by the cosine of features.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod copies;
 
-use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
 use clap::{Args, ValueHint};
-use multicrop::dataset::ImageFiles;
-use probe::retrieval::{Difficulty, Relevant, score};
+use dino::open::Opened;
+use probe::retrieval::precision_of_first;
+use probe::whitening::Whitening;
 use probe::{Matrix, Progress, Subset};
 use rayon::prelude::*;
 use report::number::counted;
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
+use super::super::page_file::check_file;
+use super::super::table_file::write_table;
 use super::super::viewing::show_images;
 use super::super::{thread_count, use_threads};
 use super::retrieval::ranking;
 use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
+use copies::Block;
 
+/// Images of a ranking that count in DINO's evaluation.
+const FIRST: usize = 20;
 /// Exponent of the generalized mean in DINO's evaluation.
 const GEM_P: f64 = 4.0;
 
@@ -29,7 +36,7 @@ const GEM_P: f64 = 4.0;
 /// copy is a query among all originals, and each kind of copies gets a row.
 ///
 /// Nothing is trained. An image is resized to a square; its vector is the CLS token followed by the generalized mean of
-/// the patch tokens of the teacher's backbone.
+/// the patch tokens of the teacher's backbone. `--whiten` gives every direction of these vectors the same weight.
 ///
 /// Example: dino-vmf eval copydetect runs/a --data copydays/ --distractors photos/
 #[derive(Debug, Args)]
@@ -42,6 +49,12 @@ pub(crate) struct CopyDetect {
     /// Other images among which the originals hide
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     distractors: Option<String>,
+    /// Images by which vectors are whitened, 20,000 in DINO's evaluation
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    whiten: Option<String>,
+    /// Write what each copy found as a table
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
     /// Characters that the names of a copy and of its original have in common at the beginning
     #[arg(long, value_name = "N", default_value_t = 4, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=255))]
@@ -56,27 +69,42 @@ pub(crate) struct CopyDetect {
     threads: usize,
 }
 
-/// A kind of copies.
-struct Block {
-    /// Its folder, relative to the data.
-    name: String,
-    copies: Subset,
-    /// For each copy, the places of its originals.
-    originals: Vec<Relevant>,
+/// Copies of one kind, and what was found for each.
+struct Found<'a> {
+    block: &'a Block,
+    queries: Vec<Query>,
+}
+
+/// What a copy found.
+struct Query {
+    /// Average precision of the first images, 0 to 1.
+    precision: f64,
+    /// Place of its first original, from 1, if that is among them.
+    place: Option<usize>,
+    /// The image that is most like it, and their cosine.
+    nearest: (u32, f32),
+}
+
+/// Vectors of unit length, and names of the images in which the originals are sought.
+struct Bank {
+    rows: Matrix,
+    names: Vec<String>,
 }
 
 impl CopyDetect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
+        self.csv.as_deref().map_or(Ok(()), check_file)?;
         use_threads(self.threads)?;
         let opened = self.checkpoint.named().open(console)?;
-        let (originals, blocks) = self.open()?;
-        let distractors = self.distractors.as_deref();
-        let distractors = distractors.map(|source| opened.config.data.open(source)).transpose()?;
-        let distractors = distractors.map(|images| Subset::new(images, None, 0));
-        let notes = distractors.iter().flat_map(Subset::notes);
+        let (originals, blocks) = copies::open(&self.data, self.prefix as usize)?;
+        let [distractors, learned] = [&self.distractors, &self.whiten].map(|source| {
+            let open = |source: &String| opened.config.data.open(source);
+            source.as_ref().map(open).transpose()
+        });
+        let [distractors, learned] = [distractors?, learned?]
+            .map(|images| images.map(|images| Subset::new(images, None, 0)));
+        let notes = distractors.iter().chain(&learned).flat_map(Subset::notes);
         notes.for_each(|text| console.warn(text));
-        let hidden = distractors.as_ref().map_or(0, Subset::len);
-        let copies: usize = blocks.iter().map(|block| block.copies.len()).sum();
         let vectors = Vectors {
             opened: &opened,
             size: Size::Square(self.size),
@@ -84,128 +112,127 @@ impl CopyDetect {
             pooling: Pooling::ClsAndGem,
             p: GEM_P,
         };
-        let mut report = |done, total| {
-            show_images(console, "copies", (done, total), "forward pass");
-            std::ops::ControlFlow::Continue(())
-        };
-        let progress = &mut Progress::new(originals.len() + hidden + copies, &mut report);
-        let mut bank = vectors.of_all(&originals, &[], progress)?;
-        if let Some(distractors) = &distractors {
-            let more = vectors.of_all(distractors, &[], progress)?;
-            bank.push(&more.values, more.width);
+        let hidden = distractors.as_ref().map_or(0, Subset::len);
+        let sets = [Some(&originals), distractors.as_ref()];
+        let found = search(&vectors, (sets, learned.as_ref()), &blocks, console)?;
+        self.print(&opened, (originals.len(), hidden), &found.0, console);
+        if let Some(path) = &self.csv {
+            write_pairs(path, &found.0, &found.1, console)?;
         }
-        let found = blocks.iter().map(|block| {
-            let queries = vectors.of_all(&block.copies, &[], progress)?;
-            Ok(mean_precision(&queries, &bank, &block.originals))
-        });
-        let found = found.collect::<Result<Vec<f64>>>()?;
-        console.end_progress();
-        let images = counted(originals.len(), "original");
-        console.text(format!("copies, percent; {images} among {}", counted(hidden, "other image")));
-        console.text(format!("{:>24}{:>8}{:>8}", "copies", "images", "mAP"));
-        for (block, map) in blocks.iter().zip(found) {
-            let (name, copies, percent) = (&block.name, block.copies.len(), 100.0 * map);
-            console.text(format!("{name:>24}{copies:>8}{percent:>8.2}"));
-            console.event(
-                "copydetect",
-                &json!({
-                    "checkpoint": opened.path, "step": opened.step, "copies": name, "images": copies,
-                    "originals": originals.len(), "distractors": hidden, "size": self.size,
-                    "map": percent,
-                }),
-            );
-        }
-        console.note(format!(
-            "protocol: DINO on Copydays: {0} x {0} pixels, [CLS] and GeM of the patches with exponent {GEM_P}, teacher, \
-             unit length, cosine, AP by trapezoids; without whitening",
-            self.size
-        ));
         Ok(())
     }
 
-    /// The originals and the kinds of copies.
-    fn open(&self) -> Result<(Subset, Vec<Block>)> {
-        let shown = self.data.display();
-        let folder = self.data.join("original");
-        ensure!(folder.is_dir(), "`{shown}` has no folder `original` with the originals");
-        let originals = image_files(&folder)?;
-        ensure!(!originals.is_empty(), "`{}` has no image", folder.display());
-        let mut folders = Vec::new();
-        folders_below(&self.data, &mut folders)?;
-        let mut blocks = Vec::new();
-        for folder in folders.into_iter().filter(|other| !other.starts_with(&folder)) {
-            let copies = image_files(&folder)?;
-            if !copies.is_empty() {
-                let of = |copy: &PathBuf| self.originals_of(copy, &originals);
-                let right = copies.iter().map(of).collect::<Result<Vec<_>>>()?;
-                let name = folder.strip_prefix(&self.data).unwrap_or(&folder).display().to_string();
-                blocks.push(Block { name, copies: subset(copies)?, originals: right });
-            }
+    fn print(
+        &self,
+        opened: &Opened,
+        (originals, hidden): (usize, usize),
+        found: &[Found<'_>],
+        console: &mut Console,
+    ) {
+        let images = counted(originals, "original");
+        console.text(format!("copies, percent; {images} among {}", counted(hidden, "other image")));
+        console.text(format!("{:>24}{:>8}{:>8}", "copies", "images", "mAP"));
+        for Found { block, queries } in found {
+            let (name, copies) = (&block.name, queries.len());
+            let sum: f64 = queries.iter().map(|query| query.precision).sum();
+            let percent = 100.0 * sum / copies as f64;
+            console.text(format!("{name:>24}{copies:>8}{percent:>8.2}"));
+            let record = json!({
+                "checkpoint": opened.path, "step": opened.step, "copies": name, "images": copies,
+                "originals": originals, "distractors": hidden, "size": self.size,
+                "whitening": self.whiten, "map": percent,
+            });
+            console.event("copydetect", &record);
         }
-        ensure!(!blocks.is_empty(), "`{shown}` has no folder of copies beside `original`");
-        Ok((subset(originals)?, blocks))
-    }
-
-    fn originals_of(&self, copy: &Path, originals: &[PathBuf]) -> Result<Relevant> {
-        let start = |path: &Path| -> String {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            name.chars().take(self.prefix as usize).collect()
+        let whitening = match &self.whiten {
+            Some(source) => format!("whitened by the images of `{source}`"),
+            None => "without whitening (`--whiten SOURCE`)".to_owned(),
         };
-        let wanted = start(copy);
-        let same = (0..originals.len()).filter(|&place| start(&originals[place]) == wanted);
-        let easy: Vec<usize> = same.collect();
-        ensure!(
-            !easy.is_empty(),
-            "`{}` has no original: no name in `original` begins with `{wanted}`; `--prefix` says how many \
-             characters count",
-            copy.display()
-        );
-        Ok(Relevant { easy, ..Relevant::default() })
+        console.note(format!(
+            "protocol: DINO on Copydays: {0} x {0} pixels, [CLS] and GeM of the patches with exponent {GEM_P}, teacher, \
+             {whitening}, unit length, cosine, AP by trapezoids over the first {FIRST} images",
+            self.size
+        ));
     }
 }
 
-/// The mean of the average precision of all queries.
-fn mean_precision(queries: &Matrix, bank: &Matrix, originals: &[Relevant]) -> f64 {
-    let (queries, bank): (Vec<&[f32]>, Vec<&[f32]>) =
-        (queries.rows().collect(), bank.rows().collect());
-    let scored = queries.par_iter().zip(originals).map(|(query, of)| {
-        let found =
-            score(&[ranking(query, &bank, None)], std::slice::from_ref(of), Difficulty::Easy);
-        found.map.unwrap_or_default()
+/// Computes all vectors, and ranks the originals and the other images for each copy.
+fn search<'a>(
+    vectors: &Vectors<'_>,
+    (sets, learned): ([Option<&Subset>; 2], Option<&Subset>),
+    blocks: &'a [Block],
+    console: &mut Console,
+) -> Result<(Vec<Found<'a>>, Bank)> {
+    let of_sets: usize = sets.iter().copied().flatten().chain(learned).map(Subset::len).sum();
+    let total = of_sets + blocks.iter().map(|block| block.copies.len()).sum::<usize>();
+    let more = learned.map_or(0, |_| Whitening::bytes(vectors.width()));
+    vectors.require_memory(total, more)?;
+    let mut report = |done, total| {
+        show_images(console, "copies", (done, total), "forward pass");
+        std::ops::ControlFlow::Continue(())
+    };
+    let progress = &mut Progress::new(total, &mut report);
+    let learn = |images: &Subset, progress: &mut Progress<'_>| -> Result<Whitening> {
+        Ok(Whitening::learn(&vectors.of_all(images, &[], progress)?))
+    };
+    let whitening = learned.map(|images| learn(images, progress)).transpose()?;
+    let mut of = |images: &Subset| -> Result<Matrix> {
+        let mut rows = vectors.of_all(images, &[], progress)?;
+        whitening.iter().for_each(|whitening| whitening.apply(&mut rows));
+        rows.normalize();
+        Ok(rows)
+    };
+    let searched = sets.iter().copied().flatten().map(Subset::len).sum();
+    let rows = Matrix::with_capacity(searched, vectors.width());
+    let mut bank = Bank { rows, names: Vec::new() };
+    for images in sets.into_iter().flatten() {
+        let rows = of(images)?;
+        bank.rows.push(&rows.values, rows.width);
+        bank.names.extend(images.indices().iter().map(|&index| images.dataset().name(index)));
+    }
+    let found = blocks.iter().map(|block| {
+        let queries = queries(&of(&block.copies)?, &bank.rows, &block.originals);
+        Ok(Found { block, queries })
     });
-    let scored: Vec<f64> = scored.collect();
-    scored.iter().sum::<f64>() / scored.len() as f64
+    let found = found.collect::<Result<Vec<_>>>()?;
+    console.end_progress();
+    Ok((found, bank))
 }
 
-fn subset(paths: Vec<PathBuf>) -> Result<Subset> {
-    let images = ImageFiles::new(paths);
-    let images = images.map_err(|path| anyhow::anyhow!("`{}` is no image", path.display()))?;
-    Ok(Subset::new(Arc::new(images), None, 0))
-}
-
-/// The files of a folder by name, without hidden ones.
-fn image_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_file()).collect())
-}
-
-fn folders_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        found.push(path.clone());
-        folders_below(&path, found)?;
-    }
-    Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-        paths.collect()
+/// What each copy finds.
+fn queries(copies: &Matrix, bank: &Matrix, originals: &[Vec<usize>]) -> Vec<Query> {
+    let (copies, bank): (Vec<&[f32]>, Vec<&[f32]>) =
+        (copies.rows().collect(), bank.rows().collect());
+    let query = |(copy, right): (&&[f32], &Vec<usize>)| {
+        let mut order = ranking(copy, &bank, None);
+        order.truncate(FIRST);
+        let is_right = |image: &u32| right.contains(&(*image as usize));
+        let nearest = order[0];
+        let cosine = bank[nearest as usize].iter().zip(*copy).map(|(x, y)| x * y).sum();
+        Query {
+            precision: precision_of_first(&order, right),
+            place: order.iter().position(is_right).map(|place| place + 1),
+            nearest: (nearest, cosine),
+        }
     };
-    let mut paths = read().with_context(|| format!("cannot read `{}`", folder.display()))?;
-    let is_hidden = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    };
-    paths.retain(|path| !is_hidden(path));
-    paths.sort();
-    Ok(paths)
+    copies.par_iter().zip(originals).map(query).collect()
+}
+
+/// Writes a row for each copy.
+fn write_pairs(path: &Path, found: &[Found<'_>], bank: &Bank, console: &mut Console) -> Result<()> {
+    let rows = found.iter().flat_map(|Found { block, queries }| {
+        queries.iter().enumerate().map(move |(number, query)| {
+            let index = block.copies.indices()[number];
+            [
+                block.name.clone(),
+                block.copies.dataset().name(index),
+                bank.names[block.originals[number][0]].clone(),
+                query.place.map_or(String::new(), |place| place.to_string()),
+                bank.names[query.nearest.0 as usize].clone(),
+                query.nearest.1.to_string(),
+            ]
+        })
+    });
+    let head = ["copies", "image", "original", "place", "nearest", "cosine"];
+    write_table(path, head, rows, console)
 }

@@ -1,6 +1,7 @@
 //! `dino-vmf eval retrieval`: images that show the same thing, ranked by the cosine of features.
 
 mod ground_truth;
+mod pickled;
 
 use std::path::PathBuf;
 
@@ -21,7 +22,7 @@ use ground_truth::Task;
 
 /// Rank images by likeness to queries: mean average precision
 ///
-/// With a folder in the layout of revisited Oxford and Paris (`jpg/` and a ground truth `gnd_NAME.json`), the queries
+/// With a folder in the layout of revisited Oxford and Paris (`jpg/` and a ground truth `gnd_NAME.pkl`), the queries
 /// are cut to their boxes, and precision is that of its easy, medium and hard lists. In any other source with classes
 /// each image is a query among all others, and those of its class are right.
 ///
@@ -32,12 +33,15 @@ use ground_truth::Task;
 pub(crate) struct Retrieval {
     #[command(flatten)]
     checkpoint: Checkpoint,
-    /// A folder with `jpg/` and `gnd_NAME.json`, or images with classes such as `photos:test`
+    /// A folder with `jpg/` and `gnd_NAME.pkl` or `.json`, or images with classes such as `photos:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     data: String,
-    /// Ground truth of the images in `--data`, if it lies elsewhere: JSON with `imlist`, `qimlist`, `gnd`
+    /// Ground truth of the images in `--data`, if it lies elsewhere: pickle or JSON with `imlist`, `qimlist`, `gnd`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     gnd: Option<PathBuf>,
+    /// Take queries whole, as the evaluations of DINO and iBOT do, and not their boxes, as the data sets are published
+    #[arg(long)]
+    whole_queries: bool,
     /// Longest side of an image; longer ones are reduced to it. By default twice the side of training, at most 512
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(8..=8192))]
@@ -63,6 +67,9 @@ enum Scales {
     Multi,
     Single,
 }
+
+/// Queries that are ranked between two reports of the progress.
+const QUERIES: usize = 256;
 
 /// Average precision of a query, and its precision at places.
 type Precision = (f64, [f64; 3]);
@@ -97,7 +104,15 @@ impl Retrieval {
         ensure!(p.is_finite() && p > 0.0, "`--gem-p` is {p}: give a number above 0");
         use_threads(self.threads)?;
         let opened = self.checkpoint.named().open(console)?;
-        let task = Task::open(&self.data, self.gnd.as_deref(), &opened, console)?;
+        let mut task = Task::open(&self.data, self.gnd.as_deref(), &opened, console)?;
+        ensure!(
+            task.queries.is_some() || !self.whole_queries,
+            "`--whole-queries` needs queries with boxes, but `{}` has no ground truth with any",
+            self.data
+        );
+        if self.whole_queries {
+            task.boxes.clear();
+        }
         let image_size = opened.network.backbone.shape().image_size;
         let size = self.size.unwrap_or((2 * image_size).min(512) as u32);
         let vectors = Vectors {
@@ -108,7 +123,7 @@ impl Retrieval {
             p,
         };
         let (bank, queries) = features(&task, &vectors, console)?;
-        let sums = rank(&task, &bank, queries.as_ref());
+        let sums = rank(&task, &bank, queries.as_ref(), console);
         self.print(&opened, &task, size, &sums, console);
         Ok(())
     }
@@ -129,34 +144,52 @@ impl Retrieval {
         ));
         for (difficulty, sums) in sums {
             let name = if task.queries.is_some() { name(*difficulty) } else { "classes" };
-            let percent = |sum: f64| 100.0 * sum / sums.queries as f64;
-            let [map, p1, p5, p10] =
-                [sums.ap, sums.precision[0], sums.precision[1], sums.precision[2]].map(percent);
-            let queries = sums.queries;
-            console.text(match queries {
-                0 => format!("{name:>8}{queries:>9}  nothing to find"),
-                _ => format!("{name:>8}{queries:>9}{map:>8.2}{p1:>8.2}{p5:>8.2}{p10:>8.2}"),
-            });
-            let some = |value: f64| (queries > 0).then_some(value);
-            console.event(
-                "retrieval",
-                &json!({
-                    "checkpoint": opened.path, "step": opened.step, "source": task.source,
-                    "images": task.images.len(), "size": size, "scales": self.scales.factors(),
-                    "pooling": self.pooling.words(), "relevant": name, "queries": queries,
-                    "without_relevant": task.query_count() - queries, "map": some(map),
-                    "mp1": some(p1), "mp5": some(p5), "mp10": some(p10),
-                }),
-            );
+            self.print_row(opened, (task, size), (name, sums), console);
         }
+        self.print_protocol(task, size, console);
+    }
+
+    fn print_row(
+        &self,
+        opened: &Opened,
+        (task, size): (&Task, u32),
+        (name, sums): (&str, &Sums),
+        console: &mut Console,
+    ) {
+        let queries = sums.queries;
+        let percent = |sum: f64| 100.0 * sum / queries as f64;
+        let [map, p1, p5, p10] =
+            [sums.ap, sums.precision[0], sums.precision[1], sums.precision[2]].map(percent);
+        console.text(match queries {
+            0 => format!("{name:>8}{queries:>9}  nothing to find"),
+            _ => format!("{name:>8}{queries:>9}{map:>8.2}{p1:>8.2}{p5:>8.2}{p10:>8.2}"),
+        });
+        let some = |value: f64| (queries > 0).then_some(value);
+        console.event(
+            "retrieval",
+            &json!({
+                "checkpoint": opened.path, "step": opened.step, "source": task.source,
+                "images": task.images.len(), "size": size, "scales": self.scales.factors(),
+                "pooling": self.pooling.words(), "whole_queries": self.whole_queries, "relevant": name,
+                "queries": queries, "without_relevant": task.query_count() - queries, "map": some(map),
+                "mp1": some(p1), "mp5": some(p5), "mp10": some(p10),
+            }),
+        );
+    }
+
+    fn print_protocol(&self, task: &Task, size: u32, console: &mut Console) {
         let [pooling, scales] = [self.pooling.words(), self.scales.words()];
-        let queries = match task.queries {
-            Some(_) => "revisited Oxford and Paris, queries cut to their boxes",
-            None => "each image is a query among all others, those of its class are right",
+        let queries = match (&task.queries, self.whole_queries) {
+            (Some(_), false) => {
+                "revisited Oxford and Paris, queries cut to their boxes (`--whole-queries` takes them whole, as the code \
+                 of DINO)"
+            }
+            (Some(_), true) => "revisited Oxford and Paris, whole queries, as the code of DINO",
+            (None, _) => "each image is a query among all others, those of its class are right",
         };
         console.note(format!(
             "protocol: {queries}; {pooling} of the teacher, longest side {size} at most, {scales}, cosine; AP by \
-             trapezoids; images are reduced by a bicubic filter"
+             trapezoids; images are reduced by a bicubic filter, in the code of DINO by Lanczos"
         ));
     }
 }
@@ -180,34 +213,50 @@ fn features(
         super::super::viewing::show_images(console, "retrieval", (done, total), "forward pass");
         std::ops::ControlFlow::Continue(())
     };
+    vectors.require_memory(total, 0)?;
     let progress = &mut Progress::new(total, &mut report);
-    let bank = vectors.of_all(&task.images, &[], progress)?;
+    let mut bank = vectors.of_all(&task.images, &[], progress)?;
     let queries = task.queries.as_ref();
-    let queries =
+    let mut queries =
         queries.map(|queries| vectors.of_all(queries, &task.boxes, progress)).transpose()?;
     console.end_progress();
+    bank.normalize();
+    queries.iter_mut().for_each(Matrix::normalize);
     Ok((bank, queries))
 }
 
 /// Ranks all images for each query and scores the ranking. Only the rankings of a few queries are held.
-fn rank(task: &Task, bank: &Matrix, queries: Option<&Matrix>) -> Vec<(Difficulty, Sums)> {
+fn rank(
+    task: &Task,
+    bank: &Matrix,
+    queries: Option<&Matrix>,
+    console: &mut Console,
+) -> Vec<(Difficulty, Sums)> {
     let difficulties: &[Difficulty] = match queries {
         Some(_) => &[Difficulty::Easy, Difficulty::Medium, Difficulty::Hard],
         None => &[Difficulty::Easy],
     };
     let vectors: Vec<&[f32]> = queries.unwrap_or(bank).rows().collect();
     let bank: Vec<&[f32]> = bank.rows().collect();
-    let scored = vectors.par_iter().enumerate().map(|(query, vector)| {
+    let score_query = |query: usize| -> Vec<Option<Precision>> {
         let itself = queries.is_none().then_some(query);
-        let ranking = [ranking(vector, &bank, itself)];
+        let ranking = [ranking(vectors[query], &bank, itself)];
         let relevant = [task.relevant(query)];
         let of = |difficulty: &Difficulty| {
             let found = score(&ranking, &relevant, *difficulty);
             found.map.zip(found.precision)
         };
-        difficulties.iter().map(of).collect::<Vec<_>>()
-    });
-    let scored: Vec<Vec<Option<Precision>>> = scored.collect();
+        difficulties.iter().map(of).collect()
+    };
+    let mut scored: Vec<Vec<Option<Precision>>> = Vec::with_capacity(vectors.len());
+    while scored.len() < vectors.len() {
+        let (first, last) = (scored.len(), vectors.len().min(scored.len() + QUERIES));
+        scored.par_extend((first..last).into_par_iter().map(score_query));
+        let (done, total) = (scored.len() as u64, vectors.len() as u64);
+        let text = " queries ranked".to_owned();
+        console.progress(&crate::console::Progress { what: "ranking", done, total, text }, false);
+    }
+    console.end_progress();
     let sums = |place: usize| {
         let mut sums = Sums::default();
         for (ap, precision) in scored.iter().filter_map(|of_query| of_query[place]) {

@@ -11,7 +11,10 @@ use multicrop::resize::crop_resize;
 use multicrop::{Image8, decode};
 use probe::pooling::{gem, scaled};
 use probe::{Encoder, Kind, Matrix, Progress, Source, Subset};
+use report::number::counted;
 use vit::Crops;
+
+use super::super::image_memory::require_image;
 
 /// The vector of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,21 +59,20 @@ impl Pooling {
 }
 
 impl Vectors<'_> {
-    /// Vectors of unit length of all images, which are cut to their boxes first where there is one.
+    /// Vectors of all images, which are cut to their boxes first where there is one. Their length is not scaled.
     ///
     /// # Errors
-    /// An image that cannot be read, or has a feature that is not finite; a box outside its image; too little memory.
+    /// An image that cannot be read, or has a feature that is not finite; a box outside its image.
     pub(super) fn of_all(
         &self,
         images: &Subset,
         boxes: &[Option<[f64; 4]>],
         progress: &mut Progress<'_>,
     ) -> Result<Matrix> {
-        self.require_memory()?;
         // Training may decode JPEGs in a reduced size, which is too small here.
         let decode =
             decode::Options { reduced_for: None, ..self.opened.config.data.decode_options() };
-        let mut rows = Matrix::default();
+        let mut rows = Matrix::with_capacity(images.len(), self.width());
         for (number, &index) in images.indices().iter().enumerate() {
             let image = images.load(index, &decode)?.into_8_bits();
             let name = || images.dataset().name(index);
@@ -90,7 +92,6 @@ impl Vectors<'_> {
             rows.push(&row, row.len());
             progress.advance(1)?;
         }
-        rows.normalize();
         Ok(rows)
     }
 
@@ -138,17 +139,27 @@ impl Vectors<'_> {
         vector
     }
 
-    /// Attention compares all pairs of tokens.
-    fn require_memory(&self) -> Result<()> {
-        let shape = self.opened.network.backbone.shape();
+    /// Refuses images for which there is too little memory: one at a time in the network, the vectors of `images`
+    /// images, and `more` bytes beside them.
+    ///
+    /// # Errors
+    /// There is too little memory.
+    pub(super) fn require_memory(&self, images: usize, more: usize) -> Result<()> {
         let (Size::Longest(side) | Size::Square(side)) = self.size;
         let side = side as usize;
-        let images = Images { count: 1, channels: 3, height: side, width: side };
-        let tokens = shape.tokens(&images) as f64;
-        let of_token = (8 * shape.embed_dim + 2 * shape.mlp_hidden) as f64;
-        let what = format!("an image of {side} x {side} pixels");
-        let bytes = 4.0 * tokens * (tokens + of_token);
-        Ok(memory::require_bytes(what, bytes, "try a smaller `--size`")?)
+        let image = Images { count: 1, channels: 3, height: side, width: side };
+        require_image(self.opened, &image, "try a smaller `--size`")?;
+        // Each thread ranks all images for a query: a cosine and a place.
+        let threads = rayon::current_num_threads();
+        let bytes = 4 * images * self.width() + 12 * threads * images + more;
+        let what = format!("vectors of {}", counted(images, "image"));
+        Ok(memory::require_bytes(what, bytes as f64, "try fewer images, or another `--pooling`")?)
+    }
+
+    /// Values in a vector.
+    pub(super) fn width(&self) -> usize {
+        let parts = if self.pooling == Pooling::ClsAndGem { 2 } else { 1 };
+        parts * self.opened.network.backbone.shape().embed_dim
     }
 }
 

@@ -13,11 +13,8 @@ use probe::retrieval::Relevant;
 use report::number::counted;
 use serde::Deserialize;
 
+use super::pickled;
 use crate::console::Console;
-
-/// How the published ground truth becomes JSON.
-const CONVERT: &str = "python -c \"import json, pickle, sys; json.dump(pickle.load(open(sys.argv[1], 'rb')), \
-                       open(sys.argv[1][:-3] + 'json', 'w'), default=lambda x: x.tolist())\"";
 
 /// Images that are ranked, and what is known of them.
 pub(super) struct Task {
@@ -39,20 +36,20 @@ enum Truth {
 }
 
 /// The ground truth of revisited Oxford and Paris.
-#[derive(Deserialize)]
-struct File {
-    imlist: Vec<String>,
-    qimlist: Vec<String>,
-    gnd: Vec<Entry>,
+#[derive(Debug, Deserialize)]
+pub(super) struct File {
+    pub(super) imlist: Vec<String>,
+    pub(super) qimlist: Vec<String>,
+    pub(super) gnd: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-struct Entry {
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
     #[serde(default)]
-    bbx: Option<[f64; 4]>,
-    easy: Vec<usize>,
-    hard: Vec<usize>,
-    junk: Vec<usize>,
+    pub(super) bbx: Option<[f64; 4]>,
+    pub(super) easy: Vec<usize>,
+    pub(super) hard: Vec<usize>,
+    pub(super) junk: Vec<usize>,
 }
 
 impl Task {
@@ -93,13 +90,17 @@ impl Task {
 
     fn of_lists(folder: &Path, file: &Path) -> Result<Self> {
         let name = file.display();
-        ensure!(
-            file.extension().is_none_or(|extension| extension != "pkl"),
-            "`{name}` is a Python pickle: convert it to JSON by `{CONVERT} {name}`"
-        );
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
-        let truth: File = serde_json::from_str(&text).with_context(|| {
-            format!("`{name}` is no ground truth of retrieval: an object with `imlist`, `qimlist` and `gnd` is expected")
+        let bytes = fs::read(file).with_context(|| format!("cannot read `{name}`"))?;
+        let is_json = bytes.trim_ascii_start().starts_with(b"{");
+        let truth = match is_json {
+            true => serde_json::from_slice(&bytes).map_err(Into::into),
+            false => pickled::read(&bytes),
+        };
+        let truth: File = truth.with_context(|| {
+            format!(
+                "`{name}` is no ground truth of retrieval: a pickle or JSON with `imlist`, `qimlist` and `gnd` is \
+                 expected"
+            )
         })?;
         let (images, queries, entries) = (truth.imlist.len(), truth.qimlist.len(), truth.gnd.len());
         ensure!(
@@ -135,7 +136,7 @@ impl Task {
         ensure!(
             present > 1,
             "{described} has {}: retrieval needs a folder of images for each class, two at least, or `jpg/` with a \
-             ground truth `gnd_NAME.json`",
+             ground truth `gnd_NAME.pkl`",
             counted(present, "class with images")
         );
         match counts.iter().filter(|count| **count == 1).count() {
@@ -189,7 +190,7 @@ fn find(folder: &Path) -> Result<Option<PathBuf>> {
     match (&named("json")[..], &named("pkl")[..]) {
         ([one], _) | ([], [one]) => Ok(Some(one.clone())),
         ([], []) => bail!(
-            "`{shown}` has `jpg/` but no ground truth `gnd_NAME.json`: name it by `--gnd FILE`, or give a source \
+            "`{shown}` has `jpg/` but no ground truth `gnd_NAME.pkl` or `gnd_NAME.json`: name it by `--gnd FILE`, or give a source \
              with a folder for each class"
         ),
         _ => bail!("`{shown}` has several ground truths: choose one by `--gnd FILE`"),

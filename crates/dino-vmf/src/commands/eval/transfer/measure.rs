@@ -256,7 +256,7 @@ fn require_memory(
     let classes = if several { 2 } else { set.parts.train.classes.len() };
     let more = 4 * fitted * values + Regression::bytes(values, classes);
     let side = preprocess.view.crop as usize;
-    let evaluated = Evaluated { images, side, classes };
+    let evaluated = Evaluated { images, held: images, side, classes };
     Ok(memory::require_evaluation_and(&set.config, evaluated, values, more as f64)?)
 }
 
