@@ -81,6 +81,7 @@ mod pass;
 pub mod pooling;
 pub mod preprocess;
 mod progress;
+pub mod propagation;
 pub mod retrieval;
 pub mod segmentation;
 pub mod separation;

@@ -29,16 +29,28 @@ pub fn gem(patches: &[f32], d: usize, p: f64) -> Vec<f32> {
 /// An image `[channels, height, width]` scaled by `scale`, with both sides rounded down and then cut at the right and
 /// at the bottom to whole patches; with its shape. A side is one patch at least.
 ///
-/// Bilinear without a filter: the value at `x` is that at `(x + ½) / scale − ½` of the image, where positions outside
-/// have the value of the border. For a scale of 1 the image is only cut.
+/// Values are those of [`bilinear`]. For a scale of 1 the image is only cut.
 pub fn scaled(pixels: &[f32], images: &Images, scale: f64, patch: usize) -> (Vec<f32>, Images) {
     let side = |side: usize| {
         let scaled = (side as f64 * scale).floor() as usize;
         (scaled / patch).max(1) * patch
     };
-    let (height, width) = (side(images.height), side(images.width));
-    let shape = Images { height, width, ..*images };
-    let (rows, columns) = (taps(height, images.height, scale), taps(width, images.width, scale));
+    let size = (side(images.height), side(images.width));
+    let shape = Images { height: size.0, width: size.1, ..*images };
+    (bilinear(pixels, images, size, [scale; 2]), shape)
+}
+
+/// An image `[channels, height, width]` in another size, `[channels, to height, to width]`, bilinear without a filter:
+/// the value at `x` is that at `(x + ½) / scale − ½` of the image, where positions outside have the value of the
+/// border. `scales` are those of rows and of columns.
+pub fn bilinear(
+    pixels: &[f32],
+    images: &Images,
+    (height, width): (usize, usize),
+    scales: [f64; 2],
+) -> Vec<f32> {
+    let rows = taps(height, images.height, scales[0]);
+    let columns = taps(width, images.width, scales[1]);
     let mut out = vec![0.0; images.channels * height * width];
     out.par_chunks_exact_mut(width).enumerate().for_each(|(row, out)| {
         let plane = &pixels[row / height * images.height * images.width..];
@@ -51,7 +63,7 @@ pub fn scaled(pixels: &[f32], images: &Images, scale: f64, patch: usize) -> (Vec
             *out = top + down * (bottom - top);
         }
     });
-    (out, shape)
+    out
 }
 
 /// For each position the two positions of the source that it lies between, and the share of the second.

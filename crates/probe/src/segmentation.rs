@@ -8,7 +8,8 @@
 //! Near means within `⌈0.008 · diagonal⌉` pixels.
 //!
 //! Source: Perazzi et al., *A benchmark dataset and evaluation methodology for video object segmentation*, CVPR
-//! 2016, and the arithmetic of its toolkit.
+//! 2016, and the arithmetic of its toolkit, `davis2017-evaluation`. One difference: the toolkit counts the frames of the
+//! four quarters in a byte, so its decay is wrong for more than 256 frames.
 
 use serde::Serialize;
 
@@ -24,6 +25,15 @@ pub struct Mask {
     pub width: usize,
 }
 
+/// The object that each pixel shows, row-major: 0 is the background.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// Numbers of objects.
+    pub pixels: Vec<u8>,
+    /// Pixels in a row.
+    pub width: usize,
+}
+
 /// Mean, recall and decay of a measure over the frames of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Statistics {
@@ -33,6 +43,35 @@ pub struct Statistics {
     pub recall: f64,
     /// Mean of the first quarter minus that of the last.
     pub decay: f64,
+}
+
+impl Labels {
+    /// Rows of pixels.
+    pub fn height(&self) -> usize {
+        self.pixels.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// The pixels of an object.
+    pub fn mask(&self, object: u8) -> Mask {
+        let pixels = self.pixels.iter().map(|pixel| *pixel == object).collect();
+        Mask { pixels, width: self.width }
+    }
+
+    /// In another size, `[height, width]`: each pixel is the one that its center lies in, as in Pillow.
+    ///
+    /// ```text
+    /// out[y, x] = in[⌊(y + ½) h / height⌋, ⌊(x + ½) w / width⌋]
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no pixels.
+    pub fn resized(&self, height: usize, width: usize) -> Self {
+        let place = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
+        let columns: Vec<usize> = (0..width).map(|x| place(x, self.width, width)).collect();
+        let row = |y: usize| &self.pixels[place(y, self.height(), height) * self.width..];
+        let pixels = (0..height).flat_map(|y| columns.iter().map(move |x| row(y)[*x]));
+        Self { pixels: pixels.collect(), width }
+    }
 }
 
 impl Mask {

@@ -11,6 +11,7 @@ mod golden_analysis;
 mod golden_knn;
 mod golden_linear;
 mod golden_logistic;
+mod golden_propagation;
 mod golden_ranking;
 mod probe;
 mod similarity;
