@@ -12,6 +12,7 @@ mod retrieval;
 mod suite;
 mod transfer;
 mod vectors;
+mod video;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -32,6 +33,7 @@ pub(crate) enum Eval {
     All(suite::All),
     #[command(name = "copydetect")]
     CopyDetect(copydetect::CopyDetect),
+    Video(video::Video),
 }
 
 impl Eval {
@@ -46,6 +48,7 @@ impl Eval {
             Self::Retrieval(retrieval) => retrieval.run(console)?,
             Self::All(all) => all.run(console)?,
             Self::CopyDetect(copies) => copies.run(console)?,
+            Self::Video(video) => video.run(console)?,
         }
         Ok(Outcome::Done)
     }

@@ -311,7 +311,7 @@ fn in_order(dataset: &dyn Dataset) -> Vec<usize> {
 }
 
 /// Compares names. Runs of digits are compared as numbers.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let (Some(first), Some(second)) = (a.first(), b.first()) {
         let order = if first.is_ascii_digit() && second.is_ascii_digit() {

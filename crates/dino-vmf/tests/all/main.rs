@@ -38,4 +38,5 @@ mod similar;
 mod suite;
 mod threads;
 mod transfer;
+mod video;
 mod words;

@@ -44,7 +44,7 @@ impl<T: Copy> PatchMap<'_, T> {
 }
 
 /// Red, green and blue of a pixel: its first three channels, or its first one as gray.
-fn rgb(pixel: &[u8]) -> [u8; 3] {
+pub(crate) fn rgb(pixel: &[u8]) -> [u8; 3] {
     pixel.first_chunk().copied().unwrap_or([pixel[0]; 3])
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn mask_over(pixel: [u8; 3], inside: bool) -> [u8; 3] {
 }
 
 /// `a` with the share `share` of `b`.
-fn mix(a: [u8; 3], b: [u8; 3], share: f64) -> [u8; 3] {
+pub(crate) fn mix(a: [u8; 3], b: [u8; 3], share: f64) -> [u8; 3] {
     std::array::from_fn(|i| {
         (f64::from(a[i]) + share * (f64::from(b[i]) - f64::from(a[i]))).round() as u8
     })
