@@ -25,8 +25,8 @@ use crate::dataset::Dataset;
 use crate::decode;
 use crate::error::Error;
 use crate::order;
-use crate::recipe::Recipe;
 
+mod augmentation;
 mod bad;
 mod batch;
 mod faults;
@@ -36,6 +36,7 @@ mod shard_prefetch;
 mod stats;
 mod values;
 
+pub use augmentation::{Augmentation, Group};
 pub use bad::{BadImage, BadImages};
 pub use batch::{Batch, CropBuffer};
 pub use stats::LoaderStats;
@@ -132,7 +133,7 @@ pub fn steps_per_epoch(dataset: &dyn Dataset, batch_size: usize) -> Result<u64, 
 /// As [`Loader::start`].
 pub fn batch_at<T: Element>(
     dataset: &dyn Dataset,
-    recipe: &Recipe,
+    recipe: &dyn Augmentation<T>,
     config: &LoaderConfig,
     step: u64,
 ) -> Result<Batch<T>, Error> {
@@ -145,7 +146,7 @@ pub fn batch_at<T: Element>(
     batch.finish(tasks.into_iter().map(|task| loader.run(task)).collect())
 }
 
-/// The random stream of one crop, for [`Recipe::draw`].
+/// The random stream of one crop, for [`Recipe::draw`](crate::recipe::Recipe::draw).
 ///
 /// `index` is the index of the image in the data set; `crop` counts global crops, then local ones.
 pub fn crop_stream(seed: u64, epoch: u64, index: usize, crop: usize) -> Stream {
@@ -183,11 +184,11 @@ impl<T: Element> Loader<T> {
     /// If the data set has no full batch, or a thread cannot be started.
     ///
     /// # Panics
-    /// If the recipe is not valid (call [`Recipe::validate`] first), or `rank` is not below
-    /// `ranks`.
+    /// If the recipe is not valid (call [`Recipe::validate`](crate::recipe::Recipe::validate) first), or
+    /// `rank` is not below `ranks`.
     pub fn start(
         dataset: Arc<dyn Dataset>,
-        recipe: Arc<Recipe>,
+        recipe: Arc<dyn Augmentation<T>>,
         config: LoaderConfig,
         first_step: u64,
         last_step: u64,

@@ -97,7 +97,7 @@ fn batches_do_not_depend_on_workers_or_on_where_a_run_started() {
     assert_eq!(all, batches(&data, 7, 0, 10));
     assert_eq!(all[6..], batches(&data, 3, 6, 10));
     for batch in &all {
-        assert_eq!(*batch, batch_at(&*data, &recipe(), &config(4, 1), batch.step).unwrap());
+        assert_eq!(*batch, batch_at(&*data, &*recipe(), &config(4, 1), batch.step).unwrap());
     }
     assert!(all.iter().any(|batch| !batch.bad.is_empty()));
 }
@@ -119,7 +119,7 @@ fn recycled_memory_changes_nothing() {
 fn crops_are_ordered_by_crop_and_come_from_the_stream_of_their_sample() {
     use streams::{Key, Purpose};
     let (data, recipe) = (colors(9, &[]), recipe());
-    let batch = batch_at::<f32>(&*data, &recipe, &config(4, 1), 3).unwrap();
+    let batch = batch_at::<f32>(&*data, &*recipe, &config(4, 1), 3).unwrap();
     assert_eq!((batch.epoch, batch.globals.crops, batch.locals.crops), (1, 2, 3));
     for (place, &index) in batch.indices.iter().enumerate() {
         for crop in 0..5 {
@@ -309,7 +309,7 @@ fn ranks_share_the_batch_of_one_process() {
         }
     }
     let config = LoaderConfig { rank: 1, ranks: 4, ..config(10, 1) };
-    let error = batch_at::<f32>(&*data, &recipe(), &config, 0).unwrap_err();
+    let error = batch_at::<f32>(&*data, &*recipe(), &config, 0).unwrap_err();
     assert!(matches!(error, Error::TooFewImages { images: 39, batch_size: 40, .. }), "{error}");
 }
 

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
+use super::augmentation::{Augmentation, Group};
 use super::bad::BadImage;
 use super::sample::{Task, TaskResult};
 use super::values::Values;
 use crate::augment::normalize::Element;
 use crate::error::Error;
-use crate::recipe::{GLOBAL_CROPS, Recipe};
 
 /// Crops of one size of several images, `[crops, images, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,27 +107,25 @@ pub struct Batch<T: Element = f32> {
     pub epoch: u64,
     /// Index of each image in the data set; for a bad image, the index of its replacement.
     pub indices: Vec<usize>,
-    /// The two global crops.
+    /// The first group: the two global crops of a [`Recipe`](crate::recipe::Recipe).
     pub globals: CropBuffer<T>,
-    /// The local crops.
+    /// The second group: its local crops.
     pub locals: CropBuffer<T>,
     /// Images of the batch that are bad and were replaced; each occurrence is listed.
     pub bad: Vec<BadImage>,
 }
 
 /// Shapes of the global and of the local crops of a batch.
-fn shapes(recipe: &Recipe, images: usize) -> [[usize; 5]; 2] {
-    let shape = |crops: usize, size: u32| {
-        let size = if crops > 0 { size as usize } else { 0 };
-        [crops, images, recipe.channels(), size, size]
-    };
-    let locals = recipe.locals.count as usize;
-    [shape(GLOBAL_CROPS, recipe.first_global.size), shape(locals, recipe.locals.size)]
+fn shapes<T>(recipe: &dyn Augmentation<T>, images: usize) -> [[usize; 5]; 2] {
+    recipe.groups().map(|Group { crops, channels, size }| {
+        let size = if crops > 0 { size } else { 0 };
+        [crops, images, channels, size, size]
+    })
 }
 
 impl<T: Element> Batch<T> {
     /// Allocates a batch.
-    pub(super) fn empty(recipe: &Recipe, images: usize) -> Self {
+    pub(super) fn empty(recipe: &dyn Augmentation<T>, images: usize) -> Self {
         let [globals, locals] = shapes(recipe, images);
         Self {
             step: 0,
@@ -140,7 +138,7 @@ impl<T: Element> Batch<T> {
     }
 
     /// True if the memory fits a batch with this recipe and number of images.
-    pub(super) fn fits(&self, recipe: &Recipe, images: usize) -> bool {
+    pub(super) fn fits(&self, recipe: &dyn Augmentation<T>, images: usize) -> bool {
         let [globals, locals] = shapes(recipe, images);
         self.globals.fits(globals) && self.locals.fits(locals)
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::augmentation::Augmentation;
 use super::faults::Faults;
 use super::sample::{SampleLoader, Task, TaskResult};
 use super::shard_prefetch::ShardPrefetch;
@@ -21,12 +22,11 @@ use crate::augment::normalize::Element;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::order;
-use crate::recipe::Recipe;
 
 /// The state that the workers and the [`Loader`](super::Loader) share.
 pub(super) struct Pool<T: Element> {
     pub(super) dataset: Arc<dyn Dataset>,
-    pub(super) recipe: Arc<Recipe>,
+    pub(super) recipe: Arc<dyn Augmentation<T>>,
     pub(super) config: LoaderConfig,
     pub(super) steps_per_epoch: u64,
     faults: Faults,
@@ -72,7 +72,7 @@ struct InFlight<T: Element> {
 impl<T: Element> Pool<T> {
     pub(super) fn new(
         dataset: Arc<dyn Dataset>,
-        recipe: Arc<Recipe>,
+        recipe: Arc<dyn Augmentation<T>>,
         config: LoaderConfig,
         steps_per_epoch: u64,
         steps: Range<u64>,
@@ -145,8 +145,8 @@ impl<T: Element> Pool<T> {
         let step_of_epoch = step % self.steps_per_epoch;
         current.prefetch.start(&self.dataset, self.config.positions(step_of_epoch));
         let indices = self.config.indices(step_of_epoch, &current.order);
-        let free = state.free.pop().filter(|batch| batch.fits(&self.recipe, images));
-        let mut batch = free.unwrap_or_else(|| Batch::empty(&self.recipe, images));
+        let free = state.free.pop().filter(|batch| batch.fits(&*self.recipe, images));
+        let mut batch = free.unwrap_or_else(|| Batch::empty(&*self.recipe, images));
         let mut tasks = batch.begin(step, epoch, indices);
         tasks.reverse();
         let results = tasks.iter().map(|_| None).collect();

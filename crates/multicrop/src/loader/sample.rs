@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::augmentation::Augmentation;
 use super::bad::BadImage;
 use super::faults::Faults;
 use super::stats::LoaderStats;
@@ -12,7 +13,6 @@ use crate::augment::normalize::Element;
 use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, SampleError};
 use crate::image::Image;
-use crate::recipe::Recipe;
 
 /// Limit on the samples that are tried in place of a bad one.
 const MAX_TRIES: usize = 100;
@@ -47,25 +47,25 @@ pub(super) struct Chosen {
 }
 
 /// Loads images and makes their crops; each worker has one.
-pub(super) struct SampleLoader<'a> {
+pub(super) struct SampleLoader<'a, T> {
     pub(super) dataset: &'a dyn Dataset,
-    pub(super) recipe: &'a Recipe,
+    pub(super) recipe: &'a dyn Augmentation<T>,
     pub(super) config: &'a LoaderConfig,
     pub(super) faults: &'a Faults,
     /// The thread's scratch memory for crops.
     pub(super) scratch: Scratch,
 }
 
-impl SampleLoader<'_> {
+impl<T: Element> SampleLoader<'_, T> {
     /// Runs a task.
-    pub(super) fn run<T: Element>(&mut self, task: Task<T>) -> TaskResult<T> {
+    pub(super) fn run(&mut self, task: Task<T>) -> TaskResult<T> {
         let Task { epoch, index, mut crops, .. } = task;
         let mut stats = LoaderStats::default();
         let chosen = self.load(index, &mut stats).map(|(image, chosen)| {
             let start = Instant::now();
             let stream = |crop| crop_stream(self.config.seed, epoch, chosen.index, crop);
             let mut outs: Vec<&mut [T]> = crops.iter_mut().map(|values| &mut **values).collect();
-            self.recipe.augment(&image, stream, &mut outs, &mut self.scratch);
+            self.recipe.augment(&image, &stream, &mut outs, &mut self.scratch);
             stats.augment = start.elapsed();
             stats.images = 1;
             chosen
