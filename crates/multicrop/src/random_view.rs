@@ -59,8 +59,9 @@ impl RandomView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::{normalize, test_stream};
+    use crate::augment::normalize;
     use crate::image::Image8;
+    use crate::loader::crop_stream;
     use crate::resize::crop_resize;
 
     fn noise(width: u32, height: u32) -> Image8 {
@@ -75,16 +76,17 @@ mod tests {
         let view = RandomView::linear_probe(16, vec![0.5; 3], vec![0.25; 3]);
         let mut flips = 0;
         for i in 0..20 {
-            let (source, flip) = view.draw((50, 40), &mut test_stream(i));
+            let stream = || crop_stream(0, 0, i, 0);
+            let (source, flip) = view.draw((50, 40), &mut stream());
             let mut expected = crop_resize(&image, source, 16, 16);
             if flip {
                 crate::augment::flip::apply(&mut expected);
                 flips += 1;
             }
             let mut wanted = vec![0.0f32; 3 * 256];
-            normalize::apply(&expected, &[0.5; 3], &[0.25; 3], &mut wanted);
+            normalize::apply(&expected, [0.5; 3], [0.25; 3], &mut wanted);
             let mut found = vec![f32::NAN; 3 * 256];
-            view.apply(&image, &mut test_stream(i), &mut found);
+            view.apply(&image, &mut stream(), &mut found);
             assert_eq!(found, wanted, "view {i}");
         }
         assert!((4..=16).contains(&flips), "{flips} of 20 are flipped");

@@ -39,6 +39,7 @@ pub use rand_chacha::ChaCha8Rng as Stream;
 /// | `Bench` | batch | tensor or image | crop |
 /// | `Estimate` | | stream | |
 /// | `LinearProbe` | epoch, from 1; 0 for weights | | |
+/// | `Mix` | step | | |
 ///
 /// Never renumber the variants: a changed discriminant changes every draw of that purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,8 +61,10 @@ pub enum Purpose {
     Bench = 7,
     /// Initial values of estimators such as EM, and random subsets for evaluation.
     Estimate = 8,
-    /// First weights and order of the rows of linear probes.
+    /// First weights and order of the rows of linear probes, and first weights of classifiers.
     LinearProbe = 9,
+    /// Which images of a batch are mixed, and how much.
+    Mix = 10,
 }
 
 /// The key of a stream: seed, purpose and three coordinates, which are 0 unless set.

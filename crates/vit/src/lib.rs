@@ -56,7 +56,7 @@ use engine::ops::tokens::{concat, gather, scatter_add, split};
 use engine::{Layout, ParamTable, Params, Tensor};
 use pulse::GO_ON;
 
-pub use backbone::{Tokens, Vit};
+pub use backbone::{Saved as BackboneSaved, Tokens, Vit};
 pub use drop_path::DropPlan;
 pub use embedding::Crops;
 pub use head::Head;

@@ -1,7 +1,8 @@
-//! `dino-vmf eval`: downstream tasks on frozen features of a checkpoint.
+//! `dino-vmf eval`: downstream tasks of a checkpoint: on frozen features, and by fine-tuning.
 
 mod copydetect;
 mod fewshot;
+mod finetune;
 mod fingerprint;
 mod knn;
 mod labelled;
@@ -26,6 +27,8 @@ pub(crate) enum Eval {
     Knn(knn::Knn),
     Linear(linear::Linear),
     Logistic(logistic::Logistic),
+    #[command(name = "finetune", alias = "fine-tune")]
+    FineTune(Box<finetune::FineTune>),
     Fewshot(fewshot::FewShot),
     Ood(ood::Ood),
     Transfer(transfer::Transfer),
@@ -39,6 +42,7 @@ pub(crate) enum Eval {
 impl Eval {
     pub(crate) fn run(&self, console: &mut Console) -> Result<Outcome> {
         match self {
+            Self::FineTune(task) => return task.run(console),
             Self::Knn(knn) => knn.run(console)?,
             Self::Linear(linear) => return linear.run(console),
             Self::Logistic(logistic) => logistic.run(console)?,

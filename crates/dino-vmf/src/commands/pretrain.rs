@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use dino::own_images::Settings;
 use dino::trainer::{self, Request};
 
-use super::Outcome;
+use super::{Outcome, signals};
 use crate::console::Console;
 pub(crate) use flags::Pretrain;
 use view::View;
@@ -25,7 +25,7 @@ impl Pretrain {
             Some((text, false)) => console.note(text),
             None => {}
         }
-        let stop = super::signals::stop_on_signals().context("cannot listen to signals")?;
+        let stop = signals::stop_on_signals().context("cannot listen to signals")?;
         let view = Mutex::new(View::new(console, config.optim.batch_size));
         let (resume, allow_data_change) = (self.resume.is_some(), self.allow_data_change);
         let request = Request { config, name, resume, allow_data_change, dataset };

@@ -19,6 +19,7 @@ mod during;
 mod evaluations;
 mod export;
 mod extend;
+mod finetune;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod init;

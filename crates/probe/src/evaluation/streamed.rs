@@ -37,10 +37,11 @@ impl Rows<'_> {
 }
 
 impl Evaluation {
-    /// Whether all probes take training rows as they come.
+    /// Whether there are probes, and all take training rows as they come. Without probes, features are held for the
+    /// caller.
     pub(super) fn streams(&self) -> bool {
         let none = Features::default();
-        self.probes.iter().all(|probe| probe.stream(&none).is_some())
+        !self.probes.is_empty() && self.probes.iter().all(|probe| probe.stream(&none).is_some())
     }
 
     /// [`judge`](Self::judge) if all probes take training rows as they come: first a pass over the test images, then
@@ -79,7 +80,8 @@ impl Evaluation {
             );
         }
         let left_out = [passed.left_out, test.passed.left_out];
-        Ok(Judged { judgments, warnings: left_out.into_iter().flatten().collect() })
+        let warnings = left_out.into_iter().flatten().chain(progress.take_notes());
+        Ok(Judged { judgments, warnings: warnings.collect() })
     }
 
     /// For each kind of features of a source, the probes that judge them.

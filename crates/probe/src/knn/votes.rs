@@ -85,10 +85,12 @@ impl Ballot<'_> {
             let k = k.min(self.labels.len());
             let places = found.par_iter().zip(labels);
             let places = places.map(|(found, &label)| place(&self.votes(found, k), label));
-            let hits = places.map(|place| [usize::from(place < 1), usize::from(place < k.min(5))]);
-            let [top1, top5] = hits.reduce(|| [0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
-            let percent = |hits: usize| 100.0 * hits as f64 / labels.len().max(1) as f64;
-            Accuracy { k, top1: percent(top1), top5: percent(top5) }
+            let places: Vec<usize> = places.collect();
+            let percent = |within: usize| {
+                let hits = places.iter().filter(|place| **place < within).count();
+                100.0 * hits as f64 / labels.len().max(1) as f64
+            };
+            Accuracy { k, top1: percent(1), top5: percent(k.min(5)) }
         };
         k.iter().map(accuracy).collect()
     }

@@ -1,16 +1,21 @@
 //! The labelled images of an evaluation, and features of them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum, ValueHint};
 use dino::open::Opened;
 use dino::{evaluation, memory};
+use multicrop::dataset::Dataset;
 use probe::linear::usual_features;
 use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Wanted};
 
 use super::super::viewing::show_images;
 use crate::console::Console;
+
+const NO_IMAGES: &str = "the run names no labelled images; give them by `--data SOURCE`, or `--train SOURCE` and \
+                         `--test SOURCE`";
 
 /// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated.
 #[derive(Debug, Args)]
@@ -74,13 +79,26 @@ impl Labelled {
         if let Some((train, test)) = self.sources() {
             opened.config.evaluate_on(train, test);
         }
-        let evaluation = evaluation::open(&opened.config, probes)?.context(
-            "the run names no labelled images; give them by `--data SOURCE`, or `--train SOURCE` and \
-             `--test SOURCE`",
-        )?;
+        let evaluation = evaluation::open(&opened.config, probes)?.context(NO_IMAGES)?;
         let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
         warnings.for_each(|text| console.warn(text));
         Ok(evaluation)
+    }
+
+    /// Opens both sources as they are: the images to learn from, then those to classify.
+    ///
+    /// # Errors
+    /// Sources that cannot be opened or have no labels.
+    pub(super) fn sets(&self, opened: &mut Opened) -> Result<[Arc<dyn Dataset>; 2]> {
+        if let Some((train, test)) = self.sources() {
+            opened.config.evaluate_on(train, test);
+        }
+        let config = &opened.config;
+        let open = |key, source: &Option<String>| -> Result<Arc<dyn Dataset>> {
+            let source = config.locate(key, source.as_ref().context(NO_IMAGES)?);
+            Ok(evaluation::open_labelled(&config.data, &source)?)
+        };
+        Ok([open("eval.train", &config.eval.train)?, open("eval.test", &config.eval.test)?])
     }
 
     /// The features of both sets, of the teacher's backbone.

@@ -150,7 +150,7 @@ pub(super) fn warn(video: &Video, tracked: &Tracked, console: &mut Console) {
     };
     if !tracked.too_small.is_empty() {
         console.warn(format!(
-            "{}: no patch of the first frame shows it, so it is not found and scores 0",
+            "{}: no patch of the first frame shows it, so it is not found",
             list(&tracked.too_small)
         ));
     }

@@ -1,0 +1,38 @@
+//! What training starts from: a fingerprint of the weights, and what a saved network says about itself.
+
+use engine::Params;
+use interchange::About;
+use multicrop::eval_view::EvalView;
+use sha2::{Digest, Sha256};
+use vit::{MlpKind, VitShape};
+
+/// SHA-256 of all weights, in hexadecimal.
+pub(crate) fn fingerprint(weights: &Params) -> String {
+    let mut hash = Sha256::new();
+    let values = weights.whole().on_host();
+    for values in values.host().chunks(1 << 14) {
+        hash.update(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What tensors do not tell about a network.
+pub(crate) fn about(shape: &VitShape, view: &EvalView, source: String) -> About {
+    let wide = |values: &[f32]| Some(values.iter().map(|&value| f64::from(value)).collect());
+    About {
+        program: concat!("dino-vmf ", env!("CARGO_PKG_VERSION")).to_owned(),
+        // the name of this program's own layout, which readers know it by
+        format: "safetensors".to_owned(),
+        source,
+        origin: "fine-tuned".to_owned(),
+        weights: "model".to_owned(),
+        heads: Some(shape.heads),
+        image_size: Some(shape.image_size),
+        norm_eps: shape.norm_eps,
+        gelu_tanh: shape.mlp == MlpKind::GeluTanh,
+        position_offset: shape.resampling.offset,
+        position_antialias: shape.resampling.antialias,
+        mean: wide(&view.mean),
+        std: wide(&view.std),
+    }
+}
