@@ -1,4 +1,4 @@
-//! Reductions of slices for callers that are not kernels themselves: those of [`simd`](crate::simd), compiled for
+//! Reductions of slices for callers that are not kernels themselves: those of [`simd`], compiled for
 //! the CPU at hand. Called outside of a kernel, the functions there are several times slower.
 
 use dispatch::kernel;
