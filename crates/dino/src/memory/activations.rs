@@ -13,6 +13,9 @@ use vit::MlpKind;
 /// Prototypes of a tile, and partial gradients that are kept until they are summed.
 const TILE: f64 = 512.0;
 const LANES: f64 = 16.0;
+/// Columns that a matmul packs at a time, and rows up to which threads share the packed rows.
+const PACKED_COLUMNS: f64 = 384.0;
+const SHARED_ROWS: f64 = 512.0;
 
 /// Sizes of a step's matrices.
 struct Sizes {
@@ -95,6 +98,14 @@ impl Sizes {
         let copies = share * self.copied * (self.d + self.hidden);
         stream + copies * outputs + (attention + mlp + through).max(attention + back)
     }
+
+    /// Bytes of the packed operands of a matmul of the MLP: f32 on AMX packs a weight, and rows that threads share,
+    /// in three parts of two bytes, so many columns at a time.
+    fn panels(&self) -> f64 {
+        let splits = self.kept == F32 && dispatch::level() == dispatch::Level::Amx;
+        let values = self.d.min(PACKED_COLUMNS) * (self.hidden + self.rows.min(SHARED_ROWS));
+        if splits { 6.0 * values } else { 0.0 }
+    }
 }
 
 /// Peak bytes of one step, without weights, gradients and crops.
@@ -130,7 +141,8 @@ pub(super) fn of_step(config: &Config, threads: usize) -> f64 {
         kept -= sizes.saved(i);
         most = most.max(kept + sizes.backward(i));
     }
-    most.max(teacher(&sizes, globals * (1 + vit.registers) as f64 + global_patches))
+    let teacher = teacher(&sizes, globals * (1 + vit.registers) as f64 + global_patches);
+    most.max(teacher) + sizes.panels()
 }
 
 /// Bytes of one forward pass of an evaluation.
