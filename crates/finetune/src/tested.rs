@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use engine::Params;
-use probe::accuracy::ClassAccuracy;
+use probe::accuracy::{ClassAccuracy, place};
 use probe::{Kind, Pass, Preprocess, Progress, Subset, Views};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub fn test(
             let of_chunk = images.labels_of(chunk.images);
             for (scores, &label) in chunk.rows.chunks_exact(chunk.width).zip(&of_chunk) {
                 predicted.push(largest(scores));
-                top5 += usize::from(place(scores, label as usize) < 5);
+                top5 += usize::from(place(scores, label) < 5);
             }
             labels.extend(of_chunk);
         },
@@ -63,11 +63,4 @@ fn largest(scores: &[f32]) -> u32 {
     let better =
         |best: usize, class: usize| if scores[class] > scores[best] { class } else { best };
     (0..scores.len()).reduce(better).unwrap_or(0) as u32
-}
-
-/// The number of classes with a larger score than the label, or an equal score and a lower number.
-fn place(scores: &[f32], label: usize) -> usize {
-    let own = scores[label];
-    let before = |&(class, score): &(usize, &f32)| *score > own || (*score == own && class < label);
-    scores.iter().enumerate().filter(before).count()
 }

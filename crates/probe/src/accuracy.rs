@@ -1,4 +1,4 @@
-//! Accuracies of predicted classes, in percent.
+//! Accuracies of predicted classes, in percent, and the place of a label among the scores of all classes.
 
 use serde::Serialize;
 
@@ -38,6 +38,20 @@ impl ClassAccuracy {
     }
 }
 
+/// The place of a label among the classes: how many have a higher score, or an equal score and a lower number.
+///
+/// `scores` are `[classes]`. The label is right by its first score at 0, and among the first five below 5. No class
+/// comes before a label whose score is NaN.
+///
+/// # Panics
+/// If there is no such class.
+pub fn place<T: Copy + PartialOrd>(scores: &[T], label: u32) -> usize {
+    let label = label as usize;
+    let own = scores[label];
+    let before = |&(class, score): &(usize, &T)| *score > own || (*score == own && class < label);
+    scores.iter().enumerate().filter(before).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +63,13 @@ mod tests {
         let predicted = [0, 0, 0, 0, 0, 0, 0, 1, 3, 1];
         let found = ClassAccuracy::of(&predicted, &labels);
         assert_eq!(found, ClassAccuracy { top1: 80.0, mean_per_class: 68.75 });
+    }
+
+    #[test]
+    fn of_equal_scores_the_class_with_the_lower_number_comes_first() {
+        let scores = [0.5f32, 2.0, 0.5, -1.0, 0.5];
+        let places: Vec<usize> = (0..5).map(|label| place(&scores, label)).collect();
+        assert_eq!(places, [1, 0, 2, 4, 3]);
+        assert_eq!([place(&[f64::NAN, 1.0], 0), place(&[f64::NAN, 1.0], 1)], [0, 0]);
     }
 }

@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use streams::{Key, Purpose};
 
+use crate::accuracy::place;
 use crate::definition::Features;
 use crate::error::Stopped;
 use crate::logistic::Classifier;
@@ -251,7 +252,7 @@ impl Sweep {
             matmul(out, Mat::new(rows, count, d), weight, Product::ALL.with_bias(&self.bias));
             for (row, &label) in scores.chunks_exact(outputs).zip(labels) {
                 for (scores, hits) in row.chunks_exact(classes).zip(&mut hits) {
-                    let place = place(scores, label as usize);
+                    let place = place_if_finite(scores, label);
                     hits.top1 += usize::from(place < 1);
                     hits.top5 += usize::from(place < 5);
                 }
@@ -315,13 +316,7 @@ fn residuals(scores: &mut [f32], label: u32, scale: f32) {
     scores[label as usize] -= scale;
 }
 
-/// The number of classes with a larger score than the label, or an equal score and a lower number. Scores
-/// that are not finite put the label last.
-fn place(scores: &[f32], label: usize) -> usize {
-    let own = scores[label];
-    if !own.is_finite() {
-        return scores.len();
-    }
-    let before = |(class, score): (usize, &f32)| *score > own || (*score == own && class < label);
-    scores.iter().enumerate().filter(|of| before(*of)).count()
+/// The place of the label among the classes; a score that is not finite puts it last.
+fn place_if_finite(scores: &[f32], label: u32) -> usize {
+    if scores[label as usize].is_finite() { place(scores, label) } else { scores.len() }
 }

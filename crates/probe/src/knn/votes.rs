@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 
 use super::Accuracy;
+use crate::accuracy::place;
 use crate::definition::Features;
 use crate::matrix::Matrix;
 use crate::similarity::{Near, Neighbor, nearest};
@@ -94,13 +95,4 @@ impl Ballot<'_> {
         };
         k.iter().map(accuracy).collect()
     }
-}
-
-/// The place of the label among the classes: how many have more votes, or as many and a lower number.
-fn place(votes: &[f64], label: u32) -> usize {
-    let label = label as usize;
-    let before = |(class, of_class): (usize, &f64)| {
-        *of_class > votes[label] || (*of_class == votes[label] && class < label)
-    };
-    votes.iter().enumerate().filter(|of| before(*of)).count()
 }
