@@ -17,7 +17,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::fingerprint;
 
 pub use contents::{CenterOf, ParamSet};
 pub use error::Error;
@@ -90,7 +91,7 @@ impl State {
     /// The bytes of `state.json`, checksum included.
     fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut state = Self { checksum: String::new(), ..self.clone() };
-        state.checksum = hex(&Sha256::digest(serde_json::to_vec_pretty(&state)?));
+        state.checksum = fingerprint::of(&serde_json::to_vec_pretty(&state)?);
         let mut bytes = serde_json::to_vec_pretty(&state)?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -126,8 +127,4 @@ pub fn steps(run: &Path) -> Result<Vec<u64>, Error> {
     }
     steps.sort_unstable();
     Ok(steps)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -46,6 +46,7 @@ pub mod config;
 pub mod conversion;
 pub mod error;
 pub mod evaluation;
+pub mod fingerprint;
 pub mod forecast;
 pub mod foreign;
 pub mod masking;

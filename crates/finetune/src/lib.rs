@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod about;
 mod erasing;
 mod error;
 mod events;
@@ -28,7 +29,6 @@ mod rand_augment;
 mod run;
 mod saved;
 mod settings;
-mod start;
 mod step;
 pub mod targets;
 mod tested;

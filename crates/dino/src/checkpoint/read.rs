@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use safetensors::{Dtype, SafeTensors};
-use sha2::{Digest, Sha256};
 
-use super::{Error, FOLDER, FORMAT, STATE, State, TENSORS, hex, path_of, steps};
+use super::{Error, FOLDER, FORMAT, STATE, State, TENSORS, path_of, steps};
+use crate::fingerprint;
 
 /// Pauses before a file that the system could not read is read again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
@@ -79,7 +79,7 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let state = read_state(&path.join(STATE))?;
     let file = path.join(TENSORS);
     let bytes = read(&file)?;
-    let found = hex(&Sha256::digest(&bytes));
+    let found = fingerprint::of(&bytes);
     if found != state.tensors_sha256 {
         let reason = format!(
             "its {} bytes have the checksum {}…, but {}… was saved",

@@ -8,7 +8,8 @@ use atomic_file::{replace_folder, sync_folder};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Error, FOLDER, REPLACED, STATE, State, TEMPORARY, TENSORS, hex, path_of, steps};
+use super::{Error, FOLDER, REPLACED, STATE, State, TEMPORARY, TENSORS, path_of, steps};
+use crate::fingerprint::hex;
 
 /// One tensor to save.
 #[derive(Debug, Clone)]

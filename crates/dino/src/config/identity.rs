@@ -1,12 +1,12 @@
 //! Identity of a run: which settings make it this run, and which may change while it lasts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 use toml::Table;
 
 use super::text::flatten;
+use crate::fingerprint::hex;
 
 /// Keys that earlier versions left out of a fingerprint.
 const LEFT_OUT_BEFORE: [&str; 6] = [
@@ -55,11 +55,7 @@ pub(super) fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String 
     for (key, value) in pairs {
         hash.update(format!("{key} = {value}\n"));
     }
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&hash.finalize())
 }
 
 /// Compares two sets of settings. A key that one of them lacks has its default: the version that wrote

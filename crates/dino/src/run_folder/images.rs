@@ -5,6 +5,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fingerprint::hex;
+
 /// Images whose bytes are compared, spread evenly.
 const SAMPLES: usize = 16;
 /// Names that one thread hashes at a time.
@@ -98,10 +100,6 @@ fn shared_folder(dataset: &dyn Dataset) -> usize {
 
 fn chunk(dataset: &dyn Dataset, first: usize) -> std::ops::Range<usize> {
     first..dataset.len().min(first + CHUNK)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

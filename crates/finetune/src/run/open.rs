@@ -3,12 +3,14 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use dino::fingerprint::of_weights;
 use dino::memory::require_bytes;
 use multicrop::dataset::same_classes;
 use probe::Subset;
 use serde_json::json;
 
 use super::{Request, Run};
+use crate::about::about;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::images::chosen;
@@ -16,7 +18,6 @@ use crate::memory;
 use crate::network::Classifier;
 use crate::pace::Pace;
 use crate::saved::{Folder, Progress};
-use crate::start::{about, fingerprint};
 use crate::step::{State, Training};
 
 impl<'a> Run<'a> {
@@ -32,7 +33,7 @@ impl<'a> Run<'a> {
         require_memory(&network, &request)?;
         let state = State::new(network.initial(request.trained, settings.seed));
         let identity = json!({
-            "settings": settings, "start": fingerprint(&state.weights), "classes": classes,
+            "settings": settings, "start": of_weights(b"", &state.weights), "classes": classes,
             "images": [subset.len(), test.len()], "resize": preprocess.view.resize,
             "crop": preprocess.view.crop, "mean": preprocess.view.mean, "std": preprocess.view.std,
             "precision": format!("{:?}", shape.precision).to_lowercase(),

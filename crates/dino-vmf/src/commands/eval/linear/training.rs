@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use dino::memory;
 use dino::open::Opened;
+use dino::{fingerprint, memory};
 use probe::linear::{Settings, Sweep};
 use probe::{Encoder, Error, Evaluation, Extracted, Features, Stopped, Views, Wanted};
 use report::number::duration;
-use sha2::{Digest, Sha256};
 
 use super::super::super::viewing::show_images;
-use super::super::fingerprint::{hex, of_network};
+use super::super::fingerprint::of_network;
 use super::state::State;
 use crate::console::{Console, Progress};
 
@@ -98,10 +97,8 @@ impl Training<'_> {
     pub(super) fn key(&self) -> String {
         let Self { opened, evaluation, wanted, settings, .. } = self;
         let version = env!("CARGO_PKG_VERSION");
-        let mut hash = Sha256::new();
-        hash.update(format!("{version} {wanted:?} {settings:?} {}", of_network(opened)));
-        hash.update(evaluation.describe());
-        hex(&hash.finalize())
+        let (network, images) = (of_network(opened), evaluation.describe());
+        fingerprint::of(format!("{version} {wanted:?} {settings:?} {network}{images}").as_bytes())
     }
 
     /// Trains and tests. An epoch that is stopped leaves no outcome.

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dino::fingerprint;
 use report::JsonLines;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::super::fingerprint::hex;
 use super::file::Data;
 
 const FILE: &str = "cells.jsonl";
@@ -51,7 +50,7 @@ impl Key {
         let entry = serde_json::to_vec(&(entry, seed))?;
         Ok(Self {
             checkpoint: checkpoint.to_owned(),
-            entry: hex(&Sha256::digest(entry)),
+            entry: fingerprint::of(&entry),
             task: task.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use dino::fingerprint::hex;
 use dino::open::Opened;
 use report::JsonLines;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::fingerprint::{hex, of_network};
+use super::super::fingerprint::of_network;
 use super::images::Images;
 use super::measure::Measured;
 use super::set::Set;

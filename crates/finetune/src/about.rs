@@ -1,20 +1,8 @@
-//! What training starts from: a fingerprint of the weights, and what a saved network says about itself.
+//! What a saved network says about itself.
 
-use engine::Params;
 use interchange::About;
 use multicrop::eval_view::EvalView;
-use sha2::{Digest, Sha256};
 use vit::{MlpKind, VitShape};
-
-/// SHA-256 of all weights, in hexadecimal.
-pub(crate) fn fingerprint(weights: &Params) -> String {
-    let mut hash = Sha256::new();
-    let values = weights.whole().on_host();
-    for values in values.host().chunks(1 << 14) {
-        hash.update(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// What tensors do not tell about a network.
 pub(crate) fn about(shape: &VitShape, view: &EvalView, source: String) -> About {
