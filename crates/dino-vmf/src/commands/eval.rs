@@ -4,6 +4,7 @@ mod copydetect;
 mod fewshot;
 mod finetune;
 mod fingerprint;
+mod finished;
 mod knn;
 mod labelled;
 mod linear;

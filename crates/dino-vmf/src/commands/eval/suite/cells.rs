@@ -1,13 +1,12 @@
-//! The finished cells of a suite, kept as lines of JSON so that a second start does not compute them again.
+//! The finished cells of a suite, kept in its output folder.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dino::fingerprint;
-use report::JsonLines;
 use serde::{Deserialize, Serialize};
 
+use super::super::finished::Finished;
 use super::file::Data;
 
 const FILE: &str = "cells.jsonl";
@@ -39,10 +38,7 @@ pub(super) struct Cell {
 }
 
 /// All cells of an output folder.
-pub(super) struct Cells {
-    lines: JsonLines,
-    known: Vec<Cell>,
-}
+pub(super) struct Cells(Finished<Cell>);
 
 impl Key {
     pub(super) fn new(checkpoint: &str, data: &Data, task: &str, seed: u64) -> Result<Self> {
@@ -77,30 +73,22 @@ impl Cell {
 }
 
 impl Cells {
-    /// Those of this folder. Lines that an interrupted start left unfinished are not used.
+    /// Those of this folder.
     ///
     /// # Errors
     /// The file cannot be read or written.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let path: PathBuf = folder.join(FILE);
-        let text = if path.exists() {
-            fs::read_to_string(&path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?
-        } else {
-            String::new()
-        };
-        let known = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Ok(Self { lines: JsonLines::open(&path)?, known })
+        Ok(Self(Finished::open(&folder.join(FILE))?))
     }
 
     /// The finished cell of this key.
     pub(super) fn find(&self, key: &Key) -> Option<&Cell> {
-        self.known.iter().rfind(|cell| cell.key == *key && cell.error.is_none())
+        self.0.newest(|cell| cell.key == *key && cell.error.is_none())
     }
 
     /// The newest cell of this key, failed ones, too.
     pub(super) fn newest(&self, key: &Key) -> Option<&Cell> {
-        self.known.iter().rfind(|cell| cell.key == *key)
+        self.0.newest(|cell| cell.key == *key)
     }
 
     /// Keeps a cell.
@@ -108,8 +96,6 @@ impl Cells {
     /// # Errors
     /// It cannot be written.
     pub(super) fn add(&mut self, cell: Cell) -> Result<()> {
-        self.lines.write(&cell)?;
-        self.known.push(cell);
-        Ok(())
+        self.0.add(cell)
     }
 }

@@ -1,4 +1,4 @@
-//! Finished data sets, kept as lines of JSON so that a second start does not measure them again.
+//! The finished data sets, kept in the output folder.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use dino::fingerprint::hex;
 use dino::open::Opened;
-use report::JsonLines;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::fingerprint::of_network;
+use super::super::finished::Finished;
 use super::images::Images;
 use super::measure::Measured;
 use super::set::Set;
@@ -19,8 +19,7 @@ const FILE: &str = "transfer.jsonl";
 
 /// All finished data sets of a folder.
 pub(super) struct Kept {
-    lines: JsonLines,
-    known: Vec<Line>,
+    finished: Finished<Line>,
     /// SHA-256 of the network.
     network: String,
 }
@@ -42,19 +41,15 @@ pub(super) struct Key {
 }
 
 impl Kept {
-    /// Those of this folder, which is created. Lines that an interrupted start left unfinished are not used.
+    /// Those of this folder, which is created.
     ///
     /// # Errors
     /// The file cannot be read or written.
     pub(super) fn open(folder: &Path, opened: &Opened) -> Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create `{}`", folder.display()))?;
-        let path = folder.join(FILE);
-        let lines = JsonLines::open(&path)?;
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let known = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Ok(Self { lines, known, network: of_network(opened) })
+        let finished = Finished::open(&folder.join(FILE))?;
+        Ok(Self { finished, network: of_network(opened) })
     }
 
     /// The key of a data set: network, settings, names and labels of all images, version.
@@ -75,7 +70,7 @@ impl Kept {
 
     /// The result of this key.
     pub(super) fn find(&self, key: &Key) -> Option<&Measured> {
-        self.known.iter().rfind(|line| line.key == key.key).map(|line| &line.measured)
+        self.finished.newest(|line| line.key == key.key).map(|line| &line.measured)
     }
 
     /// Keeps a result.
@@ -83,10 +78,7 @@ impl Kept {
     /// # Errors
     /// It cannot be written.
     pub(super) fn add(&mut self, Key { key, name }: Key, measured: Measured) -> Result<()> {
-        let line = Line { key, name, measured };
-        self.lines.write(&line)?;
-        self.known.push(line);
-        Ok(())
+        self.finished.add(Line { key, name, measured })
     }
 }
 
