@@ -8,7 +8,6 @@ mod strip;
 mod track;
 mod view;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -18,6 +17,7 @@ use dino::open::Opened;
 use probe::propagation::Settings;
 use report::number::duration;
 
+use super::super::looking::create_folder;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
 use super::super::{thread_count, use_threads};
@@ -123,8 +123,7 @@ impl Video {
 
 /// Creates the folder of masks. It must not be one that is read.
 fn prepare(out: &Path, davis: &Davis) -> Result<()> {
-    let created = fs::create_dir_all(out);
-    created.with_context(|| format!("cannot create the folder `{}`", out.display()))?;
+    create_folder(out)?;
     let real = |path: &Path| {
         path.canonicalize().with_context(|| format!("cannot read the folder `{}`", path.display()))
     };

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use probe::segmentation::Labels;
 use report::number::counted;
 
 use super::super::super::looking::natural;
@@ -44,16 +43,6 @@ pub(super) struct Video {
 pub(super) struct Frame {
     pub(super) picture: PathBuf,
     pub(super) mask: PathBuf,
-}
-
-impl Video {
-    /// The mask of the first frame.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(super) fn first_mask(&self) -> Result<Labels> {
-        mask::read(&self.frames[0].mask)
-    }
 }
 
 impl Frame {

@@ -1,14 +1,14 @@
 //! One video: its objects are propagated from the first frame, drawn, written and scored.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use multicrop::Image8;
 use probe::propagation::{Propagation, Settings, winners};
 use probe::segmentation::Labels;
 
+use super::super::super::looking::create_folder;
 use super::layout::{Frame, Video};
 use super::mask;
 use super::scores::{Object, Scores, add_frame};
@@ -52,8 +52,7 @@ struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     fn new(out: &'a Path, video: &Video) -> Result<Self> {
         let folder = out.join(&video.name);
-        let created = fs::create_dir_all(&folder);
-        created.with_context(|| format!("cannot create the folder `{}`", folder.display()))?;
+        create_folder(&folder)?;
         Ok(Self { out, folder, strip: Strip::new(video.frames.len()) })
     }
 
@@ -69,16 +68,19 @@ impl Tracker<'_> {
     /// A frame or a mask cannot be read, a mask cannot be written, or features are not finite.
     pub(super) fn track(&self, video: &Video, report: &mut dyn FnMut()) -> Result<Tracked> {
         let mut pictures = self.out.map(|out| Pictures::new(out, video)).transpose()?;
-        let first = video.first_mask()?;
-        let (mut propagation, too_small) = self.start(video, &first)?;
+        let (mut propagation, mut too_small) = (None, Vec::new());
         let mut objects: Vec<Object> = video.objects.iter().map(|&n| Object::new(n)).collect();
         let (last, mut later) = (video.frames.len() - 1, BTreeSet::new());
         for (number, frame) in video.frames.iter().enumerate() {
             let picture = self.view.read(&frame.picture, video.size)?;
             let truth = mask::read(&frame.mask)?;
-            let found = match number {
-                0 => first.clone(),
-                _ => self.next(video, &mut propagation, number, &picture)?,
+            let found = match &mut propagation {
+                Some(propagation) => self.next(video, propagation, number, &picture)?,
+                None => {
+                    let (started, vanished) = self.start(video, &truth, &picture)?;
+                    (propagation, too_small) = (Some(started), vanished);
+                    truth.clone()
+                }
             };
             later.extend(truth.pixels.iter().filter(|n| **n > 0 && !video.objects.contains(n)));
             // As the toolkit of DAVIS: the first frame is given, and the last one is left out.
@@ -98,7 +100,12 @@ impl Tracker<'_> {
     }
 
     /// The first frame: its masks are given. Also returns the objects that cover none of its patches.
-    fn start(&self, video: &Video, first: &Labels) -> Result<(Propagation, Vec<u8>)> {
+    fn start(
+        &self,
+        video: &Video,
+        first: &Labels,
+        picture: &Image8,
+    ) -> Result<(Propagation, Vec<u8>)> {
         let grid = self.view.grid(video.size);
         let small = first.resized(grid.rows, grid.columns);
         let channels = 1 + video.objects.len();
@@ -109,8 +116,7 @@ impl Tracker<'_> {
         }
         let vanished = video.objects.iter().filter(|object| !small.pixels.contains(object));
         let too_small = vanished.copied().collect();
-        let picture = self.view.read(&video.frames[0].picture, video.size)?;
-        let tokens = self.tokens(video, 0, &picture)?;
+        let tokens = self.tokens(video, 0, picture)?;
         Ok((Propagation::new(self.settings, grid, tokens, masks), too_small))
     }
 
