@@ -117,14 +117,14 @@ def append(table, line):
 
 
 def first_files(arguments):
-    """The training images: the first 1,000 files of each class, as links in a folder of their own."""
+    """The training images: the first 1,000 files of each class, copied into a folder of their own."""
     subset = arguments.work / "cifar10-first-1000"
     for folder in sorted((arguments.cifar10 / "train").iterdir()):
         (subset / folder.name).mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.iterdir())[:1000]:
-            link = subset / folder.name / file.name
-            if not link.exists():
-                shutil.copyfile(file, link)
+            copy = subset / folder.name / file.name
+            if not copy.exists():
+                shutil.copyfile(file, copy)
     return subset
 
 
