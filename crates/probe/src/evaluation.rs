@@ -255,9 +255,7 @@ impl Evaluation {
     /// # Errors
     /// [`Error::SmallClass`], for the first such class.
     pub fn require_images_of_each_class(&self, needed: usize) -> Result<()> {
-        let mut counts = vec![0; self.classes()];
-        let train = self.train.labels_of(self.train.indices());
-        train.into_iter().for_each(|label| counts[label as usize] += 1);
+        let counts = self.train.counts_of_classes();
         for label in self.test.labels_of(self.test.indices()) {
             let found = counts[label as usize];
             if found < needed {

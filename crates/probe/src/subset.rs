@@ -92,6 +92,15 @@ impl Subset {
         indices.iter().filter_map(|&index| self.dataset.label(index)).collect()
     }
 
+    /// How many of the chosen images each class of the source has; zeros unless the images were chosen by their
+    /// labels.
+    pub fn counts_of_classes(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.dataset.classes().len()];
+        let labels = self.labels_of(&self.indices);
+        labels.into_iter().for_each(|label| counts[label as usize] += 1);
+        counts
+    }
+
     /// Image `index` of the source.
     ///
     /// # Errors
@@ -121,8 +130,12 @@ mod tests {
 
     use super::*;
 
-    /// Every third image has no label.
-    struct Partly;
+    /// Every third image has no label. There are two classes.
+    struct Partly([String; 2]);
+
+    fn partly() -> Arc<Partly> {
+        Arc::new(Partly(["even", "odd"].map(str::to_owned)))
+    }
 
     impl Dataset for Partly {
         fn len(&self) -> usize {
@@ -135,7 +148,7 @@ mod tests {
             (!index.is_multiple_of(3)).then_some(index as u32 % 2)
         }
         fn classes(&self) -> &[String] {
-            &[]
+            &self.0
         }
         fn name(&self, index: usize) -> String {
             index.to_string()
@@ -147,13 +160,16 @@ mod tests {
 
     #[test]
     fn images_without_a_label_are_left_out_and_counted_and_never_of_class_0() {
-        let chosen = Subset::labelled(Arc::new(Partly), None, 0);
+        let chosen = Subset::labelled(partly(), None, 0);
         assert_eq!(chosen.indices(), [1, 2, 4, 5, 7, 8]);
         assert_eq!(chosen.labels_of(chosen.indices()), [1, 0, 0, 1, 1, 0]);
         let text = chosen.without_label().expect("a sentence");
         assert_eq!(text, "3 of 9 images of partly have no label and are left out");
-        let few = Subset::labelled(Arc::new(Partly), Some(4), 0);
+        assert_eq!(chosen.counts_of_classes(), [3, 3]);
+        let few = Subset::labelled(partly(), Some(4), 0);
         assert_eq!((few.len(), few.labels_of(few.indices()).len()), (4, 4));
-        assert_eq!(Subset::new(Arc::new(Partly), None, 0).without_label(), None);
+        let unlabelled = Subset::new(partly(), None, 0);
+        assert_eq!(unlabelled.without_label(), None);
+        assert_eq!(unlabelled.counts_of_classes(), [0, 0]);
     }
 }

@@ -139,9 +139,7 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
 /// Says how many classes have a single image, which no other image can classify.
 fn warn_of_single_images(images: &Subset, console: &mut Console) -> Result<()> {
     let classes = images.dataset().classes();
-    let mut counts = vec![0usize; classes.len()];
-    let labels = images.labels_of(images.indices());
-    labels.into_iter().for_each(|label| counts[label as usize] += 1);
+    let counts = images.counts_of_classes();
     let mut single = counts.iter().zip(classes).filter(|(count, _)| **count == 1);
     let Some((_, first)) = single.next() else { return Ok(()) };
     let (count, of) = (1 + single.count(), images.dataset().describe());

@@ -130,8 +130,7 @@ impl Task {
         images.notes().iter().for_each(|text| console.warn(text));
         let labels = images.labels_of(images.indices());
         let described = images.dataset().describe();
-        let mut counts = vec![0usize; labels.iter().max().map_or(0, |label| *label as usize + 1)];
-        labels.iter().for_each(|label| counts[*label as usize] += 1);
+        let counts = images.counts_of_classes();
         let present = counts.iter().filter(|count| **count > 0).count();
         ensure!(
             present > 1,

@@ -110,12 +110,7 @@ impl Images {
     fn counts(&self) -> Vec<usize> {
         match &self.members {
             Some(members) => members.iter().map(|of| of.iter().filter(|is| **is).count()).collect(),
-            None => {
-                let mut counts = vec![0; self.classes.len()];
-                let labels = self.subset.labels_of(self.subset.indices());
-                labels.into_iter().for_each(|label| counts[label as usize] += 1);
-                counts
-            }
+            None => self.subset.counts_of_classes(),
         }
     }
 }
