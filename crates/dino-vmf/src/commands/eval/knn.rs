@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueHint};
 use dino::config::{self, Origin};
 use dino::open::Opened;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::{Viewing, show_images};
-use super::labelled::Labelled;
+use super::labelled::{Labelled, checked};
 use crate::console::Console;
 
 /// Classify images by their nearest neighbors in feature space
@@ -122,9 +122,7 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
     let progress = &mut Progress::new(images.len(), &mut report);
     let found = pass.extract(&[&encoder], &[wanted], progress)?;
     console.end_progress();
-    found.passed.left_out.iter().for_each(|text| console.warn(text));
-    found.passed.require_finite()?;
-    let features = found.features.into_iter().flatten().next().context("no features")?;
+    let features = checked(found, console)?;
     let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);
     let accuracies = knn::classify_leaving_one_out(&features, &k, temperature);
     let scores: Vec<Scores> = accuracies.into_iter().map(Scores::from).collect();

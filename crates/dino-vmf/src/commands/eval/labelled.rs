@@ -127,13 +127,8 @@ impl Labelled {
             ControlFlow::Continue(())
         })?;
         console.end_progress();
-        for set in [&train, &test] {
-            set.passed.left_out.iter().for_each(|text| console.warn(text));
-            set.passed.require_finite()?;
-        }
-        let only =
-            |set: Extracted| set.features.into_iter().flatten().next().context("no features");
-        Ok(Inputs { train: only(train)?, test: only(test)?, classes, vectors })
+        let (train, test) = (checked(train, console)?, checked(test, console)?);
+        Ok(Inputs { train, test, classes, vectors })
     }
 
     /// The images to learn from and those to classify, if flags give them.
@@ -168,6 +163,16 @@ impl Vectors {
             Self::ClsAndMean => (Kind::ClsAndMean, text("[CLS] and mean of the patches")),
         }
     }
+}
+
+/// The features of one source and kind. Says which images were left out.
+///
+/// # Errors
+/// Features that are not finite.
+pub(super) fn checked(found: Extracted, console: &mut Console) -> Result<Features> {
+    found.passed.left_out.iter().for_each(|text| console.warn(text));
+    found.passed.require_finite()?;
+    found.features.into_iter().flatten().next().context("no features")
 }
 
 /// Shows how many of the fits are done.

@@ -14,6 +14,7 @@ use report::number::duration;
 
 use super::super::super::viewing::show_images;
 use super::super::fingerprint::of_network;
+use super::super::labelled::checked;
 use super::state::State;
 use crate::console::{Console, Progress};
 
@@ -182,11 +183,8 @@ impl Training<'_> {
 
 /// Checked features; `None` if a signal ended the pass.
 fn finish(found: probe::Result<Extracted>, console: &mut Console) -> Result<Option<Features>> {
-    let found = match found {
-        Err(Error::Stopped(_)) => return Ok(None),
-        found => found?,
-    };
-    found.passed.left_out.iter().for_each(|text| console.warn(text));
-    found.passed.require_finite()?;
-    Ok(Some(found.features.into_iter().flatten().next().context("no features")?))
+    match found {
+        Err(Error::Stopped(_)) => Ok(None),
+        found => checked(found?, console).map(Some),
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use dino::config::Data;
 use multicrop::Dataset;
 use probe::logistic::sweep::Split;
-use probe::{Features, Subset, require_labels};
+use probe::{Subset, require_labels};
 use report::number::counted;
 
 use super::set::Entry;
@@ -212,13 +212,14 @@ impl Parts {
         notes
     }
 
-    /// Which of the training rows, followed by the validation rows, are fitted and which validate.
-    pub(super) fn split(&self, train: &Features, all: usize, seed: u64) -> Split {
-        let rows = train.rows.len();
+    /// Which of the training rows, followed by the validation rows, are fitted and which validate. `train` and `val`
+    /// are numbers of rows; `labels` are those of the training rows, and are only used for classes of which an image
+    /// has one.
+    pub(super) fn split(&self, (train, val): (usize, usize), labels: &[u32], seed: u64) -> Split {
         match (&self.val, &self.train.members) {
-            (Some(_), _) => Split::after(rows, all),
-            (None, None) => Split::by_class(&train.labels, seed),
-            (None, Some(_)) => Split::at_random(rows, seed),
+            (Some(_), _) => Split::after(train, train + val),
+            (None, None) => Split::by_class(labels, seed),
+            (None, Some(_)) => Split::at_random(train, seed),
         }
     }
 }

@@ -15,7 +15,7 @@ use report::number::{counted, short};
 use serde::{Deserialize, Serialize};
 
 use super::super::super::viewing::show_images;
-use super::super::labelled::{Vectors, show_fits};
+use super::super::labelled::{Vectors, checked, show_fits};
 use super::images::{Images, Parts};
 use super::known::Metric;
 use super::set::Set;
@@ -53,11 +53,18 @@ pub(super) struct Validated {
     pub(super) iterations: usize,
 }
 
-/// Features of the training images followed by the validation images, and of the test images.
+/// What classifiers learn from and are tested with.
 struct Inputs {
-    train: Extracted,
-    val: Option<Extracted>,
-    test: Extracted,
+    train: Part,
+    val: Option<Part>,
+    test: Part,
+}
+
+/// The images of a part that could be read.
+struct Part {
+    features: Features,
+    /// For each class, whether each image belongs to it; `None` if an image has one class.
+    members: Option<Vec<Vec<bool>>>,
 }
 
 /// Measures a data set.
@@ -84,13 +91,10 @@ pub(super) fn measure(
 /// Classes of which an image has one.
 fn single(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Result<Measured> {
     let classes = set.parts.train.classes.len();
-    let Inputs { train, val, test } = inputs;
-    let (mut all, test) = (only(train)?, only(test)?);
-    let val = val.map(only).transpose()?;
-    let split = {
-        let rows = all.rows.len() + val.as_ref().map_or(0, |val| val.rows.len());
-        set.parts.split(&all, rows, seed)
-    };
+    let Inputs { train: Part { features: mut all, .. }, val, test } = inputs;
+    let (val, test) = (val.map(|part| part.features), test.features);
+    let rows = (all.rows.len(), val.as_ref().map_or(0, |val| val.rows.len()));
+    let split = set.parts.split(rows, &all.labels, seed);
     if let Some(val) = val {
         all.rows.push(&val.rows.values, val.rows.width);
         all.labels.extend(val.labels);
@@ -134,16 +138,12 @@ fn single(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Result
 
 /// Classes of which an image may have several.
 fn several(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Result<Measured> {
-    let Parts { train, val, test } = &set.parts;
-    let mut all = labelled(inputs.train, train)?;
-    let of_val = inputs.val.zip(val.as_ref()).map(|(found, images)| labelled(found, images));
-    let of_val = of_val.transpose()?;
-    let of_test = labelled(inputs.test, test)?;
-    let rows = all.rows.len() + of_val.as_ref().map_or(0, |val| val.rows.len());
-    let features = Features { rows: std::mem::take(&mut all.rows), labels: Vec::new() };
-    let split = set.parts.split(&features, rows, seed);
-    all.rows = features.rows;
-    if let Some(val) = &of_val {
+    let Inputs { train, val, test } = inputs;
+    let (mut all, test) = (train.into_several()?, test.into_several()?);
+    let val = val.map(Part::into_several).transpose()?;
+    let rows = (all.rows.len(), val.as_ref().map_or(0, |val| val.rows.len()));
+    let split = set.parts.split(rows, &[], seed);
+    if let Some(val) = &val {
         all.append(val);
     }
     require_both_kinds(set, &all, &split)?;
@@ -152,7 +152,7 @@ fn several(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Resul
         show_fits(console, "fit", done, total);
         Ok(())
     })?;
-    let precisions = train.classes.iter().zip(chosen.precisions(&of_test));
+    let precisions = set.parts.train.classes.iter().zip(chosen.precisions(&test));
     let precisions = precisions.map(|(class, precision)| {
         let of = || format!("no test image of class `{class}` can be read");
         Ok((class.clone(), 100.0 * precision.with_context(of)?))
@@ -174,8 +174,8 @@ fn several(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Resul
         precisions,
         train_images: split.fitted.len(),
         validation_images: split.validation.len(),
-        test_images: of_test.rows.len(),
-        drawn: val.is_none(),
+        test_images: test.rows.len(),
+        drawn: set.parts.val.is_none(),
         weight_decay: chosen.strength,
         validation: validation.collect(),
         not_converged: chosen.fits.iter().filter(|fit| !fit.converged).count(),
@@ -203,13 +203,17 @@ fn require_both_kinds(set: &Set, all: &MultiLabelled, split: &sweep::Split) -> R
     Ok(())
 }
 
-fn labelled(found: Extracted, images: &Images) -> Result<MultiLabelled> {
-    let members = images.members_of(&found.passed.indices).context("no classes")?;
-    Ok(MultiLabelled { rows: only(found)?.rows, members })
-}
+impl Part {
+    fn new(found: Extracted, images: &Images, console: &mut Console) -> Result<Self> {
+        let members = images.members_of(&found.passed.indices);
+        Ok(Self { features: checked(found, console)?, members })
+    }
 
-fn only(found: Extracted) -> Result<Features> {
-    found.features.into_iter().flatten().next().context("no features")
+    /// Rows of which each may belong to several classes.
+    fn into_several(self) -> Result<MultiLabelled> {
+        let members = self.members.context("no classes")?;
+        Ok(MultiLabelled { rows: self.features.rows, members })
+    }
 }
 
 /// The features of all images.
@@ -231,17 +235,15 @@ fn inputs(set: &Set, opened: &Opened, vectors: Vectors, console: &mut Console) -
         let pass = Pass { images: &images.subset, preprocess: &preprocess, views: Views::Square };
         pass.extract(&[&encoder], &[wanted], progress)
     };
-    let inputs = Inputs {
-        train: extract(train)?,
-        val: val.as_ref().map(&mut extract).transpose()?,
-        test: extract(test)?,
-    };
+    let of_train = extract(train)?;
+    let of_val = val.as_ref().map(|val| extract(val).map(|found| (found, val))).transpose()?;
+    let of_test = extract(test)?;
     console.end_progress();
-    for of in [Some(&inputs.train), inputs.val.as_ref(), Some(&inputs.test)].into_iter().flatten() {
-        of.passed.left_out.iter().for_each(|text| console.warn(text));
-        of.passed.require_finite()?;
-    }
-    Ok(inputs)
+    Ok(Inputs {
+        train: Part::new(of_train, train, console)?,
+        val: of_val.map(|(found, val)| Part::new(found, val, console)).transpose()?,
+        test: Part::new(of_test, test, console)?,
+    })
 }
 
 /// Features of all images, a copy of those that are fitted and validate, and a fit.
