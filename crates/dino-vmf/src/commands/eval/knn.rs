@@ -100,8 +100,6 @@ impl Knn {
     }
 }
 
-/// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
-/// network is the last column.
 /// Classifies each image of a source by the others.
 fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result<()> {
     let images = Subset::labelled(evaluation::open_labelled(&opened.config.data, source)?, None, 0);
@@ -152,6 +150,8 @@ fn warn_of_single_images(images: &Subset, console: &mut Console) -> Result<()> {
     Ok(())
 }
 
+/// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
+/// network is the last column.
 fn print(step: Option<u64>, columns: &[Judgment], leaving: bool, console: &mut Console) {
     let Some((trained, others)) = columns.split_last() else { return };
     let Some(first) = trained.scores.first() else { return };
