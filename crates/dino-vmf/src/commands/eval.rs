@@ -5,6 +5,7 @@ mod fewshot;
 mod finetune;
 mod fingerprint;
 mod finished;
+mod folders;
 mod knn;
 mod labelled;
 mod linear;

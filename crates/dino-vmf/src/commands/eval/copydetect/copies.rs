@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use multicrop::dataset::ImageFiles;
 use probe::Subset;
+
+use super::super::folders::entries;
 
 /// A kind of copies.
 pub(super) struct Block {
@@ -76,18 +78,4 @@ fn folders_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         folders_below(&path, found)?;
     }
     Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-        paths.collect()
-    };
-    let mut paths = read().with_context(|| format!("cannot read `{}`", folder.display()))?;
-    let is_hidden = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    };
-    paths.retain(|path| !is_hidden(path));
-    paths.sort();
-    Ok(paths)
 }

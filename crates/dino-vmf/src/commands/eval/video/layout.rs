@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::number::counted;
 
 use super::super::super::looking::natural;
+use super::super::folders::{entries, file_name};
 use super::mask;
 use crate::console::Console;
 
@@ -108,19 +109,6 @@ fn folders(root: &Path) -> Result<(PathBuf, PathBuf)> {
 fn subfolders(folder: &Path) -> Result<BTreeSet<String>> {
     let entries = entries(folder)?.into_iter().filter(|path| path.is_dir());
     Ok(entries.map(|path| file_name(&path)).collect())
-}
-
-/// Paths in a folder that are not hidden.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
-    };
-    let all = read().with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
-    Ok(all.into_iter().filter(|path| !file_name(path).starts_with('.')).collect())
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn stem(path: &Path) -> String {
