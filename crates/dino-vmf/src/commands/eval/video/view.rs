@@ -14,6 +14,8 @@ use probe::propagation::Grid;
 use probe::{Encoder, Kind, Source};
 use vit::Crops;
 
+use super::super::super::image_memory::of_image;
+
 /// The longer side is rounded down to a multiple of this.
 const MULTIPLE: u64 = 64;
 /// Standard deviation of the channels in the official code of DINO for videos. Its code for images, and the training,
@@ -77,11 +79,11 @@ impl<'a> View<'a> {
             "`--short-side {}` makes frames of {width} x {height} pixels, less than a patch of {patch}: give more",
             self.short_side
         );
-        let shape = self.opened.network.backbone.shape();
-        let tokens = (rows * columns + shape.registers + 1) as f64;
-        let of_token = (8 * shape.embed_dim + 2 * shape.mlp_hidden) as f64;
-        let stored = (stored * rows * columns * shape.embed_dim) as f64;
-        let bytes = 4.0 * (tokens * (tokens + of_token) + stored);
+        let (channels, height, width) = (self.mean.len(), height as usize, width as usize);
+        let images = Images { count: 1, channels, height, width };
+        let embed_dim = self.opened.network.backbone.shape().embed_dim;
+        let stored = 4.0 * (stored * rows * columns * embed_dim) as f64;
+        let bytes = of_image(self.opened, &images) + stored;
         let what = format!("a frame of {width} x {height} pixels");
         Ok(memory::require_bytes(what, bytes, "try a smaller `--short-side`")?)
     }
