@@ -115,6 +115,7 @@ fn a_list_and_the_layout_of_voc_give_the_same_precision() {
     let of_voc = of_voc.says("`voc2007` has validation images of its own").last_event();
     let list = ["--train", "train.csv", "--test", "test.csv", "--metric", "map11", "--json"];
     let of_list = transfer(&tiny, &list).code(0).says("of list `train.csv` belong to no class");
+    assert!(!of_list.stderr.contains("a fifth of each class"), "{}", of_list.stderr);
     let of_list = of_list.last_event();
     for key in ["map11", "precisions", "validation", "weight_decay"] {
         assert_eq!(of_voc[key], of_list[key], "{of_voc}");

@@ -90,7 +90,7 @@ impl Table {
             });
             console.event("transfer_mean", &record);
         }
-        let drawn = self.rows.iter().any(|(_, of)| of.drawn);
+        let drawn = self.rows.iter().any(|(_, of)| of.drawn && of.map11.is_none());
         let several = self.rows.iter().any(|(_, of)| of.map11.is_some());
         console.note(format!(
             "protocol: Ericsson et al. 2021 with {vectors}, teacher, center crop, not normalized; weight decay among 45 \
