@@ -131,7 +131,7 @@ impl Transfer {
         let source = given.context(
             "no images are named: give `--data SOURCE`, `--train SOURCE --test SOURCE`, or `--sets FILE`",
         )?;
-        let known = self.dataset.map(|known| known.name().to_owned());
+        let known = self.dataset.map(Known::name);
         Ok(vec![Entry {
             name: known.unwrap_or(source),
             data: self.data.clone(),

@@ -51,20 +51,10 @@ impl Known {
         Self::from_str(name, false).ok()
     }
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Aircraft => "aircraft",
-            Self::Caltech101 => "caltech101",
-            Self::Cars => "cars",
-            Self::Cifar10 => "cifar10",
-            Self::Cifar100 => "cifar100",
-            Self::Dtd => "dtd",
-            Self::Flowers => "flowers",
-            Self::Food => "food",
-            Self::Pets => "pets",
-            Self::Sun397 => "sun397",
-            Self::Voc2007 => "voc2007",
-        }
+    /// Its name on the command line.
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value().expect("no data set is hidden from the flag");
+        value.get_name().to_owned()
     }
 
     pub(super) fn metric(self) -> Metric {
@@ -98,8 +88,9 @@ mod tests {
     #[test]
     fn names_are_those_of_the_flag() {
         for known in Known::value_variants() {
-            assert_eq!(Known::find(known.name()), Some(*known), "{known:?}");
+            assert_eq!(Known::find(&known.name()), Some(*known), "{known:?}");
         }
+        assert_eq!([Known::Pets, Known::Voc2007].map(Known::name), ["pets", "voc2007"]);
         assert_eq!(Known::find("photos"), None);
     }
 }
