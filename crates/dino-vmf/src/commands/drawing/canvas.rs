@@ -1,13 +1,24 @@
 //! A [`Canvas`] draws rectangles, images and text on a white background.
 
-use font8x8::legacy::BASIC_LEGACY;
+use std::convert::Infallible;
+
+use embedded_graphics::mono_font::MonoFont;
+use embedded_graphics::mono_font::MonoTextStyle;
+use embedded_graphics::mono_font::iso_8859_1::FONT_7X13;
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::{
+    DrawTarget, Drawable, OriginDimensions, Pixel, Point, RgbColor, Size,
+};
+use embedded_graphics::text::{Baseline, Text};
 use image::{Rgb, RgbImage};
 use multicrop::Image8;
 
-/// Side of a character in pixels.
-pub(crate) const CHAR: u32 = 8;
+/// All text is in this font. It has the letters of Western Europe.
+const FONT: &MonoFont<'static> = &FONT_7X13;
+/// Width of a character in pixels.
+pub(crate) const CHAR: u32 = FONT.character_size.width;
 /// Height of a line of text.
-pub(crate) const LINE: u32 = CHAR + 3;
+pub(crate) const LINE: u32 = FONT.character_size.height + 1;
 /// Space between two pictures, and around a sheet.
 pub(crate) const GAP: u32 = 16;
 /// Space between a picture and the text below it.
@@ -15,7 +26,7 @@ pub(crate) const CAPTION: u32 = 5;
 
 /// Colors of text.
 pub(crate) const BLACK: [u8; 3] = [40; 3];
-pub(crate) const GRAY: [u8; 3] = [120; 3];
+pub(crate) const GRAY: [u8; 3] = [90; 3];
 
 /// An image to draw on. Pixels outside of it are ignored.
 pub(crate) struct Canvas(RgbImage);
@@ -74,17 +85,34 @@ impl Canvas {
         }
     }
 
-    /// Draws one line of text. Characters that are not ASCII become question marks.
-    pub(crate) fn text(&mut self, text: &str, (x, y): (u32, u32), color: [u8; 3]) {
-        for (place, character) in (0..).zip(text.chars()) {
-            let known = matches!(character, ' '..='~');
-            let rows = BASIC_LEGACY[if known { character as usize } else { '?' as usize }];
-            for (row, bits) in (0..).zip(rows) {
-                for column in (0..CHAR).filter(|column| bits >> column & 1 == 1) {
-                    self.set(x + place * CHAR + column, y + row, color);
-                }
+    /// Draws one line of text. Characters that the font does not have become question marks.
+    pub(crate) fn text(&mut self, text: &str, (x, y): (u32, u32), [r, g, b]: [u8; 3]) {
+        let style = MonoTextStyle::new(FONT, Rgb888::new(r, g, b));
+        let top_left = Point::new(x as i32, y as i32);
+        let Ok(_) = Text::with_baseline(text, top_left, style, Baseline::Top).draw(self);
+    }
+}
+
+impl OriginDimensions for Canvas {
+    fn size(&self) -> Size {
+        Size::new(self.0.width(), self.0.height())
+    }
+}
+
+impl DrawTarget for Canvas {
+    type Color = Rgb888;
+    type Error = Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Infallible> {
+        for Pixel(Point { x, y }, color) in pixels {
+            if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) {
+                self.set(x, y, [color.r(), color.g(), color.b()]);
             }
         }
+        Ok(())
     }
 }
 
@@ -93,7 +121,10 @@ pub(crate) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<
     let most = (width / CHAR) as usize;
     let mut lines: Vec<String> = Vec::new();
     for word in words {
-        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= most) {
+        match lines
+            .last_mut()
+            .filter(|line| line.chars().count() + 1 + word.chars().count() <= most)
+        {
             Some(line) => {
                 line.push(' ');
                 line.push_str(word);
@@ -128,5 +159,22 @@ mod tests {
     fn a_long_path_keeps_its_end() {
         assert_eq!(shortened("photos/cat.jpg", 10 * CHAR), "../cat.jpg");
         assert_eq!(shortened("cat.jpg", 10 * CHAR), "cat.jpg");
+    }
+
+    #[test]
+    fn letters_of_western_europe_are_drawn() {
+        let drawn = |text| {
+            let mut canvas = Canvas::new(CHAR, LINE);
+            canvas.text(text, (0, 0), BLACK);
+            canvas.into_image()
+        };
+        assert_ne!(drawn("é"), drawn("?"));
+        assert_ne!(drawn("é"), drawn("e"));
+        assert_eq!(drawn("漢"), drawn("?"));
+    }
+
+    #[test]
+    fn accents_do_not_shorten_lines() {
+        assert_eq!(wrap(["éé", "èè"].into_iter(), 5 * CHAR), ["éé èè"]);
     }
 }
