@@ -32,6 +32,7 @@ pub(crate) mod plan;
 pub(crate) mod presets;
 pub(crate) mod pretrain;
 pub(crate) mod run_report;
+mod settings;
 mod signals;
 mod table_file;
 mod throughput;

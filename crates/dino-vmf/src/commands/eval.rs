@@ -12,6 +12,7 @@ mod linear;
 mod logistic;
 mod ood;
 mod retrieval;
+mod score;
 mod suite;
 mod transfer;
 mod vectors;

@@ -9,15 +9,22 @@ use super::opening::Named;
 use super::{thread_count, use_threads};
 use crate::console::{Console, Progress};
 
-/// Size of the images for the network, and threads.
+/// Size of the images for the network.
 #[derive(Debug, Args)]
-pub(crate) struct Viewing {
+pub(crate) struct Sizes {
     /// Length of the shorter side after resizing; by default that of the run (`eval.resize`)
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     resize: Option<usize>,
     /// Side of the center crop, a multiple of the patch size; by default that of the run (`eval.crop`)
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     crop: Option<usize>,
+}
+
+/// Size of the images for the network, and threads.
+#[derive(Debug, Args)]
+pub(crate) struct Viewing {
+    #[command(flatten)]
+    sizes: Sizes,
     /// Compute threads; 0 uses all cores. Results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
@@ -33,11 +40,6 @@ impl Viewing {
         use_threads(self.threads)
     }
 
-    /// Length of the shorter side after resizing and side of the crop, where they are given.
-    pub(crate) fn sizes(&self) -> (Option<usize>, Option<usize>) {
-        (self.resize, self.crop)
-    }
-
     /// Starts the threads, reads a checkpoint and prints its path. The flags, and then `set`, override
     /// the `[eval]` settings of the checkpoint.
     ///
@@ -51,14 +53,26 @@ impl Viewing {
     ) -> Result<Opened> {
         self.start_threads()?;
         let mut opened = checkpoint.open(console)?;
+        self.sizes.set(&mut opened);
+        set(&mut opened.config.eval);
+        opened.config.validate()?;
+        Ok(opened)
+    }
+}
+
+impl Sizes {
+    /// Length of the shorter side after resizing and side of the crop, where they are given.
+    pub(crate) fn given(&self) -> (Option<usize>, Option<usize>) {
+        (self.resize, self.crop)
+    }
+
+    /// Overrides the `[eval]` settings of a checkpoint.
+    pub(crate) fn set(&self, opened: &mut Opened) {
         let eval = &mut opened.config.eval;
         eval.crop = self.crop.or(eval.crop);
         // A crop that is larger than the usual size needs larger images, if nobody says how large.
         let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
         eval.resize = self.resize.or(eval.resize.map(|resize| resize.max(least)));
-        set(eval);
-        opened.config.validate()?;
-        Ok(opened)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::fixtures::{Ended, Tiny, photos};
+use crate::video::{moving, save_video};
 use serde_json::Value;
 
 /// Two runs and labelled photographs.
@@ -103,7 +104,7 @@ fn a_suite_that_makes_no_sense_is_refused_before_anything_is_computed() {
     write(&tiny, "['knn']");
     let text = fs::read_to_string(tiny.path("suite.toml")).unwrap();
     fs::write(tiny.path("suite.toml"), format!("{text}{text}")).unwrap();
-    all(&tiny, &BOTH).code(1).says("two data sets `photographs`");
+    all(&tiny, &BOTH).code(1).says("two entries `photographs`");
     fs::write(tiny.path("suite.toml"), text.replace("photos:test", "nowhere:test")).unwrap();
     all(&tiny, &BOTH).code(1).says("data set `photographs` of the suite").says("nowhere");
     fs::write(tiny.path("suite.toml"), format!("{text}colour = 1\n")).unwrap();
@@ -121,11 +122,158 @@ fn a_suite_that_makes_no_sense_is_refused_before_anything_is_computed() {
     assert!(!tiny.path("out").exists(), "nothing is computed");
 }
 
+/// Entries of `eval all`, the commands of the same evaluations, the events and the keys of their numbers.
+const OTHERS: [(&str, &[&str], &str, &[&str]); 5] = [
+    (
+        "task = 'ood'\nknown = 'photos:test'\nunknown = ['shapes:test']\nk = 2\ntrain = 'photos:train'\ncrop = 32\nresize = 32",
+        &[
+            "ood",
+            "--known",
+            "photos:test",
+            "--unknown",
+            "shapes:test",
+            "--k",
+            "2",
+            "--train",
+            "photos:train",
+            "--crop",
+            "32",
+            "--resize",
+            "32",
+        ],
+        "ood",
+        &["auroc"],
+    ),
+    (
+        "task = 'retrieval'\ndata = 'photos:test'\nsize = 32\nscales = 'single'",
+        &["retrieval", "--data", "photos:test", "--size", "32", "--scales", "single"],
+        "retrieval",
+        &["map"],
+    ),
+    (
+        "task = 'copydetect'\ndata = 'copies'\nsize = 32",
+        &["copydetect", "--data", "copies", "--size", "32"],
+        "copydetect",
+        &["map"],
+    ),
+    (
+        "task = 'transfer'\ndata = 'photos'\ncrop = 32\nresize = 32",
+        &["transfer", "--data", "photos", "--crop", "32", "--resize", "32"],
+        "transfer",
+        &["value"],
+    ),
+    (
+        "task = 'video'\ndata = 'davis'\nshort_side = 64",
+        &["video", "--data", "davis", "--short-side", "64"],
+        "video",
+        &["jf_mean", "j_mean", "f_mean"],
+    ),
+];
+
+/// A suite of all other evaluations.
+fn write_others(tiny: &Tiny) {
+    let entry = |(name, (keys, ..)): (usize, &(&str, _, _, _))| {
+        format!("[[eval]]\nname = 'number {name}'\n{keys}\n")
+    };
+    let text: String = OTHERS.iter().enumerate().map(entry).collect();
+    fs::write(tiny.path("suite.toml"), text).unwrap();
+}
+
+#[test]
+fn other_evaluations_have_the_numbers_of_their_commands() {
+    let tiny = two_runs();
+    for folder in ["original", "strong"] {
+        fs::create_dir_all(tiny.path("copies").join(folder)).unwrap();
+        for (i, file) in fs::read_dir(tiny.path("photos/train/cat")).unwrap().enumerate() {
+            let to = tiny.path("copies").join(folder).join(format!("{i:04}.png"));
+            fs::copy(file.unwrap().path(), to).unwrap();
+        }
+    }
+    save_video(&tiny.path("davis"), "moving", 4, &moving);
+    write_others(&tiny);
+    all(&tiny, &BOTH).code(0);
+    let cells = result(&tiny)["cells"].as_array().unwrap().clone();
+    let mut of_suite = cells.chunks(2);
+    for (_, command, event, keys) in OTHERS {
+        let of = |run: &str| -> Vec<f64> {
+            let line = [&["eval", command[0], run], &command[1..], &["--json"]].concat();
+            let lines = tiny.run(&line).code(0).stdout;
+            let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let events: Vec<Value> = events.filter(|of| of["event"] == *event).collect();
+            let number = |of: &Value| keys.iter().map(|key| of[*key].as_f64().unwrap()).collect();
+            events.iter().flat_map::<Vec<f64>, _>(number).collect()
+        };
+        for (a, b) in of("a").into_iter().zip(of("b")) {
+            let found = of_suite.next().unwrap();
+            let values = [0, 1].map(|i| found[i]["value"].as_f64().unwrap());
+            assert!((values[0] - a).abs() < 1e-9 && (values[1] - b).abs() < 1e-9, "{found:?}");
+            let compared = found.iter().any(|cell| cell["difference"].is_object());
+            assert_eq!(compared, !["ood", "transfer"].contains(&event), "{found:?}");
+        }
+    }
+    assert_eq!(of_suite.next(), None);
+    all(&tiny, &BOTH).code(0).says("10 of 10 cells are finished");
+    // A file that has changed makes results of its entry new, and no others.
+    let frame = tiny.path("davis/Annotations/480p/moving/00001.png");
+    fs::File::open(frame).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    all(&tiny, &BOTH).code(0).says("8 of 10 cells are finished");
+    fs::remove_dir_all(tiny.path("copies/original")).unwrap();
+    all(&tiny, &BOTH).code(1).says("number 2 of `a` failed: ").says("2 of 10 cells failed");
+    assert!(fs::read_to_string(tiny.path("out/suite.html")).unwrap().contains("<td>failed</td>"));
+}
+
+#[test]
+fn runs_that_differ_by_their_seed_get_a_mean() {
+    let tiny = two_runs();
+    tiny.pretrain(&["--data", "photos", "--steps", "1", "--out", "c", "--seed", "7"]).code(0);
+    write(&tiny, "['knn', 'fewshot']");
+    all(&tiny, &[&BOTH[..], &["--checkpoint", "c"]].concat()).code(0).says("page:");
+    let found = result(&tiny);
+    let cells = found["cells"].as_array().unwrap();
+    let seeds = found["seeds"].as_array().unwrap();
+    assert_eq!(seeds.len(), 2, "{seeds:?}");
+    for (of, cells) in seeds.iter().zip(cells.chunks(3)) {
+        assert_eq!(of["checkpoints"], serde_json::json!(["a", "c"]));
+        let [a, c] = [0, 2].map(|i| cells[i]["value"].as_f64().unwrap());
+        let (mean, deviation) = ((a + c) / 2.0, (a - c).abs() / 2f64.sqrt());
+        assert!((of["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{of}");
+        assert!((of["deviation"].as_f64().unwrap() - deviation).abs() < 1e-9, "{of}");
+    }
+    let page = fs::read_to_string(tiny.path("out/suite.html")).unwrap();
+    assert!(
+        page.contains("mean of 2 seeds: a, c") && page.contains("<th scope='row'>seed</th>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn mistakes_in_other_evaluations_are_refused_before_anything_is_computed() {
+    let tiny = two_runs();
+    for (text, wanted) in [
+        ("task = 'knn'\ndata = 'photos'", "there is no task `knn` for `[[eval]]`"),
+        (
+            "task = 'video'",
+            "evaluation `x` of `suite.toml`\ncaused by: the following required arguments were not provided:",
+        ),
+        ("task = 'retrieval'\ndata = 'photos'\nsize = 1", "invalid value '1' for '--size"),
+        ("data = 'photos'", "missing field `task`"),
+    ] {
+        fs::write(tiny.path("suite.toml"), format!("[[eval]]\nname = 'x'\n{text}\n")).unwrap();
+        all(&tiny, &BOTH).code(1).says(wanted);
+    }
+    write(&tiny, "['retrieval']");
+    all(&tiny, &BOTH).code(1).says("`retrieval` classifies nothing: write it as `[[eval]]`");
+    fs::write(tiny.path("suite.toml"), "").unwrap();
+    all(&tiny, &BOTH).code(1).says("has no `[[data]]` and no `[[eval]]`");
+    assert!(!tiny.path("out").exists(), "nothing is computed");
+}
+
 #[test]
 fn the_example_is_a_suite() {
     let tiny = two_runs();
     let example = tiny.run(&["eval", "all", "--example"]).code(0).stdout;
     fs::write(tiny.path("suite.toml"), example).unwrap();
     all(&tiny, &["--checkpoint", "b"]).code(0).says("page: out/suite.html");
-    assert_eq!(result(&tiny)["cells"].as_array().unwrap().len(), 5);
+    // Five accuracies, and AUROC by likelihood, cosine and two neighbors.
+    assert_eq!(result(&tiny)["cells"].as_array().unwrap().len(), 9);
 }

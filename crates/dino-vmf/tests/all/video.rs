@@ -15,10 +15,10 @@ const COLORS: [[u8; 3]; 3] = [[90, 100, 90], [230, 60, 40], [30, 60, 240]];
 const PALETTE: [u8; 9] = [0, 0, 0, 128, 0, 0, 0, 128, 0];
 
 /// The object at a pixel of a frame.
-type Scene = dyn Fn(usize, u32, u32) -> u8;
+pub(crate) type Scene = dyn Fn(usize, u32, u32) -> u8;
 
 /// A square that moves to the right, and a disc that moves to the left.
-fn moving(frame: usize, x: u32, y: u32) -> u8 {
+pub(crate) fn moving(frame: usize, x: u32, y: u32) -> u8 {
     let (x, y, shift) = (x as i32, y as i32, 4 * frame as i32);
     let in_disc = (x - 76 + shift).pow(2) + (y - 40).pow(2) <= 14 * 14;
     let in_square = (8 + shift..32 + shift).contains(&x) && (8..32).contains(&y);
@@ -60,7 +60,7 @@ fn labels(scene: &Scene, frame: usize) -> Vec<u8> {
 }
 
 /// Writes a video in the layout of DAVIS.
-fn save_video(folder: &Path, name: &str, frames: usize, scene: &Scene) {
+pub(crate) fn save_video(folder: &Path, name: &str, frames: usize, scene: &Scene) {
     let [pictures, masks] =
         ["JPEGImages", "Annotations"].map(|kind| folder.join(kind).join("480p").join(name));
     fs::create_dir_all(&pictures).unwrap();

@@ -20,6 +20,7 @@ use super::super::table_file::write_table;
 use super::super::viewing::show_images;
 use super::super::{thread_count, use_threads};
 use super::retrieval::ranking;
+use super::score::Score;
 use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
 use copies::Block;
@@ -43,6 +44,20 @@ const GEM_P: f64 = 4.0;
 pub(crate) struct CopyDetect {
     #[command(flatten)]
     checkpoint: Checkpoint,
+    #[command(flatten)]
+    flags: Flags,
+    /// Write what each copy found as a table
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
     /// A folder with `original/` and folders of copies
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     data: PathBuf,
@@ -52,9 +67,6 @@ pub(crate) struct CopyDetect {
     /// Images by which vectors are whitened, 20,000 in DINO's evaluation
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     whiten: Option<String>,
-    /// Write what each copy found as a table
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    csv: Option<PathBuf>,
     /// Characters that the names of a copy and of its original have in common at the beginning
     #[arg(long, value_name = "N", default_value_t = 4, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=255))]
@@ -63,16 +75,21 @@ pub(crate) struct CopyDetect {
     #[arg(long, value_name = "PIXELS", default_value_t = 320, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(8..=8192))]
     size: u32,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
 }
 
 /// Copies of one kind, and what was found for each.
-struct Found<'a> {
-    block: &'a Block,
+struct Found {
+    block: Block,
     queries: Vec<Query>,
+}
+
+/// The images beside the copies.
+struct Sets {
+    originals: Subset,
+    /// Images among which the originals hide.
+    distractors: Option<Subset>,
+    /// Images by which vectors are whitened.
+    learned: Option<Subset>,
 }
 
 /// What a copy found.
@@ -89,6 +106,8 @@ struct Query {
 struct Bank {
     rows: Matrix,
     names: Vec<String>,
+    /// The first of them are originals.
+    originals: usize,
 }
 
 impl CopyDetect {
@@ -96,6 +115,28 @@ impl CopyDetect {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
         use_threads(self.threads)?;
         let opened = self.checkpoint.named().open(console)?;
+        let (found, bank) = self.flags.find(&opened, console)?;
+        self.flags.print(&opened, &found, &bank, console);
+        self.csv.as_deref().map_or(Ok(()), |path| write_pairs(path, &found, &bank, console))
+    }
+}
+
+impl Flags {
+    /// Mean average precision of each kind of copies, for a comparison of checkpoints.
+    ///
+    /// # Errors
+    /// As those of the command.
+    pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
+        let (found, _) = self.find(opened, console)?;
+        let score = |Found { block, queries }: Found| {
+            let credits = queries.iter().map(|query| query.precision).collect();
+            Score::mean_of(format!("mAP, {}", block.name), credits)
+        };
+        Ok(found.into_iter().map(score).collect())
+    }
+
+    /// Ranks all originals and other images for each copy.
+    fn find(&self, opened: &Opened, console: &mut Console) -> Result<(Vec<Found>, Bank)> {
         let (originals, blocks) = copies::open(&self.data, self.prefix as usize)?;
         let [distractors, learned] = [&self.distractors, &self.whiten].map(|source| {
             let open = |source: &String| opened.config.data.open(source);
@@ -106,29 +147,18 @@ impl CopyDetect {
         let notes = distractors.iter().chain(&learned).flat_map(Subset::notes);
         notes.for_each(|text| console.warn(text));
         let vectors = Vectors {
-            opened: &opened,
+            opened,
             size: Size::Square(self.size),
             factors: &[1.0],
             pooling: Pooling::ClsAndGem,
             p: GEM_P,
         };
-        let hidden = distractors.as_ref().map_or(0, Subset::len);
-        let sets = [Some(&originals), distractors.as_ref()];
-        let found = search(&vectors, (sets, learned.as_ref()), &blocks, console)?;
-        self.print(&opened, (originals.len(), hidden), &found.0, console);
-        if let Some(path) = &self.csv {
-            write_pairs(path, &found.0, &found.1, console)?;
-        }
-        Ok(())
+        let sets = Sets { originals, distractors, learned };
+        search(&vectors, &sets, blocks, console)
     }
 
-    fn print(
-        &self,
-        opened: &Opened,
-        (originals, hidden): (usize, usize),
-        found: &[Found<'_>],
-        console: &mut Console,
-    ) {
+    fn print(&self, opened: &Opened, found: &[Found], bank: &Bank, console: &mut Console) {
+        let (originals, hidden) = (bank.originals, bank.names.len() - bank.originals);
         let images = counted(originals, "original");
         console.text(format!("copies, percent; {images} among {}", counted(hidden, "other image")));
         console.text(format!("{:>24}{:>8}{:>8}", "copies", "images", "mAP"));
@@ -157,13 +187,15 @@ impl CopyDetect {
 }
 
 /// Computes all vectors, and ranks the originals and the other images for each copy.
-fn search<'a>(
+fn search(
     vectors: &Vectors<'_>,
-    (sets, learned): ([Option<&Subset>; 2], Option<&Subset>),
-    blocks: &'a [Block],
+    sets: &Sets,
+    blocks: Vec<Block>,
     console: &mut Console,
-) -> Result<(Vec<Found<'a>>, Bank)> {
-    let of_sets: usize = sets.iter().copied().flatten().chain(learned).map(Subset::len).sum();
+) -> Result<(Vec<Found>, Bank)> {
+    let learned = sets.learned.as_ref();
+    let searched = [Some(&sets.originals), sets.distractors.as_ref()];
+    let of_sets: usize = searched.into_iter().flatten().chain(learned).map(Subset::len).sum();
     let total = of_sets + blocks.iter().map(|block| block.copies.len()).sum::<usize>();
     let more = learned.map_or(0, |_| Whitening::bytes(vectors.width()));
     vectors.require_memory(total, more)?;
@@ -182,15 +214,15 @@ fn search<'a>(
         rows.normalize();
         Ok(rows)
     };
-    let searched = sets.iter().copied().flatten().map(Subset::len).sum();
-    let rows = Matrix::with_capacity(searched, vectors.width());
-    let mut bank = Bank { rows, names: Vec::new() };
-    for images in sets.into_iter().flatten() {
+    let count = searched.into_iter().flatten().map(Subset::len).sum();
+    let rows = Matrix::with_capacity(count, vectors.width());
+    let mut bank = Bank { rows, names: Vec::new(), originals: sets.originals.len() };
+    for images in searched.into_iter().flatten() {
         let rows = of(images)?;
         bank.rows.push(&rows.values, rows.width);
         bank.names.extend(images.indices().iter().map(|&index| images.dataset().name(index)));
     }
-    let found = blocks.iter().map(|block| {
+    let found = blocks.into_iter().map(|block| {
         let queries = queries(&of(&block.copies)?, &bank.rows, &block.originals);
         Ok(Found { block, queries })
     });
@@ -219,7 +251,7 @@ fn queries(copies: &Matrix, bank: &Matrix, originals: &[Vec<usize>]) -> Vec<Quer
 }
 
 /// Writes a row for each copy.
-fn write_pairs(path: &Path, found: &[Found<'_>], bank: &Bank, console: &mut Console) -> Result<()> {
+fn write_pairs(path: &Path, found: &[Found], bank: &Bank, console: &mut Console) -> Result<()> {
     let rows = found.iter().flat_map(|Found { block, queries }| {
         queries.iter().enumerate().map(move |(number, query)| {
             let index = block.copies.indices()[number];

@@ -17,7 +17,9 @@ use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
 use super::super::table_file::write_table;
-use super::super::viewing::Viewing;
+use super::super::viewing::Sizes;
+use super::super::{thread_count, use_threads};
+use super::score::Score;
 use crate::console::Console;
 use scores::{Measure, Scored, Scorer};
 
@@ -35,6 +37,20 @@ use scores::{Measure, Scored, Scorer};
 pub(crate) struct Ood {
     #[command(flatten)]
     checkpoint: Checkpoint,
+    #[command(flatten)]
+    flags: Flags,
+    /// Write the scores of all images as a table: set, image, score, value
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
     /// Images of known kinds that the network has not seen, for example `photos:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     known: String,
@@ -48,37 +64,67 @@ pub(crate) struct Ood {
     #[arg(long, value_name = "K,K", value_delimiter = ',', default_value = "1,10,50")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
     k: Vec<u32>,
-    /// Write the scores of all images as a table: set, image, score, value
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    csv: Option<PathBuf>,
     #[command(flatten)]
-    viewing: Viewing,
+    sizes: Sizes,
+}
+
+/// The scores of all sets.
+struct Found {
+    measures: Vec<Measure>,
+    known: Scored,
+    unknown: Vec<Scored>,
 }
 
 impl Ood {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
-        let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let measures = self.measures(&opened, console)?;
+        use_threads(self.threads)?;
+        let mut opened = self.checkpoint.named().open(console)?;
+        let found = self.flags.find(&mut opened, console)?;
+        found.print(&opened, console)?;
+        self.csv.as_deref().map_or(Ok(()), |path| found.write(path, console))
+    }
+}
+
+impl Flags {
+    /// AUROC of each unknown set and measure, for a comparison of checkpoints.
+    ///
+    /// # Errors
+    /// As those of the command.
+    pub(super) fn measure(&self, opened: &mut Opened, console: &mut Console) -> Result<Vec<Score>> {
+        let found = self.find(opened, console)?;
+        let mut scores = Vec::new();
+        for (unknown, source) in found.unknown.iter().zip(&self.unknown) {
+            for (place, measure) in found.measures.iter().enumerate() {
+                let Separation { auroc, .. } = found.separation(place, unknown)?;
+                let column = format!("AUROC of {source}, {}", measure.title());
+                scores.push(Score::alone(column, 100.0 * auroc));
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Scores all sets.
+    fn find(&self, opened: &mut Opened, console: &mut Console) -> Result<Found> {
+        self.sizes.set(opened);
+        opened.config.validate()?;
+        let opened = &*opened;
+        let measures = self.measures(opened, console)?;
         let [known, train] = [Some(&self.known), self.train.as_ref()]
-            .map(|source| source.map(|source| open(&opened, source, console)).transpose());
+            .map(|source| source.map(|source| open(opened, source, console)).transpose());
         let (known, train) = (known?.context("no known images")?, train?);
-        let unknown = self.unknown.iter().map(|source| open(&opened, source, console));
+        let unknown = self.unknown.iter().map(|source| open(opened, source, console));
         let unknown = unknown.collect::<Result<Vec<_>>>()?;
         self.check_sources(&known, &unknown, train.as_ref())?;
-        let preprocess = alike(&opened, &known)?;
-        let mut scorer = Scorer::new(&opened, &preprocess, &measures);
+        let preprocess = alike(opened, &known)?;
+        let mut scorer = Scorer::new(opened, &preprocess, &measures);
         if let Some(train) = &train {
             scorer.learn(train, console)?;
         }
         let known = scorer.score(&known, "known", console)?;
         let scored = unknown.iter().map(|images| scorer.score(images, "unknown", console));
         let unknown = scored.collect::<Result<Vec<_>>>()?;
-        self.print(&opened, &measures, (&known, &unknown), console)?;
-        if let Some(path) = &self.csv {
-            write_scores(path, &measures, &known, &unknown, console)?;
-        }
-        Ok(())
+        Ok(Found { measures, known, unknown })
     }
 
     /// The scores that this checkpoint and these flags allow; says which are left out, and why.
@@ -139,14 +185,20 @@ impl Ood {
         ensure!(most <= images, "`--k {most}`: `--train` has {}", counted(images, "image"));
         Ok(())
     }
+}
 
-    fn print(
-        &self,
-        opened: &Opened,
-        measures: &[Measure],
-        (known, unknown): (&Scored, &[Scored]),
-        console: &mut Console,
-    ) -> Result<()> {
+impl Found {
+    /// How well a measure, at its place among all, tells an unknown set from the known one.
+    fn separation(&self, place: usize, unknown: &Scored) -> Result<Separation> {
+        // The unknown images, whose scores are low, are the positives.
+        let [known, unknown] = [&self.known, unknown]
+            .map(|set| set.values[place].iter().map(|x| -x).collect::<Vec<_>>());
+        Separation::of(&known, &unknown)
+            .context("a set has no image that could be read, or a score is not a number")
+    }
+
+    fn print(&self, opened: &Opened, console: &mut Console) -> Result<()> {
+        let Self { known, unknown, .. } = self;
         let images = counted(known.names.len(), "image");
         console.text(format!("known from unknown images, percent; {images} of {}", known.source));
         for set in unknown {
@@ -155,8 +207,8 @@ impl Ood {
             let [score, auroc, fpr95, mean] = ["score", "AUROC", "FPR95", "mean known"];
             console
                 .text(format!("{score:>24}{auroc:>9}{fpr95:>9}{mean:>14}{:>14}", "mean unknown"));
-            for (place, measure) in measures.iter().enumerate() {
-                print_row(opened, (*measure, place), (known, set), console)?;
+            for place in 0..self.measures.len() {
+                self.print_row(opened, place, set, console)?;
             }
         }
         console.note(
@@ -167,37 +219,53 @@ impl Ood {
         );
         Ok(())
     }
-}
 
-/// Prints how well a measure, at its place among all, tells two sets apart.
-fn print_row(
-    opened: &Opened,
-    (measure, place): (Measure, usize),
-    (known, set): (&Scored, &Scored),
-    console: &mut Console,
-) -> Result<()> {
-    let scores = [&known.values[place], &set.values[place]];
-    let [low_known, low_unknown] =
-        scores.map(|scores| scores.iter().map(|x| -x).collect::<Vec<_>>());
-    let Separation { auroc, fpr95 } = Separation::of(&low_known, &low_unknown)
-        .context("a set has no image that could be read, or a score is not a number")?;
-    let [mean_known, mean_unknown] =
-        scores.map(|scores| scores.iter().sum::<f64>() / scores.len() as f64);
-    let title = measure.title();
-    let [shown_known, shown_unknown] = [mean_known, mean_unknown].map(short);
-    let (percent, wrong) = (100.0 * auroc, 100.0 * fpr95);
-    console
-        .text(format!("{title:>24}{percent:>9.2}{wrong:>9.2}{shown_known:>14}{shown_unknown:>14}"));
-    let record = json!({
-        "checkpoint": opened.path, "step": opened.step, "known": known.source,
-        "unknown": set.source, "known_images": known.names.len(),
-        "unknown_images": set.names.len(), "known_left_out": known.left_out,
-        "unknown_left_out": set.left_out, "score": measure.name(),
-        "k": measure.k(), "auroc": percent, "fpr95": wrong, "mean_known": mean_known,
-        "mean_unknown": mean_unknown,
-    });
-    console.event("ood", &record);
-    Ok(())
+    /// Prints how well a measure, at its place among all, tells an unknown set from the known one.
+    fn print_row(
+        &self,
+        opened: &Opened,
+        place: usize,
+        set: &Scored,
+        console: &mut Console,
+    ) -> Result<()> {
+        let (known, measure) = (&self.known, self.measures[place]);
+        let Separation { auroc, fpr95 } = self.separation(place, set)?;
+        let [mean_known, mean_unknown] = [known, set].map(|set| {
+            let scores = &set.values[place];
+            scores.iter().sum::<f64>() / scores.len() as f64
+        });
+        let title = measure.title();
+        let [shown_known, shown_unknown] = [mean_known, mean_unknown].map(short);
+        let (percent, wrong) = (100.0 * auroc, 100.0 * fpr95);
+        console.text(format!(
+            "{title:>24}{percent:>9.2}{wrong:>9.2}{shown_known:>14}{shown_unknown:>14}"
+        ));
+        let record = json!({
+            "checkpoint": opened.path, "step": opened.step, "known": known.source,
+            "unknown": set.source, "known_images": known.names.len(),
+            "unknown_images": set.names.len(), "known_left_out": known.left_out,
+            "unknown_left_out": set.left_out, "score": measure.name(),
+            "k": measure.k(), "auroc": percent, "fpr95": wrong, "mean_known": mean_known,
+            "mean_unknown": mean_unknown,
+        });
+        console.event("ood", &record);
+        Ok(())
+    }
+
+    /// Writes the scores of all images.
+    fn write(&self, path: &Path, console: &mut Console) -> Result<()> {
+        let known = [("known", &self.known)].into_iter();
+        let sets = known.chain(self.unknown.iter().map(|set| ("unknown", set)));
+        let rows = sets.flat_map(|(role, set)| {
+            self.measures.iter().zip(&set.values).flat_map(move |(measure, values)| {
+                set.names.iter().zip(values).map(move |(name, value)| {
+                    let set = set.source.clone();
+                    [role.to_owned(), set, name.clone(), measure.column(), value.to_string()]
+                })
+            })
+        });
+        write_table(path, ["role", "set", "image", "score", "value"], rows, console)
+    }
 }
 
 /// Opens a source with all its images, and prints what is worth a warning.
@@ -214,25 +282,6 @@ fn alike(opened: &Opened, known: &Subset) -> Result<Preprocess> {
     let crop = preprocess.view.crop;
     preprocess.view.resize.get_or_insert(crop);
     Ok(preprocess)
-}
-
-fn write_scores(
-    path: &Path,
-    measures: &[Measure],
-    known: &Scored,
-    unknown: &[Scored],
-    console: &mut Console,
-) -> Result<()> {
-    let sets = [("known", known)].into_iter().chain(unknown.iter().map(|set| ("unknown", set)));
-    let rows = sets.flat_map(|(role, set)| {
-        measures.iter().zip(&set.values).flat_map(move |(measure, values)| {
-            set.names.iter().zip(values).map(move |(name, value)| {
-                let set = set.source.clone();
-                [role.to_owned(), set, name.clone(), measure.column(), value.to_string()]
-            })
-        })
-    });
-    write_table(path, ["role", "set", "image", "score", "value"], rows, console)
 }
 
 /// The network whose features are scored.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum, ValueHint};
 use dino::open::Opened;
-use probe::retrieval::{CUT_OFFS, Difficulty, score};
+use probe::retrieval::{Difficulty, score};
 use probe::{Matrix, Progress};
 use rayon::prelude::*;
 use report::number::counted;
@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::{thread_count, use_threads};
+use super::score::Score;
 use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
 use ground_truth::Task;
@@ -33,6 +34,17 @@ use ground_truth::Task;
 pub(crate) struct Retrieval {
     #[command(flatten)]
     checkpoint: Checkpoint,
+    #[command(flatten)]
+    flags: Flags,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
     /// A folder with `jpg/` and `gnd_NAME.pkl` or `.json`, or images with classes such as `photos:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     data: String,
@@ -55,10 +67,6 @@ pub(crate) struct Retrieval {
     /// Exponent of `--pooling gem`
     #[arg(long, value_name = "P", default_value_t = 3.0, allow_negative_numbers = true)]
     gem_p: f64,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
 }
 
 /// Sizes of an image.
@@ -74,12 +82,13 @@ const QUERIES: usize = 256;
 /// Average precision of a query, and its precision at places.
 type Precision = (f64, [f64; 3]);
 
-/// Sums of average precision and of precision at places, over queries with something to find.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    ap: f64,
-    precision: [f64; 3],
-    queries: usize,
+/// The images that were searched, and what was found.
+struct Found {
+    task: Task,
+    /// Longest side of an image.
+    size: u32,
+    /// For each list of relevant images, the queries with something to find.
+    lists: Vec<(&'static str, Vec<Precision>)>,
 }
 
 impl Scales {
@@ -100,11 +109,34 @@ impl Scales {
 
 impl Retrieval {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let p = self.gem_p;
-        ensure!(p.is_finite() && p > 0.0, "`--gem-p` is {p}: give a number above 0");
         use_threads(self.threads)?;
         let opened = self.checkpoint.named().open(console)?;
-        let mut task = Task::open(&self.data, self.gnd.as_deref(), &opened, console)?;
+        let found = self.flags.find(&opened, console)?;
+        self.flags.print(&opened, &found, console);
+        Ok(())
+    }
+}
+
+impl Flags {
+    /// Mean average precision of each list, for a comparison of checkpoints.
+    ///
+    /// # Errors
+    /// As those of the command.
+    pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
+        let found = self.find(opened, console)?;
+        let score = |(name, queries): &(&str, Vec<Precision>)| {
+            ensure!(!queries.is_empty(), "the list `{name}` has nothing to find");
+            let credits = queries.iter().map(|(ap, _)| *ap).collect();
+            Ok(Score::mean_of(format!("mAP, {name}"), credits))
+        };
+        found.lists.iter().map(score).collect()
+    }
+
+    /// Ranks all images for each query.
+    fn find(&self, opened: &Opened, console: &mut Console) -> Result<Found> {
+        let p = self.gem_p;
+        ensure!(p.is_finite() && p > 0.0, "`--gem-p` is {p}: give a number above 0");
+        let mut task = Task::open(&self.data, self.gnd.as_deref(), opened, console)?;
         ensure!(
             task.queries.is_some() || !self.whole_queries,
             "`--whole-queries` needs queries with boxes, but `{}` has no ground truth with any",
@@ -116,50 +148,47 @@ impl Retrieval {
         let image_size = opened.network.backbone.shape().image_size;
         let size = self.size.unwrap_or((2 * image_size).min(512) as u32);
         let vectors = Vectors {
-            opened: &opened,
+            opened,
             size: Size::Longest(size),
             factors: self.scales.factors(),
             pooling: self.pooling,
             p,
         };
         let (bank, queries) = features(&task, &vectors, console)?;
-        let sums = rank(&task, &bank, queries.as_ref(), console);
-        self.print(&opened, &task, size, &sums, console);
-        Ok(())
+        let lists = rank(&task, &bank, queries.as_ref(), console);
+        Ok(Found { task, size, lists })
     }
 
-    fn print(
-        &self,
-        opened: &Opened,
-        task: &Task,
-        size: u32,
-        sums: &[(Difficulty, Sums)],
-        console: &mut Console,
-    ) {
+    fn print(&self, opened: &Opened, found: &Found, console: &mut Console) {
+        let Found { task, size, lists } = found;
         let images = counted(task.images.len(), "image");
         console.text(format!("retrieval among {images} of {}, percent", task.source));
         console.text(format!(
             "{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}",
             "", "queries", "mAP", "mP@1", "mP@5", "mP@10"
         ));
-        for (difficulty, sums) in sums {
-            let name = if task.queries.is_some() { name(*difficulty) } else { "classes" };
-            self.print_row(opened, (task, size), (name, sums), console);
+        for (name, queries) in lists {
+            self.print_row(opened, (task, *size), (name, queries), console);
         }
-        self.print_protocol(task, size, console);
+        self.print_protocol(task, *size, console);
     }
 
     fn print_row(
         &self,
         opened: &Opened,
         (task, size): (&Task, u32),
-        (name, sums): (&str, &Sums),
+        (name, found): (&str, &[Precision]),
         console: &mut Console,
     ) {
-        let queries = sums.queries;
-        let percent = |sum: f64| 100.0 * sum / queries as f64;
-        let [map, p1, p5, p10] =
-            [sums.ap, sums.precision[0], sums.precision[1], sums.precision[2]].map(percent);
+        let queries = found.len();
+        let percent =
+            |of: fn(&Precision) -> f64| 100.0 * found.iter().map(of).sum::<f64>() / queries as f64;
+        let [map, p1, p5, p10] = [
+            percent(|(ap, _)| *ap),
+            percent(|(_, precision)| precision[0]),
+            percent(|(_, precision)| precision[1]),
+            percent(|(_, precision)| precision[2]),
+        ];
         console.text(match queries {
             0 => format!("{name:>8}{queries:>9}  nothing to find"),
             _ => format!("{name:>8}{queries:>9}{map:>8.2}{p1:>8.2}{p5:>8.2}{p10:>8.2}"),
@@ -194,14 +223,6 @@ impl Retrieval {
     }
 }
 
-fn name(difficulty: Difficulty) -> &'static str {
-    match difficulty {
-        Difficulty::Easy => "easy",
-        Difficulty::Medium => "medium",
-        Difficulty::Hard => "hard",
-    }
-}
-
 /// Vectors of the images, and of the queries if they are others.
 fn features(
     task: &Task,
@@ -231,10 +252,14 @@ fn rank(
     bank: &Matrix,
     queries: Option<&Matrix>,
     console: &mut Console,
-) -> Vec<(Difficulty, Sums)> {
-    let difficulties: &[Difficulty] = match queries {
-        Some(_) => &[Difficulty::Easy, Difficulty::Medium, Difficulty::Hard],
-        None => &[Difficulty::Easy],
+) -> Vec<(&'static str, Vec<Precision>)> {
+    let lists: &[(&str, Difficulty)] = match queries {
+        Some(_) => &[
+            ("easy", Difficulty::Easy),
+            ("medium", Difficulty::Medium),
+            ("hard", Difficulty::Hard),
+        ],
+        None => &[("classes", Difficulty::Easy)],
     };
     let vectors: Vec<&[f32]> = queries.unwrap_or(bank).rows().collect();
     let bank: Vec<&[f32]> = bank.rows().collect();
@@ -242,11 +267,11 @@ fn rank(
         let itself = queries.is_none().then_some(query);
         let ranking = [ranking(vectors[query], &bank, itself)];
         let relevant = [task.relevant(query)];
-        let of = |difficulty: &Difficulty| {
+        let of = |(_, difficulty): &(&str, Difficulty)| {
             let found = score(&ranking, &relevant, *difficulty);
             found.map.zip(found.precision)
         };
-        difficulties.iter().map(of).collect()
+        lists.iter().map(of).collect()
     };
     let mut scored: Vec<Vec<Option<Precision>>> = Vec::with_capacity(vectors.len());
     while scored.len() < vectors.len() {
@@ -257,16 +282,8 @@ fn rank(
         console.progress(&crate::console::Progress { what: "ranking", done, total, text }, false);
     }
     console.end_progress();
-    let sums = |place: usize| {
-        let mut sums = Sums::default();
-        for (ap, precision) in scored.iter().filter_map(|of_query| of_query[place]) {
-            sums.ap += ap;
-            (0..CUT_OFFS.len()).for_each(|i| sums.precision[i] += precision[i]);
-            sums.queries += 1;
-        }
-        sums
-    };
-    difficulties.iter().enumerate().map(|(place, of)| (*of, sums(place))).collect()
+    let of_list = |place: usize| scored.iter().filter_map(|of| of[place]).collect();
+    lists.iter().enumerate().map(|(place, (name, _))| (*name, of_list(place))).collect()
 }
 
 /// All images but the query itself, the most alike first; of equal ones the earlier image first.

@@ -1,37 +1,31 @@
 //! `dino-vmf eval all`: a list of tasks on a list of checkpoints, compared on one page.
 
 mod cells;
+mod classified;
 mod compared;
 mod file;
+mod output;
 mod tasks;
+mod whole;
 
 use std::fs;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use askama::Template;
 use clap::{Args, ValueHint};
-use dino::config::Config;
 use dino::open::{Opened, open};
-use dino::{evaluation, memory};
-use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
-use report::number::counted;
-use serde_json::json;
 
-use super::super::viewing::show_images;
 use super::super::{thread_count, use_threads};
 use super::fingerprint;
 use crate::console::Console;
 use cells::{Cell, Cells, Key};
-use compared::Compared;
-use file::{Data, EXAMPLE, Suite};
-use tasks::{Input, Task, find};
+use file::{Data, EXAMPLE, Entry, Suite};
 
 /// Run a suite of tasks on several checkpoints and compare them on one page
 ///
-/// The suite is a TOML file; `--example` prints one. Images are read once for all checkpoints that see them in the
-/// same size. Finished cells are kept in the output folder, and a second start does not compute them again.
+/// The suite is a TOML file; `--example` prints one. Images that are classified are read once for all checkpoints that
+/// see them in the same size. Finished cells are kept in the output folder, and a second start does not compute them
+/// again.
 ///
 /// Example: dino-vmf eval all --suite suite.toml --checkpoint runs/a --checkpoint runs/b --out compared
 #[derive(Debug, Args)]
@@ -61,17 +55,15 @@ pub(crate) struct All {
 
 /// A checkpoint with its name and what its content is.
 struct Subject {
+    name: String,
     opened: Opened,
     sha256: String,
 }
 
-/// A data set for the checkpoints that see its images in the same way.
-struct Group<'a> {
-    data: &'a Data,
-    config: Config,
-    evaluation: Evaluation,
-    /// Places of the checkpoints.
-    members: Vec<usize>,
+/// A suite with the fingerprint of each entry.
+struct Planned {
+    data: Vec<(Data, String)>,
+    evals: Vec<(Entry, String)>,
 }
 
 impl All {
@@ -82,6 +74,40 @@ impl All {
         }
         use_threads(self.threads)?;
         let suite = Suite::read(self.suite.as_deref().context("`--suite` is missing")?)?;
+        let mut subjects = self.subjects(console)?;
+        let planned = Planned::of(suite, self.seed)?;
+        let data = planned.data.iter().map(|(data, fingerprint)| (data, fingerprint));
+        let groups = classified::groups(data, &subjects)?;
+        fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot create `{}`", self.out.display()))?;
+        let mut cells = Cells::open(&self.out)?;
+        let keys = planned.keys(&subjects);
+        let done = keys.iter().filter(|key| cells.find(key).is_some()).count();
+        if done > 0 {
+            let (total, out) = (keys.len(), self.out.display());
+            console.note(format!(
+                "{done} of {total} cells are finished in `{out}` and are not computed again"
+            ));
+        }
+        for group in &groups {
+            group.compute((&subjects, self.seed), &mut cells, console)?;
+        }
+        drop(groups);
+        for (entry, fingerprint) in &planned.evals {
+            measure(entry, fingerprint, &mut subjects, &mut cells, console)?;
+        }
+        output::conclude((&planned, &subjects), &cells, (&self.out, self.seed), console)?;
+        let failed = keys.iter().filter(|key| cells.find(key).is_none()).count();
+        match failed {
+            0 => Ok(()),
+            _ => bail!(
+                "{failed} of {} cells failed; the same command line tries them again",
+                keys.len()
+            ),
+        }
+    }
+
+    fn subjects(&self, console: &mut Console) -> Result<Vec<Subject>> {
         let names: Vec<_> =
             self.checkpoints.iter().map(|path| path.display().to_string()).collect();
         if let Some((name, _)) =
@@ -89,243 +115,69 @@ impl All {
         {
             bail!("`--checkpoint {name}` is given twice");
         }
-        let subjects = self.subjects(console)?;
-        let groups = groups(&suite, &subjects)?;
-        fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot create `{}`", self.out.display()))?;
-        let mut cells = Cells::open(&self.out)?;
-        let total: usize = suite.data.iter().map(|data| data.tasks.len() * subjects.len()).sum();
-        let missing = groups.iter().map(|group| self.missing(group, &subjects, &cells));
-        let missing: usize = missing.map(|of| of.map_or(0, |of| of.len())).sum();
-        if missing < total {
-            let (done, out) = (total - missing, self.out.display());
-            console.note(format!(
-                "{done} of {total} cells are finished in `{out}` and are not computed again"
-            ));
-        }
-        for group in &groups {
-            self.compute(group, &subjects, &mut cells, console)?;
-        }
-        let failed = self.conclude(&suite, &subjects, &names, &cells, console)?;
-        match failed {
-            0 => Ok(()),
-            _ => bail!("{failed} of {total} cells failed; the same command line tries them again"),
-        }
-    }
-
-    fn subjects(&self, console: &mut Console) -> Result<Vec<Subject>> {
-        let read = |path: &PathBuf| {
+        let read = |(path, name): (&PathBuf, String)| {
             let mut opened = open(path)?;
             opened.warnings.iter().for_each(|text| console.warn(text));
             opened.student = None;
             let sha256 = fingerprint::of_network(&opened);
             console.note(format!("checkpoint `{}`, {}", opened.path.display(), opened.origin));
-            Ok(Subject { opened, sha256 })
+            Ok(Subject { name, opened, sha256 })
         };
-        self.checkpoints.iter().map(read).collect()
+        self.checkpoints.iter().zip(names).map(read).collect()
+    }
+}
+
+impl Planned {
+    fn of(suite: Suite, seed: u64) -> Result<Self> {
+        let of_data = |data: Data| data.fingerprint(seed).map(|fingerprint| (data, fingerprint));
+        let of_entry = |of: Entry| of.fingerprint(seed).map(|fingerprint| (of, fingerprint));
+        Ok(Self {
+            data: suite.data.into_iter().map(of_data).collect::<Result<_>>()?,
+            evals: suite.evals.into_iter().map(of_entry).collect::<Result<_>>()?,
+        })
     }
 
-    /// The cells of a group that are not finished: place of the checkpoint, task and key.
-    fn missing(
-        &self,
-        group: &Group<'_>,
-        subjects: &[Subject],
-        cells: &Cells,
-    ) -> Result<Vec<(usize, &'static Task, Key)>> {
-        let mut missing = Vec::new();
-        for &member in &group.members {
-            for task in group.data.tasks.iter().filter_map(|name| find(name)) {
-                let key = Key::new(&subjects[member].sha256, group.data, task.name, self.seed)?;
-                if cells.find(&key).is_none() {
-                    missing.push((member, task, key));
-                }
-            }
-        }
-        Ok(missing)
-    }
-
-    /// Computes what is missing of a group. What fails is kept as a failed cell.
-    fn compute(
-        &self,
-        group: &Group<'_>,
-        subjects: &[Subject],
-        cells: &mut Cells,
-        console: &mut Console,
-    ) -> Result<()> {
-        let missing = self.missing(group, subjects, cells)?;
-        let mut members: Vec<usize> = missing.iter().map(|(member, ..)| *member).collect();
-        members.dedup();
-        if members.is_empty() {
-            return Ok(());
-        }
-        let wants = |member: usize, task: &Task| (task.wants)(&subjects[member].opened);
-        let mut wanted: Vec<Wanted> = Vec::new();
-        for (member, task, _) in &missing {
-            let of = wants(*member, task);
-            if !wanted.contains(&of) {
-                wanted.push(of);
-            }
-        }
-        let opened: Vec<&Opened> = members.iter().map(|&member| &subjects[member].opened).collect();
-        let found = features(group, &opened, &wanted, &missing, console);
-        console.end_progress();
-        for (done, (member, task, key)) in missing.iter().enumerate() {
-            let (done, total) = (done as u64, missing.len() as u64);
-            let text = format!("  {} on {}", task.title, group.data.name);
-            console.progress(&crate::console::Progress { what: "task", done, total, text }, false);
-            let place = members.iter().position(|of| of == member).unwrap_or_default();
-            let kind = wanted.iter().position(|of| *of == wants(*member, task)).unwrap_or_default();
-            let scored = match &found {
-                Err(error) => Err(format!("{error:#}")),
-                Ok((train, test)) => {
-                    let (train, test) = (&train.features[place][kind], &test.features[place][kind]);
-                    let classes = group.evaluation.classes();
-                    let input = Input { train, test, classes, seed: self.seed };
-                    (task.run)(&input).map_err(|error| format!("{error:#}"))
-                }
-            };
-            let cell = match scored {
-                Ok(scored) => {
-                    warn_of_fits(scored.not_converged, task, group, console);
-                    Cell { key: key.clone(), draws: scored.draws, hits: scored.hits, error: None }
-                }
-                Err(error) => {
-                    let (data, path) = (&group.data.name, self.checkpoints[*member].display());
-                    console.warn(format!("{} on {data} of `{path}` failed: {error}", task.title));
-                    Cell {
-                        key: key.clone(),
-                        draws: Vec::new(),
-                        hits: Vec::new(),
-                        error: Some(error),
-                    }
-                }
-            };
-            cells.add(cell)?;
-        }
-        console.end_progress();
-        Ok(())
-    }
-
-    /// Writes page and JSON, prints the tables, and returns the number of failed cells.
-    fn conclude(
-        &self,
-        suite: &Suite,
-        subjects: &[Subject],
-        names: &[String],
-        cells: &Cells,
-        console: &mut Console,
-    ) -> Result<usize> {
-        let mut all = Vec::new();
-        for data in &suite.data {
-            let mut of_data = Vec::new();
-            for task in &data.tasks {
-                let cell = |subject: &Subject| {
-                    let key = Key::new(&subject.sha256, data, task, self.seed)?;
-                    cells.find(&key).or_else(|| cells.newest(&key)).context("a cell is missing")
-                };
-                of_data.push(subjects.iter().map(cell).collect::<Result<Vec<_>>>()?);
-            }
-            all.push(Compared { data, cells: of_data });
-        }
-        let judged = compared::judge(&all, names, self.seed);
-        for data in &suite.data {
-            console.text(format!("{}: {}", data.name, compared::head(data)[1..].join(", ")));
-            for row in compared::rows(data, &judged, names) {
-                console.text(format!("  {}: {}", row[0], row[1..].join(", ")));
-            }
-        }
-        judged.iter().for_each(|cell| console.event("cell", cell));
-        let title = format!("{} checkpoints compared", names.len());
-        let page = compared::page(title, &all, &judged, names).render()?;
-        let record = json!({
-            "version": env!("CARGO_PKG_VERSION"), "seed": self.seed, "checkpoints": names,
-            "test": "paired bootstrap over test images, 95 %", "data": suite.data, "cells": judged,
-        });
-        write(&self.out.join("suite.html"), &page)?;
-        write(&self.out.join("suite.json"), &serde_json::to_string_pretty(&record)?)?;
-        console.note(format!("page: {}", self.out.join("suite.html").display()));
-        Ok(all
+    /// The keys of all cells.
+    fn keys(&self, subjects: &[Subject]) -> Vec<Key> {
+        let of_data = self
+            .data
             .iter()
-            .flat_map(|of| of.cells.iter().flatten())
-            .filter(|of| of.error.is_some())
-            .count())
+            .flat_map(|(data, fingerprint)| data.tasks.iter().map(move |task| (task, fingerprint)));
+        let of_evals =
+            self.evals.iter().map(|(entry, fingerprint)| (&entry.written.task, fingerprint));
+        let tasks: Vec<_> = of_data.chain(of_evals).collect();
+        let keys = |subject: &Subject| {
+            tasks
+                .iter()
+                .map(|(task, fingerprint)| Key::new(&subject.sha256, fingerprint, task))
+                .collect::<Vec<_>>()
+        };
+        subjects.iter().flat_map(keys).collect()
     }
 }
 
-/// Says how many fits of a task ended before their optimum.
-fn warn_of_fits(count: usize, task: &Task, group: &Group<'_>, console: &mut Console) {
-    if count > 0 {
-        let (fits, data) = (counted(count, "fit"), &group.data.name);
-        console.warn(format!("{} on {data}: {fits} ended before the optimum", task.title));
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
-}
-
-/// Opens all data sets for all checkpoints, before anything is computed.
-fn groups<'a>(suite: &'a Suite, subjects: &[Subject]) -> Result<Vec<Group<'a>>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for data in &suite.data {
-        let first = groups.len();
-        for (member, subject) in subjects.iter().enumerate() {
-            let config = settings(data, &subject.opened);
-            let same = |group: &&mut Group<'_>| evaluation::same_inputs(&group.config, &config);
-            if let Some(group) = groups[first..].iter_mut().find(same) {
-                group.members.push(member);
-                continue;
-            }
-            let of_data = || format!("data set `{}` of the suite", data.name);
-            config.validate().with_context(of_data)?;
-            let evaluation = evaluation::open(&config, Vec::new()).map_err(anyhow::Error::from);
-            let evaluation =
-                evaluation.and_then(|of| of.context("no images")).with_context(of_data)?;
-            evaluation.require_images_of_each_class(2).with_context(of_data)?;
-            groups.push(Group { data, config, evaluation, members: vec![member] });
-        }
-    }
-    Ok(groups)
-}
-
-/// The settings of a checkpoint with those of a data set on top.
-fn settings(data: &Data, opened: &Opened) -> Config {
-    let mut config = opened.config.clone();
-    config.evaluate_on(data.train.clone(), data.test.clone());
-    let eval = &mut config.eval;
-    eval.crop = data.crop.or(eval.crop);
-    let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
-    eval.resize = data.resize.or(eval.resize.map(|resize| resize.max(least)));
-    (eval.max_train, eval.max_test) = (data.max_train, data.max_test);
-    config
-}
-
-/// The features of all checkpoints of a group, in one pass over the images.
-fn features(
-    group: &Group<'_>,
-    opened: &[&Opened],
-    wanted: &[Wanted],
-    missing: &[(usize, &'static Task, Key)],
+/// Measures what is missing of an evaluation. What fails is kept as a failed cell.
+fn measure(
+    entry: &Entry,
+    fingerprint: &str,
+    subjects: &mut [Subject],
+    cells: &mut Cells,
     console: &mut Console,
-) -> Result<(Extracted, Extracted)> {
-    let encoders: Vec<_> = opened
-        .iter()
-        .map(|of| Encoder { name: "trained", network: &of.network, params: &of.teacher })
-        .collect();
-    let sources: Vec<&dyn Source> = encoders.iter().map(|of| of as &dyn Source).collect();
-    let evaluation = &group.evaluation;
-    let values = evaluation.values_of(&sources, wanted);
-    let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
-    let size = Size { train, test, width: values, classes };
-    let more = missing.iter().map(|(_, task, _)| (task.bytes)(size)).max().unwrap_or(0);
-    memory::require_evaluation_and(&group.config, evaluation.size(), values, more as f64)?;
-    let found = evaluation.extract(&sources, wanted, &mut |done, total| {
-        show_images(console, "features", (done, total), &group.data.name);
-        ControlFlow::Continue(())
-    })?;
-    for set in [&found.0, &found.1] {
-        set.passed.left_out.iter().for_each(|text| console.warn(text));
-        set.passed.require_finite()?;
+) -> Result<()> {
+    let name = &entry.written.name;
+    for subject in subjects {
+        let key = Key::new(&subject.sha256, fingerprint, &entry.written.task);
+        if cells.find(&key).is_some() {
+            continue;
+        }
+        let config = subject.opened.config.clone();
+        let scores = entry.whole.measure(&mut subject.opened, console);
+        console.end_progress();
+        subject.opened.config = config;
+        if let Err(error) = &scores {
+            console.warn(format!("{name} of `{}` failed: {error:#}", subject.name));
+        }
+        cells.add(Cell::of(key, scores))?;
     }
-    Ok(found)
+    Ok(())
 }

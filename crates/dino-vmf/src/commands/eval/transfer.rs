@@ -16,8 +16,10 @@ use dino::open::Opened;
 
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
-use super::super::viewing::Viewing;
+use super::super::viewing::Sizes;
+use super::super::{thread_count, use_threads};
 use super::labelled::Vectors;
+use super::score::Score;
 use crate::console::Console;
 use kept::Kept;
 use known::{Known, Metric};
@@ -39,10 +41,31 @@ use table::Table;
 pub(crate) struct Transfer {
     #[command(flatten)]
     checkpoint: Checkpoint,
+    #[command(flatten)]
+    flags: Flags,
+    /// Several data sets, as TOML: a `[[set]]` with `name`, `train`, `test`, and perhaps `val`, `metric`, for each
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["data", "train", "val", "test", "dataset", "metric"])]
+    sets: Option<PathBuf>,
+    /// Folder in which the finished data sets of `--sets` are kept
+    #[arg(long, value_name = "DIR", default_value = "transfer", value_hint = ValueHint::DirPath)]
+    out: PathBuf,
+    /// Write the results as a table, a row for each data set
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
     /// Labelled images with parts: the same as `--train SOURCE:train --test SOURCE:test`, and `--val SOURCE:val` if
     /// there is such a part
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    #[arg(conflicts_with_all = ["train", "val", "test", "sets"])]
+    #[arg(conflicts_with_all = ["train", "val", "test"])]
     data: Option<String>,
     /// Labelled images to learn from, for example `pets:train`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "test")]
@@ -54,47 +77,34 @@ pub(crate) struct Transfer {
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "train")]
     test: Option<String>,
     /// Standard data set, whose measure and size of images are taken
-    #[arg(long, value_name = "NAME", conflicts_with = "sets")]
+    #[arg(long, value_name = "NAME")]
     dataset: Option<Known>,
     /// What is reported, and decides the weight decay; by default that of `--dataset`, or else `top1`
-    #[arg(long, value_name = "MEASURE", conflicts_with = "sets")]
+    #[arg(long, value_name = "MEASURE")]
     metric: Option<Metric>,
-    /// Several data sets, as TOML: a `[[set]]` with `name`, `train`, `test`, and perhaps `val`, `metric`, for each
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["train", "val", "test"])]
-    sets: Option<PathBuf>,
-    /// Folder in which the finished data sets of `--sets` are kept
-    #[arg(long, value_name = "DIR", default_value = "transfer", value_hint = ValueHint::DirPath)]
-    out: PathBuf,
     /// Features of an image
     #[arg(long, value_name = "VECTORS", default_value = "cls")]
     features: Vectors,
     /// Draws the validation split where there is no `--val`
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Write the results as a table, a row for each data set
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    csv: Option<PathBuf>,
     #[command(flatten)]
-    viewing: Viewing,
+    sizes: Sizes,
 }
 
 impl Transfer {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
-        let entries = self.entries()?;
-        let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let sizes = self.viewing.sizes();
-        let open = |entry: &Entry| {
-            let name = &entry.name;
-            Set::open(entry, &opened, sizes).with_context(|| format!("data set `{name}`"))
+        let entries = match &self.sets {
+            Some(path) => read_sets(path)?,
+            None => vec![self.flags.entry()?],
         };
-        let sets = entries.iter().map(open).collect::<Result<Vec<_>>>()?;
-        for note in sets.iter().flat_map(|set| &set.notes) {
-            console.warn(note);
-        }
+        use_threads(self.threads)?;
+        let mut opened = self.checkpoint.named().open(console)?;
+        let sets = self.flags.open(&entries, &mut opened, console)?;
+        let Flags { features, seed, .. } = self.flags;
         let mut kept = self.sets.as_ref().map(|_| Kept::open(&self.out, &opened)).transpose()?;
-        let mut table = Table::new(&opened.path, opened.step, self.seed);
+        let mut table = Table::new(&opened.path, opened.step, seed);
         table.head(console);
         let mut failed = 0;
         for set in &sets {
@@ -108,7 +118,7 @@ impl Transfer {
                 Err(error) => return Err(error),
             }
         }
-        let (_, vectors) = self.features.of(&opened);
+        let (_, vectors) = features.of(&opened);
         table.finish(sets.len(), &vectors, console);
         if let Some(path) = &self.csv {
             table.write(path, console)?;
@@ -122,28 +132,6 @@ impl Transfer {
         }
     }
 
-    /// The data sets that the flags name.
-    fn entries(&self) -> Result<Vec<Entry>> {
-        if let Some(path) = &self.sets {
-            return read_sets(path);
-        }
-        let given = self.data.clone().or(self.train.clone());
-        let source = given.context(
-            "no images are named: give `--data SOURCE`, `--train SOURCE --test SOURCE`, or `--sets FILE`",
-        )?;
-        let known = self.dataset.map(Known::name);
-        Ok(vec![Entry {
-            name: known.unwrap_or(source),
-            data: self.data.clone(),
-            train: self.train.clone(),
-            val: self.val.clone(),
-            test: self.test.clone(),
-            metric: self.metric,
-            resize: None,
-            crop: None,
-        }])
-    }
-
     /// The result of a data set: a kept one, or a new one, which is kept.
     fn one(
         &self,
@@ -152,19 +140,71 @@ impl Transfer {
         kept: Option<&mut Kept>,
         console: &mut Console,
     ) -> Result<Measured> {
-        let Some(kept) = kept else {
-            return measure(set, opened, self.features, self.seed, console);
-        };
-        let (_, vectors) = self.features.of(opened);
-        let key = kept.key(set, &vectors, self.seed);
+        let Flags { features, seed, .. } = self.flags;
+        let Some(kept) = kept else { return measure(set, opened, features, seed, console) };
+        let (_, vectors) = features.of(opened);
+        let key = kept.key(set, &vectors, seed);
         if let Some(found) = kept.find(&key) {
             let (name, out) = (&set.name, self.out.display());
             console.note(format!("`{name}` is finished in `{out}` and is not computed again"));
             return Ok(found.clone());
         }
-        let found = measure(set, opened, self.features, self.seed, console)?;
+        let found = measure(set, opened, features, seed, console)?;
         kept.add(key, found.clone())?;
         Ok(found)
+    }
+}
+
+impl Flags {
+    /// The measure of the data set, for a comparison of checkpoints.
+    ///
+    /// # Errors
+    /// As those of the command.
+    pub(super) fn measure(&self, opened: &mut Opened, console: &mut Console) -> Result<Vec<Score>> {
+        let sets = self.open(&[self.entry()?], opened, console)?;
+        let score = |set: &Set| {
+            let found = measure(set, opened, self.features, self.seed, console)?;
+            Ok(Score::alone(found.metric.title().to_owned(), found.value))
+        };
+        sets.iter().map(score).collect()
+    }
+
+    /// Opens the images of data sets.
+    fn open(
+        &self,
+        entries: &[Entry],
+        opened: &mut Opened,
+        console: &mut Console,
+    ) -> Result<Vec<Set>> {
+        self.sizes.set(opened);
+        opened.config.validate()?;
+        let open = |entry: &Entry| {
+            let name = &entry.name;
+            let set = Set::open(entry, opened, self.sizes.given());
+            set.with_context(|| format!("data set `{name}`"))
+        };
+        let sets = entries.iter().map(open).collect::<Result<Vec<_>>>()?;
+        sets.iter().flat_map(|set| &set.notes).for_each(|note| console.warn(note));
+        Ok(sets)
+    }
+
+    /// The data set that the flags name.
+    fn entry(&self) -> Result<Entry> {
+        let given = self.data.clone().or(self.train.clone());
+        let source = given.context(
+            "no images are named: give `--data SOURCE`, `--train SOURCE --test SOURCE`, or `--sets FILE`",
+        )?;
+        let known = self.dataset.map(Known::name);
+        Ok(Entry {
+            name: known.unwrap_or(source),
+            data: self.data.clone(),
+            train: self.train.clone(),
+            val: self.val.clone(),
+            test: self.test.clone(),
+            metric: self.metric,
+            resize: None,
+            crop: None,
+        })
     }
 }
 

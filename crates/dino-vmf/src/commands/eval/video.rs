@@ -21,6 +21,7 @@ use super::super::looking::create_folder;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
 use super::super::{thread_count, use_threads};
+use super::score::Score;
 use crate::console::{Console, Progress};
 use layout::Davis;
 use output::{Results, warn};
@@ -40,6 +41,23 @@ use view::View;
 pub(crate) struct Video {
     #[command(flatten)]
     checkpoint: Checkpoint,
+    #[command(flatten)]
+    flags: Flags,
+    /// Write the masks as VIDEO/FRAME.png, and pictures of them as VIDEO.png, into a folder
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+    /// Write the scores of all objects as a table
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    /// Compute threads; 0 uses all cores. Results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
+    threads: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
     /// A folder in the layout of DAVIS 2017
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     data: PathBuf,
@@ -65,46 +83,63 @@ pub(crate) struct Video {
     /// Temperature T of the weight exp(cosine / T) of a source
     #[arg(long, value_name = "T", default_value_t = 0.1, allow_negative_numbers = true)]
     temperature: f64,
-    /// Write the masks as VIDEO/FRAME.png, and pictures of them as VIDEO.png, into a folder
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    out: Option<PathBuf>,
-    /// Write the scores of all objects as a table
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    csv: Option<PathBuf>,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
 }
 
 impl Video {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let t = self.temperature;
-        ensure!(t.is_finite() && t > 0.0, "`--temperature` is {t}: give a number above 0");
         self.csv.as_deref().map_or(Ok(()), check_file)?;
         use_threads(self.threads)?;
-        let davis = Davis::open(&self.data, self.videos.as_deref(), console)?;
+        let davis = self.flags.open(console)?;
         self.out.as_deref().map_or(Ok(()), |out| prepare(out, &davis))?;
         let opened = self.checkpoint.named().open(console)?;
+        let tracker = self.flags.tracker(&opened, self.out.as_deref(), console);
+        let tracked = follow(&tracker, &davis, console)?;
+        let flags = &self.flags;
+        let results = Results { flags, opened: &opened, davis: &davis, tracked: &tracked };
+        results.print(console);
+        results.note(&tracker, console);
+        self.csv.as_deref().map_or(Ok(()), |path| results.write_table(path, console))
+    }
+}
+
+impl Flags {
+    /// J and F of all objects and the mean of both, for a comparison of checkpoints.
+    ///
+    /// # Errors
+    /// As those of the command.
+    pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
+        let davis = self.open(console)?;
+        let tracked = follow(&self.tracker(opened, None, console), &davis, console)?;
+        let score = |(column, name): (&str, &str)| {
+            let place = scores::NAMES.iter().position(|of| *of == name).expect("a name of a score");
+            let objects = tracked.iter().flat_map(|video| &video.objects);
+            let credits = objects.map(|(_, scores)| scores.0[place] / 100.0).collect();
+            Score::mean_of(column.to_owned(), credits)
+        };
+        Ok([("J&F", "jf_mean"), ("J", "j_mean"), ("F", "f_mean")].map(score).into())
+    }
+
+    fn open(&self, console: &mut Console) -> Result<Davis> {
+        let t = self.temperature;
+        ensure!(t.is_finite() && t > 0.0, "`--temperature` is {t}: give a number above 0");
+        Davis::open(&self.data, self.videos.as_deref(), console)
+    }
+
+    fn tracker<'a>(
+        &self,
+        opened: &'a Opened,
+        out: Option<&'a Path>,
+        console: &mut Console,
+    ) -> Tracker<'a> {
         let radius = self.size_mask_neighborhood as usize;
         let settings = Settings {
             last_frames: self.n_last_frames as usize,
             radius: (radius > 0).then_some(radius),
             topk: self.topk as usize,
-            temperature: t,
+            temperature: self.temperature,
         };
-        self.note_size(&opened, console);
-        let view = View::new(&opened, self.short_side);
-        for video in &davis.videos {
-            let sources = (settings.last_frames + 1).min(video.frames.len());
-            view.require(video.size, sources + 1)?;
-        }
-        let tracker = Tracker { view, settings, out: self.out.as_deref() };
-        let tracked = follow(&tracker, &davis, console)?;
-        let results = Results { flags: self, opened: &opened, davis: &davis, tracked: &tracked };
-        results.print(console);
-        results.note(&tracker, console);
-        self.csv.as_deref().map_or(Ok(()), |path| results.write_table(path, console))
+        self.note_size(opened, console);
+        Tracker { view: View::new(opened, self.short_side), settings, out }
     }
 
     /// Says if frames are far larger than the images of training.
@@ -139,6 +174,10 @@ fn prepare(out: &Path, davis: &Davis) -> Result<()> {
 
 /// Follows the objects of all videos.
 fn follow(tracker: &Tracker<'_>, davis: &Davis, console: &mut Console) -> Result<Vec<Tracked>> {
+    for video in &davis.videos {
+        let sources = (tracker.settings.last_frames + 1).min(video.frames.len());
+        tracker.view.require(video.size, sources + 1)?;
+    }
     let total: usize = davis.videos.iter().map(|video| video.frames.len()).sum();
     let (start, mut done) = (Instant::now(), 0);
     let mut all = Vec::with_capacity(davis.videos.len());

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use dino::fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::super::finished::Finished;
-use super::file::Data;
+use super::super::score::Score;
 
 const FILE: &str = "cells.jsonl";
 
@@ -16,7 +15,7 @@ const FILE: &str = "cells.jsonl";
 pub(super) struct Key {
     /// SHA-256 of the network: its shape and weights.
     pub(super) checkpoint: String,
-    /// SHA-256 of the data set's entry in the suite, without the list of tasks, and the seed.
+    /// SHA-256 of what is measured: the entry of the suite without names, the state of its files, and the seed.
     pub(super) entry: String,
     /// Name of the task.
     pub(super) task: String,
@@ -29,10 +28,8 @@ pub(super) struct Key {
 pub(super) struct Cell {
     #[serde(flatten)]
     pub(super) key: Key,
-    /// Accuracy of each draw, in percent.
-    pub(super) draws: Vec<f64>,
-    /// For each test image, how often it was classified correctly.
-    pub(super) hits: Vec<u32>,
+    /// What was measured; nothing if it failed.
+    pub(super) scores: Vec<Score>,
     /// Why there is no result.
     pub(super) error: Option<String>,
 }
@@ -41,34 +38,24 @@ pub(super) struct Cell {
 pub(super) struct Cells(Finished<Cell>);
 
 impl Key {
-    pub(super) fn new(checkpoint: &str, data: &Data, task: &str, seed: u64) -> Result<Self> {
-        let entry = Data { name: String::new(), tasks: Vec::new(), ..data.clone() };
-        let entry = serde_json::to_vec(&(entry, seed))?;
-        Ok(Self {
+    /// The key of a task with this entry's fingerprint.
+    pub(super) fn new(checkpoint: &str, entry: &str, task: &str) -> Self {
+        Self {
             checkpoint: checkpoint.to_owned(),
-            entry: fingerprint::of(&entry),
+            entry: entry.to_owned(),
             task: task.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        })
+        }
     }
 }
 
 impl Cell {
-    /// Mean accuracy of the draws, in percent.
-    pub(super) fn value(&self) -> f64 {
-        self.draws.iter().sum::<f64>() / self.draws.len() as f64
-    }
-
-    /// Standard deviation of the draws; `None` for one.
-    pub(super) fn deviation(&self) -> Option<f64> {
-        let (count, mean) = (self.draws.len(), self.value());
-        let squares: f64 = self.draws.iter().map(|draw| (draw - mean).powi(2)).sum();
-        (count > 1).then(|| (squares / (count - 1) as f64).sqrt())
-    }
-
-    /// The share of draws in which each image was right.
-    pub(super) fn credits(&self) -> Vec<f64> {
-        self.hits.iter().map(|&hits| f64::from(hits) / self.draws.len() as f64).collect()
+    /// The cell of a result.
+    pub(super) fn of(key: Key, measured: Result<Vec<Score>>) -> Self {
+        match measured {
+            Ok(scores) => Self { key, scores, error: None },
+            Err(error) => Self { key, scores: Vec::new(), error: Some(format!("{error:#}")) },
+        }
     }
 }
 
@@ -86,9 +73,9 @@ impl Cells {
         self.0.newest(|cell| cell.key == *key && cell.error.is_none())
     }
 
-    /// The newest cell of this key, failed ones, too.
+    /// The finished cell of this key, or else the newest one that failed.
     pub(super) fn newest(&self, key: &Key) -> Option<&Cell> {
-        self.0.newest(|cell| cell.key == *key)
+        self.find(key).or_else(|| self.0.newest(|cell| cell.key == *key))
     }
 
     /// Keeps a cell.

@@ -1,33 +1,54 @@
-//! Compares the checkpoints of a suite: a table for each data set, as a page, as JSON and as text.
+//! Compares the checkpoints of a suite: a table for each entry, as a page, as JSON and as text.
 
 use askama::Template;
 use probe::bootstrap::Difference;
 use report::page::{Grid, Page, Table, filters};
 use serde::Serialize;
 
+use super::super::score::Score;
 use super::cells::Cell;
-use super::file::Data;
-use super::tasks::{TASKS, find};
 
 /// What a reader must know about the marks.
-const MARKS: &str = "Percent of the test images; ± is the standard deviation of the draws. Behind a number stands its \
-                     difference from the best one with an interval of 95 % by the paired bootstrap over the test images. \
-                     An interval that holds 0 is no difference. The best of many numbers looks a little better than it is.";
+const MARKS: &str = "Percent; ± is the standard deviation of the draws, and of the seeds where checkpoints differ by \
+                     their seed alone. Behind a number stands its difference from the best one with an interval of 95 % \
+                     by the paired bootstrap over the test images, queries or objects. An interval that holds 0 is no \
+                     difference. The best of many numbers looks a little better than it is.";
 
-/// Everything about one data set.
+/// Everything about one entry of the suite.
 pub(super) struct Compared<'a> {
-    pub(super) data: &'a Data,
-    /// By task, then by checkpoint.
-    pub(super) cells: Vec<Vec<&'a Cell>>,
+    pub(super) name: &'a str,
+    /// What was measured on which images, as sentences.
+    pub(super) note: String,
+    pub(super) columns: Vec<Column<'a>>,
 }
 
-/// A cell beside the best of its task.
+/// One number of all checkpoints.
+pub(super) struct Column<'a> {
+    /// Name of the task.
+    task: &'a str,
+    title: &'a str,
+    /// Of each checkpoint.
+    outcomes: Vec<Outcome<'a>>,
+}
+
+/// What a task gave for a checkpoint.
+#[derive(Clone, Copy)]
+enum Outcome<'a> {
+    Measured(&'a Score),
+    /// The task has no such number for this checkpoint.
+    Absent,
+    /// Why the task failed.
+    Failed(&'a str),
+}
+
+/// A number beside the best of its column.
 #[derive(Debug, Serialize)]
 pub(super) struct Judged<'a> {
     data: &'a str,
     task: &'a str,
+    column: &'a str,
     checkpoint: &'a str,
-    /// Accuracy in percent; `null` if it failed.
+    /// Percent; `null` if it failed, or is not measured for this checkpoint.
     value: Option<f64>,
     deviation: Option<f64>,
     draws: &'a [f64],
@@ -37,11 +58,23 @@ pub(super) struct Judged<'a> {
     error: Option<&'a str>,
 }
 
+/// Numbers of checkpoints that differ by their seed alone.
+#[derive(Debug, Serialize)]
+pub(super) struct OverSeeds<'a> {
+    data: &'a str,
+    column: &'a str,
+    checkpoints: Vec<&'a str>,
+    /// Percent.
+    mean: f64,
+    deviation: f64,
+}
+
 #[derive(Template)]
 #[template(path = "suite.html")]
 pub(super) struct Content {
     sections: Vec<Section>,
     protocols: Table,
+    settings: Option<Grid>,
 }
 
 struct Section {
@@ -50,40 +83,118 @@ struct Section {
     grid: Grid,
 }
 
-/// All cells beside the best ones.
-pub(super) fn judge<'a>(all: &[Compared<'a>], names: &'a [String], seed: u64) -> Vec<Judged<'a>> {
-    let mut judged = Vec::new();
-    for Compared { data, cells } in all {
-        for (task, cells) in data.tasks.iter().zip(cells) {
-            let finished = cells.iter().filter(|cell| cell.error.is_none());
-            let best = finished.reduce(|a, b| if b.value() > a.value() { b } else { a });
-            for (cell, name) in cells.iter().zip(names) {
-                let is_best = best.is_some_and(|best| std::ptr::eq(*best, *cell));
-                let others = best.filter(|_| !is_best && cell.error.is_none());
-                let others = others.filter(|best| best.hits.len() == cell.hits.len());
-                let difference =
-                    others.map(|best| Difference::paired(&cell.credits(), &best.credits(), seed));
-                judged.push(Judged {
-                    data: &data.name,
-                    task,
-                    checkpoint: name,
-                    value: cell.error.is_none().then(|| cell.value()),
-                    deviation: cell.deviation().filter(|_| cell.error.is_none()),
-                    draws: &cell.draws,
-                    best: is_best,
-                    difference,
-                    error: cell.error.as_deref(),
-                });
-            }
+/// The columns of a task, whose cells are those of the checkpoints: one for each number that a checkpoint has, and one
+/// named `title` if all have failed.
+pub(super) fn columns<'a>(task: &'a str, title: &'a str, cells: &[&'a Cell]) -> Vec<Column<'a>> {
+    let mut titles: Vec<&str> = Vec::new();
+    for score in cells.iter().flat_map(|cell| &cell.scores) {
+        if !titles.contains(&score.column.as_str()) {
+            titles.push(&score.column);
         }
     }
-    judged
+    if titles.is_empty() {
+        titles.push(title);
+    }
+    let outcome = |cell: &&'a Cell, title: &str| match &cell.error {
+        Some(error) => Outcome::Failed(error),
+        None => cell
+            .scores
+            .iter()
+            .find(|score| score.column == title)
+            .map_or(Outcome::Absent, Outcome::Measured),
+    };
+    let column = |title| {
+        let outcomes = cells.iter().map(|cell| outcome(cell, title)).collect();
+        Column { task, title, outcomes }
+    };
+    titles.into_iter().map(column).collect()
+}
+
+impl<'a> Column<'a> {
+    /// The numbers of its checkpoints beside the best one.
+    fn judge(&self, data: &'a str, names: &'a [String], seed: u64) -> Vec<Judged<'a>> {
+        let measured = self.outcomes.iter().filter_map(|outcome| outcome.score());
+        let best = measured.reduce(|a, b| if b.value() > a.value() { b } else { a });
+        let judge = |(outcome, checkpoint): (&Outcome<'a>, &'a String)| {
+            let score = outcome.score();
+            let is_best = best.zip(score).is_some_and(|(best, score)| std::ptr::eq(best, score));
+            let others = best.zip(score).filter(|(best, score)| {
+                !is_best && !score.credits.is_empty() && best.credits.len() == score.credits.len()
+            });
+            let difference =
+                others.map(|(best, score)| Difference::paired(&score.credits, &best.credits, seed));
+            Judged {
+                data,
+                task: self.task,
+                column: self.title,
+                checkpoint,
+                value: score.map(Score::value),
+                deviation: score.and_then(Score::deviation),
+                draws: score.map_or(&[], |score| &score.draws),
+                best: is_best,
+                difference,
+                error: if let Outcome::Failed(error) = outcome { Some(error) } else { None },
+            }
+        };
+        self.outcomes.iter().zip(names).map(judge).collect()
+    }
+
+    /// Mean and spread over checkpoints at these places, if all of them have a number.
+    fn over_seeds(
+        &self,
+        data: &'a str,
+        places: &[usize],
+        names: &'a [String],
+    ) -> Option<OverSeeds<'a>> {
+        let value = |place: &usize| self.outcomes[*place].score().map(Score::value);
+        let draws = places.iter().map(value).collect::<Option<Vec<_>>>()?;
+        let seeds = Score { column: String::new(), draws, credits: Vec::new() };
+        Some(OverSeeds {
+            data,
+            column: self.title,
+            checkpoints: places.iter().map(|&place| names[place].as_str()).collect(),
+            mean: seeds.value(),
+            deviation: seeds.deviation()?,
+        })
+    }
+}
+
+impl<'a> Outcome<'a> {
+    fn score(&self) -> Option<&'a Score> {
+        if let Self::Measured(score) = self { Some(score) } else { None }
+    }
+}
+
+/// All numbers beside the best ones.
+pub(super) fn judge<'a>(all: &[Compared<'a>], names: &'a [String], seed: u64) -> Vec<Judged<'a>> {
+    let of = |compared: &Compared<'a>| -> Vec<Judged<'a>> {
+        compared.columns.iter().flat_map(|of| of.judge(compared.name, names, seed)).collect()
+    };
+    all.iter().flat_map(of).collect()
+}
+
+/// Mean and spread of the checkpoints that differ by their seeds, whose places are given for each kind.
+pub(super) fn over_seeds<'a>(
+    all: &[Compared<'a>],
+    kinds: &[Vec<usize>],
+    names: &'a [String],
+) -> Vec<OverSeeds<'a>> {
+    let of = |compared: &Compared<'a>| -> Vec<OverSeeds<'a>> {
+        let of_kind = |places: &Vec<usize>| {
+            let of = |column: &Column<'a>| column.over_seeds(compared.name, places, names);
+            compared.columns.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        kinds.iter().flat_map(of_kind).collect()
+    };
+    all.iter().flat_map(of).collect()
 }
 
 impl Judged<'_> {
     /// The number in a table.
-    pub(super) fn text(&self) -> String {
-        let Some(value) = self.value else { return "failed".to_owned() };
+    fn text(&self) -> String {
+        let Some(value) = self.value else {
+            return if self.error.is_some() { "failed" } else { "not measured" }.to_owned();
+        };
         let spread = self.deviation.map_or(String::new(), |spread| format!(" ± {spread:.2}"));
         let mark = match &self.difference {
             _ if self.best => ", best".to_owned(),
@@ -96,61 +207,69 @@ impl Judged<'_> {
     }
 }
 
-/// The table of a data set: checkpoints below each other.
-pub(super) fn rows(data: &Data, judged: &[Judged<'_>], names: &[String]) -> Vec<Vec<String>> {
-    let cell = |name: &str, task: &str| {
-        let of = |cell: &&Judged<'_>| {
-            cell.data == data.name && cell.task == task && cell.checkpoint == name
+/// The table of an entry: checkpoints below each other, and below them the means over seeds.
+pub(super) fn grid(
+    of: &Compared<'_>,
+    judged: &[Judged<'_>],
+    seeds: &[OverSeeds<'_>],
+    names: &[String],
+) -> Grid {
+    let titles = of.columns.iter().map(|column| column.title.to_owned());
+    let head = std::iter::once("checkpoint".to_owned()).chain(titles).collect();
+    let cell = |name: &str, column: &Column<'_>| {
+        let is = |cell: &&Judged<'_>| {
+            cell.data == of.name
+                && (cell.task, cell.column) == (column.task, column.title)
+                && cell.checkpoint == name
         };
-        judged.iter().find(of).map_or(String::new(), Judged::text)
+        judged.iter().find(is).map_or(String::new(), Judged::text)
     };
     let row = |name: &String| {
-        let cells = data.tasks.iter().map(|task| cell(name, task));
+        let cells = of.columns.iter().map(|column| cell(name, column));
         std::iter::once(name.clone()).chain(cells).collect()
     };
-    names.iter().map(row).collect()
+    let mut rows: Vec<Vec<String>> = names.iter().map(row).collect();
+    let mut kinds: Vec<&[&str]> = seeds.iter().map(|of| &of.checkpoints[..]).collect();
+    kinds.dedup();
+    for kind in kinds.iter().enumerate().filter(|(i, kind)| !kinds[..*i].contains(kind)) {
+        let of_column = |column: &Column<'_>| {
+            let is = |seeds: &&OverSeeds<'_>| {
+                seeds.data == of.name
+                    && seeds.column == column.title
+                    && seeds.checkpoints == *kind.1
+            };
+            let found = seeds.iter().find(is);
+            found.map_or(String::new(), |of| format!("{:.2} ± {:.2}", of.mean, of.deviation))
+        };
+        let name = format!("mean of {} seeds: {}", kind.1.len(), kind.1.join(", "));
+        let cells = of.columns.iter().map(of_column);
+        rows.push(std::iter::once(name).chain(cells).collect());
+    }
+    Grid { caption: of.name.to_owned(), head, rows }
 }
 
-/// The names of the columns of a data set.
-pub(super) fn head(data: &Data) -> Vec<String> {
-    let titles = data.tasks.iter().filter_map(|task| find(task)).map(|task| task.title.to_owned());
-    std::iter::once("checkpoint".to_owned()).chain(titles).collect()
-}
-
-/// The page.
+/// A page with these tables.
 pub(super) fn page(
     title: String,
-    all: &[Compared<'_>],
-    judged: &[Judged<'_>],
-    names: &[String],
+    sections: Vec<(&Compared<'_>, Grid)>,
+    (protocols, settings): (Vec<Vec<String>>, Option<Grid>),
 ) -> Page<Content> {
-    let section = |Compared { data, .. }: &Compared<'_>| {
-        let Data { name, train, test, resize, crop, max_train, max_test, .. } = data;
-        let of = |what: &str, value: &Option<usize>| {
-            value.map_or(String::new(), |value| format!(", {what} {value}"))
-        };
-        let failed = judged.iter().filter(|cell| cell.data == *name);
-        let failed = failed.filter_map(|cell| {
-            let reason = cell.error?;
-            Some(format!(" {} of `{}` failed: {reason}.", cell.task, cell.checkpoint))
-        });
-        let note = format!(
-            "Learned from `{train}`, tested on `{test}`{}{}{}{}.{}",
-            of("resize", resize),
-            of("crop", crop),
-            of("training images at most", max_train),
-            of("test images at most", max_test),
-            failed.collect::<String>()
-        );
-        let grid =
-            Grid { caption: name.clone(), head: head(data), rows: rows(data, judged, names) };
-        Section { title: name.clone(), note, grid }
+    let section = |(of, grid): (&Compared<'_>, Grid)| {
+        let failed = of.columns.iter().flat_map(|column| &column.outcomes);
+        let mut reasons: Vec<&str> = Vec::new();
+        for outcome in failed {
+            if let Outcome::Failed(error) = outcome
+                && !reasons.contains(error)
+            {
+                reasons.push(error);
+            }
+        }
+        let reasons = reasons.iter().map(|reason| format!(" Failed: {reason}."));
+        let note = format!("{}{}", of.note, reasons.collect::<String>());
+        Section { title: of.name.to_owned(), note, grid }
     };
-    let used = TASKS
-        .iter()
-        .filter(|task| all.iter().any(|of| of.data.tasks.iter().any(|name| name == task.name)));
-    let rows = used.map(|task| vec![task.title.to_owned(), task.protocol.to_owned()]).collect();
-    let protocols = Table { head: vec!["task", "protocol"], rows };
-    let content = Content { sections: all.iter().map(section).collect(), protocols };
+    let protocols = Table { head: vec!["task", "protocol"], rows: protocols };
+    let content =
+        Content { sections: sections.into_iter().map(section).collect(), protocols, settings };
     Page { title, subtitle: MARKS.to_owned(), content }
 }

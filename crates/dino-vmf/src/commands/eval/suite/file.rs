@@ -3,20 +3,33 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use dino::fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::tasks;
+use super::whole::Whole;
 
 /// An example, which `--example` prints.
 pub(super) const EXAMPLE: &str = include_str!("../../../../templates/suite.toml");
 
-/// Data sets and what is measured on each.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is measured.
+#[derive(Debug)]
 pub(super) struct Suite {
-    /// The data sets.
+    /// Data sets whose images are classified.
     pub(super) data: Vec<Data>,
+    /// Other evaluations.
+    pub(super) evals: Vec<Entry>,
+}
+
+/// The file, as it is written down.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    data: Vec<Data>,
+    #[serde(default)]
+    eval: Vec<Written>,
 }
 
 /// A data set. What it leaves out is that of the checkpoint.
@@ -41,6 +54,24 @@ pub(super) struct Data {
     pub(super) max_test: Option<usize>,
 }
 
+/// An evaluation, as it is written down: the flags of its command are keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Written {
+    /// Its name on the page.
+    pub(super) name: String,
+    /// The command after `eval`.
+    pub(super) task: String,
+    #[serde(flatten)]
+    pub(super) flags: toml::Table,
+}
+
+/// An evaluation whose flags make sense.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) written: Written,
+    pub(super) whole: Whole,
+}
+
 impl Suite {
     /// Reads a suite.
     ///
@@ -50,20 +81,30 @@ impl Suite {
         let shown = path.display();
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-        let suite: Self = toml::from_str(&text)
+        let file: File = toml::from_str(&text)
             .with_context(|| format!("`{shown}` is no suite; `--example` prints one"))?;
-        if suite.data.is_empty() {
-            bail!("`{shown}` has no `[[data]]`; `--example` prints a suite");
+        if file.data.is_empty() && file.eval.is_empty() {
+            bail!("`{shown}` has no `[[data]]` and no `[[eval]]`; `--example` prints a suite");
         }
         let mut names = BTreeSet::new();
-        for data in &suite.data {
-            let name = &data.name;
-            if !names.insert(name) {
-                bail!("`{shown}` has two data sets `{name}`: give each a name of its own");
-            }
-            data.check().with_context(|| format!("data set `{name}` of `{shown}`"))?;
+        let of_data = file.data.iter().map(|data| &data.name);
+        for name in of_data.chain(file.eval.iter().map(|entry| &entry.name)) {
+            ensure!(
+                names.insert(name),
+                "`{shown}` has two entries `{name}`: give each a name of its own"
+            );
         }
-        Ok(suite)
+        for data in &file.data {
+            data.check().with_context(|| format!("data set `{}` of `{shown}`", data.name))?;
+        }
+        let entry = |written: &Written| {
+            let whole = Whole::parse(&written.task, &written.flags);
+            let whole =
+                whole.with_context(|| format!("evaluation `{}` of `{shown}`", written.name))?;
+            Ok(Entry { written: written.clone(), whole })
+        };
+        let evals = file.eval.iter().map(entry).collect::<Result<_>>()?;
+        Ok(Self { data: file.data, evals })
     }
 }
 
@@ -75,6 +116,9 @@ impl Data {
             bail!("`tasks` is empty: name one or more of {known}");
         }
         for (place, name) in self.tasks.iter().enumerate() {
+            if Whole::NAMES.contains(&name.as_str()) {
+                bail!("`{name}` classifies nothing: write it as `[[eval]]`, see `--example`");
+            }
             if tasks::find(name).is_none() {
                 bail!("there is no task `{name}`: there are {known}");
             }
@@ -84,4 +128,55 @@ impl Data {
         }
         Ok(())
     }
+
+    /// SHA-256 of what decides its results beside checkpoint and task.
+    pub(super) fn fingerprint(&self, seed: u64) -> Result<String> {
+        let entry = Self { name: String::new(), tasks: Vec::new(), ..self.clone() };
+        let files = [&self.train, &self.test].map(|source| state(source));
+        Ok(fingerprint::of(&serde_json::to_vec(&(entry, files, seed))?))
+    }
+}
+
+impl Entry {
+    /// SHA-256 of what decides its result beside the checkpoint.
+    pub(super) fn fingerprint(&self, seed: u64) -> Result<String> {
+        let Written { task, flags, .. } = &self.written;
+        let texts = flags.values().flat_map(texts);
+        let files: Vec<String> = texts.map(|text| state(text)).collect();
+        Ok(fingerprint::of(&serde_json::to_vec(&(task, flags, files, seed))?))
+    }
+}
+
+/// The texts of a value, each of which may be a source of images.
+fn texts(value: &toml::Value) -> Vec<&str> {
+    match value {
+        toml::Value::String(text) => vec![text],
+        toml::Value::Array(values) => values.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Names, sizes and times of the files of a source. Empty for one that is no file or folder.
+fn state(source: &str) -> String {
+    let without_part = source.rsplit_once(':').map(|(path, _)| path);
+    let path =
+        [Some(source), without_part].into_iter().flatten().find(|path| Path::new(path).exists());
+    let mut entries = Vec::new();
+    if let Some(path) = path {
+        list(Path::new(path), &mut entries);
+    }
+    entries.sort_unstable();
+    fingerprint::of(entries.join("\n").as_bytes())
+}
+
+/// Adds what lies below a path. What cannot be read has no size and time: the evaluation itself reports it.
+fn list(path: &Path, entries: &mut Vec<String>) {
+    if let Ok(folder) = std::fs::read_dir(path) {
+        folder.flatten().for_each(|entry| list(&entry.path(), entries));
+        return;
+    }
+    let of_file = std::fs::metadata(path).ok();
+    let size = of_file.as_ref().map(std::fs::Metadata::len);
+    let time = of_file.and_then(|of| of.modified().ok());
+    entries.push(format!("{path:?} {size:?} {time:?}"));
 }

@@ -8,7 +8,7 @@ use report::number::{counted, short};
 use serde_json::{Map, Value, json};
 
 use super::super::super::table_file::write_table;
-use super::Video as Flags;
+use super::Flags;
 use super::layout::{Davis, Video};
 use super::scores::{NAMES, Scores};
 use super::track::{Tracked, Tracker};
@@ -100,7 +100,7 @@ impl Results<'_> {
                 davis.frames.display()
             ));
         }
-        if let Some(out) = &flags.out {
+        if let Some(out) = tracker.out {
             console.note(format!("masks and pictures: {}", out.display()));
         }
         let std = tracker.view.std().iter().map(|x| short(f64::from(*x))).collect::<Vec<_>>();

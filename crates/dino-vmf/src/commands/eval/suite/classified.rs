@@ -1,0 +1,207 @@
+//! The data sets of a suite whose images are classified: their images are read once for all checkpoints that see them
+//! in the same size.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context, Result, anyhow};
+use dino::config::Config;
+use dino::open::Opened;
+use dino::{evaluation, memory};
+use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
+use report::number::counted;
+
+use super::super::super::viewing::show_images;
+use super::Subject;
+use super::cells::{Cell, Cells, Key};
+use super::file::Data;
+use super::tasks::{Input, Task, find};
+use crate::console::{Console, Progress};
+
+/// A data set for the checkpoints that see its images in the same way.
+pub(super) struct Group<'a> {
+    data: &'a Data,
+    fingerprint: &'a str,
+    config: Config,
+    evaluation: Evaluation,
+    /// Places of the checkpoints.
+    members: Vec<usize>,
+}
+
+/// A cell that is not finished.
+struct Missing {
+    /// Place of the checkpoint.
+    member: usize,
+    task: &'static Task,
+    key: Key,
+}
+
+/// Opens all data sets for all checkpoints, before anything is computed.
+///
+/// # Errors
+/// Sources that are missing or have no labels, classes that differ or have a single training image.
+pub(super) fn groups<'a>(
+    sets: impl Iterator<Item = (&'a Data, &'a String)>,
+    subjects: &[Subject],
+) -> Result<Vec<Group<'a>>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for (data, fingerprint) in sets {
+        let first = groups.len();
+        for (member, subject) in subjects.iter().enumerate() {
+            let config = settings(data, &subject.opened);
+            let same = |group: &&mut Group<'_>| evaluation::same_inputs(&group.config, &config);
+            if let Some(group) = groups[first..].iter_mut().find(same) {
+                group.members.push(member);
+                continue;
+            }
+            let of_data = || format!("data set `{}` of the suite", data.name);
+            config.validate().with_context(of_data)?;
+            let evaluation = evaluation::open(&config, Vec::new()).map_err(anyhow::Error::from);
+            let evaluation =
+                evaluation.and_then(|of| of.context("no images")).with_context(of_data)?;
+            evaluation.require_images_of_each_class(2).with_context(of_data)?;
+            groups.push(Group { data, fingerprint, config, evaluation, members: vec![member] });
+        }
+    }
+    Ok(groups)
+}
+
+/// The settings of a checkpoint with those of a data set on top.
+fn settings(data: &Data, opened: &Opened) -> Config {
+    let mut config = opened.config.clone();
+    config.evaluate_on(data.train.clone(), data.test.clone());
+    let eval = &mut config.eval;
+    eval.crop = data.crop.or(eval.crop);
+    let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
+    eval.resize = data.resize.or(eval.resize.map(|resize| resize.max(least)));
+    (eval.max_train, eval.max_test) = (data.max_train, data.max_test);
+    config
+}
+
+impl Group<'_> {
+    /// Computes what is missing. What fails is kept as a failed cell.
+    ///
+    /// # Errors
+    /// A cell cannot be written.
+    pub(super) fn compute(
+        &self,
+        (subjects, seed): (&[Subject], u64),
+        cells: &mut Cells,
+        console: &mut Console,
+    ) -> Result<()> {
+        let missing = self.missing(subjects, cells);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch::new(self, subjects, &missing, console);
+        console.end_progress();
+        for (done, of) in missing.iter().enumerate() {
+            let (done, total) = (done as u64, missing.len() as u64);
+            let text = format!("  {} on {}", of.task.title, self.data.name);
+            console.progress(&Progress { what: "task", done, total, text }, false);
+            let scored = batch.input(of, subjects, seed).and_then(|input| (of.task.run)(&input));
+            let (title, data) = (of.task.title, &self.data.name);
+            let score = scored.map(|scored| {
+                if scored.not_converged > 0 {
+                    let fits = counted(scored.not_converged, "fit");
+                    console.warn(format!("{title} on {data}: {fits} ended before the optimum"));
+                }
+                vec![scored.score]
+            });
+            if let Err(error) = &score {
+                let name = &subjects[of.member].name;
+                console.warn(format!("{title} on {data} of `{name}` failed: {error:#}"));
+            }
+            cells.add(Cell::of(of.key.clone(), score))?;
+        }
+        console.end_progress();
+        Ok(())
+    }
+
+    /// The cells that are not finished.
+    fn missing(&self, subjects: &[Subject], cells: &Cells) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        for &member in &self.members {
+            for task in self.data.tasks.iter().filter_map(|name| find(name)) {
+                let key = Key::new(&subjects[member].sha256, self.fingerprint, task.name);
+                if cells.find(&key).is_none() {
+                    missing.push(Missing { member, task, key });
+                }
+            }
+        }
+        missing
+    }
+
+    /// The features of checkpoints, in one pass over the images. `bytes` are what a task needs beside them.
+    fn features(
+        &self,
+        opened: &[&Opened],
+        wanted: &[Wanted],
+        bytes: &dyn Fn(Size) -> usize,
+        console: &mut Console,
+    ) -> Result<(Extracted, Extracted)> {
+        let encoders: Vec<_> = opened
+            .iter()
+            .map(|of| Encoder { name: "trained", network: &of.network, params: &of.teacher })
+            .collect();
+        let sources: Vec<&dyn Source> = encoders.iter().map(|of| of as &dyn Source).collect();
+        let evaluation = &self.evaluation;
+        let values = evaluation.values_of(&sources, wanted);
+        let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
+        let more = bytes(Size { train, test, width: values, classes });
+        memory::require_evaluation_and(&self.config, evaluation.size(), values, more as f64)?;
+        let found = evaluation.extract(&sources, wanted, &mut |done, total| {
+            show_images(console, "features", (done, total), &self.data.name);
+            ControlFlow::Continue(())
+        })?;
+        for set in [&found.0, &found.1] {
+            set.passed.left_out.iter().for_each(|text| console.warn(text));
+            set.passed.require_finite()?;
+        }
+        Ok(found)
+    }
+}
+
+/// The features for all missing cells of a group.
+struct Batch {
+    /// Places of the checkpoints, and the kinds of features, in the order of the features.
+    members: Vec<usize>,
+    wanted: Vec<Wanted>,
+    classes: usize,
+    /// Of the training and of the test images, or why there are none.
+    found: Result<(Extracted, Extracted), String>,
+}
+
+impl Batch {
+    fn new(
+        group: &Group<'_>,
+        subjects: &[Subject],
+        missing: &[Missing],
+        console: &mut Console,
+    ) -> Self {
+        let mut members: Vec<usize> = missing.iter().map(|of| of.member).collect();
+        members.dedup();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for of in missing {
+            let wants = (of.task.wants)(&subjects[of.member].opened);
+            if !wanted.contains(&wants) {
+                wanted.push(wants);
+            }
+        }
+        let opened: Vec<&Opened> = members.iter().map(|&member| &subjects[member].opened).collect();
+        let bytes = |size| missing.iter().map(|of| (of.task.bytes)(size)).max().unwrap_or(0);
+        let found = group.features(&opened, &wanted, &bytes, console);
+        let found = found.map_err(|error| format!("{error:#}"));
+        Self { members, wanted, classes: group.evaluation.classes(), found }
+    }
+
+    /// What a task takes.
+    fn input(&self, of: &Missing, subjects: &[Subject], seed: u64) -> Result<Input<'_>> {
+        let (train, test) = self.found.as_ref().map_err(|error| anyhow!("{error}"))?;
+        let wants = (of.task.wants)(&subjects[of.member].opened);
+        let place = self.members.iter().position(|member| *member == of.member);
+        let kind = self.wanted.iter().position(|wanted| *wanted == wants);
+        let (place, kind) = place.zip(kind).context("no features")?;
+        let [train, test] = [train, test].map(|set| &set.features[place][kind]);
+        Ok(Input { train, test, classes: self.classes, seed })
+    }
+}

@@ -1,0 +1,159 @@
+//! What a suite writes: a page, JSON, and tables as text.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use askama::Template;
+use dino::config::Config;
+use serde_json::json;
+
+use super::super::super::settings;
+use super::cells::{Cell, Cells, Key};
+use super::compared::{self, Column, Compared};
+use super::file::{Data, Entry};
+use super::tasks::{TASKS, find};
+use super::{Planned, Subject};
+use crate::console::Console;
+
+/// Writes page and JSON, and prints the tables.
+///
+/// # Errors
+/// A cell is missing, or a file cannot be written.
+pub(super) fn conclude(
+    (planned, subjects): (&Planned, &[Subject]),
+    cells: &Cells,
+    (out, seed): (&Path, u64),
+    console: &mut Console,
+) -> Result<()> {
+    let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+    let all = compare(planned, subjects, cells)?;
+    let judged = compared::judge(&all, &names, seed);
+    let seeds = compared::over_seeds(&all, &kinds(subjects), &names);
+    let mut sections = Vec::new();
+    for of in &all {
+        let grid = compared::grid(of, &judged, &seeds, &names);
+        console.text(format!("{}: {}", of.name, grid.head[1..].join(", ")));
+        for row in &grid.rows {
+            console.text(format!("  {}: {}", row[0], row[1..].join(", ")));
+        }
+        sections.push((of, grid));
+    }
+    judged.iter().for_each(|cell| console.event("cell", cell));
+    seeds.iter().for_each(|cell| console.event("seeds", cell));
+    let title = format!("{} checkpoints compared", names.len());
+    let page = compared::page(title, sections, (protocols(planned), differing(subjects)));
+    let data: Vec<_> = planned.data.iter().map(|(data, _)| data).collect();
+    let evals: Vec<_> = planned.evals.iter().map(|(entry, _)| &entry.written).collect();
+    let record = json!({
+        "version": env!("CARGO_PKG_VERSION"), "seed": seed, "checkpoints": names,
+        "test": "paired bootstrap over test images, queries or objects, 95 %",
+        "data": data, "eval": evals, "cells": judged, "seeds": seeds,
+    });
+    write(&out.join("suite.html"), &page.render()?)?;
+    write(&out.join("suite.json"), &serde_json::to_string_pretty(&record)?)?;
+    console.note(format!("page: {}", out.join("suite.html").display()));
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The results of all entries.
+fn compare<'a>(
+    planned: &'a Planned,
+    subjects: &[Subject],
+    cells: &'a Cells,
+) -> Result<Vec<Compared<'a>>> {
+    let of_task = |task: &str, fingerprint: &str| -> Result<Vec<&'a Cell>> {
+        let cell = |subject: &Subject| {
+            let key = Key::new(&subject.sha256, fingerprint, task);
+            cells.newest(&key).context("a cell is missing")
+        };
+        subjects.iter().map(cell).collect()
+    };
+    let of_data = |(data, fingerprint): &'a (Data, String)| {
+        let tasks = data.tasks.iter().filter_map(|name| find(name));
+        let columns = tasks
+            .map(|of| Ok(compared::columns(of.name, of.title, &of_task(of.name, fingerprint)?)));
+        let columns: Vec<Vec<Column<'a>>> = columns.collect::<Result<_>>()?;
+        Ok(Compared {
+            name: &data.name,
+            note: note(data),
+            columns: columns.into_iter().flatten().collect(),
+        })
+    };
+    let of_entry = |(entry, fingerprint): &'a (Entry, String)| {
+        let written = &entry.written;
+        let found = of_task(&written.task, fingerprint)?;
+        let columns = compared::columns(&written.task, entry.whole.title(), &found);
+        let flags = written.flags.iter().map(|(key, value)| format!("`{key} = {value}`"));
+        let flags: Vec<_> = flags.collect();
+        let note = format!("`{}` with {}.", written.task, flags.join(", "));
+        Ok(Compared { name: &written.name, note, columns })
+    };
+    let of_data = planned.data.iter().map(of_data);
+    of_data.chain(planned.evals.iter().map(of_entry)).collect()
+}
+
+/// The images of a data set, in a sentence.
+fn note(data: &Data) -> String {
+    let Data { train, test, resize, crop, max_train, max_test, .. } = data;
+    let of = |what: &str, value: &Option<usize>| {
+        value.map_or(String::new(), |value| format!(", {what} {value}"))
+    };
+    format!(
+        "Learned from `{train}`, tested on `{test}`{}{}{}{}.",
+        of("resize", resize),
+        of("crop", crop),
+        of("training images at most", max_train),
+        of("test images at most", max_test),
+    )
+}
+
+/// The protocols of all tasks of the suite.
+fn protocols(planned: &Planned) -> Vec<Vec<String>> {
+    let is_used = |name: &str| {
+        planned.data.iter().any(|(data, _)| data.tasks.iter().any(|task| task == name))
+    };
+    let of_tasks = TASKS.iter().filter(|task| is_used(task.name));
+    let mut rows: Vec<_> = of_tasks.map(|task| (task.title, task.protocol)).collect();
+    for (entry, _) in &planned.evals {
+        let row = (entry.whole.title(), entry.whole.protocol());
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows.into_iter().map(|(title, protocol)| vec![title.to_owned(), protocol.to_owned()]).collect()
+}
+
+/// Places of the runs of this program.
+fn runs(subjects: &[Subject]) -> impl Iterator<Item = (usize, &Config)> {
+    let runs = subjects.iter().enumerate().filter(|(_, subject)| subject.opened.step.is_some());
+    runs.map(|(place, subject)| (place, &subject.opened.config))
+}
+
+/// Places of checkpoints that differ by their seed alone: a list for each kind with several.
+fn kinds(subjects: &[Subject]) -> Vec<Vec<usize>> {
+    let mut kinds: Vec<Vec<usize>> = Vec::new();
+    for (place, config) in runs(subjects) {
+        let is_alike = |kind: &&mut Vec<usize>| {
+            kind.iter().all(|&of| settings::differ_by_seed(&subjects[of].opened.config, config))
+        };
+        match kinds.iter_mut().find(is_alike) {
+            Some(kind) => kind.push(place),
+            None => kinds.push(vec![place]),
+        }
+    }
+    kinds.retain(|kind| kind.len() > 1);
+    kinds
+}
+
+/// The settings in which the runs differ; `None` for a single run.
+fn differing(subjects: &[Subject]) -> Option<report::page::Grid> {
+    let (places, configs): (Vec<usize>, Vec<&Config>) = runs(subjects).unzip();
+    let names = places.iter().map(|&place| subjects[place].name.clone());
+    (places.len() > 1)
+        .then(|| settings::grid("settings that differ", names, settings::that_differ(&configs)))
+}
