@@ -215,7 +215,7 @@ impl Job<'_> {
         );
         let json = |value: &serde_json::Value| format!("{value:#}\n").into_bytes();
         let config = convert::config(network, torch_name(self.float));
-        let (resize, crop) = source.view(network);
+        let (resize, crop) = source.resize_and_crop(network);
         let preprocessor = convert::preprocessor(network, resize, crop);
         let write = || -> Result<()> {
             if temporary.exists() {

@@ -1,11 +1,12 @@
 //! What a saved network says about itself.
 
 use interchange::About;
+use interchange::dialect::View;
 use multicrop::eval_view::EvalView;
 use vit::{MlpKind, VitShape};
 
 /// What tensors do not tell about a network.
-pub(crate) fn about(shape: &VitShape, view: &EvalView, source: String) -> About {
+pub(crate) fn about(shape: &VitShape, seen: &EvalView, source: String) -> About {
     let wide = |values: &[f32]| Some(values.iter().map(|&value| f64::from(value)).collect());
     About {
         program: concat!("dino-vmf ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -20,7 +21,11 @@ pub(crate) fn about(shape: &VitShape, view: &EvalView, source: String) -> About 
         gelu_tanh: shape.mlp == MlpKind::GeluTanh,
         position_offset: shape.resampling.offset,
         position_antialias: shape.resampling.antialias,
-        mean: wide(&view.mean),
-        std: wide(&view.std),
+        mean: wide(&seen.mean),
+        std: wide(&seen.std),
+        view: Some(View {
+            resize: seen.resize.map(|side| side as usize),
+            crop: seen.crop as usize,
+        }),
     }
 }

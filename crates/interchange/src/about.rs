@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::View;
+
 /// The key in the metadata of safetensors.
 pub const KEY: &str = "dino-vmf";
 
@@ -43,6 +45,9 @@ pub struct About {
     pub mean: Option<Vec<f64>>,
     /// Standard deviation of each channel of the images.
     pub std: Option<Vec<f64>>,
+    /// How evaluations see images; earlier versions did not say it.
+    #[serde(default)]
+    pub view: Option<View>,
 }
 
 impl About {

@@ -132,6 +132,7 @@ impl About {
             position_antialias: network.antialias,
             mean,
             std,
+            view: network.view,
         }
     }
 }

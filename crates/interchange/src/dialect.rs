@@ -24,7 +24,7 @@ use crate::archive::Archive;
 use crate::error::Error;
 pub use format::Format;
 use groups::{Group, groups};
-pub use network::{Gelu, HeadNetwork, Heads, Mlp, Network, Positions};
+pub use network::{Gelu, HeadNetwork, Heads, Mlp, Network, Positions, View};
 pub use weights::{Differences, Weights};
 
 /// What a caller decides.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::fixtures::Tiny;
+use crate::fixtures::{Tiny, photos};
 use safetensors::SafeTensors;
 
 /// Shapes and bytes by name.
@@ -75,6 +75,41 @@ fn every_format_returns_every_bit() {
             [("timm", "timm.pth"), ("hf", "hf"), ("safetensors", "own.safetensors")]
         {
             returns_unchanged(&tiny, run, format, &format!("{run}-{file}"));
+        }
+    }
+}
+
+#[test]
+fn converted_files_see_images_as_the_run_does() {
+    let tiny = Tiny::new();
+    photos(&tiny.path("photos"), 3);
+    for (name, sizes, shown) in [
+        ("small", ["eval.resize=48", "eval.crop=24"], "shorter side 48, center crop of 24 pixels"),
+        ("whole", ["eval.resize=none", "eval.crop=32"], "not resized, center crop of 32 pixels"),
+    ] {
+        train(&tiny, name, &sizes);
+        let features = |checkpoint: &str| {
+            let out = format!("{checkpoint}.npy");
+            let line = ["features", "--checkpoint", checkpoint, "photos:test", "--out", &out];
+            tiny.run(&line).code(0);
+            fs::read(tiny.path(&out)).unwrap()
+        };
+        let own = features(name);
+        for (format, file) in [
+            ("safetensors", "own.safetensors"),
+            ("dino", "dino.pth"),
+            ("timm", "timm.safetensors"),
+            ("hf", "hf"),
+        ] {
+            let (file, again) =
+                (format!("{name}-{file}"), format!("{name}-{format}-again.safetensors"));
+            tiny.run(&["convert", name, &file, "--to", format]).code(0);
+            assert!(features(&file) == own, "{file}");
+            tiny.run(&["convert", &file, &again, "--to", "timm"]).code(0);
+            assert!(features(&again) == own, "{again}");
+            let inspected = tiny.run(&["checkpoint", "inspect", &file]).code(0).stdout;
+            let is_hf = format == "hf" && name == "whole";
+            assert!(inspected.contains(shown) || is_hf, "{file}: {inspected}");
         }
     }
 }

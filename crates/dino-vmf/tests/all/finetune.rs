@@ -33,7 +33,7 @@ fn events(ended: &Ended, name: &str) -> Vec<Value> {
 #[test]
 fn accuracy_rises_and_other_commands_open_the_network() {
     let tiny = run_and_photos();
-    let plain = ["--mixup", "0", "--cutmix", "0"];
+    let plain = ["--mixup", "0", "--cutmix", "0", "--resize", "36"];
     let ended = finetune(&tiny, &[&plain[..], &["--out", "tuned"]].concat()).code(0);
     ended.says(
         "recipe: mild changes, for few images or a small network; 8 epochs, 40 steps of 8 images",
@@ -67,7 +67,8 @@ fn accuracy_rises_and_other_commands_open_the_network() {
         ended.last_event()["top1"].as_f64().unwrap()
     };
     assert!(knn("tuned") >= 95.0 && knn("tuned/best.safetensors") >= 95.0);
-    tiny.run(&["checkpoint", "inspect", "tuned"]).code(0);
+    let inspected = tiny.run(&["checkpoint", "inspect", "tuned"]).code(0).stdout;
+    assert!(inspected.contains("shorter side 36, center crop of 32 pixels"), "{inspected}");
     // and fine-tuning goes on from it
     let again =
         ["eval", "finetune", "tuned", "--data", "photos", "--epochs", "1", "--features", "mean"];

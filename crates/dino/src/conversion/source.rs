@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use interchange::convert::Target;
-use interchange::dialect::{self, Checkpoint, Gelu, Heads, Mlp, Network, Options};
+use interchange::dialect::{self, Checkpoint, Gelu, Heads, Mlp, Network, Options, View};
 use interchange::{About, Archive, Dtype, FloatType};
 
 use super::positions::Resampled;
@@ -113,6 +113,7 @@ impl Source {
             source: name,
             origin: self.origin(),
             weights: self.checkpoint.key.clone(),
+            view: self.view(network),
             ..About::of(target, network)
         }
     }
@@ -134,13 +135,22 @@ impl Source {
         (!of.is_empty()).then(|| format!("rounded: from {of} to {}", float.dtype()))
     }
 
-    /// How evaluations see images: the shorter side that they are resized to, and the side of the crop.
-    pub(super) fn view(&self, network: &Network) -> (usize, usize) {
+    /// How evaluations see images, if that is known and the new network has positions of the same size.
+    pub(super) fn view(&self, network: &Network) -> Option<View> {
         let is_resampled = network.image_size() != self.network().image_size();
-        let eval = self.run.as_ref().filter(|_| !is_resampled).map(|run| &run.config.eval);
+        let of_run = self.run.as_ref().map(|run| View {
+            resize: run.config.eval.resize,
+            crop: run.config.eval.crop.or(network.image_size()).unwrap_or(network.patch_size),
+        });
+        of_run.or(self.network().view).filter(|_| !is_resampled)
+    }
+
+    /// The same for programs that always resize: the shorter side that images are resized to, and the side of the crop.
+    pub(super) fn resize_and_crop(&self, network: &Network) -> (usize, usize) {
+        let view = self.view(network);
         let size = network.image_size().unwrap_or(network.patch_size);
-        let crop = eval.and_then(|eval| eval.crop).unwrap_or(size);
-        let resize = eval.and_then(|eval| eval.resize);
+        let crop = view.map_or(size, |view| view.crop);
+        let resize = view.and_then(|view| view.resize);
         (resize.unwrap_or_else(|| foreign::resize_for(crop)), crop)
     }
 

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use engine::Params;
 use interchange::Archive;
-use interchange::dialect::{self, Checkpoint, Format, Network as Description, Options, Weights};
+use interchange::dialect::{
+    self, Checkpoint, Format, Network as Description, Options, View, Weights,
+};
 use vit::{HeadShape, MlpKind as VitMlp, Network, VitShape, init};
 
 use super::{Choices, Opened, TrainedHead};
@@ -129,12 +131,16 @@ fn config(checkpoint: &Checkpoint, vit: &VitShape, head: &HeadShape) -> Config {
     if let Some((mean, std)) = &checkpoint.network.pixels {
         (data.mean, data.std) = (Some(mean.clone()), Some(std.clone()));
     }
-    let crop =
-        vit.image_size.min(LARGEST_CROP.max(vit.patch_size)) / vit.patch_size * vit.patch_size;
+    let fits = |view: &View| view.crop > 0 && view.crop.is_multiple_of(vit.patch_size);
+    let View { resize, crop } = checkpoint.network.view.filter(fits).unwrap_or_else(|| {
+        let side = vit.image_size.min(LARGEST_CROP.max(vit.patch_size));
+        let crop = side / vit.patch_size * vit.patch_size;
+        View { resize: Some(foreign::resize_for(crop)), crop }
+    });
     (data.global_size, data.local_size) =
         (crop, (crop / 2 / vit.patch_size).max(1) * vit.patch_size);
     config.eval.crop = Some(crop);
-    config.eval.resize = Some(foreign::resize_for(crop));
+    config.eval.resize = resize;
     if checkpoint.patch_center.is_some() {
         config.objective.method = Method::Ibot;
     }

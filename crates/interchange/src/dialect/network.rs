@@ -1,5 +1,7 @@
 //! `Network` describes a vision transformer: everything that its forward pass depends on.
 
+use serde::{Deserialize, Serialize};
+
 use super::format::Format;
 use super::settings;
 use super::weights::Weights;
@@ -42,6 +44,17 @@ pub struct Network {
     pub head: Option<HeadNetwork>,
     /// Mean and standard deviation of pixels, if the file says them.
     pub pixels: Option<(Vec<f64>, Vec<f64>)>,
+    /// How evaluations see images, if the file says it.
+    pub view: Option<View>,
+}
+
+/// The part of an image that evaluations see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Length of the shorter side after resizing, in pixels; `None` keeps the size of the image.
+    pub resize: Option<usize>,
+    /// Side of the center crop, in pixels.
+    pub crop: usize,
 }
 
 /// A number of attention heads.
@@ -176,6 +189,7 @@ impl Network {
             norm_eps: settings.norm_eps,
             head: head(weights),
             pixels: settings.pixels,
+            view: settings.view,
         })
     }
 

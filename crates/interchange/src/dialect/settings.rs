@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 
 use super::format::Format;
-use super::network::{Gelu, Heads};
+use super::network::{Gelu, Heads, View};
 use crate::archive::Archive;
 
 /// Values for a head in all published sizes.
@@ -18,6 +18,7 @@ pub(super) struct Settings {
     pub(super) norm_eps: f64,
     pub(super) gelu: Gelu,
     pub(super) pixels: Option<(Vec<f64>, Vec<f64>)>,
+    pub(super) view: Option<View>,
 }
 
 pub(super) fn of(archive: &Archive, format: Format) -> Settings {
@@ -34,13 +35,14 @@ pub(super) fn of(archive: &Archive, format: Format) -> Settings {
         Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh") => Gelu::Tanh,
         Some(_) => Gelu::Other,
     };
-    let mut settings =
-        Settings { format, resampling: None, norm_eps, gelu, pixels: pixels(archive) };
+    let (pixels, view) = (pixels(archive), view(archive));
+    let mut settings = Settings { format, resampling: None, norm_eps, gelu, pixels, view };
     if let Some(about) = archive.about() {
         settings.resampling = Some((about.position_offset, about.position_antialias));
         settings.norm_eps = about.norm_eps;
         settings.gelu = if about.gelu_tanh { Gelu::Tanh } else { Gelu::Exact };
         settings.pixels = about.mean.clone().zip(about.std.clone()).or(settings.pixels);
+        settings.view = about.view.or(settings.view);
     }
     settings
 }
@@ -77,6 +79,17 @@ fn pixels(archive: &Archive) -> Option<(Vec<f64>, Vec<f64>)> {
         archive.preprocessor().and_then(|json| read(json, "image_mean", "image_std"));
     let timm = || archive.config().and_then(|json| read(&json["pretrained_cfg"], "mean", "std"));
     hugging_face.or_else(timm)
+}
+
+/// The center crop of `preprocessor_config.json`, if there is one and it is a square.
+fn view(archive: &Archive) -> Option<View> {
+    let json = archive.preprocessor()?;
+    let side = |of: &Json| of.as_u64().and_then(|side| usize::try_from(side).ok());
+    let [height, width] = ["height", "width"].map(|key| side(&json["crop_size"][key]));
+    let crop = side(&json["crop_size"]).or(height.filter(|_| height == width))?;
+    let is_cut = json["do_center_crop"] != Json::Bool(false);
+    let resize = side(&json["size"]["shortest_edge"]).or(side(&json["size"]))?;
+    is_cut.then_some(View { resize: Some(resize), crop })
 }
 
 /// The number of attention heads: as given, as the file says, or as in all published sizes.

@@ -8,7 +8,7 @@ use dino::config::Config;
 use dino::memory::Bytes;
 use dino::run_folder::RunFolder;
 use dino::{checkpoint, foreign};
-use interchange::dialect::{self, Checkpoint, Heads, Mlp, Options, Positions};
+use interchange::dialect::{self, Checkpoint, Heads, Mlp, Options, Positions, View};
 use interchange::{About, Archive};
 use report::number::counted;
 use serde_json::{Value, json};
@@ -115,6 +115,11 @@ fn lines(archive: &Archive, checkpoint: &Checkpoint) -> Vec<(&'static str, Strin
         ),
         ("", details(checkpoint)),
     ];
+    if let Some(View { resize, crop }) = network.view {
+        let shorter =
+            resize.map_or("not resized".to_owned(), |side| format!("shorter side {side}"));
+        lines.push(("images", format!("{shorter}, center crop of {crop} pixels")));
+    }
     let (backbone, head) = network.parameters();
     lines.push(("parameters", format!("{backbone} in the backbone, {head} in the head")));
     if let Some(head) = network.head {
