@@ -112,6 +112,32 @@ fn likelihoods_are_those_of_outliers_and_threads_change_nothing() {
 }
 
 #[test]
+fn a_page_shows_scores_and_the_images_that_are_mistaken() {
+    let tiny = run_and_sets();
+    let sets = ["--known", "known", "--unknown", "stripes", "--train", "usual", "--k", "1"];
+    let files = ["--csv", "scores.csv", "--html", "ood.html", "--sheet", "ood.png"];
+    tiny.run(&[&["eval", "ood", "run"], &sets[..], &files].concat()).code(0).says("page: ood.html");
+    let page = fs::read_to_string(tiny.path("ood.html")).unwrap();
+    // Measures beside each other; k-NN tells all of them apart.
+    assert_eq!(page.matches("AUROC 100 %, FPR95 0 %").count(), 1, "{page}");
+    assert_eq!(page.matches("aria-label='shares of scores'").count(), 3);
+    let known = page.find("Known images that look unknown, beside folder stripes").expect("known");
+    let unknown = page.find("Unknown images that look known: folder stripes").expect("unknown");
+    let in_section = |from: usize, to: usize| page[from..to].matches("<figcaption>").count();
+    assert_eq!((in_section(known, unknown), in_section(unknown, page.len())), (12, 12));
+    // The known image with the lowest score comes first, the unknown one with the highest.
+    let scores = table(&tiny, "scores.csv");
+    for (role, from, highest) in [("known", known, false), ("unknown", unknown, true)] {
+        let scores = &scores[&(role.to_owned(), "knn-1".to_owned())];
+        let sign = if highest { -1.0 } else { 1.0 };
+        let first = (0..12).min_by(|a, b| (sign * scores[*a]).total_cmp(&(sign * scores[*b])));
+        let name = page[from..].split("title='").nth(1).and_then(|text| text.split('\'').next());
+        assert!(name.is_some_and(|name| name.ends_with(&format!("{:02}.png", first.unwrap()))));
+    }
+    assert!(tiny.path("ood.png").exists());
+}
+
+#[test]
 fn sets_that_cannot_be_compared_are_an_error() {
     let tiny = run_and_sets();
     let eval = |more: &[&str]| tiny.run(&[&["eval", "ood", "run"], more].concat());

@@ -1,5 +1,6 @@
 //! `dino-vmf eval ood`: how well scores of a network tell images of unknown kinds from known ones.
 
+mod page;
 mod scores;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde_json::json;
 use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
+use super::super::pictures::PictureFiles;
 use super::super::table_file::write_table;
 use super::super::viewing::Sizes;
 use super::super::{thread_count, use_threads};
@@ -42,6 +44,8 @@ pub(crate) struct Ood {
     /// Write the scores of all images as a table: set, image, score, value
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     csv: Option<PathBuf>,
+    #[command(flatten)]
+    pictures: PictureFiles,
     /// Compute threads; 0 uses all cores. Results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
@@ -72,17 +76,26 @@ pub(super) struct Flags {
 struct Found {
     measures: Vec<Measure>,
     known: Scored,
+    known_images: Subset,
     unknown: Vec<Scored>,
+    unknown_images: Vec<Subset>,
 }
 
 impl Ood {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.pictures.check()?;
         use_threads(self.threads)?;
         let mut opened = self.checkpoint.named().open(console)?;
         let found = self.flags.find(&mut opened, console)?;
         found.print(&opened, console)?;
-        self.csv.as_deref().map_or(Ok(()), |path| found.write(path, console))
+        self.csv.as_deref().map_or(Ok(()), |path| found.write(path, console))?;
+        if self.pictures.any() {
+            let decode = opened.config.data.decode_options();
+            let subtitle = format!("{}; known: {}", opened.path.display(), found.known.source);
+            self.pictures.write(page::board(&found, subtitle, &decode)?, console)?;
+        }
+        Ok(())
     }
 }
 
@@ -110,21 +123,21 @@ impl Flags {
         opened.config.validate()?;
         let opened = &*opened;
         let measures = self.measures(opened, console)?;
-        let [known, train] = [Some(&self.known), self.train.as_ref()]
+        let [known_images, train] = [Some(&self.known), self.train.as_ref()]
             .map(|source| source.map(|source| open(opened, source, console)).transpose());
-        let (known, train) = (known?.context("no known images")?, train?);
-        let unknown = self.unknown.iter().map(|source| open(opened, source, console));
-        let unknown = unknown.collect::<Result<Vec<_>>>()?;
-        self.check_sources(&known, &unknown, train.as_ref())?;
-        let preprocess = alike(opened, &known)?;
+        let (known_images, train) = (known_images?.context("no known images")?, train?);
+        let unknown_images = self.unknown.iter().map(|source| open(opened, source, console));
+        let unknown_images = unknown_images.collect::<Result<Vec<_>>>()?;
+        self.check_sources(&known_images, &unknown_images, train.as_ref())?;
+        let preprocess = alike(opened, &known_images)?;
         let mut scorer = Scorer::new(opened, &preprocess, &measures);
         if let Some(train) = &train {
             scorer.learn(train, console)?;
         }
-        let known = scorer.score(&known, "known", console)?;
-        let scored = unknown.iter().map(|images| scorer.score(images, "unknown", console));
+        let known = scorer.score(&known_images, "known", console)?;
+        let scored = unknown_images.iter().map(|images| scorer.score(images, "unknown", console));
         let unknown = scored.collect::<Result<Vec<_>>>()?;
-        Ok(Found { measures, known, unknown })
+        Ok(Found { measures, known, known_images, unknown, unknown_images })
     }
 
     /// The scores that this checkpoint and these flags allow; says which are left out, and why.

@@ -41,7 +41,8 @@ pub(super) enum Measure {
 pub(super) struct Scored {
     /// The source, in words.
     pub(super) source: String,
-    /// Names of the images that could be read.
+    /// Places of the images that could be read in their source, and their names.
+    pub(super) places: Vec<usize>,
     pub(super) names: Vec<String>,
     /// Images that could not be read.
     pub(super) left_out: usize,
@@ -147,6 +148,7 @@ impl<'a> Scorer<'a> {
             source: images.dataset().describe(),
             names: passed.indices.iter().map(name).collect(),
             left_out: images.len() - passed.indices.len(),
+            places: passed.indices,
             values: scoring.finish()?,
         })
     }
