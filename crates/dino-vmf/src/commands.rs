@@ -57,6 +57,12 @@ fn thread_count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "must be a whole number from 0 to 1024".to_owned())
 }
 
+/// Reads a number above 0, for clap.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "must be a number above 0".to_owned())
+}
+
 /// Sets the number of compute threads; 0 uses all cores.
 ///
 /// # Errors

@@ -101,6 +101,20 @@ impl Config {
         }
     }
 
+    /// Evaluates on images in these sizes, where they are given by flags of these names: the shorter side after
+    /// resizing, and the side of the center crop.
+    pub fn evaluate_in(&mut self, resize: (&str, Option<usize>), crop: (&str, Option<usize>)) {
+        let eval = &mut self.eval;
+        for (key, place, (flag, side)) in
+            [("eval.resize", &mut eval.resize, resize), ("eval.crop", &mut eval.crop, crop)]
+        {
+            if side.is_some() {
+                *place = side;
+                self.origins.keys.insert(key.to_owned(), Origin::Flag(flag.to_owned()));
+            }
+        }
+    }
+
     /// Whether a `--set` gave `key` a value, or turned it off by `none`.
     pub(crate) fn is_set(&self, key: &str) -> bool {
         self.origins.turned_off.contains(key) || self.origin(key) == Origin::Set

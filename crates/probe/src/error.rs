@@ -32,8 +32,8 @@ pub enum Error {
     },
     /// A class that is too small to be learned and validated.
     #[error(
-        "class `{class}` has {found} training image(s), and {needed} are needed: add images, or leave the class out \
-         of both sets"
+        "class `{class}` has {found} of the {needed} training images that are needed: add images, or leave the class \
+         out of both sets"
     )]
     SmallClass {
         /// Its name.

@@ -29,6 +29,9 @@ pub fn short_beside(value: f64, difference: f64) -> String {
 
 /// A count with its noun: `1 class`, `2 classes`, `0 images`.
 pub fn counted(count: usize, noun: &str) -> String {
+    if let Some(stem) = noun.strip_suffix('y').filter(|_| count != 1) {
+        return format!("{count} {stem}ies");
+    }
     let ending = match noun {
         _ if count == 1 => "",
         noun if noun.ends_with("ss") || noun.ends_with("tch") => "es",

@@ -28,9 +28,13 @@ pub(crate) fn that_differ(configs: &[&Config]) -> impl Iterator<Item = Setting> 
     })
 }
 
+/// Settings of `[eval]` that decide how images are seen.
+const VIEW: [&str; 2] = ["eval.resize", "eval.crop"];
+
 /// Whether two runs have the same settings but for their seeds, and for what changes no result.
 pub(crate) fn differ_by_seed(one: &Config, other: &Config) -> bool {
-    let is_of_result = |key: &str| !key.starts_with("run.") && !key.starts_with("eval.");
+    let is_of_result =
+        |key: &str| VIEW.contains(&key) || !key.starts_with("run.") && !key.starts_with("eval.");
     let differing: Vec<_> = that_differ(&[one, other])
         .map(|setting| setting.key)
         .filter(|key| is_of_result(key))

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use dino::config::Eval;
+use dino::config::{Config, Eval};
 use dino::open::Opened;
 
 use super::opening::Named;
@@ -68,11 +68,23 @@ impl Sizes {
 
     /// Overrides the `[eval]` settings of a checkpoint.
     pub(crate) fn set(&self, opened: &mut Opened) {
-        let eval = &mut opened.config.eval;
-        eval.crop = self.crop.or(eval.crop);
+        let Opened { config, step, .. } = opened;
+        fit(config, *step, ("--resize", self.resize), ("--crop", self.crop));
+    }
+}
+
+/// Overrides the `[eval]` settings of a checkpoint where flags of these names give sizes. `step` is that of a run.
+pub(crate) fn fit(
+    config: &mut Config,
+    step: Option<u64>,
+    resize: (&str, Option<usize>),
+    crop: (&str, Option<usize>),
+) {
+    config.evaluate_in(resize, crop);
+    let eval = &mut config.eval;
+    if resize.1.is_none() && step.is_none() {
         // A crop that is larger than the usual size needs larger images, if nobody says how large.
-        let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
-        eval.resize = self.resize.or(eval.resize.map(|resize| resize.max(least)));
+        eval.resize = eval.resize.map(|resize| resize.max(eval.crop.unwrap_or(0)));
     }
 }
 

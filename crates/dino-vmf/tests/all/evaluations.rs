@@ -148,7 +148,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     fs::remove_file(tiny.path("photos/train/red/1.png")).unwrap();
     eval(&["logistic", "run", "--data", "photos"])
         .code(1)
-        .says("class `red` has 1 training image(s), and 2 are needed");
+        .says("class `red` has 1 of the 2 training images that are needed");
     eval(&["logistic", "run", "--data", "photos", "--strength", "1"]).code(0);
     fs::remove_dir_all(tiny.path("photos/test/red")).unwrap();
     eval(&["logistic", "run", "--data", "photos"]).code(1).says("classes");

@@ -175,9 +175,9 @@ fn a_ground_truth_that_does_not_fit_is_an_error() {
     let classes = |more: &[&str]| {
         tiny.run(&[&["eval", "retrieval", "run", "--data", "classes"], more].concat())
     };
-    classes(&["--gem-p", "0"]).code(1).says("`--gem-p` is 0: give a number above 0");
+    classes(&["--gem-p", "0"]).code(2).says("must be a number above 0");
     classes(&["--size", "7"]).code(2).says("7 is not in 8..=8192");
     fs::remove_dir_all(tiny.path("classes/flat")).unwrap();
     fs::remove_dir_all(tiny.path("classes/single")).unwrap();
-    classes(&[]).code(1).says("has 1 class with images");
+    classes(&[]).code(1).says("has images of 1 class");
 }

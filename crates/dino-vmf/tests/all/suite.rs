@@ -44,7 +44,7 @@ fn checkpoints_are_compared_and_finished_cells_are_kept() {
     for task in cells.chunks(2) {
         let best = task.iter().filter(|cell| cell["best"] == true).count();
         let compared = task.iter().filter(|cell| cell["difference"].is_object()).count();
-        assert_eq!((best, compared), (1, 1), "{task:?}");
+        assert!(best >= 1 && best + compared == 2, "{task:?}");
         assert_eq!(task[0]["deviation"].is_number(), task[0]["task"] == "fewshot", "{task:?}");
     }
     let data = ["--data", "photos", "--crop", "32", "--resize", "32", "--json"];
@@ -113,10 +113,13 @@ fn a_suite_that_makes_no_sense_is_refused_before_anything_is_computed() {
     all(&tiny, &["--checkpoint", "a", "--checkpoint", "a"])
         .code(1)
         .says("`--checkpoint a` is given twice");
+    all(&tiny, &["--checkpoint", "a", "--checkpoint", "./a"])
+        .code(1)
+        .says("`--checkpoint ./a` is the same as `a`");
     all(&tiny, &["--checkpoint", "a", "--checkpoint", "none"]).code(1).says("none");
     let dogs = fs::read_dir(tiny.path("photos/train/dog")).unwrap();
     dogs.skip(1).for_each(|file| fs::remove_file(file.unwrap().path()).unwrap());
-    all(&tiny, &BOTH).code(1).says("class `dog` has 1 training image(s), and 2 are needed");
+    all(&tiny, &BOTH).code(1).says("class `dog` has 1 of the 2 training images that are needed");
     fs::remove_dir_all(tiny.path("photos/train/dog")).unwrap();
     all(&tiny, &BOTH).code(1).says("classes");
     assert!(!tiny.path("out").exists(), "nothing is computed");
@@ -208,7 +211,8 @@ fn other_evaluations_have_the_numbers_of_their_commands() {
             let values = [0, 1].map(|i| found[i]["value"].as_f64().unwrap());
             assert!((values[0] - a).abs() < 1e-9 && (values[1] - b).abs() < 1e-9, "{found:?}");
             let compared = found.iter().any(|cell| cell["difference"].is_object());
-            assert_eq!(compared, !["ood", "transfer"].contains(&event), "{found:?}");
+            let is_tie = values[0] == values[1];
+            assert_eq!(compared, !is_tie && !["ood", "transfer"].contains(&event), "{found:?}");
         }
     }
     assert_eq!(of_suite.next(), None);
@@ -266,6 +270,62 @@ fn mistakes_in_other_evaluations_are_refused_before_anything_is_computed() {
     fs::write(tiny.path("suite.toml"), "").unwrap();
     all(&tiny, &BOTH).code(1).says("has no `[[data]]` and no `[[eval]]`");
     assert!(!tiny.path("out").exists(), "nothing is computed");
+}
+
+#[test]
+fn a_cell_is_of_the_settings_of_its_checkpoint() {
+    let tiny = two_runs();
+    let text =
+        "[[data]]\nname = 'c'\ntrain = 'photos:train'\ntest = 'photos:test'\ntasks = ['knn']\n";
+    fs::write(tiny.path("suite.toml"), text).unwrap();
+    all(&tiny, &["--checkpoint", "b"]).code(0);
+    let config = fs::read_to_string(tiny.path("b/config.toml")).unwrap();
+    let crop = config.lines().find(|line| line.starts_with("crop = ")).unwrap();
+    fs::write(tiny.path("b/config.toml"), config.replace(crop, "crop = 16")).unwrap();
+    let ended = all(&tiny, &["--checkpoint", "b"]).code(0);
+    assert!(!ended.stderr.contains("not computed again"), "{}", ended.stderr);
+    all(&tiny, &["--checkpoint", "b"]).code(0).says("1 of 1 cells are finished");
+}
+
+#[test]
+fn a_checkpoint_that_fails_does_not_spoil_the_others() {
+    let tiny = two_runs();
+    tiny.run(&["convert", "b", "bad.safetensors", "--to", "safetensors"]).code(0);
+    let mut bytes = fs::read(tiny.path("bad.safetensors")).unwrap();
+    // The patch embedding with values so large that products are infinite.
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for value in bytes[8 + header..].chunks_exact_mut(4) {
+        value.copy_from_slice(&3e38f32.to_le_bytes());
+    }
+    fs::write(tiny.path("bad.safetensors"), bytes).unwrap();
+    write(&tiny, "['knn', 'logistic']");
+    all(&tiny, &["--checkpoint", "bad.safetensors", "--checkpoint", "b"])
+        .code(1)
+        .says("k-NN on photographs of `bad.safetensors` failed: ")
+        .says("2 of 4 cells failed");
+    let cells = result(&tiny)["cells"].as_array().unwrap().clone();
+    assert!(cells.iter().all(|cell| cell["value"].is_null() == (cell["checkpoint"] != "b")));
+    let page = fs::read_to_string(tiny.path("out/suite.html")).unwrap();
+    assert!(page.contains("knn of <code>bad.safetensors</code> failed: "), "{page}");
+    assert!(page.contains("Measured on 20 training and 20 test images."), "{page}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_links_to_itself_is_listed_once() {
+    let tiny = two_runs();
+    for name in ["me", "me-too"] {
+        std::os::unix::fs::symlink(".", tiny.path("photos").join(name)).unwrap();
+    }
+    write(&tiny, "['knn']");
+    all(&tiny, &["--checkpoint", "a"]).code(0);
+    // Neither are the results part of the images where they lie among them.
+    let inside = ["--suite", "suite.toml", "--out", "photos/out", "--checkpoint", "a"];
+    for _ in 0..2 {
+        tiny.run(&[&["eval", "all"], &inside[..]].concat()).code(0);
+    }
+    let again = tiny.run(&[&["eval", "all"], &inside[..]].concat()).code(0);
+    again.says("1 of 1 cells are finished");
 }
 
 #[test]

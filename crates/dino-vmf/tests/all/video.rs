@@ -275,7 +275,7 @@ fn folders_that_do_not_fit_are_an_error() {
     with(&["--videos", "list.txt", "--out", "davis/Annotations/480p"])
         .code(1)
         .says("is the folder of the true masks or of the frames");
-    with(&["--temperature", "0"]).code(1).says("`--temperature` is 0: give a number above 0");
+    with(&["--temperature", "0"]).code(2).says("must be a number above 0");
     with(&["--topk", "0"]).code(2).says("0 is not in 1..=100000");
     let side = ["eval", "video", "run", "--data", "davis", "--short-side", "63"];
     tiny.run(&side).code(2).says("63 is not in 64..=8192");

@@ -85,11 +85,12 @@ impl Canvas {
         }
     }
 
-    /// Draws one line of text. Characters that the font does not have become question marks.
+    /// Draws one line of text. Characters that the font does not have, and line breaks, become question marks.
     pub(crate) fn text(&mut self, text: &str, (x, y): (u32, u32), [r, g, b]: [u8; 3]) {
+        let text = text.replace(char::is_control, "?");
         let style = MonoTextStyle::new(FONT, Rgb888::new(r, g, b));
         let top_left = Point::new(x as i32, y as i32);
-        let Ok(_) = Text::with_baseline(text, top_left, style, Baseline::Top).draw(self);
+        let Ok(_) = Text::with_baseline(&text, top_left, style, Baseline::Top).draw(self);
     }
 }
 
@@ -135,12 +136,16 @@ pub(crate) fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: u32) -> Vec<
     lines
 }
 
-/// Shortens a text to `width` pixels. Keeps its end, which for paths is the name of the file.
+/// Shortens a path to `width` pixels: to the name of the file, or the end of it.
 pub(crate) fn shortened(text: &str, width: u32) -> String {
-    let (most, len) = ((width / CHAR) as usize, text.chars().count());
-    if len <= most {
-        return text.to_owned();
+    let most = (width / CHAR) as usize;
+    let name = text.rsplit('/').next().unwrap_or(text);
+    for text in [text, name] {
+        if text.chars().count() <= most {
+            return text.to_owned();
+        }
     }
+    let (text, len) = (name, name.chars().count());
     let rest = text.chars().skip(len - most.saturating_sub(2));
     "..".chars().chain(rest).collect()
 }
@@ -157,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_long_path_keeps_its_end() {
-        assert_eq!(shortened("photos/cat.jpg", 10 * CHAR), "../cat.jpg");
+        assert_eq!(shortened("photos/cat.jpg", 14 * CHAR), "photos/cat.jpg");
+        assert_eq!(shortened("photos/cat.jpg", 10 * CHAR), "cat.jpg");
+        assert_eq!(shortened("photos/black-cat.jpg", 10 * CHAR), "..-cat.jpg");
         assert_eq!(shortened("cat.jpg", 10 * CHAR), "cat.jpg");
     }
 
@@ -171,6 +178,7 @@ mod tests {
         assert_ne!(drawn("é"), drawn("?"));
         assert_ne!(drawn("é"), drawn("e"));
         assert_eq!(drawn("漢"), drawn("?"));
+        assert_eq!(drawn("\n"), drawn("?"));
     }
 
     #[test]

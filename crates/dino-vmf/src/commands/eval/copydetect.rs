@@ -127,10 +127,13 @@ impl Flags {
     /// # Errors
     /// As those of the command.
     pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
-        let (found, _) = self.find(opened, console)?;
+        let (found, bank) = self.find(opened, console)?;
         let score = |Found { block, queries }: Found| {
+            let (copies, images) =
+                (counted(queries.len(), "query"), counted(bank.names.len(), "image"));
             let credits = queries.iter().map(|query| query.precision).collect();
-            Score::mean_of(format!("mAP, {}", block.name), credits)
+            let counts = format!("{copies} among {images}");
+            Score::mean_of(format!("mAP, {}", block.name), credits, counts)
         };
         Ok(found.into_iter().map(score).collect())
     }

@@ -21,9 +21,9 @@ impl<T: Serialize + DeserializeOwned> Finished<T> {
     /// The file cannot be read or written.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let lines = JsonLines::open(path)?;
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let known = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let lines_of = bytes.split(|byte| *byte == b'\n');
+        let known = lines_of.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         Ok(Self { lines, known })
     }
 
@@ -57,7 +57,7 @@ mod tests {
         }
         let mut text = fs::read_to_string(&path)?;
         text.push_str("[\"b\", 4]\n{\"other\": 5}\n[\"b\", ");
-        fs::write(&path, text)?;
+        fs::write(&path, [text.as_bytes(), b"\xff\xfe\n[\"b\", "].concat())?;
         let results: Finished<(String, u32)> = Finished::open(&path)?;
         let newest = |name: &str| results.newest(|(of, _)| of == name).map(|(_, value)| *value);
         assert_eq!((newest("a"), newest("b"), newest("c")), (Some(3), Some(4), None));

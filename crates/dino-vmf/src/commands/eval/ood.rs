@@ -108,13 +108,40 @@ impl Flags {
         let found = self.find(opened, console)?;
         let mut scores = Vec::new();
         for (unknown, source) in found.unknown.iter().zip(&self.unknown) {
+            let left_out = match found.known.left_out + unknown.left_out {
+                0 => String::new(),
+                count => format!(", {count} left out"),
+            };
+            let counts = format!(
+                "{} known and {} unknown images{left_out}",
+                found.known.names.len(),
+                unknown.names.len()
+            );
             for (place, measure) in found.measures.iter().enumerate() {
                 let Separation { auroc, .. } = found.separation(place, unknown)?;
-                let column = format!("AUROC of {source}, {}", measure.title());
-                scores.push(Score::alone(column, 100.0 * auroc));
+                let column = format!("AUROC of {source} by {}", measure.column());
+                scores.push(Score::alone(column, 100.0 * auroc, counts.clone()));
             }
         }
         Ok(scores)
+    }
+
+    /// Refuses sources that are named twice.
+    ///
+    /// # Errors
+    /// Two sources are the same.
+    pub(super) fn check(&self) -> Result<()> {
+        for source in &self.unknown {
+            ensure!(*source != self.known, "`{source}` is both known and unknown: give two sets");
+        }
+        let mut sets = self.unknown.iter().chain([&self.known]);
+        if let Some(source) = sets.find(|source| self.train.as_ref() == Some(source)) {
+            bail!(
+                "`{source}` is also the source of `train`, so each image would be its own nearest neighbor: give \
+                 other images to `train`, such as the part `:train`"
+            );
+        }
+        Ok(())
     }
 
     /// Scores all sets.

@@ -15,7 +15,7 @@ use report::number::counted;
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
-use super::super::{thread_count, use_threads};
+use super::super::{positive, thread_count, use_threads};
 use super::score::Score;
 use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
@@ -66,6 +66,7 @@ pub(super) struct Flags {
     pooling: Pooling,
     /// Exponent of `--pooling gem`
     #[arg(long, value_name = "P", default_value_t = 3.0, allow_negative_numbers = true)]
+    #[arg(value_parser = positive)]
     gem_p: f64,
 }
 
@@ -124,18 +125,23 @@ impl Flags {
     /// As those of the command.
     pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
         let found = self.find(opened, console)?;
+        let some = found.lists.iter().filter(|(_, queries)| !queries.is_empty());
         let score = |(name, queries): &(&str, Vec<Precision>)| {
-            ensure!(!queries.is_empty(), "the list `{name}` has nothing to find");
+            let counts = format!(
+                "{} among {}",
+                counted(queries.len(), "query"),
+                counted(found.task.images.len(), "image")
+            );
             let credits = queries.iter().map(|(ap, _)| *ap).collect();
-            Ok(Score::mean_of(format!("mAP, {name}"), credits))
+            Score::mean_of(format!("mAP, {name}"), credits, counts)
         };
-        found.lists.iter().map(score).collect()
+        let scores: Vec<Score> = some.map(score).collect();
+        ensure!(!scores.is_empty(), "no query has anything to find");
+        Ok(scores)
     }
 
     /// Ranks all images for each query.
     fn find(&self, opened: &Opened, console: &mut Console) -> Result<Found> {
-        let p = self.gem_p;
-        ensure!(p.is_finite() && p > 0.0, "`--gem-p` is {p}: give a number above 0");
         let mut task = Task::open(&self.data, self.gnd.as_deref(), opened, console)?;
         ensure!(
             task.queries.is_some() || !self.whole_queries,
@@ -152,7 +158,7 @@ impl Flags {
             size: Size::Longest(size),
             factors: self.scales.factors(),
             pooling: self.pooling,
-            p,
+            p: self.gem_p,
         };
         let (bank, queries) = features(&task, &vectors, console)?;
         let lists = rank(&task, &bank, queries.as_ref(), console);

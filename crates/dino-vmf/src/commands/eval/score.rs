@@ -12,18 +12,20 @@ pub(super) struct Score {
     /// What each test image, query or object adds, 0 to 1 and averaged over the draws: their mean is the number. Empty for
     /// a number that is not a mean.
     pub(super) credits: Vec<f64>,
+    /// What it is measured on, such as `4 objects in 2 videos`.
+    pub(super) counts: String,
 }
 
 impl Score {
     /// The mean of credits.
-    pub(super) fn mean_of(column: String, credits: Vec<f64>) -> Self {
+    pub(super) fn mean_of(column: String, credits: Vec<f64>, counts: String) -> Self {
         let percent = 100.0 * credits.iter().sum::<f64>() / credits.len() as f64;
-        Self { column, draws: vec![percent], credits }
+        Self { column, draws: vec![percent], credits, counts }
     }
 
     /// A number that is not a mean, in percent.
-    pub(super) fn alone(column: String, percent: f64) -> Self {
-        Self { column, draws: vec![percent], credits: Vec::new() }
+    pub(super) fn alone(column: String, percent: f64, counts: String) -> Self {
+        Self { column, draws: vec![percent], credits: Vec::new(), counts }
     }
 
     /// Mean of the draws, in percent.

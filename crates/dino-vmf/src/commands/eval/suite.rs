@@ -9,12 +9,13 @@ mod tasks;
 mod whole;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueHint};
-use dino::open::{Opened, open};
+use dino::open::Opened;
 
+use super::super::opening::Foreign;
 use super::super::{thread_count, use_threads};
 use super::fingerprint;
 use crate::console::Console;
@@ -44,6 +45,8 @@ pub(crate) struct All {
     /// Decides draws, first weights and resamples
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    foreign: Foreign,
     /// Print an example of a suite
     #[arg(long)]
     example: bool,
@@ -73,9 +76,9 @@ impl All {
             return Ok(());
         }
         use_threads(self.threads)?;
-        let suite = Suite::read(self.suite.as_deref().context("`--suite` is missing")?)?;
+        let suite = Suite::read(self.suite.as_deref().context("`--suite` is missing")?, self.seed)?;
         let mut subjects = self.subjects(console)?;
-        let planned = Planned::of(suite, self.seed)?;
+        let planned = Planned::of(suite, self.seed, &self.out)?;
         let data = planned.data.iter().map(|(data, fingerprint)| (data, fingerprint));
         let groups = classified::groups(data, &subjects)?;
         fs::create_dir_all(&self.out)
@@ -108,29 +111,30 @@ impl All {
     }
 
     fn subjects(&self, console: &mut Console) -> Result<Vec<Subject>> {
-        let names: Vec<_> =
-            self.checkpoints.iter().map(|path| path.display().to_string()).collect();
-        if let Some((name, _)) =
-            names.iter().zip(1..).find(|(name, next)| names[*next..].contains(name))
-        {
-            bail!("`--checkpoint {name}` is given twice");
-        }
-        let read = |(path, name): (&PathBuf, String)| {
-            let mut opened = open(path)?;
-            opened.warnings.iter().for_each(|text| console.warn(text));
+        let mut subjects: Vec<Subject> = Vec::new();
+        for path in &self.checkpoints {
+            let mut opened = self.foreign.of(path).open(console)?;
             opened.student = None;
-            let sha256 = fingerprint::of_network(&opened);
-            console.note(format!("checkpoint `{}`, {}", opened.path.display(), opened.origin));
-            Ok(Subject { name, opened, sha256 })
-        };
-        self.checkpoints.iter().zip(names).map(read).collect()
+            let real = |opened: &Opened| opened.path.canonicalize().ok();
+            let name = path.display().to_string();
+            if let Some(same) = subjects.iter().find(|of| real(&of.opened) == real(&opened)) {
+                match same.name == name {
+                    true => bail!("`--checkpoint {name}` is given twice"),
+                    false => bail!("`--checkpoint {name}` is the same as `{}`", same.name),
+                }
+            }
+            let sha256 = fingerprint::of_checkpoint(&opened)?;
+            subjects.push(Subject { name, opened, sha256 });
+        }
+        Ok(subjects)
     }
 }
 
 impl Planned {
-    fn of(suite: Suite, seed: u64) -> Result<Self> {
-        let of_data = |data: Data| data.fingerprint(seed).map(|fingerprint| (data, fingerprint));
-        let of_entry = |of: Entry| of.fingerprint(seed).map(|fingerprint| (of, fingerprint));
+    fn of(suite: Suite, seed: u64, out: &Path) -> Result<Self> {
+        let of_data =
+            |data: Data| data.fingerprint(seed, out).map(|fingerprint| (data, fingerprint));
+        let of_entry = |of: Entry| of.fingerprint(seed, out).map(|fingerprint| (of, fingerprint));
         Ok(Self {
             data: suite.data.into_iter().map(of_data).collect::<Result<_>>()?,
             evals: suite.evals.into_iter().map(of_entry).collect::<Result<_>>()?,

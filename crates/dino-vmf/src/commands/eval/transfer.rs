@@ -97,7 +97,7 @@ impl Transfer {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
         let entries = match &self.sets {
             Some(path) => read_sets(path)?,
-            None => vec![self.flags.entry()?],
+            None => vec![self.flags.entry().context("`--sets FILE` is not given, either")?],
         };
         use_threads(self.threads)?;
         let mut opened = self.checkpoint.named().open(console)?;
@@ -164,9 +164,21 @@ impl Flags {
         let sets = self.open(&[self.entry()?], opened, console)?;
         let score = |set: &Set| {
             let found = measure(set, opened, self.features, self.seed, console)?;
-            Ok(Score::alone(found.metric.title().to_owned(), found.value))
+            let counts = format!(
+                "{} training, {} validation and {} test images",
+                found.train_images, found.validation_images, found.test_images
+            );
+            Ok(Score::alone(found.metric.title().to_owned(), found.value, counts))
         };
         sets.iter().map(score).collect()
+    }
+
+    /// Refuses flags without images.
+    ///
+    /// # Errors
+    /// No images are named.
+    pub(super) fn check(&self) -> Result<()> {
+        self.entry().and_then(|entry| require_sources(&entry))
     }
 
     /// Opens the images of data sets.
@@ -192,7 +204,7 @@ impl Flags {
     fn entry(&self) -> Result<Entry> {
         let given = self.data.clone().or(self.train.clone());
         let source = given.context(
-            "no images are named: give `--data SOURCE`, `--train SOURCE --test SOURCE`, or `--sets FILE`",
+            "no images are named: give `--data SOURCE`, or `--train SOURCE --test SOURCE`",
         )?;
         let known = self.dataset.map(Known::name);
         Ok(Entry {

@@ -15,12 +15,12 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueHint};
 use dino::open::Opened;
 use probe::propagation::Settings;
-use report::number::duration;
+use report::number::{counted, duration};
 
 use super::super::looking::create_folder;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
-use super::super::{thread_count, use_threads};
+use super::super::{positive, thread_count, use_threads};
 use super::score::Score;
 use crate::console::{Console, Progress};
 use layout::Davis;
@@ -82,6 +82,7 @@ pub(super) struct Flags {
     topk: u32,
     /// Temperature T of the weight exp(cosine / T) of a source
     #[arg(long, value_name = "T", default_value_t = 0.1, allow_negative_numbers = true)]
+    #[arg(value_parser = positive)]
     temperature: f64,
 }
 
@@ -110,18 +111,18 @@ impl Flags {
     pub(super) fn measure(&self, opened: &Opened, console: &mut Console) -> Result<Vec<Score>> {
         let davis = self.open(console)?;
         let tracked = follow(&self.tracker(opened, None, console), &davis, console)?;
+        let count = tracked.iter().map(|video| video.objects.len()).sum();
+        let counts = format!("{} in {}", counted(count, "object"), counted(tracked.len(), "video"));
         let score = |(column, name): (&str, &str)| {
             let place = scores::NAMES.iter().position(|of| *of == name).expect("a name of a score");
             let objects = tracked.iter().flat_map(|video| &video.objects);
             let credits = objects.map(|(_, scores)| scores.0[place] / 100.0).collect();
-            Score::mean_of(column.to_owned(), credits)
+            Score::mean_of(column.to_owned(), credits, counts.clone())
         };
         Ok([("J&F", "jf_mean"), ("J", "j_mean"), ("F", "f_mean")].map(score).into())
     }
 
     fn open(&self, console: &mut Console) -> Result<Davis> {
-        let t = self.temperature;
-        ensure!(t.is_finite() && t > 0.0, "`--temperature` is {t}: give a number above 0");
         Davis::open(&self.data, self.videos.as_deref(), console)
     }
 

@@ -120,7 +120,9 @@ impl JitterRecord {
 impl CropRecord {
     /// The text below the crop, word by word.
     pub(super) fn words(&self) -> Vec<String> {
-        let mut words = vec![format!("{}x{}+{}+{}", self.width, self.height, self.left, self.top)];
+        // Two words, so that the long numbers of a large image fit below each other.
+        let mut words =
+            vec![format!("{}x{}", self.width, self.height), format!("+{}+{}", self.left, self.top)];
         let mut add = |applies: bool, word: &str| words.extend(applies.then(|| word.to_owned()));
         add(self.flip, "flip");
         add(self.flip_vertical, "vflip");

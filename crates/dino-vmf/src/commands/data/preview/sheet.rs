@@ -24,7 +24,7 @@ const VISIBLE: u32 = 128;
 const ORIGINAL: u32 = 224;
 
 /// Explanation of the text below a crop.
-const LEGEND: &str = "below a crop: its box as width x height + left + top, then the augmentations in \
+const LEGEND: &str = "below a crop: its box as width x height +left+top, then the augmentations in \
                       order (b brightness, c contrast, s saturation, h hue; blur in pixels)";
 
 /// Colors of the boxes and frames. The crops cycle through them.

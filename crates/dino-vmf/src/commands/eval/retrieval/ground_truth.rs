@@ -134,9 +134,9 @@ impl Task {
         let present = counts.iter().filter(|count| **count > 0).count();
         ensure!(
             present > 1,
-            "{described} has {}: retrieval needs a folder of images for each class, two at least, or `jpg/` with a \
-             ground truth `gnd_NAME.pkl`",
-            counted(present, "class with images")
+            "{described} has images of {}: retrieval needs a folder of images for each class, two at least, or `jpg/` \
+             with a ground truth `gnd_NAME.pkl`",
+            counted(present, "class")
         );
         match counts.iter().filter(|count| **count == 1).count() {
             0 => {}

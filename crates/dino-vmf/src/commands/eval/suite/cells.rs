@@ -13,7 +13,7 @@ const FILE: &str = "cells.jsonl";
 /// What a cell is of. Equal keys have equal results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Key {
-    /// SHA-256 of the network: its shape and weights.
+    /// SHA-256 of the network with its settings.
     pub(super) checkpoint: String,
     /// SHA-256 of what is measured: the entry of the suite without names, the state of its files, and the seed.
     pub(super) entry: String,

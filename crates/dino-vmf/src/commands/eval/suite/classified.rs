@@ -10,7 +10,8 @@ use dino::{evaluation, memory};
 use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
 use report::number::counted;
 
-use super::super::super::viewing::show_images;
+use super::super::super::viewing::{fit, show_images};
+use super::super::score::Score;
 use super::Subject;
 use super::cells::{Cell, Cells, Key};
 use super::file::Data;
@@ -28,6 +29,7 @@ pub(super) struct Group<'a> {
 }
 
 /// A cell that is not finished.
+#[derive(Clone)]
 struct Missing {
     /// Place of the checkpoint.
     member: usize,
@@ -69,11 +71,8 @@ pub(super) fn groups<'a>(
 fn settings(data: &Data, opened: &Opened) -> Config {
     let mut config = opened.config.clone();
     config.evaluate_on(data.train.clone(), data.test.clone());
-    let eval = &mut config.eval;
-    eval.crop = data.crop.or(eval.crop);
-    let least = eval.crop.filter(|_| opened.step.is_none()).unwrap_or(0);
-    eval.resize = data.resize.or(eval.resize.map(|resize| resize.max(least)));
-    (eval.max_train, eval.max_test) = (data.max_train, data.max_test);
+    fit(&mut config, opened.step, ("resize", data.resize), ("crop", data.crop));
+    (config.eval.max_train, config.eval.max_test) = (data.max_train, data.max_test);
     config
 }
 
@@ -92,8 +91,31 @@ impl Group<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let batch = Batch::new(self, subjects, &missing, console);
+        let together = Batch::new(self, subjects, &missing, console);
         console.end_progress();
+        if together.found.is_ok() || together.members.len() == 1 {
+            return self.run(&together, &missing, (subjects, seed), cells, console);
+        }
+        // One of the checkpoints can be the reason; the others are not to fail with it.
+        for member in together.members {
+            let of_member = missing.iter().filter(|of| of.member == member);
+            let of_member: Vec<Missing> = of_member.cloned().collect();
+            let alone = Batch::new(self, subjects, &of_member, console);
+            console.end_progress();
+            self.run(&alone, &of_member, (subjects, seed), cells, console)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the tasks on features.
+    fn run(
+        &self,
+        batch: &Batch,
+        missing: &[Missing],
+        (subjects, seed): (&[Subject], u64),
+        cells: &mut Cells,
+        console: &mut Console,
+    ) -> Result<()> {
         for (done, of) in missing.iter().enumerate() {
             let (done, total) = (done as u64, missing.len() as u64);
             let text = format!("  {} on {}", of.task.title, self.data.name);
@@ -105,7 +127,7 @@ impl Group<'_> {
                     let fits = counted(scored.not_converged, "fit");
                     console.warn(format!("{title} on {data}: {fits} ended before the optimum"));
                 }
-                vec![scored.score]
+                vec![Score { counts: self.counts(batch), ..scored.score }]
             });
             if let Err(error) = &score {
                 let name = &subjects[of.member].name;
@@ -115,6 +137,18 @@ impl Group<'_> {
         }
         console.end_progress();
         Ok(())
+    }
+
+    /// How many images there are, and how many could not be read.
+    fn counts(&self, batch: &Batch) -> String {
+        let Ok((train, test)) = &batch.found else { return String::new() };
+        let [train, test] = [train, test].map(|set| set.passed.indices.len());
+        let (all_train, all_test) = self.evaluation.counts();
+        let left_out = match all_train + all_test - train - test {
+            0 => String::new(),
+            count => format!(", {count} left out"),
+        };
+        format!("{train} training and {test} test images{left_out}")
     }
 
     /// The cells that are not finished.

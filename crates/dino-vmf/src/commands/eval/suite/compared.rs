@@ -11,7 +11,7 @@ use super::cells::Cell;
 /// What a reader must know about the marks.
 const MARKS: &str = "Percent; ± is the standard deviation of the draws, and of the seeds where checkpoints differ by \
                      their seed alone. Behind a number stands its difference from the best one with an interval of 95 % \
-                     by the paired bootstrap over the test images, queries or objects. An interval that holds 0 is no \
+                     by the paired bootstrap over the test images, queries or objects. An interval that holds 0 shows no \
                      difference. The best of many numbers looks a little better than it is.";
 
 /// Everything about one entry of the suite.
@@ -53,6 +53,8 @@ pub(super) struct Judged<'a> {
     deviation: Option<f64>,
     draws: &'a [f64],
     best: bool,
+    /// What it is measured on.
+    counts: &'a str,
     /// From the best one.
     difference: Option<Difference>,
     error: Option<&'a str>,
@@ -73,8 +75,19 @@ pub(super) struct OverSeeds<'a> {
 #[template(path = "suite.html")]
 pub(super) struct Content {
     sections: Vec<Section>,
+    checkpoints: Table,
     protocols: Table,
     settings: Option<Grid>,
+}
+
+/// What stands below the results.
+pub(super) struct About {
+    /// Name of each checkpoint, and its file and origin.
+    pub(super) checkpoints: Vec<Vec<String>>,
+    /// Title and protocol of each task.
+    pub(super) protocols: Vec<Vec<String>>,
+    /// The settings in which the runs differ.
+    pub(super) settings: Option<Grid>,
 }
 
 struct Section {
@@ -110,14 +123,61 @@ pub(super) fn columns<'a>(task: &'a str, title: &'a str, cells: &[&'a Cell]) -> 
     titles.into_iter().map(column).collect()
 }
 
+impl Compared<'_> {
+    /// What the numbers are measured on, as sentences: once if it is the same for all columns.
+    fn counts(&self) -> Vec<String> {
+        let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+        for column in &self.columns {
+            let scores = column.outcomes.iter().filter_map(Outcome::score);
+            for score in scores.filter(|score| !score.counts.is_empty()) {
+                match found.iter_mut().find(|(counts, _)| *counts == score.counts) {
+                    Some((_, titles)) if titles.contains(&column.title) => {}
+                    Some((_, titles)) => titles.push(column.title),
+                    None => found.push((&score.counts, vec![column.title])),
+                }
+            }
+        }
+        match &found[..] {
+            [(counts, _)] => vec![format!("Measured on {counts}.")],
+            _ => {
+                let of = |(counts, titles): &(&str, Vec<&str>)| {
+                    format!("{}: {counts}.", titles.join("; "))
+                };
+                found.iter().map(of).collect()
+            }
+        }
+    }
+
+    /// What failed, as sentences.
+    fn failures(&self, names: &[String]) -> Vec<String> {
+        let of_column = |column: &Column<'_>| -> Vec<String> {
+            let outcomes = column.outcomes.iter().zip(names);
+            let failed = outcomes.filter_map(|(outcome, name)| match outcome {
+                Outcome::Failed(error) => {
+                    Some(format!("{} of `{name}` failed: {error}.", column.task))
+                }
+                Outcome::Measured(_) | Outcome::Absent => None,
+            });
+            failed.collect()
+        };
+        let mut failures: Vec<String> = self.columns.iter().flat_map(of_column).collect();
+        // The columns of a task fail together.
+        failures.dedup();
+        failures
+    }
+}
+
 impl<'a> Column<'a> {
     /// The numbers of its checkpoints beside the best one.
     fn judge(&self, data: &'a str, names: &'a [String], seed: u64) -> Vec<Judged<'a>> {
-        let measured = self.outcomes.iter().filter_map(|outcome| outcome.score());
-        let best = measured.reduce(|a, b| if b.value() > a.value() { b } else { a });
+        let measured: Vec<&Score> = self.outcomes.iter().filter_map(Outcome::score).collect();
+        // One alone is not the best of anything.
+        let several = measured.iter().copied().filter(|_| measured.len() > 1);
+        let best = several.reduce(|a, b| if b.value() > a.value() { b } else { a });
         let judge = |(outcome, checkpoint): (&Outcome<'a>, &'a String)| {
             let score = outcome.score();
-            let is_best = best.zip(score).is_some_and(|(best, score)| std::ptr::eq(best, score));
+            let is_best =
+                best.zip(score).is_some_and(|(best, score)| best.value() == score.value());
             let others = best.zip(score).filter(|(best, score)| {
                 !is_best && !score.credits.is_empty() && best.credits.len() == score.credits.len()
             });
@@ -132,6 +192,7 @@ impl<'a> Column<'a> {
                 deviation: score.and_then(Score::deviation),
                 draws: score.map_or(&[], |score| &score.draws),
                 best: is_best,
+                counts: score.map_or("", |score| &score.counts),
                 difference,
                 error: if let Outcome::Failed(error) = outcome { Some(error) } else { None },
             }
@@ -148,7 +209,8 @@ impl<'a> Column<'a> {
     ) -> Option<OverSeeds<'a>> {
         let value = |place: &usize| self.outcomes[*place].score().map(Score::value);
         let draws = places.iter().map(value).collect::<Option<Vec<_>>>()?;
-        let seeds = Score { column: String::new(), draws, credits: Vec::new() };
+        let seeds =
+            Score { column: String::new(), draws, credits: Vec::new(), counts: String::new() };
         Some(OverSeeds {
             data,
             column: self.title,
@@ -250,26 +312,21 @@ pub(super) fn grid(
 
 /// A page with these tables.
 pub(super) fn page(
-    title: String,
+    names: &[String],
     sections: Vec<(&Compared<'_>, Grid)>,
-    (protocols, settings): (Vec<Vec<String>>, Option<Grid>),
+    About { checkpoints, protocols, settings }: About,
 ) -> Page<Content> {
     let section = |(of, grid): (&Compared<'_>, Grid)| {
-        let failed = of.columns.iter().flat_map(|column| &column.outcomes);
-        let mut reasons: Vec<&str> = Vec::new();
-        for outcome in failed {
-            if let Outcome::Failed(error) = outcome
-                && !reasons.contains(error)
-            {
-                reasons.push(error);
-            }
-        }
-        let reasons = reasons.iter().map(|reason| format!(" Failed: {reason}."));
-        let note = format!("{}{}", of.note, reasons.collect::<String>());
-        Section { title: of.name.to_owned(), note, grid }
+        let note = [&[of.note.clone()], &of.counts()[..], &of.failures(names)[..]].concat();
+        Section { title: of.name.to_owned(), note: note.join(" "), grid }
     };
     let protocols = Table { head: vec!["task", "protocol"], rows: protocols };
-    let content =
-        Content { sections: sections.into_iter().map(section).collect(), protocols, settings };
+    let checkpoints = Table { head: vec!["checkpoint", "file"], rows: checkpoints };
+    let sections = sections.into_iter().map(section).collect();
+    let content = Content { sections, checkpoints, protocols, settings };
+    let title = match names.len() {
+        1 => "One checkpoint".to_owned(),
+        count => format!("{count} checkpoints compared"),
+    };
     Page { title, subtitle: MARKS.to_owned(), content }
 }

@@ -1,9 +1,9 @@
 //! The file that describes a suite.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use dino::fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -77,20 +77,25 @@ impl Suite {
     ///
     /// # Errors
     /// A file that cannot be read, or a key, a name or a task that makes no sense.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path, seed: u64) -> Result<Self> {
         let shown = path.display();
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-        let file: File = toml::from_str(&text)
-            .with_context(|| format!("`{shown}` is no suite; `--example` prints one"))?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let line = before.matches('\n').count() + 1;
+            let what = error.message();
+            anyhow!("`{shown}`, line {line} is no suite: {what}; `--example` prints one")
+        })?;
         if file.data.is_empty() && file.eval.is_empty() {
             bail!("`{shown}` has no `[[data]]` and no `[[eval]]`; `--example` prints a suite");
         }
         let mut names = BTreeSet::new();
         let of_data = file.data.iter().map(|data| &data.name);
         for name in of_data.chain(file.eval.iter().map(|entry| &entry.name)) {
+            ensure!(!name.trim().is_empty(), "`{shown}` has an entry without a name");
             ensure!(
-                names.insert(name),
+                names.insert(name.trim()),
                 "`{shown}` has two entries `{name}`: give each a name of its own"
             );
         }
@@ -98,7 +103,7 @@ impl Suite {
             data.check().with_context(|| format!("data set `{}` of `{shown}`", data.name))?;
         }
         let entry = |written: &Written| {
-            let whole = Whole::parse(&written.task, &written.flags);
+            let whole = Whole::parse(&written.task, &written.flags, seed);
             let whole =
                 whole.with_context(|| format!("evaluation `{}` of `{shown}`", written.name))?;
             Ok(Entry { written: written.clone(), whole })
@@ -129,20 +134,20 @@ impl Data {
         Ok(())
     }
 
-    /// SHA-256 of what decides its results beside checkpoint and task.
-    pub(super) fn fingerprint(&self, seed: u64) -> Result<String> {
+    /// SHA-256 of what decides its results beside checkpoint and task. Files in `out` do not count.
+    pub(super) fn fingerprint(&self, seed: u64, out: &Path) -> Result<String> {
         let entry = Self { name: String::new(), tasks: Vec::new(), ..self.clone() };
-        let files = [&self.train, &self.test].map(|source| state(source));
+        let files = [&self.train, &self.test].map(|source| state(source, out));
         Ok(fingerprint::of(&serde_json::to_vec(&(entry, files, seed))?))
     }
 }
 
 impl Entry {
-    /// SHA-256 of what decides its result beside the checkpoint.
-    pub(super) fn fingerprint(&self, seed: u64) -> Result<String> {
+    /// SHA-256 of what decides its result beside the checkpoint. Files in `out` do not count.
+    pub(super) fn fingerprint(&self, seed: u64, out: &Path) -> Result<String> {
         let Written { task, flags, .. } = &self.written;
         let texts = flags.values().flat_map(texts);
-        let files: Vec<String> = texts.map(|text| state(text)).collect();
+        let files: Vec<String> = texts.map(|text| state(text, out)).collect();
         Ok(fingerprint::of(&serde_json::to_vec(&(task, flags, files, seed))?))
     }
 }
@@ -156,27 +161,39 @@ fn texts(value: &toml::Value) -> Vec<&str> {
     }
 }
 
-/// Names, sizes and times of the files of a source. Empty for one that is no file or folder.
-fn state(source: &str) -> String {
+/// SHA-256 of names, sizes and times of the files of a source, without those in `out`. That of nothing for a source that
+/// is no file or folder.
+fn state(source: &str, out: &Path) -> String {
     let without_part = source.rsplit_once(':').map(|(path, _)| path);
-    let path =
-        [Some(source), without_part].into_iter().flatten().find(|path| Path::new(path).exists());
-    let mut entries = Vec::new();
-    if let Some(path) = path {
-        list(Path::new(path), &mut entries);
+    let paths = [Some(source), without_part].into_iter().flatten();
+    let mut files = Files { seen: out.canonicalize().into_iter().collect(), lines: Vec::new() };
+    if let Some(path) = paths.map(Path::new).find(|path| path.exists()) {
+        files.add(path);
     }
-    entries.sort_unstable();
-    fingerprint::of(entries.join("\n").as_bytes())
+    files.lines.sort_unstable();
+    fingerprint::of(files.lines.join("\n").as_bytes())
 }
 
-/// Adds what lies below a path. What cannot be read has no size and time: the evaluation itself reports it.
-fn list(path: &Path, entries: &mut Vec<String>) {
-    if let Ok(folder) = std::fs::read_dir(path) {
-        folder.flatten().for_each(|entry| list(&entry.path(), entries));
-        return;
+/// The files of a source.
+struct Files {
+    /// Folders that were entered. A folder can link to itself.
+    seen: BTreeSet<PathBuf>,
+    /// Name, size and time of each.
+    lines: Vec<String>,
+}
+
+impl Files {
+    /// Adds what lies below a path. What cannot be read has no size and time: the evaluation itself reports it.
+    fn add(&mut self, path: &Path) {
+        if let Ok(folder) = std::fs::read_dir(path) {
+            if path.canonicalize().is_ok_and(|real| self.seen.insert(real)) {
+                folder.flatten().for_each(|entry| self.add(&entry.path()));
+            }
+            return;
+        }
+        let of_file = std::fs::metadata(path).ok();
+        let size = of_file.as_ref().map(std::fs::Metadata::len);
+        let time = of_file.and_then(|of| of.modified().ok());
+        self.lines.push(format!("{path:?} {size:?} {time:?}"));
     }
-    let of_file = std::fs::metadata(path).ok();
-    let size = of_file.as_ref().map(std::fs::Metadata::len);
-    let time = of_file.and_then(|of| of.modified().ok());
-    entries.push(format!("{path:?} {size:?} {time:?}"));
 }

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use askama::Template;
 use dino::config::Config;
+use report::page::Grid;
 use serde_json::json;
 
 use super::super::super::settings;
 use super::cells::{Cell, Cells, Key};
-use super::compared::{self, Column, Compared};
+use super::compared::{self, About, Column, Compared};
 use super::file::{Data, Entry};
 use super::tasks::{TASKS, find};
 use super::{Planned, Subject};
@@ -33,16 +34,17 @@ pub(super) fn conclude(
     let mut sections = Vec::new();
     for of in &all {
         let grid = compared::grid(of, &judged, &seeds, &names);
-        console.text(format!("{}: {}", of.name, grid.head[1..].join(", ")));
-        for row in &grid.rows {
-            console.text(format!("  {}: {}", row[0], row[1..].join(", ")));
-        }
+        print(of.name, &grid, console);
         sections.push((of, grid));
     }
     judged.iter().for_each(|cell| console.event("cell", cell));
     seeds.iter().for_each(|cell| console.event("seeds", cell));
-    let title = format!("{} checkpoints compared", names.len());
-    let page = compared::page(title, sections, (protocols(planned), differing(subjects)));
+    let about = About {
+        checkpoints: checkpoints(subjects),
+        protocols: protocols(planned),
+        settings: differing(subjects),
+    };
+    let page = compared::page(&names, sections, about);
     let data: Vec<_> = planned.data.iter().map(|(data, _)| data).collect();
     let evals: Vec<_> = planned.evals.iter().map(|(entry, _)| &entry.written).collect();
     let record = json!({
@@ -58,6 +60,26 @@ pub(super) fn conclude(
 
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Prints a table, column by column: names and numbers of any length have a line.
+fn print(name: &str, grid: &Grid, console: &mut Console) {
+    console.text(name);
+    let width = grid.rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+    for (column, title) in grid.head.iter().enumerate().skip(1) {
+        console.text(format!("  {title}"));
+        for row in grid.rows.iter().filter(|row| !row[column].is_empty()) {
+            console.text(format!("    {:<width$}  {}", row[0], row[column]));
+        }
+    }
+}
+
+/// Name of each checkpoint, and its file and origin.
+fn checkpoints(subjects: &[Subject]) -> Vec<Vec<String>> {
+    let row = |Subject { name, opened, .. }: &Subject| {
+        vec![name.clone(), format!("{}, {}", opened.path.display(), opened.origin)]
+    };
+    subjects.iter().map(row).collect()
 }
 
 /// The results of all entries.
@@ -139,7 +161,11 @@ fn kinds(subjects: &[Subject]) -> Vec<Vec<usize>> {
     let mut kinds: Vec<Vec<usize>> = Vec::new();
     for (place, config) in runs(subjects) {
         let is_alike = |kind: &&mut Vec<usize>| {
-            kind.iter().all(|&of| settings::differ_by_seed(&subjects[of].opened.config, config))
+            kind.iter().all(|&of| {
+                let other = &subjects[of].opened;
+                other.step == subjects[place].opened.step
+                    && settings::differ_by_seed(&other.config, config)
+            })
         };
         match kinds.iter_mut().find(is_alike) {
             Some(kind) => kind.push(place),
@@ -151,7 +177,7 @@ fn kinds(subjects: &[Subject]) -> Vec<Vec<usize>> {
 }
 
 /// The settings in which the runs differ; `None` for a single run.
-fn differing(subjects: &[Subject]) -> Option<report::page::Grid> {
+fn differing(subjects: &[Subject]) -> Option<Grid> {
     let (places, configs): (Vec<usize>, Vec<&Config>) = runs(subjects).unzip();
     let names = places.iter().map(|&place| subjects[place].name.clone());
     (places.len() > 1)

@@ -124,6 +124,7 @@ fn of_hits(title: &str, draws: &[Vec<bool>]) -> Scored {
         column: title.to_owned(),
         draws: draws.iter().map(accuracy).collect(),
         credits: (0..images).map(credit).collect(),
+        counts: String::new(),
     };
     Scored { score, not_converged: 0 }
 }

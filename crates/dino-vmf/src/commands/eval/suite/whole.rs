@@ -1,7 +1,7 @@
 //! The evaluations of a suite that are commands of their own. A new one is a variant, its name and its arms.
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use dino::open::Opened;
 use toml::{Table, Value};
 
@@ -26,28 +26,45 @@ impl Whole {
     pub(super) const NAMES: [&'static str; 5] =
         ["copydetect", "ood", "retrieval", "transfer", "video"];
 
-    /// Reads the flags as the command line does. The keys are flags, with or without underscores.
+    /// Reads the flags as the command line does. The keys are flags, with or without underscores. `seed` is that of the
+    /// suite, for an evaluation that takes one and whose flags do not say it.
     ///
     /// # Errors
     /// A task or a flag that does not exist, one that is missing, or a value that makes no sense.
-    pub(super) fn parse(task: &str, flags: &Table) -> Result<Self> {
+    pub(super) fn parse(task: &str, flags: &Table, seed: u64) -> Result<Self> {
         ensure!(
             Self::NAMES.contains(&task),
             "there is no task `{task}` for `[[eval]]`: there are `{}`",
             Self::NAMES.join("`, `")
         );
+        let known = keys(task);
         let mut line = vec![task.to_owned()];
         for (key, value) in flags {
-            let of_key = words(&format!("--{}", key.replace('_', "-")), value);
+            let flag = key.replace('_', "-");
+            ensure!(
+                known.contains(&flag),
+                "there is no key `{key}`: there are `{}`",
+                known.join("`, `").replace('-', "_")
+            );
+            let of_key = words(&format!("--{flag}"), value);
             line.extend(of_key.with_context(|| format!("key `{key}`"))?);
         }
-        Self::try_parse_from(line).map_err(|error| {
+        if known.iter().any(|key| key == "seed") && !flags.contains_key("seed") {
+            line.push(format!("--seed={seed}"));
+        }
+        let whole = Self::try_parse_from(line).map_err(|error| {
             // The first paragraph says what is wrong; usage and hints are about a command line.
             let text = error.to_string();
             let text = text.split("\n\n").next().unwrap_or_default();
             let lines = text.trim_start_matches("error: ").lines().map(str::trim);
             anyhow::anyhow!("{}", lines.collect::<Vec<_>>().join(" "))
-        })
+        })?;
+        match &whole {
+            Self::Ood(flags) => flags.check()?,
+            Self::Transfer(flags) => flags.check()?,
+            Self::CopyDetect(_) | Self::Retrieval(_) | Self::Video(_) => {}
+        }
+        Ok(whole)
     }
 
     /// Measures a checkpoint. Its settings may be overridden.
@@ -98,12 +115,23 @@ impl Whole {
     }
 }
 
+/// The flags of a task, without dashes in front.
+fn keys(task: &str) -> Vec<String> {
+    let command = Whole::command();
+    let of_task = command.get_subcommands().find(|of| of.get_name() == task);
+    let flags = of_task.into_iter().flat_map(clap::Command::get_arguments);
+    flags.filter_map(|flag| flag.get_long()).map(str::to_owned).collect()
+}
+
 /// A flag with its value, as words of a command line.
 fn words(flag: &str, value: &Value) -> Result<Vec<String>> {
     Ok(match value {
         Value::Boolean(true) => vec![flag.to_owned()],
         Value::Boolean(false) => Vec::new(),
-        Value::String(text) => vec![format!("{flag}={text}")],
+        Value::String(text) => {
+            ensure!(!text.trim().is_empty(), "the text is empty");
+            vec![format!("{flag}={text}")]
+        }
         Value::Integer(number) => vec![format!("{flag}={number}")],
         Value::Float(number) => vec![format!("{flag}={number}")],
         Value::Array(values) => {
@@ -123,7 +151,7 @@ mod tests {
     use super::*;
 
     fn parse(task: &str, text: &str) -> Result<Whole> {
-        Whole::parse(task, &toml::from_str(text)?)
+        Whole::parse(task, &toml::from_str(text)?, 7)
     }
 
     #[test]
@@ -144,6 +172,10 @@ mod tests {
         let text = "data = 'photos'\nwhole_queries = true\nscales = 'single'";
         let Whole::Retrieval(flags) = parse("retrieval", text)? else { bail!("not retrieval") };
         assert!(format!("{flags:?}").contains("whole_queries: true"), "{flags:?}");
+        for (text, seed) in [("data = 'a'", "seed: 7"), ("data = 'a'\nseed = 3", "seed: 3")] {
+            let shown = format!("{:?}", parse("transfer", text)?);
+            assert!(shown.contains(seed), "{shown}");
+        }
         Ok(())
     }
 
@@ -153,7 +185,17 @@ mod tests {
             ("knn", "data = 'a'", "there is no task `knn` for `[[eval]]`: there are `copydetect`"),
             ("ood", "known = 'a'", "--unknown <SOURCE>"),
             ("retrieval", "data = 'a'\nsize = 0", "invalid value '0' for '--size <PIXELS>'"),
-            ("retrieval", "data = 'a'\ncolour = 1", "unexpected argument '--colour'"),
+            (
+                "retrieval",
+                "data = 'a'\ncolour = 1",
+                "there is no key `colour`: there are `data`, `gnd`",
+            ),
+            ("retrieval", "data = 'a'\nwhole_querys = false", "there is no key `whole_querys`"),
+            ("retrieval", "data = 'a'\ngem_p = nan", "must be a number above 0"),
+            ("retrieval", "data = ''", "key `data`: the text is empty"),
+            ("ood", "known = 'a'\nunknown = 'a'", "`a` is both known and unknown"),
+            ("ood", "known = 'a'\nunknown = 'b'\ntrain = 'a'", "its own nearest neighbor"),
+            ("transfer", "seed = 1", "no images are named"),
             ("video", "data = 1987-07-05", "key `data`: expected a text"),
         ] {
             let error = format!("{:#}", parse(task, text).expect_err(text));
