@@ -4,8 +4,8 @@
     scripts/ordering/run.py --cifar10 CIFAR10 --unknown TIN:train
 
 CIFAR10 is a folder with `train` and `test`, each with a folder for each class. The runs train on the first 1,000
-files of each class of `train`, by name. Every finished run is one line of docs/results/ordering.csv. A run with a line
-is not made again, so the script goes on anywhere: after Ctrl-C, after a crash, on another machine. Several copies of it
+files of each class of `train`, by name. Every finished run is one line of docs/results/ordering.csv, and the effect of
+the normalizer over time is in ordering-lever.csv beside it. A run with a line is not made again, so the script goes on anywhere: after Ctrl-C, after a crash, on another machine. Several copies of it
 can work beside each other on one machine, with one --work folder. Needs Python alone, and the program.
 
 The settings are those of regime.toml beside this file. A cell is a kind of prototype norms with a kind of centering:
@@ -39,6 +39,9 @@ COLUMNS = [
     "loss", "entropy", "alarms", "steps_not_finite", "minutes",
     "date", "version", "processor", "command",
 ]  # fmt: skip
+# The effect of the normalizer during a run: the share of the steps that are done, and KL in nats.
+LEVER_COLUMNS = ["cell", "seed", "processor", "share", "kl", "log_kappa_sd"]
+LEVER_POINTS = 10
 
 
 def main():
@@ -47,8 +50,9 @@ def main():
     for cell, seed in order(arguments):
         with claimed(arguments, cell, seed) as free:
             if free:
-                line = measured(arguments, subset, cell, seed)
-                append(arguments.table, line)
+                line, lever = measured(arguments, subset, cell, seed)
+                append(lever_table(arguments.table), LEVER_COLUMNS, lever)
+                append(arguments.table, COLUMNS, [line])
                 print(f"{cell} seed {seed}: k-NN {line['knn']}, lever {line['lever_kl']}", flush=True)
 
 
@@ -106,14 +110,18 @@ def lines(table):
         return list(csv.DictReader(file))
 
 
-def append(table, line):
+def lever_table(table):
+    return table.with_name(f"{table.stem}-lever.csv")
+
+
+def append(table, columns, lines):
     table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("a", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns)
         if os.fstat(file.fileno()).st_size == 0:
             writer.writeheader()
-        writer.writerow(line)
+        writer.writerows(lines)
 
 
 def first_files(arguments):
@@ -129,7 +137,7 @@ def first_files(arguments):
 
 
 def measured(arguments, subset, cell, seed):
-    """Trains one run, or goes on with it, and measures it: a line of the table."""
+    """Trains one run, or goes on with it, and measures it: its line of the table, and its lines of the other one."""
     run = arguments.work / f"{cell}-{seed}"
     norm, centering = cell.split("+")
     if run.exists():
@@ -156,11 +164,13 @@ def measured(arguments, subset, cell, seed):
     def ask(*command):
         return events(arguments.program, *command, *threads)
 
-    line.update(history(run))
+    records = [json.loads(text) for text in (run / "metrics.jsonl").open()]
+    line.update(history(run, records))
     line.update(classified(ask, run, images))
     line.update(mixture(ask, run, arguments))
     line.update(unknown(ask, run, subset, arguments))
-    return line
+    of_run = {column: line[column] for column in ("cell", "seed", "processor")}
+    return line, [of_run | point for point in lever(records)]
 
 
 def events(program, *command):
@@ -203,11 +213,30 @@ def unknown(ask, run, subset, arguments):
     return line
 
 
-def history(run):
+def diagnosed(records):
+    """The measurements of the normalizer's effect, in the order of the steps."""
+    found = [r["diagnostics"] | {"step": r["step"]} for r in records if "diagnostics" in r]
+    return [r for r in found if r["normalizer"]]
+
+
+def lever(records):
+    """The effect of the normalizer at evenly spread steps."""
+    last = max(r["step"] for r in records if "loss" in r)
+    measured = diagnosed(records)
+    points = []
+    for number in range(1, LEVER_POINTS + 1):
+        share = number / LEVER_POINTS
+        nearest = min(measured, key=lambda r: abs(r["step"] / last - share), default=None)
+        if nearest:
+            kl, sd = nearest["normalizer"]["kl"], nearest["normalizer"]["log_kappa_sd"]
+            points.append({"share": share, "kl": round(kl, 4), "log_kappa_sd": round(sd, 4)})
+    return points
+
+
+def history(run, records):
     """What metrics.jsonl says about the whole run."""
-    records = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     steps = [r for r in records if "loss" in r]
-    measured = [r for r in (r["diagnostics"] | {"step": r["step"]} for r in records if "diagnostics" in r) if r["normalizer"]]
+    measured = diagnosed(records)
     half = min(measured, key=lambda r: abs(r["step"] - steps[-1]["step"] / 2), default=None)
     last = measured[-1] if measured else None
     line = {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints docs/results/ordering.csv as tables: each cell, and paired differences with intervals of 95 %.
+"""Prints docs/results/ordering.csv as tables: each cell, the effect of the normalizer over time, and paired differences
+with intervals of 95 %.
 
     scripts/ordering/tables.py [docs/results/ordering.csv]
 
@@ -48,6 +49,7 @@ def main():
         for cell in cells:
             lines = [line for (name, *_), line in runs.items() if name == cell]
             row([cell, len(lines), *(mean_and_spread(numbers(lines, key), key) for key in measures)])
+    lever(path.with_name(f"{path.stem}-lever.csv"))
     head(["first - second", "what differs", "pairs", *MEASURES.values()])
     for first, second, what in PAIRS:
         pairs = [(line, runs[second, seed, cpu]) for (cell, seed, cpu), line in runs.items() if cell == first and (second, seed, cpu) in runs]
@@ -56,6 +58,19 @@ def main():
     head(["cell", "seed", *MEASURES.values(), "processor"])
     for (cell, seed, cpu), line in sorted(runs.items()):
         row([cell, seed, *(line[key] for key in MEASURES), cpu])
+
+
+def lever(path):
+    """The effect of the normalizer over time, in nats."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        points = list(csv.DictReader(file))
+    shares = sorted({float(point["share"]) for point in points})
+    head(["effect, nats, after", *(f"{100 * share:.0f} %" for share in shares)])
+    for cell in sorted({point["cell"] for point in points}):
+        of_share = [[p for p in points if p["cell"] == cell and float(p["share"]) == share] for share in shares]
+        row([cell, *(mean_and_spread(numbers(lines, "kl"), "lever_kl") for lines in of_share)])
 
 
 def numbers(lines, key):
