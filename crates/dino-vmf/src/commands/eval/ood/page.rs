@@ -68,41 +68,13 @@ fn tile(found: &Found, place: usize, unknown: &Scored, auroc: f64) -> Tile {
 
 /// The scores of both sets, as shares of each.
 fn figure(found: &Found, place: usize, unknown: &Scored, separation: Separation) -> Figure {
-    let [known, unknown_scores] = [&found.known, unknown].map(|set| &set.values[place]);
-    let both = || known.iter().chain(unknown_scores).copied();
-    let (low, high) =
-        (both().fold(f64::INFINITY, f64::min), both().fold(f64::NEG_INFINITY, f64::max));
-    let [of_known, of_unknown] = [known, unknown_scores].map(|scores| {
-        let counts = Histogram::between(low, high, scores).counts;
-        counts.iter().map(|count| 100.0 * *count as f64 / scores.len() as f64).collect::<Vec<_>>()
-    });
-    let most = of_known.iter().chain(&of_unknown).copied().fold(0.0, f64::max);
+    let sets = [&found.known, unknown].map(|set| &set.values[place][..]);
     let title = found.measures[place].title();
-    let x = Axis::linear(low, high, title.clone());
-    let ends = |bin: usize| {
-        let width = (x.high - x.low) / of_known.len() as f64;
-        (x.low + width * bin as f64, x.low + width * (bin + 1) as f64)
-    };
-    let bar = |(bin, share): (usize, &f64)| {
-        let (from, to) = ends(bin);
-        let title = format!("{} to {}: {} % of the known", short(from), short(to), short(*share));
-        Bar { from, to, value: *share, title }
-    };
-    let bars: Vec<Bar> = of_known.iter().enumerate().map(bar).collect();
-    let step = |(bin, share): (usize, &f64)| {
-        let (from, to) = ends(bin);
-        [(from, *share), (to, *share)]
-    };
-    let steps: Vec<(f64, f64)> = of_unknown.iter().enumerate().flat_map(step).collect();
-    let y = Axis::linear(0.0, 1.05 * most, "% of the images of a set");
-    let mut plot = Plot::new("shares of scores", x, y);
-    plot.bars("two", &bars);
-    plot.line("one", &steps);
     let Separation { auroc, fpr95 } = separation;
     let entry = |class, name: &str| LegendEntry { class, name: name.to_owned().into() };
     Figure {
+        plot: plot(sets, &title),
         title: title.into(),
-        plot,
         legend: vec![entry("two", "known"), entry("one", "unknown")],
         note: format!(
             "Unknown: {}. AUROC {}, FPR95 {}.",
@@ -111,6 +83,40 @@ fn figure(found: &Found, place: usize, unknown: &Scored, separation: Separation)
             percent(fpr95)
         ),
     }
+}
+
+/// Bars of the known scores, and a line of the unknown ones.
+fn plot([known, unknown]: [&[f64]; 2], label: &str) -> Plot {
+    let both = || known.iter().chain(unknown).copied();
+    let (low, high) =
+        (both().fold(f64::INFINITY, f64::min), both().fold(f64::NEG_INFINITY, f64::max));
+    let [known, unknown] = [known, unknown].map(|scores| {
+        let counts = Histogram::between(low, high, scores).counts;
+        counts.iter().map(|count| 100.0 * *count as f64 / scores.len() as f64).collect::<Vec<_>>()
+    });
+    let x = Axis::linear(low, high, label);
+    let width = (x.high - x.low) / known.len() as f64;
+    let ends = |bin: usize| (x.low + width * bin as f64, x.low + width * (bin + 1) as f64);
+    let bar = |(bin, share): (usize, &f64)| {
+        let (from, to) = ends(bin);
+        let title = format!("{} to {}: {} % of the known", short(from), short(to), short(*share));
+        Bar { from, to, value: *share, title }
+    };
+    let bars: Vec<Bar> = known.iter().enumerate().map(bar).collect();
+    let step = |(bin, share): (usize, &f64)| {
+        let (from, to) = ends(bin);
+        [(from, *share), (to, *share)]
+    };
+    let steps: Vec<(f64, f64)> = unknown.iter().enumerate().flat_map(step).collect();
+    let most = known.iter().chain(&unknown).copied().fold(0.0, f64::max);
+    let mut plot = Plot::new(
+        "shares of scores",
+        x,
+        Axis::linear(0.0, 1.05 * most, "% of the images of a set"),
+    );
+    plot.bars("two", &bars);
+    plot.line("one", &steps);
+    plot
 }
 
 /// The images of a set that look most like the other kind.
