@@ -110,6 +110,8 @@ fn converted_files_see_images_as_the_run_does() {
             let inspected = tiny.run(&["checkpoint", "inspect", &file]).code(0).stdout;
             let is_hf = format == "hf" && name == "whole";
             assert!(inspected.contains(shown) || is_hf, "{file}: {inspected}");
+            let json = tiny.run(&["checkpoint", "inspect", &file, "--json"]).code(0).last_event();
+            assert!(json["view"]["crop"].is_number(), "{json}");
         }
     }
 }

@@ -232,7 +232,7 @@ fn record(
         "key": checkpoint.key, "tensors": checkpoint.weights.names().count(),
         "student": checkpoint.student.is_some(), "center": checkpoint.center,
         "patch_center": checkpoint.patch_center, "epoch": checkpoint.epoch,
-        "converted": archive.about(),
+        "converted": archive.about(), "view": network.view,
         "network": {
             "channels": network.channels, "embed_dim": network.embed_dim, "depth": network.depth,
             "heads": heads, "heads_assumed": assumed, "patch_size": network.patch_size,

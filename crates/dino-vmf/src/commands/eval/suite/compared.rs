@@ -317,7 +317,9 @@ pub(super) fn page(
     About { checkpoints, protocols, settings }: About,
 ) -> Page<Content> {
     let section = |(of, grid): (&Compared<'_>, Grid)| {
-        let note = [&[of.note.clone()], &of.counts()[..], &of.failures(names)[..]].concat();
+        let mut note = vec![of.note.clone()];
+        note.extend(of.counts());
+        note.extend(of.failures(names));
         Section { title: of.name.to_owned(), note: note.join(" "), grid }
     };
     let protocols = Table { head: vec!["task", "protocol"], rows: protocols };
