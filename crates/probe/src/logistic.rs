@@ -46,15 +46,34 @@ const SINGLE: f64 = 1e-4;
 pub struct Settings {
     /// λ, 0 or more. It multiplies half the squared norm of the weights, beside a *mean* of losses.
     pub weight_decay: f64,
-    /// Largest entry of the gradient at the end, absolute.
-    pub tolerance: f64,
+    /// When the gradient is small enough.
+    pub tolerance: Tolerance,
     /// Most iterations.
     pub max_iterations: usize,
 }
 
+/// The largest entry that the gradient may have at the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Tolerance {
+    /// This.
+    Absolute(f64),
+    /// This times the loss, which counts as 0.001 at least and as 1 at most. Where the loss of the optimum is small, as that
+    /// of classes that can be separated, a gradient that is small beside 1 says little.
+    OfLoss(f64),
+}
+
+impl Tolerance {
+    fn at(self, loss: f64) -> f64 {
+        match self {
+            Self::Absolute(gradient) => gradient,
+            Self::OfLoss(share) => share * loss.clamp(1e-3, 1.0),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { weight_decay: 1e-4, tolerance: 1e-6, max_iterations: 1000 }
+        Self { weight_decay: 1e-4, tolerance: Tolerance::OfLoss(1e-6), max_iterations: 1000 }
     }
 }
 
@@ -131,8 +150,7 @@ impl<'a> Regression<'a> {
         };
         let mut ended = Ended::default();
         for &(sums, single) in phases {
-            let limits =
-                Limits { gradient: tolerance.max(single), iterations: max_iterations - iterations };
+            let limits = Limits { tolerance, single, iterations: max_iterations - iterations };
             let mut value = |at: &[f64]| objective.value(at, weight_decay, sums);
             let solve = |spread: f64| objective.preconditioner(spread, weight_decay);
             ended = lbfgs::minimize(&mut weights, &mut memory, &mut value, &solve, limits, go_on)?;
@@ -143,7 +161,7 @@ impl<'a> Regression<'a> {
             loss: ended.value,
             gradient: ended.gradient,
             iterations,
-            converged: ended.gradient <= tolerance,
+            converged: ended.gradient <= tolerance.at(ended.value),
         })
     }
 }

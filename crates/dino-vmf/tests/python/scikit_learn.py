@@ -46,7 +46,7 @@ def logistic(event):
     strength = event["strength"]
     fit = optimum(x, y, 1 / strength)
     loss = log_loss(y, fit.predict_proba(x)) + strength / (2 * len(y)) * np.sum(fit.coef_**2)
-    # The program stops at a gradient of 1e-6.
+    # The program stops at a gradient of a millionth of the loss.
     expect("logistic, loss", event["loss"], loss, 1e-6 * loss)
     top1, mean = accuracies(fit, test, of_test)
     expect("logistic, top-1", event["top1"], top1, 1e-9)

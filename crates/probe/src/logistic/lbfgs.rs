@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use super::Tolerance;
 use crate::error::Stopped;
 
 /// Steps that are kept.
@@ -33,8 +34,10 @@ pub(super) struct Value {
 /// When to end.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// Largest entry of the gradient.
-    pub(super) gradient: f64,
+    /// The gradient is small enough.
+    pub(super) tolerance: Tolerance,
+    /// The same, whatever the value: sums are not exact enough to go on.
+    pub(super) single: f64,
     /// Iterations.
     pub(super) iterations: usize,
 }
@@ -76,7 +79,9 @@ pub(super) fn minimize(
     let mut at = value(x);
     let (mut spread, mut solve) = (at.spread, precondition(at.spread));
     let mut iterations = 0;
-    while largest(&at.gradient) > limits.gradient && iterations < limits.iterations {
+    let is_done =
+        |at: &Value| largest(&at.gradient) <= limits.tolerance.at(at.value).max(limits.single);
+    while !is_done(&at) && iterations < limits.iterations {
         go_on()?;
         if at.spread > DRIFT * spread || spread > DRIFT * at.spread {
             (spread, solve) = (at.spread, precondition(at.spread));
@@ -186,7 +191,8 @@ mod tests {
             let value = x.iter().zip(&of).map(|(x, a)| 0.5 * a * (x - 1.0).powi(2)).sum();
             Value { value, gradient, spread: 1.0 }
         };
-        let limits = Limits { gradient: 1e-9, iterations: 500 };
+        let tolerance = Tolerance::Absolute(1e-9);
+        let limits = Limits { tolerance, single: 0.0, iterations: 500 };
         let exact = |_: f64| -> Solver {
             let scales = scales.clone();
             Box::new(move |g| g.iter_mut().zip(&scales).for_each(|(g, a)| *g /= a))

@@ -14,7 +14,7 @@ mod split;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Fit, Regression, Settings};
+use super::{Classifier, Fit, Regression, Settings, Tolerance};
 use crate::accuracy::ClassAccuracy;
 use crate::definition::Features;
 use crate::error::Stopped;
@@ -142,7 +142,7 @@ impl Best {
 
 /// Settings of a fit of `n` rows that is only compared with others.
 pub(super) fn compared(strength: f64, n: usize) -> Settings {
-    Settings { tolerance: COMPARED, ..exact(strength, n) }
+    Settings { tolerance: Tolerance::Absolute(COMPARED), ..exact(strength, n) }
 }
 
 /// Settings of a fit of `n` rows whose result counts.

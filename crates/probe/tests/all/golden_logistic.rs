@@ -1,7 +1,7 @@
 //! Logistic regression against an independent optimum.
 
 use crate::fixtures::fixture;
-use probe::logistic::{Classifier, Regression, Settings};
+use probe::logistic::{Classifier, Regression, Settings, Tolerance};
 use probe::{Features, Matrix};
 
 /// "loss 1e-9 relative, weights 1e-5 absolute when your gradient norm is below 1e-8"
@@ -27,8 +27,11 @@ fn golden_optima_from_any_start() {
         let number = |key: &str| fit[key].as_f64().expect("a number");
         let intercept = fit["bias"].as_bool().expect("a flag");
         let regression = Regression::new(&train, classes, intercept);
-        let settings =
-            Settings { weight_decay: number("wd"), tolerance: 1e-10, ..Settings::default() };
+        let settings = Settings {
+            weight_decay: number("wd"),
+            tolerance: Tolerance::Absolute(1e-10),
+            ..Settings::default()
+        };
         let start = if intercept { start.take() } else { None };
         let found = regression.fit(&settings, start.as_ref(), &mut || Ok(())).expect("a fit");
         assert!(
@@ -49,5 +52,28 @@ fn golden_optima_from_any_start() {
                 assert!((b - e).abs() <= WEIGHTS, "fit {i}: intercept {b} for {e}");
             }
         }
+    }
+}
+
+/// Two far groups and little regularization: the loss of the optimum is small, and so must be the gradient.
+#[test]
+fn the_default_tolerance_is_close_to_an_optimum_of_small_loss() {
+    let groups = [(0, -3.0f32), (1, 3.0)];
+    let row = |i: usize| {
+        let (label, center) = groups[i % 2];
+        let noise = |j: usize| ((i * 7 + j * 13) % 11) as f32 / 11.0 - 0.5;
+        ((0..8).map(|j| center + noise(j)).collect::<Vec<f32>>(), label)
+    };
+    let (values, labels): (Vec<Vec<f32>>, Vec<u32>) = (0..60).map(row).unzip();
+    let train = Features { rows: Matrix { values: values.concat(), width: 8 }, labels };
+    let regression = Regression::new(&train, 2, true);
+    let fit = |settings: Settings| regression.fit(&settings, None, &mut || Ok(())).expect("a fit");
+    for weight_decay in [1e-3, 1e-4, 1e-5] {
+        let settings = Settings { weight_decay, ..Settings::default() };
+        let found = fit(settings);
+        let best = fit(Settings { tolerance: Tolerance::Absolute(1e-13), ..settings });
+        assert!(found.converged && best.loss < 0.02, "{found:?}");
+        let gap = found.loss / best.loss - 1.0;
+        assert!(gap <= 1e-6, "{weight_decay}: {gap} above the optimum {}", best.loss);
     }
 }

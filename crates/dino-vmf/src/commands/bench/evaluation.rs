@@ -161,7 +161,9 @@ impl Evaluation {
             }
             Task::Logistic => {
                 let regression = Regression::new(train, self.classes as usize, true);
-                let settings = logistic::Settings::default();
+                // As scikit-learn's, which it is timed beside.
+                let tolerance = logistic::Tolerance::Absolute(1e-6);
+                let settings = logistic::Settings { tolerance, ..logistic::Settings::default() };
                 let fit = regression.fit(&settings, None, &mut || Ok(()))?;
                 let predicted = fit.classifier.predict(&test.rows);
                 let top1 = probe::accuracy::ClassAccuracy::of(&predicted, &test.labels).top1;
