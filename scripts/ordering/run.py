@@ -5,8 +5,9 @@
 
 CIFAR10 is a folder with `train` and `test`, each with a folder for each class. The runs train on the first 1,000
 files of each class of `train`, by name. Every finished run is one line of docs/results/ordering.csv, and the effect of
-the normalizer over time is in ordering-lever.csv beside it. A run with a line is not made again, so the script goes on anywhere: after Ctrl-C, after a crash, on another machine. Several copies of it
-can work beside each other on one machine, with one --work folder. Needs Python alone, and the program.
+the normalizer over time is in ordering-lever.csv beside it. A run with a line is not made again, so the script goes on
+anywhere: after Ctrl-C, after a crash, on another machine. Several copies of it can work beside each other on one machine,
+with one --work folder. Needs Python alone, and the program.
 
 The settings are those of regime.toml beside this file. A cell is a kind of prototype norms with a kind of centering:
 free+logit, vmf+prob-a and so on. One seed gives all cells the same first weights and the same order of images.
@@ -50,8 +51,8 @@ def main():
     for cell, seed in order(arguments):
         with claimed(arguments, cell, seed) as free:
             if free:
-                line, lever = measured(arguments, subset, cell, seed)
-                append(lever_table(arguments.table), LEVER_COLUMNS, lever)
+                line, points = measured(arguments, subset, cell, seed)
+                append(lever_table(arguments.table), LEVER_COLUMNS, points)
                 append(arguments.table, COLUMNS, [line])
                 print(f"{cell} seed {seed}: k-NN {line['knn']}, lever {line['lever_kl']}", flush=True)
 

@@ -29,7 +29,8 @@ pub fn short_beside(value: f64, difference: f64) -> String {
 
 /// A count with its noun: `1 class`, `2 classes`, `0 images`.
 pub fn counted(count: usize, noun: &str) -> String {
-    if let Some(stem) = noun.strip_suffix('y').filter(|_| count != 1) {
+    let of_consonant = |stem: &&str| count != 1 && !stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    if let Some(stem) = noun.strip_suffix('y').filter(of_consonant) {
         return format!("{count} {stem}ies");
     }
     let ending = match noun {
@@ -82,6 +83,9 @@ mod tests {
         let texts = [(0, "image"), (1, "thread"), (2, "epoch"), (2, "class"), (2, "patch")];
         let texts = texts.map(|(count, noun)| counted(count, noun));
         assert_eq!(texts, ["0 images", "1 thread", "2 epochs", "2 classes", "2 patches"]);
+        let texts = [(1, "query"), (2, "query"), (2, "key")];
+        let texts = texts.map(|(count, noun)| counted(count, noun));
+        assert_eq!(texts, ["1 query", "2 queries", "2 keys"]);
     }
 
     #[test]
