@@ -136,10 +136,7 @@ impl Flags {
         }
         let mut sets = self.unknown.iter().chain([&self.known]);
         if let Some(source) = sets.find(|source| self.train.as_ref() == Some(source)) {
-            bail!(
-                "`{source}` is also the source of `train`, so each image would be its own nearest neighbor: give \
-                 other images to `train`, such as the part `:train`"
-            );
+            bail!(own_neighbor(source));
         }
         Ok(())
     }
@@ -214,11 +211,7 @@ impl Flags {
         let Some(train) = train else { return Ok(()) };
         let sets = [(known, &self.known)].into_iter().chain(unknown.iter().zip(&self.unknown));
         for (images, source) in sets {
-            ensure!(
-                describe(images) != describe(train),
-                "`{source}` is also the source of `--train`, so each image would be its own nearest neighbor: \
-                 give other images to `--train`, such as the part `:train`"
-            );
+            ensure!(describe(images) != describe(train), own_neighbor(source));
         }
         let most = self.k.iter().copied().max().unwrap_or(0) as usize;
         let images = train.len();
@@ -306,6 +299,14 @@ impl Found {
         });
         write_table(path, ["role", "set", "image", "score", "value"], rows, console)
     }
+}
+
+/// Why the images of a source cannot be those among which their neighbors are sought.
+fn own_neighbor(source: &str) -> String {
+    format!(
+        "`{source}` is also the source of `--train`, so each image would be its own nearest neighbor: give other images \
+         to `--train`, such as the part `:train`"
+    )
 }
 
 /// Opens a source with all its images, and prints what is worth a warning.

@@ -15,7 +15,7 @@ use super::super::score::Score;
 use super::Subject;
 use super::cells::{Cell, Cells, Key};
 use super::file::Data;
-use super::tasks::{Input, Task, find};
+use super::tasks::{Input, Scored, Task, find};
 use crate::console::{Console, Progress};
 
 /// A data set for the checkpoints that see its images in the same way.
@@ -127,7 +127,9 @@ impl Group<'_> {
                     let fits = counted(scored.not_converged, "fit");
                     console.warn(format!("{title} on {data}: {fits} ended before the optimum"));
                 }
-                vec![Score { counts: self.counts(batch), ..scored.score }]
+                let Scored { draws, credits, .. } = scored;
+                let (column, counts) = (title.to_owned(), self.counts(batch));
+                vec![Score { column, draws, credits, counts }]
             });
             if let Err(error) = &score {
                 let name = &subjects[of.member].name;

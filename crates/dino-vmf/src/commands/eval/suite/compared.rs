@@ -251,6 +251,13 @@ pub(super) fn over_seeds<'a>(
     all.iter().flat_map(of).collect()
 }
 
+impl OverSeeds<'_> {
+    /// The number in a table.
+    fn text(&self) -> String {
+        format!("{:.2} ± {:.2}", self.mean, self.deviation)
+    }
+}
+
 impl Judged<'_> {
     /// The number in a table.
     fn text(&self) -> String {
@@ -273,7 +280,7 @@ impl Judged<'_> {
 pub(super) fn grid(
     of: &Compared<'_>,
     judged: &[Judged<'_>],
-    seeds: &[OverSeeds<'_>],
+    kinds: &[Vec<usize>],
     names: &[String],
 ) -> Grid {
     let titles = of.columns.iter().map(|column| column.title.to_owned());
@@ -291,21 +298,15 @@ pub(super) fn grid(
         std::iter::once(name.clone()).chain(cells).collect()
     };
     let mut rows: Vec<Vec<String>> = names.iter().map(row).collect();
-    let mut kinds: Vec<&[&str]> = seeds.iter().map(|of| &of.checkpoints[..]).collect();
-    kinds.dedup();
-    for kind in kinds.iter().enumerate().filter(|(i, kind)| !kinds[..*i].contains(kind)) {
-        let of_column = |column: &Column<'_>| {
-            let is = |seeds: &&OverSeeds<'_>| {
-                seeds.data == of.name
-                    && seeds.column == column.title
-                    && seeds.checkpoints == *kind.1
-            };
-            let found = seeds.iter().find(is);
-            found.map_or(String::new(), |of| format!("{:.2} ± {:.2}", of.mean, of.deviation))
-        };
-        let name = format!("mean of {} seeds: {}", kind.1.len(), kind.1.join(", "));
-        let cells = of.columns.iter().map(of_column);
-        rows.push(std::iter::once(name).chain(cells).collect());
+    for places in kinds {
+        let seeds = of.columns.iter().map(|column| column.over_seeds(of.name, places, names));
+        let seeds: Vec<Option<OverSeeds<'_>>> = seeds.collect();
+        if let Some(some) = seeds.iter().flatten().next() {
+            let kind = &some.checkpoints;
+            let name = format!("mean of {} seeds: {}", kind.len(), kind.join(", "));
+            let cells = seeds.iter().map(|of| of.as_ref().map_or(String::new(), OverSeeds::text));
+            rows.push(std::iter::once(name).chain(cells).collect());
+        }
     }
     Grid { caption: of.name.to_owned(), head, rows }
 }

@@ -30,10 +30,11 @@ pub(super) fn conclude(
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
     let all = compare(planned, subjects, cells)?;
     let judged = compared::judge(&all, &names, seed);
-    let seeds = compared::over_seeds(&all, &kinds(subjects), &names);
+    let kinds = kinds(subjects);
+    let seeds = compared::over_seeds(&all, &kinds, &names);
     let mut sections = Vec::new();
     for of in &all {
-        let grid = compared::grid(of, &judged, &seeds, &names);
+        let grid = compared::grid(of, &judged, &kinds, &names);
         print(of.name, &grid, console);
         sections.push((of, grid));
     }

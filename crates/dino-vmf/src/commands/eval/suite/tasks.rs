@@ -7,20 +7,12 @@ use probe::linear::{Settings, Sweep, usual_features};
 use probe::logistic::{Regression, sweep};
 use probe::{Features, Kind, Size, Wanted, knn};
 
-use super::super::score::Score;
-
 /// Neighbors of k-NN and the temperature of their votes.
 const NEIGHBORS: usize = 20;
 const TEMPERATURE: f64 = 0.07;
 /// Images of each class, and draws of them.
 const SHOTS: usize = 5;
 const DRAWS: u64 = 3;
-
-/// Titles.
-const KNN: &str = "k-NN";
-const LINEAR: &str = "linear probe";
-const LOGISTIC: &str = "logistic regression";
-const FEWSHOT: &str = "5 images a class";
 
 /// Something that is measured on a data set.
 pub(super) struct Task {
@@ -49,8 +41,10 @@ pub(super) struct Input<'a> {
 /// What a task found.
 #[derive(Debug)]
 pub(super) struct Scored {
-    /// Accuracy.
-    pub(super) score: Score,
+    /// Accuracy of each draw, in percent; one without draws.
+    pub(super) draws: Vec<f64>,
+    /// For each test image, the share of draws in which it was classified correctly.
+    pub(super) credits: Vec<f64>,
     /// Fits that ended before their optimum.
     pub(super) not_converged: usize,
 }
@@ -58,7 +52,7 @@ pub(super) struct Scored {
 pub(super) const TASKS: [Task; 4] = [
     Task {
         name: "knn",
-        title: KNN,
+        title: "k-NN",
         protocol: "20 nearest neighbors by the cosine of [CLS] vote with weight exp(cosine / 0.07)",
         wants: |_| Wanted { kind: Kind::Cls, unit: true },
         bytes: |_| 0,
@@ -66,7 +60,7 @@ pub(super) const TASKS: [Task; 4] = [
     },
     Task {
         name: "linear",
-        title: LINEAR,
+        title: "linear probe",
         protocol: "SGD at 45 learning rates, 100 epochs, on center crops; DINO's choice of features; the best rate \
                    after the last epoch, chosen on the test images",
         wants: |opened| {
@@ -78,7 +72,7 @@ pub(super) const TASKS: [Task; 4] = [
     },
     Task {
         name: "logistic",
-        title: LOGISTIC,
+        title: "logistic regression",
         protocol: "[CLS]; one of 45 strengths, chosen on a fifth of the training images, then all of them are fitted",
         wants: |_| Wanted { kind: Kind::Cls, unit: false },
         bytes: |size| 4 * size.train * size.width + Regression::bytes(size.width, size.classes),
@@ -86,7 +80,7 @@ pub(super) const TASKS: [Task; 4] = [
     },
     Task {
         name: "fewshot",
-        title: FEWSHOT,
+        title: "5 images a class",
         protocol: "MSN's logistic regression on 5 images of each class, [CLS] after the final norm; mean and standard \
                    deviation of 3 draws",
         wants: |_| Wanted { kind: Kind::Cls, unit: false },
@@ -103,14 +97,14 @@ pub(super) fn find(name: &str) -> Option<&'static Task> {
 }
 
 /// The accuracy of predictions: one list of them for each draw.
-fn accuracy(title: &str, predictions: &[Vec<u32>], labels: &[u32]) -> Scored {
+fn accuracy(predictions: &[Vec<u32>], labels: &[u32]) -> Scored {
     let hit = |predicted: &Vec<u32>| -> Vec<bool> {
         predicted.iter().zip(labels).map(|(predicted, label)| predicted == label).collect()
     };
-    of_hits(title, &predictions.iter().map(hit).collect::<Vec<_>>())
+    of_hits(&predictions.iter().map(hit).collect::<Vec<_>>())
 }
 
-fn of_hits(title: &str, draws: &[Vec<bool>]) -> Scored {
+fn of_hits(draws: &[Vec<bool>]) -> Scored {
     let images = draws.first().map_or(0, Vec::len);
     let credit = |i: usize| {
         let right = draws.iter().filter(|draw| draw[i]).count();
@@ -120,18 +114,16 @@ fn of_hits(title: &str, draws: &[Vec<bool>]) -> Scored {
         let right = draw.iter().filter(|hit| **hit).count();
         100.0 * right as f64 / images.max(1) as f64
     };
-    let score = Score {
-        column: title.to_owned(),
+    Scored {
         draws: draws.iter().map(accuracy).collect(),
         credits: (0..images).map(credit).collect(),
-        counts: String::new(),
-    };
-    Scored { score, not_converged: 0 }
+        not_converged: 0,
+    }
 }
 
 fn nearest(input: &Input<'_>) -> Result<Scored> {
     let hits = knn::correct(input.train, input.test, NEIGHBORS, TEMPERATURE);
-    Ok(of_hits(KNN, &[hits]))
+    Ok(of_hits(&[hits]))
 }
 
 fn linear(input: &Input<'_>) -> Result<Scored> {
@@ -146,14 +138,14 @@ fn linear(input: &Input<'_>) -> Result<Scored> {
     let outcomes = sweep.outcomes().iter().enumerate();
     let best = outcomes.reduce(|a, b| if b.1.last > a.1.last { b } else { a });
     let best = best.map_or(0, |(rate, _)| rate);
-    Ok(accuracy(LINEAR, &[sweep.predict(best, &test.rows)], &test.labels))
+    Ok(accuracy(&[sweep.predict(best, &test.rows)], &test.labels))
 }
 
 fn logistic(input: &Input<'_>) -> Result<Scored> {
     let Input { train, test, classes, seed } = *input;
     let chosen = sweep::choose(train, classes, &sweep::strengths(), seed, &mut |_, _| Ok(()))?;
     let predicted = chosen.fit.classifier.predict(&test.rows);
-    let scored = accuracy(LOGISTIC, &[predicted], &test.labels);
+    let scored = accuracy(&[predicted], &test.labels);
     Ok(Scored { not_converged: usize::from(!chosen.fit.converged), ..scored })
 }
 
@@ -169,5 +161,5 @@ fn few(input: &Input<'_>) -> Result<Scored> {
     let found = (0..DRAWS).map(predict).collect::<Result<Vec<_>, _>>()?;
     let (predictions, converged): (Vec<_>, Vec<bool>) = found.into_iter().unzip();
     let not_converged = converged.iter().filter(|converged| !**converged).count();
-    Ok(Scored { not_converged, ..accuracy(FEWSHOT, &predictions, &test.labels) })
+    Ok(Scored { not_converged, ..accuracy(&predictions, &test.labels) })
 }
