@@ -35,6 +35,7 @@ pub(crate) mod run_report;
 mod settings;
 mod signals;
 mod table_file;
+mod threads;
 mod throughput;
 mod viewing;
 pub(crate) mod watch;

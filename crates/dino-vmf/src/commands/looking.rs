@@ -25,8 +25,8 @@ use super::drawing::file::{format_of, save};
 use super::image_memory::require_image;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
+use super::threads::Threads;
 use super::viewing::show_images;
-use super::{thread_count, use_threads};
 use crate::console::Console;
 
 /// Images on a sheet where no number is given.
@@ -63,10 +63,8 @@ pub(crate) struct Looking {
     /// Network: `teacher`, which evaluations use, or `student`
     #[arg(long, value_name = "NETWORK", default_value = "teacher")]
     network: NetworkRole,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// The length of a shorter side; `None` keeps it.
@@ -125,7 +123,7 @@ impl Looking {
     /// The checkpoint or the images cannot be read, or `--out` names no format.
     pub(crate) fn open(&self, default: &str, console: &mut Console) -> Result<Look<'_>> {
         let out = self.out(default)?;
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let opened = self.checkpoint.named().open(console)?;
         self.network.require(&opened)?;
         let data = &opened.config.data;

@@ -6,7 +6,7 @@ use dino::config::{Config, Eval};
 use dino::open::Opened;
 
 use super::opening::Named;
-use super::{thread_count, use_threads};
+use super::threads::Threads;
 use crate::console::{Console, Progress};
 
 /// Size of the images for the network.
@@ -25,10 +25,8 @@ pub(crate) struct Sizes {
 pub(crate) struct Viewing {
     #[command(flatten)]
     sizes: Sizes,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 impl Viewing {
@@ -37,7 +35,7 @@ impl Viewing {
     /// # Errors
     /// The operating system cannot.
     pub(crate) fn start_threads(&self) -> Result<()> {
-        use_threads(self.threads)
+        self.threads.start()
     }
 
     /// Starts the threads, reads a checkpoint and prints its path. The flags, and then `set`, override

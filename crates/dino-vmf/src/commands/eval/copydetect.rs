@@ -17,8 +17,8 @@ use serde_json::json;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
 use super::super::table_file::write_table;
+use super::super::threads::Threads;
 use super::super::viewing::show_images;
-use super::super::{thread_count, use_threads};
 use super::retrieval::ranking;
 use super::score::Score;
 use super::vectors::{Pooling, Size, Vectors};
@@ -49,10 +49,8 @@ pub(crate) struct CopyDetect {
     /// Write what each copy found as a table
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     csv: Option<PathBuf>,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is measured.
@@ -113,7 +111,7 @@ struct Bank {
 impl CopyDetect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let opened = self.checkpoint.named().open(console)?;
         let (found, bank) = self.flags.find(&opened, console)?;
         self.flags.print(&opened, &found, &bank, console);

@@ -19,8 +19,8 @@ use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
 use super::super::pictures::PictureFiles;
 use super::super::table_file::write_table;
+use super::super::threads::Threads;
 use super::super::viewing::Sizes;
-use super::super::{thread_count, use_threads};
 use super::score::Score;
 use crate::console::Console;
 use scores::{Measure, Scored, Scorer};
@@ -46,10 +46,8 @@ pub(crate) struct Ood {
     csv: Option<PathBuf>,
     #[command(flatten)]
     pictures: PictureFiles,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is measured.
@@ -85,7 +83,7 @@ impl Ood {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
         self.pictures.check()?;
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;
         let found = self.flags.find(&mut opened, console)?;
         found.print(&opened, console)?;

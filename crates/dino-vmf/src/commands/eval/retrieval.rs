@@ -15,7 +15,8 @@ use report::number::counted;
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
-use super::super::{positive, thread_count, use_threads};
+use super::super::positive;
+use super::super::threads::Threads;
 use super::score::Score;
 use super::vectors::{Pooling, Size, Vectors};
 use crate::console::Console;
@@ -36,10 +37,8 @@ pub(crate) struct Retrieval {
     checkpoint: Checkpoint,
     #[command(flatten)]
     flags: Flags,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is measured.
@@ -110,7 +109,7 @@ impl Scales {
 
 impl Retrieval {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let opened = self.checkpoint.named().open(console)?;
         let found = self.flags.find(&opened, console)?;
         self.flags.print(&opened, &found, console);

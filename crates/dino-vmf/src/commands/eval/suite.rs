@@ -16,7 +16,7 @@ use clap::{Args, ValueHint};
 use dino::open::Opened;
 
 use super::super::opening::Foreign;
-use super::super::{thread_count, use_threads};
+use super::super::threads::Threads;
 use super::fingerprint;
 use crate::console::Console;
 use cells::{Cell, Cells, Key};
@@ -50,10 +50,8 @@ pub(crate) struct All {
     /// Print an example of a suite
     #[arg(long)]
     example: bool,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// A checkpoint with its name and what its content is.
@@ -75,7 +73,7 @@ impl All {
             console.script(EXAMPLE);
             return Ok(());
         }
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let suite = Suite::read(self.suite.as_deref().context("`--suite` is missing")?, self.seed)?;
         let mut subjects = self.subjects(console)?;
         let planned = Planned::of(suite, self.seed, &self.out)?;

@@ -16,8 +16,8 @@ use dino::open::Opened;
 
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
+use super::super::threads::Threads;
 use super::super::viewing::Sizes;
-use super::super::{thread_count, use_threads};
 use super::labelled::Vectors;
 use super::score::Score;
 use crate::console::Console;
@@ -53,10 +53,8 @@ pub(crate) struct Transfer {
     /// Write the results as a table, a row for each data set
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     csv: Option<PathBuf>,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is measured.
@@ -99,7 +97,7 @@ impl Transfer {
             Some(path) => read_sets(path)?,
             None => vec![self.flags.entry().context("`--sets FILE` is not given, either")?],
         };
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;
         let sets = self.flags.open(&entries, &mut opened, console)?;
         let Flags { features, seed, .. } = self.flags;

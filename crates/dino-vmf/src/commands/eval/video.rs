@@ -20,7 +20,8 @@ use report::number::{counted, duration};
 use super::super::looking::create_folder;
 use super::super::opening::Checkpoint;
 use super::super::page_file::check_file;
-use super::super::{positive, thread_count, use_threads};
+use super::super::positive;
+use super::super::threads::Threads;
 use super::score::Score;
 use crate::console::{Console, Progress};
 use layout::Davis;
@@ -49,10 +50,8 @@ pub(crate) struct Video {
     /// Write the scores of all objects as a table
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     csv: Option<PathBuf>,
-    /// Compute threads; 0 uses all cores. Results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = thread_count, allow_negative_numbers = true)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is measured.
@@ -89,7 +88,7 @@ pub(super) struct Flags {
 impl Video {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         self.csv.as_deref().map_or(Ok(()), check_file)?;
-        use_threads(self.threads)?;
+        self.threads.start()?;
         let davis = self.flags.open(console)?;
         self.out.as_deref().map_or(Ok(()), |out| prepare(out, &davis))?;
         let opened = self.checkpoint.named().open(console)?;
