@@ -74,6 +74,22 @@ pub enum Error {
         /// Whether `run.keep_every_epochs` keeps more than the newest.
         keeps: bool,
     },
+    /// Features that fit neither into memory nor on the disk.
+    #[error(
+        "the features of {images} images need {needs}: more than the free memory, and more than the {has} that are \
+         free in `{}`",
+        folder.display()
+    )]
+    TooLittleRoom {
+        /// How many.
+        images: usize,
+        /// How much is needed, such as `41 GiB`.
+        needs: String,
+        /// Where temporary files lie.
+        folder: PathBuf,
+        /// How much is free there.
+        has: String,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {

@@ -11,6 +11,7 @@
 //! every worker holds one image at a time, whose size is not known before it is read.
 
 mod activations;
+mod kept;
 mod machine;
 
 use std::fmt;
@@ -23,7 +24,8 @@ use crate::error::{Error, Result};
 use crate::plan::shapes;
 use vit::Network;
 
-pub(crate) use machine::overridden;
+pub use kept::{Beside, Kept, keep};
+pub(crate) use machine::free_disk;
 pub use machine::{available, total};
 
 /// The program itself, its threads' stacks, tables of names.
@@ -33,6 +35,8 @@ const POOL: f64 = 1.08;
 const F32: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;
+/// What to try if the images of an evaluation are too many.
+const FEWER_IMAGES: &str = "try a smaller `--crop`, `--max-images`, or parts of the images";
 
 /// Peak memory of a run in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,23 +186,12 @@ pub fn require_steps(config: &Config, threads: usize, batches: usize) -> Result<
 /// # Errors
 /// [`Error::TooLittleMemory`].
 pub fn require_evaluation(config: &Config, evaluated: Evaluated, values: usize) -> Result<()> {
-    require_evaluation_and(config, evaluated, values, 0.0)
+    require_bytes(looking(evaluated), evaluation(config, evaluated, values), FEWER_IMAGES)
 }
 
-/// The same for an evaluation that needs `more` bytes beside the features, such as classifiers.
-///
-/// # Errors
-/// As [`require_evaluation`].
-pub fn require_evaluation_and(
-    config: &Config,
-    evaluated: Evaluated,
-    values: usize,
-    more: f64,
-) -> Result<()> {
-    let Evaluated { images, side, .. } = evaluated;
-    let what = format!("looking at {images} images of {side} x {side} pixels");
-    let advice = "try a smaller `--crop`, `--max-images`, or parts of the images";
-    require_bytes(what, evaluation(config, evaluated, values) + more, advice)
+/// An evaluation in words.
+fn looking(Evaluated { images, side, .. }: Evaluated) -> String {
+    format!("looking at {images} images of {side} x {side} pixels")
 }
 
 /// Refuses an evaluation during training, whose weights are in memory already, if what it adds is not free.
@@ -241,16 +234,17 @@ pub fn require_crops(config: &Config, batch_size: usize, batches: usize) -> Resu
 /// # Errors
 /// [`Error::TooLittleMemory`].
 pub fn require_bytes(what: String, bytes: f64, advice: &str) -> Result<()> {
-    match available() {
-        Some(has) if PROGRAM + bytes > has as f64 => Err(Error::TooLittleMemory {
-            what,
-            needs: Bytes(PROGRAM + bytes).to_string(),
-            parts: None,
-            has: Bytes(has as f64).to_string(),
-            advice: Some(advice.to_owned()),
-        }),
-        _ => Ok(()),
-    }
+    let needs = PROGRAM + bytes;
+    let Some(has) = available().map(|has| has as f64).filter(|has| needs > *has) else {
+        return Ok(());
+    };
+    Err(Error::TooLittleMemory {
+        what,
+        needs: Bytes(needs).to_string(),
+        parts: None,
+        has: Bytes(has).to_string(),
+        advice: Some(advice.to_owned()),
+    })
 }
 
 fn check(config: &Config, available: f64, estimate: &dyn Fn(&Config) -> Estimate) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::table::{Table, storing};
 
 /// Rows of unit length on disk, and the images that they are of. A row of zeros stays.
 ///
-/// The file has no name and vanishes with the `Store`; it lies where temporary files do (`TMPDIR`), and takes 4
+/// The file has no name and vanishes with the `Store`; it lies where large temporary files do ([`on_disk::folder`]), and takes 4
 /// bytes for each value.
 #[derive(Debug)]
 pub struct Store {
@@ -93,7 +93,7 @@ impl Store {
 
 impl Writer {
     fn new(width: usize) -> Result<Self> {
-        let file = tempfile::tempfile().map_err(storing)?;
+        let file = on_disk::file().map_err(storing)?;
         let file = BufWriter::with_capacity(1 << 20, file);
         Ok(Self { file, width, images: Vec::new(), not_finite: 0 })
     }

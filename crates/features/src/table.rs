@@ -208,5 +208,5 @@ fn reading(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
 
 /// An error of a temporary file.
 pub(crate) fn storing(source: io::Error) -> Error {
-    at(&std::env::temp_dir())(source)
+    at(&on_disk::folder())(source)
 }

@@ -2,13 +2,13 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::Stopped;
+use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::progress::Progress;
 use crate::source::Wanted;
 
 /// Features of images, with labels.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Features {
     /// The features, one row for each image (or one for each view or patch of it).
     pub rows: Matrix,
@@ -17,6 +17,26 @@ pub struct Features {
 }
 
 impl Features {
+    /// Some of the rows with their labels, in this order, stored as these are.
+    ///
+    /// # Errors
+    /// As [`Matrix::select`].
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        let labels = rows.iter().map(|&row| self.labels[row]).collect();
+        Ok(Self { rows: self.rows.select(rows)?, labels })
+    }
+
+    /// The same features again, stored as these are.
+    ///
+    /// # Errors
+    /// As [`Matrix::stored`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self { rows: self.rows.try_clone()?, labels: self.labels.clone() })
+    }
+
     /// Number of classes: one more than the largest label of both sets.
     pub fn classes(train: &Self, test: &Self) -> usize {
         let labels = train.labels.iter().chain(&test.labels);
@@ -70,13 +90,13 @@ pub trait Probe: Send + Sync {
     /// Scores of features of test images, by those of training images.
     ///
     /// # Errors
-    /// If `progress` wants to stop.
+    /// If `progress` wants to stop; if copies of features on disk have no room there.
     fn score(
         &self,
         train: &Features,
         test: &Features,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped>;
+    ) -> Result<Vec<Scores>>;
 
     /// A judge that gets training rows as they are computed, so that nobody holds them. `None` for a probe that needs
     /// them all at once. Its scores are those of [`score`](Self::score).

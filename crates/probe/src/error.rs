@@ -1,5 +1,8 @@
 //! What can go wrong in an evaluation, in one sentence each.
 
+use std::io;
+use std::path::PathBuf;
+
 /// Somebody asked to stop: no result, and nothing is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped on request")]
@@ -51,10 +54,27 @@ pub enum Error {
         /// All images.
         all: usize,
     },
+    /// Features that are larger than the memory, and cannot be kept on disk either.
+    #[error(
+        "features cannot be kept in a file in `{folder}`: {source}; free some space, or set `TMPDIR` to another folder"
+    )]
+    Storage {
+        /// Where temporary files lie.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An evaluation was stopped by the caller.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The source of images.
     #[error(transparent)]
     Data(#[from] multicrop::error::Error),
+}
+
+impl Error {
+    /// A failure of temporary files.
+    pub(crate) fn storage(source: io::Error) -> Self {
+        Self::Storage { folder: on_disk::folder(), source }
+    }
 }

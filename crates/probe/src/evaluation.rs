@@ -9,6 +9,7 @@ use multicrop::dataset::Dataset;
 
 use crate::definition::{Probe, Scores, Size};
 use crate::error::{Error, Result};
+use crate::matrix::Storage;
 use crate::pass::{Extracted, Pass, Views};
 use crate::preprocess::{self, Preprocess};
 use crate::progress::Progress;
@@ -21,6 +22,7 @@ pub struct Evaluation {
     test: Subset,
     preprocess: Preprocess,
     probes: Vec<Box<dyn Probe>>,
+    storage: Storage,
 }
 
 /// Which images of both sets are used, and how these become the input of a network.
@@ -89,7 +91,12 @@ impl Evaluation {
         let preprocess = Preprocess::new(preprocess, train.as_ref())?;
         let train = Subset::labelled(train, max_train, 0);
         let test = Subset::labelled(test, max_test, 1);
-        Ok(Self { train, test, preprocess, probes })
+        Ok(Self { train, test, preprocess, probes, storage: Storage::Memory })
+    }
+
+    /// Keeps all features from now on in memory, or on disk.
+    pub fn store(&mut self, storage: Storage) {
+        self.storage = storage;
     }
 
     /// What the probes report about their settings, one sentence each.
@@ -170,7 +177,8 @@ impl Evaluation {
             return self.judge_streamed(sources, progress);
         }
         let (wanted, places) = self.wanted(sources);
-        let mut extract = |images| self.pass(images).extract(sources, &wanted, progress);
+        let mut extract =
+            |images| self.pass(images).extract_to(self.storage, sources, &wanted, progress);
         let (train, test) = (extract(&self.train)?, extract(&self.test)?);
         train.passed.require_finite()?;
         test.passed.require_finite()?;
@@ -199,21 +207,22 @@ impl Evaluation {
         wanted: Wanted,
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<(Extracted, Extracted)> {
-        self.extract(&[source], &[wanted], report)
+        self.extract(self.storage, &[source], &[wanted], report)
     }
 
-    /// The same for several sources and kinds of features, in one pass over the images.
+    /// The same for several sources and kinds of features, in one pass over the images, in memory or on disk.
     ///
     /// # Errors
     /// As [`judge`](Self::judge).
     pub fn extract(
         &self,
+        storage: Storage,
         sources: &[&dyn Source],
         wanted: &[Wanted],
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<(Extracted, Extracted)> {
         let progress = &mut Progress::new(self.train.len() + self.test.len(), report);
-        let mut extract = |images| self.pass(images).extract(sources, wanted, progress);
+        let mut extract = |images| self.pass(images).extract_to(storage, sources, wanted, progress);
         Ok((extract(&self.train)?, extract(&self.test)?))
     }
 
@@ -228,7 +237,8 @@ impl Evaluation {
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Extracted> {
         let progress = &mut Progress::new(self.train.len(), report);
-        Pass { views, ..self.pass(&self.train) }.extract(&[source], &[wanted], progress)
+        let pass = Pass { views, ..self.pass(&self.train) };
+        pass.extract_to(self.storage, &[source], &[wanted], progress)
     }
 
     /// Features that one source makes of the test images.
@@ -242,7 +252,7 @@ impl Evaluation {
         report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Extracted> {
         let progress = &mut Progress::new(self.test.len(), report);
-        self.pass(&self.test).extract(&[source], &[wanted], progress)
+        self.pass(&self.test).extract_to(self.storage, &[source], &[wanted], progress)
     }
 
     /// Values that [`extract`](Self::extract) holds for each image.

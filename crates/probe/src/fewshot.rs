@@ -16,8 +16,8 @@ use streams::{Key, Purpose};
 
 use crate::accuracy::ClassAccuracy;
 use crate::definition::Features;
-use crate::error::Stopped;
-use crate::logistic::{Regression, Settings, sweep};
+use crate::error::{Result, Stopped};
+use crate::logistic::{Regression, Settings};
 use crate::matrix::Matrix;
 
 pub use probe::FewLabels;
@@ -81,16 +81,16 @@ pub fn draw(labels: &[u32], shots: Shots, seed: u64, split: u64) -> Vec<usize> {
 /// Features are [`prepare`]d. `go_on` is asked before each iteration.
 ///
 /// # Errors
-/// If `go_on` wants to stop.
+/// If `go_on` wants to stop; if copies of features on disk have no room there.
 pub fn predict(
     train: &Features,
     test: &Features,
     classes: usize,
     drawn: &[usize],
     go_on: &mut dyn FnMut() -> Result<(), Stopped>,
-) -> Result<(Vec<u32>, bool), Stopped> {
+) -> Result<(Vec<u32>, bool)> {
     let settings = Settings { weight_decay: STRENGTH / drawn.len() as f64, ..Settings::default() };
-    let drawn = sweep::rows(train, drawn);
+    let drawn = train.select(drawn)?;
     let fit = Regression::new(&drawn, classes, false).fit(&settings, None, go_on)?;
     Ok((fit.classifier.predict(&test.rows), fit.converged))
 }
@@ -98,7 +98,7 @@ pub fn predict(
 /// The accuracy of `splits` draws. Features are [`prepare`]d. `go_on` is asked before each iteration.
 ///
 /// # Errors
-/// If `go_on` wants to stop.
+/// If `go_on` wants to stop; if copies of features on disk have no room there.
 pub fn score(
     train: &Features,
     test: &Features,
@@ -106,7 +106,7 @@ pub fn score(
     shots: Shots,
     (splits, seed): (u64, u64),
     go_on: &mut dyn FnMut() -> Result<(), Stopped>,
-) -> Result<FewShot, Stopped> {
+) -> Result<FewShot> {
     let (mut images, mut top1, mut not_converged) = (0, Vec::new(), 0);
     for split in 0..splits {
         let drawn = draw(&train.labels, shots, seed, split);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn rows_are_centered_on_themselves() {
-        let mut rows = Matrix { values: vec![3.0, 1.0, 2.0, 5.0, 5.0, 5.0], width: 3 };
+        let mut rows = Matrix::new(vec![3.0, 1.0, 2.0, 5.0, 5.0, 5.0], 3);
         prepare(&mut rows);
         let half = 0.5f32.sqrt();
         let expected = [half, -half, 0.0, 0.0, 0.0, 0.0];

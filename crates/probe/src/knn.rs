@@ -21,7 +21,7 @@ mod votes;
 use std::ops::ControlFlow;
 
 use crate::definition::{Features, Probe, Score, Scores, Size, Stream};
-use crate::error::Stopped;
+use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::progress::Progress;
 use crate::similarity::Nearest;
@@ -104,7 +104,7 @@ impl Probe for Knn {
         train: &Features,
         test: &Features,
         _: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped> {
+    ) -> Result<Vec<Scores>> {
         let Settings { k, temperature } = &self.settings;
         let accuracies = classify(train, test, k, *temperature);
         Ok(accuracies.into_iter().map(Scores::from).collect())
@@ -209,7 +209,7 @@ mod tests {
 
     /// Labelled vectors of width 2.
     fn features(values: Vec<f32>, labels: Vec<u32>) -> Features {
-        Features { rows: Matrix { values, width: 2 }, labels }
+        Features { rows: Matrix::new(values, 2), labels }
     }
 
     #[test]

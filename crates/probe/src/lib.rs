@@ -94,7 +94,7 @@ pub use attention::strongest;
 pub use definition::{Features, Probe, Score, Scores, Size, Stream};
 pub use error::{Error, Result, Stopped};
 pub use evaluation::{Evaluated, Evaluation, Judged, Judgment, require_labels};
-pub use matrix::Matrix;
+pub use matrix::{Matrix, Storage, Values};
 pub use pass::{Chunk, Extracted, Pass, Passed, Views};
 pub use preprocess::Preprocess;
 pub use progress::Progress;

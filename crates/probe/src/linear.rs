@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use streams::{Key, Purpose};
 
 use crate::accuracy::place;
-use crate::definition::Features;
+use crate::definition::{Features, Size};
 use crate::error::Stopped;
 use crate::logistic::Classifier;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, Storage};
 
 pub use probe::{Linear, usual_features};
 
@@ -36,6 +36,8 @@ const MOMENTUM: f32 = 0.9;
 const INIT_STD: f32 = 0.01;
 /// Images to which learning rates refer.
 const REFERENCE_BATCH: f64 = 256.0;
+/// Values of rows on disk that are copied at once, about.
+const VALUES_TOGETHER: usize = 1 << 26;
 /// Test rows whose scores are held at once.
 const CHUNK: usize = 256;
 
@@ -130,6 +132,11 @@ impl Sweep {
         4 * outputs * (2 * width + settings.batch_size.max(CHUNK))
     }
 
+    /// Bytes of the training rows that a sweep copies at once if they are on disk.
+    pub fn bytes_from_disk(size: Size, settings: &Settings) -> usize {
+        4 * VALUES_TOGETHER.max(settings.batch_size * size.width).min(size.train * size.width)
+    }
+
     /// One epoch over training features, in an order that depends on seed and epoch alone.
     ///
     /// # Errors
@@ -158,15 +165,18 @@ impl Sweep {
         order: &[usize],
         go_on: &mut dyn FnMut() -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
-        let d = self.width;
+        let (d, batch_size) = (self.width, self.settings.batch_size.max(1));
         let (mut rows, mut labels, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-        for batch in order.chunks(self.settings.batch_size.max(1)) {
+        let together = batch_size * batches_together(&train.rows, batch_size);
+        for order in order.chunks(together) {
             go_on()?;
-            rows.clear();
-            batch.iter().for_each(|&i| rows.extend_from_slice(&train.rows.values[i * d..][..d]));
-            labels.clear();
-            labels.extend(batch.iter().map(|&i| train.labels[i]));
-            self.step(epoch, &rows, &labels, &mut scores);
+            gather(&train.rows, order, &mut rows);
+            for (rows, batch) in rows.chunks(batch_size * d).zip(order.chunks(batch_size)) {
+                go_on()?;
+                labels.clear();
+                labels.extend(batch.iter().map(|&i| train.labels[i]));
+                self.step(epoch, rows, &labels, &mut scores);
+            }
         }
         Ok(())
     }
@@ -296,6 +306,25 @@ impl Sweep {
         let (weight, bias) = (&self.weight[rate * len..], &self.bias[rate * self.classes..]);
         (&weight[..len], &bias[..self.classes])
     }
+}
+
+/// Batches whose rows are copied at once: one from memory, many from the disk.
+fn batches_together(rows: &Matrix, batch_size: usize) -> usize {
+    match rows.storage() {
+        Storage::Memory => 1,
+        Storage::Disk => (VALUES_TOGETHER / (batch_size * rows.width.max(1))).max(1),
+    }
+}
+
+/// Copies rows in this order, `[order, d]`. They are read in the order in which they lie: a disk needs a hundred times as
+/// long for rows here and there.
+fn gather(from: &Matrix, order: &[usize], rows: &mut Vec<f32>) {
+    rows.resize(order.len() * from.width, 0.0);
+    let mut copies: Vec<_> = order.iter().zip(rows.chunks_exact_mut(from.width)).collect();
+    if from.storage() == Storage::Disk {
+        copies.sort_unstable_by_key(|(row, _)| **row);
+    }
+    copies.into_par_iter().for_each(|(&row, copy)| copy.copy_from_slice(from.row(row)));
 }
 
 /// Turns the scores of one row and rate into `scale (softmax − onehot)`. A rate that diverged has scores that

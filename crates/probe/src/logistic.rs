@@ -41,6 +41,9 @@ pub use probe::Logistic;
 /// Largest entry of the gradient, relative to that at zero weights, down to which f32 is exact enough.
 const SINGLE: f64 = 1e-4;
 
+/// Rows whose scores are held at once by a classifier.
+const CHUNK: usize = 4096;
+
 /// What is fitted, and how exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -174,15 +177,8 @@ impl Classifier {
 
     /// The scores of each class, `[rows, classes]`.
     pub fn scores(&self, rows: &Matrix) -> Vec<f32> {
-        let (n, d, classes) = (rows.len(), self.width, self.classes());
-        let [weight, bias] = [&self.weight, &self.bias].map(|of| objective::single(of));
-        let mut scores = vec![0.0; n * classes];
-        matmul(
-            MatMut::new(&mut scores, n, classes),
-            Mat::new(&rows.values, n, d),
-            Mat::new(&weight, classes, d).t(),
-            Product::ALL.with_bias(&bias),
-        );
+        let mut scores = Vec::with_capacity(rows.len() * self.classes());
+        self.for_each_chunk(rows, &mut |chunk| scores.extend_from_slice(chunk));
         scores
     }
 
@@ -192,6 +188,28 @@ impl Classifier {
             let best = scores.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1));
             best.map_or(0, |(class, _)| class as u32)
         };
-        self.scores(rows).chunks_exact(self.classes()).map(best).collect()
+        let mut predicted = Vec::with_capacity(rows.len());
+        self.for_each_chunk(rows, &mut |chunk| {
+            predicted.extend(chunk.chunks_exact(self.classes()).map(best));
+        });
+        predicted
+    }
+
+    /// Visits the scores of some rows after the other, `[any, classes]`.
+    fn for_each_chunk(&self, rows: &Matrix, visit: &mut dyn FnMut(&[f32])) {
+        let (d, classes) = (self.width, self.classes());
+        let [weight, bias] = [&self.weight, &self.bias].map(|of| objective::single(of));
+        let mut scores = vec![0.0; CHUNK.min(rows.len()) * classes];
+        for rows in rows.values.chunks((CHUNK * d).max(1)) {
+            let count = rows.len() / d;
+            let scores = &mut scores[..count * classes];
+            matmul(
+                MatMut::new(scores, count, classes),
+                Mat::new(rows, count, d),
+                Mat::new(&weight, classes, d).t(),
+                Product::ALL.with_bias(&bias),
+            );
+            visit(scores);
+        }
     }
 }

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use crate::definition::Features;
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, Storage};
 use crate::preprocess::{Preprocess, unreadable};
 use crate::progress::Progress;
 use crate::source::{Kind, Source, Wanted};
@@ -148,7 +148,7 @@ impl Batch {
 }
 
 impl Pass<'_> {
-    /// The features that each source makes of all images.
+    /// The features that each source makes of all images, in memory.
     ///
     /// # Errors
     /// As [`for_each_batch`](Self::for_each_batch).
@@ -158,17 +158,30 @@ impl Pass<'_> {
         wanted: &[Wanted],
         progress: &mut Progress<'_>,
     ) -> Result<Extracted> {
+        self.extract_to(Storage::Memory, sources, wanted, progress)
+    }
+
+    /// The same in memory or on disk.
+    ///
+    /// # Errors
+    /// As [`for_each_batch`](Self::for_each_batch), and [`Error::Storage`].
+    pub fn extract_to(
+        &self,
+        storage: Storage,
+        sources: &[&dyn Source],
+        wanted: &[Wanted],
+        progress: &mut Progress<'_>,
+    ) -> Result<Extracted> {
         let kinds: Vec<Kind> = wanted.iter().map(|wanted| wanted.kind).collect();
         let (view, views) = (self.shape_of_view(), self.images.len() * self.views_of_image());
-        let empty = |source: &&dyn Source| -> Vec<Features> {
-            let matrix = |&kind: &Kind| {
-                let rows = views * source.rows(kind, &view);
-                Matrix::with_capacity(rows, source.width(kind, &view))
+        let empty = |source: &&dyn Source| -> Result<Vec<Features>> {
+            let features = |&kind: &Kind| -> Result<Features> {
+                let (rows, width) = (views * source.rows(kind, &view), source.width(kind, &view));
+                Ok(Features { rows: Matrix::stored(storage, rows, width)?, labels: Vec::new() })
             };
-            let features = |kind| Features { rows: matrix(kind), labels: Vec::new() };
             kinds.iter().map(features).collect()
         };
-        let mut all: Vec<Vec<Features>> = sources.iter().map(empty).collect();
+        let mut all = sources.iter().map(empty).collect::<Result<Vec<_>>>()?;
         let passed = self.for_each_batch(sources, &kinds, progress, &mut |chunk| {
             let Chunk { source, kind, rows, width, .. } = chunk;
             all[source][kind].rows.push(rows, width);

@@ -24,7 +24,7 @@ use engine::ops::patch_embed::Images;
 use engine::pool::Buffer;
 use rayon::prelude::*;
 
-use crate::matrix::Matrix;
+use crate::matrix::normalize;
 use crate::pooling::bilinear;
 
 /// Neighboring patches of a row that share a matmul. More of them save calls, and compare more pairs that are too far
@@ -199,12 +199,11 @@ impl Propagation {
 }
 
 /// Tokens of unit length.
-fn units(tokens: Vec<f32>, patches: usize) -> Vec<f32> {
+fn units(mut tokens: Vec<f32>, patches: usize) -> Vec<f32> {
     let width = tokens.len() / patches;
     assert!(width > 0 && tokens.len() == patches * width, "tokens of {patches} patches");
-    let mut matrix = Matrix { values: tokens, width };
-    matrix.normalize();
-    matrix.values
+    normalize(&mut tokens, width);
+    tokens
 }
 
 /// The channel of each pixel, `[rows · patch_size, columns · patch_size]`, from the masks of patches

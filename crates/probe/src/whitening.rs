@@ -80,7 +80,7 @@ mod tests {
 
     fn rows(count: usize, shift: usize) -> Matrix {
         let value = |i: usize| (((i + shift) * 7919) % 101) as f32 / 25.0 - 1.5;
-        Matrix { values: (0..count * 4).map(value).collect(), width: 4 }
+        Matrix::new((0..count * 4).map(value).collect(), 4)
     }
 
     /// Products of whitened rows, which do not depend on the signs of eigenvectors, by NumPy 2.4 with the lines of
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn equal_rows_have_no_direction_that_grows_without_limit() {
-        let same = Matrix { values: [1.0f32, 2.0, 3.0].repeat(5), width: 3 };
+        let same = Matrix::new([1.0f32, 2.0, 3.0].repeat(5), 3);
         let whitening = Whitening::learn(&same);
-        let mut other = Matrix { values: vec![1.0, 2.0, 4.0], width: 3 };
+        let mut other = Matrix::new(vec![1.0, 2.0, 4.0], 3);
         whitening.apply(&mut other);
         assert!(other.values.iter().all(|x| x.is_finite() && x.abs() < 1e3), "{other:?}");
     }

@@ -1,5 +1,6 @@
 //! `dino-vmf eval`: downstream tasks of a checkpoint: on frozen features, and by fine-tuning.
 
+mod beside;
 mod copydetect;
 mod fewshot;
 mod finetune;

@@ -23,6 +23,7 @@ mod finetune;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod init;
+mod larger_than_memory;
 mod leaving;
 mod links;
 mod ood;

@@ -35,6 +35,11 @@ impl Error {
                      all the same"
                 ))
             }
+            Self::TooLittleRoom { .. } => Some(
+                "use fewer images, free some space, or set `TMPDIR` to a folder on another disk; `DINO_VMF_DISK=off` \
+                 starts it all the same"
+                    .to_owned(),
+            ),
             Self::RunUsed { .. } => {
                 Some("add `--resume` to go on, or choose another `--out`".to_owned())
             }
@@ -134,6 +139,7 @@ impl Error {
             Self::Config(error) => error.is_usage(),
             Self::TooLittleMemory { .. }
             | Self::TooLittleDisk { .. }
+            | Self::TooLittleRoom { .. }
             | Self::NoImagesOfPreset { .. }
             | Self::RunUsed { .. }
             | Self::NoRun { .. }

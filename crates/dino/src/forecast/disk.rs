@@ -1,18 +1,12 @@
 //! [`Disk`]: the space that a run needs, and the space that is free.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::Subject;
 use crate::checkpoint::Retention;
 use crate::config::{Horizon, to_steps};
 use crate::error::{Error, Result};
-use crate::memory::{self, Bytes};
-
-/// Environment variable that overrides the free space that the system reports: a number of GiB, or `off`.
-/// For file systems that report another number than a user may write.
-const OVERRIDE: &str = "DINO_VMF_DISK";
+use crate::memory::{self, Bytes, free_disk};
 
 /// Bytes of a logged step in `metrics.jsonl` and in the TensorBoard file together.
 const BYTES_OF_METRICS: f64 = 1200.0;
@@ -44,7 +38,7 @@ impl Disk {
         let steps = plan.horizon().total_steps.saturating_sub(first_step);
         let lines = steps / config.run.log_every_steps.max(1);
         let needed = new as f64 * checkpoint + lines as f64 * BYTES_OF_METRICS;
-        Self { checkpoint, checkpoints, needed, free: free(folder) }
+        Self { checkpoint, checkpoints, needed, free: free_disk(folder) }
     }
 
     /// Refuses a run that needs more space than is free.
@@ -81,28 +75,9 @@ fn checkpoints(subject: &Subject<'_>) -> u64 {
     saved.min(Retention::default().last as u64 + 1 + kept + best)
 }
 
-/// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
-fn free(folder: &Path) -> Option<f64> {
-    if let Some(bytes) = memory::overridden(OVERRIDE) {
-        return bytes;
-    }
-    let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
-    folder.ancestors().find(|folder| folder.is_dir()).and_then(free_in)
-}
-
-#[cfg(unix)]
-fn free_in(folder: &Path) -> Option<f64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    Some(found.f_bavail as f64 * found.f_frsize as f64)
-}
-
-#[cfg(not(unix))]
-fn free_in(_folder: &Path) -> Option<f64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use multicrop::Dataset;

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::GIB;
 
-/// Environment variable that overrides what the system reports: a number of GiB, or `off`.
-const OVERRIDE: &str = "DINO_VMF_MEMORY";
+/// Environment variable that overrides the free memory that the system reports: a number of GiB, or `off`.
+const MEMORY: &str = "DINO_VMF_MEMORY";
+/// The same for free space on a disk: for file systems that report another number than a user may write.
+const DISK: &str = "DINO_VMF_DISK";
 
 /// Bytes that can still be taken: free memory of the system, or what the control group of this process
 /// (a container, a batch job) leaves, whichever is less. `None` if neither is known.
 pub fn available() -> Option<u64> {
-    if let Some(bytes) = overridden(OVERRIDE) {
+    if let Some(bytes) = overridden(MEMORY) {
         return bytes.map(|bytes| bytes as u64);
     }
     let free = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(free_memory);
@@ -23,10 +25,19 @@ pub fn available() -> Option<u64> {
 
 /// What an environment variable says instead of the system: a number of GiB, in bytes, or `Some(None)` for
 /// `off` and everything else that is no such number.
-pub(crate) fn overridden(variable: &str) -> Option<Option<f64>> {
+fn overridden(variable: &str) -> Option<Option<f64>> {
     let text = env::var_os(variable)?;
     let gib = text.to_str().and_then(|text| text.trim().parse::<f64>().ok());
     Some(gib.filter(|gib| *gib >= 0.0).map(|gib| gib * GIB))
+}
+
+/// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
+pub(crate) fn free_disk(folder: &Path) -> Option<f64> {
+    if let Some(bytes) = overridden(DISK) {
+        return bytes;
+    }
+    let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
+    folder.ancestors().find(|folder| folder.is_dir()).and_then(on_disk::free_in)
 }
 
 /// Bytes of the whole machine, or what the control group of this process may have, whichever is less.

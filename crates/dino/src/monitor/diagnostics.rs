@@ -223,7 +223,7 @@ mod tests {
         let networks = Networks { prototypes, student: &student, teacher: &teacher };
         let (center, before) = ([1.0, 2.0], [0.0, 2.0]);
         // Two directions, of equal weight.
-        let vectors = Matrix { values: vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], width: 2 };
+        let vectors = Matrix::new(vec![1.0, 0.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0], 2);
         let mut run = Snapshot {
             step: 7,
             networks,

@@ -8,7 +8,7 @@ use report::{Metric, Metrics};
 use super::feature_spread::FeatureSpread;
 
 /// The teacher's outputs of one step, of one micro-batch after the other.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Observations {
     /// The teacher's \[CLS\] vectors of all global crops, `[crops · images, r]` of each micro-batch.
     pub teacher_vectors: Matrix,

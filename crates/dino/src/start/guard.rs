@@ -205,7 +205,7 @@ mod tests {
     fn circle(n: usize, stride: usize) -> Matrix {
         let angle = |i: usize| ((i * stride % n) as f32 / n as f32 * 3.0).sin_cos();
         let values = (0..n).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
-        Matrix { values, width: 2 }
+        Matrix::new(values, 2)
     }
 
     #[test]

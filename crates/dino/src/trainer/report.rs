@@ -7,7 +7,7 @@ use report::Metrics;
 use crate::monitor::observations::Observations;
 
 /// The results of one optimizer step.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct StepReport {
     /// Scalar results: the loss, its parts, and what is derived from the observations.
     pub metrics: Metrics,

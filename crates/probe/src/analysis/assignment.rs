@@ -22,7 +22,7 @@ const ROWS: usize = 64;
 const COLUMNS: usize = 512;
 
 /// The mixture of a network at one temperature.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Components {
     /// Mean directions μ, `[k, r]`.
     pub directions: Matrix,
@@ -69,7 +69,7 @@ impl Components {
         let values = Prototypes::directions(g, v, 0..g.len());
         let width = values.len().checked_div(g.len()).unwrap_or(0);
         Self {
-            directions: Matrix { values, width },
+            directions: Matrix::new(values, width),
             kappas: Prototypes::kappas(g, temperature).collect(),
             offsets,
         }
@@ -211,13 +211,13 @@ mod tests {
     fn axes(kappas: &[f64], offsets: &[f32]) -> Components {
         let k = kappas.len();
         let values = (0..k * k).map(|i| if i / k == i % k { 1.0 } else { 0.0 }).collect();
-        let directions = Matrix { values, width: k };
+        let directions = Matrix::new(values, k);
         Components { directions, kappas: kappas.to_vec(), offsets: offsets.to_vec() }
     }
 
     #[test]
     fn probabilities_are_those_of_the_formula() {
-        let y = Matrix { values: vec![1.0, 0.0, 0.6, 0.8], width: 2 };
+        let y = Matrix::new(vec![1.0, 0.0, 0.6, 0.8], 2);
         let found = axes(&[2.0, 3.0], &[0.5, -0.5]).assign(&y, 1);
         let mut mass = [0.0; 2];
         for (i, (s0, s1)) in [(2.5f64, -0.5f64), (1.7, 1.9)].into_iter().enumerate() {
@@ -241,7 +241,7 @@ mod tests {
         parts.add(&values[..60]);
         parts.add(&[]);
         parts.add(&values[60..]);
-        let (parts, all) = (parts.finish(), components.assign(&Matrix { values, width: 2 }, 4));
+        let (parts, all) = (parts.finish(), components.assign(&Matrix::new(values, 2), 4));
         assert_eq!((parts.assigned, parts.nearest), (all.assigned, all.nearest));
         let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(&parts.mass, &all.mass) && near(&parts.entropies, &all.entropies));
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn one_component_has_everything() {
-        let found = axes(&[10.0], &[-3.0]).assign(&Matrix { values: vec![1.0; 70], width: 1 }, 3);
+        let found = axes(&[10.0], &[-3.0]).assign(&Matrix::new(vec![1.0; 70], 1), 3);
         assert_eq!((found.mass[0], found.entropies[69], found.assigned[69]), (1.0, 0.0, 0));
         assert_eq!(found.nearest, [[0, 1, 2]]);
     }

@@ -55,7 +55,7 @@ impl Features {
 
 /// Rows of unit length.
 fn unit(rows: &Matrix) -> Matrix {
-    let mut unit = rows.clone();
+    let mut unit = Matrix::new(rows.values.to_vec(), rows.width);
     unit.normalize();
     unit
 }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn opposite_vectors_have_the_largest_distance() {
-        let pair = unit(&Matrix { values: vec![3.0, 0.0, -2.0, 0.0], width: 2 });
+        let pair = unit(&Matrix::new(vec![3.0, 0.0, -2.0, 0.0], 2));
         assert!((uniformity(&pair).unwrap() + 8.0).abs() < 1e-6);
         assert!((alignment(&pair) - 4.0).abs() < 1e-6);
         assert!((std(&pair) - 0.5 * 2f64.sqrt()).abs() < 1e-6);
@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn collapsed_vectors_are_zero_in_everything() {
-        let same = Matrix { values: [0.6, 0.8].repeat(300), width: 2 };
+        let same = Matrix::new([0.6, 0.8].repeat(300), 2);
         let found = Features::of(&same, &same);
         assert!(found.std < 1e-6 && found.alignment == 0.0, "{found:?}");
         assert!(found.uniformity.unwrap().abs() < 1e-6);
-        let one = Matrix { values: vec![0.6, 0.8], width: 2 };
+        let one = Matrix::new(vec![0.6, 0.8], 2);
         assert_eq!(uniformity(&one), None);
         assert_eq!(std(&one), 0.0);
     }
@@ -140,7 +140,7 @@ mod tests {
     fn pairs_of_several_blocks_are_counted_once() {
         let angle = |i: usize| (i as f32 * 0.7).sin_cos();
         let values: Vec<f32> = (0..300).map(angle).flat_map(|(sin, cos)| [cos, sin]).collect();
-        let rows = Matrix { values, width: 2 };
+        let rows = Matrix::new(values, 2);
         let mut sum = 0.0;
         for (i, a) in rows.rows().enumerate() {
             for b in rows.rows().skip(i + 1) {

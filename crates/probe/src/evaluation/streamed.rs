@@ -32,7 +32,7 @@ impl Rows<'_> {
             self.waiting.normalize();
         }
         self.streams.iter_mut().for_each(|(_, stream)| stream.add(&self.waiting));
-        self.waiting.values.clear();
+        self.waiting.clear();
     }
 }
 
@@ -52,7 +52,7 @@ impl Evaluation {
         progress: &mut Progress<'_>,
     ) -> Result<Judged> {
         let (wanted, places) = self.wanted(sources);
-        let test = self.pass(&self.test).extract(sources, &wanted, progress)?;
+        let test = self.pass(&self.test).extract_to(self.storage, sources, &wanted, progress)?;
         test.passed.require_finite()?;
         let mut rows = Vec::new();
         for (source, test) in sources.iter().zip(&test.features) {

@@ -2,7 +2,7 @@
 
 use super::{Shots, prepare, score};
 use crate::definition::{Features, Probe, Score, Scores, Size};
-use crate::error::Stopped;
+use crate::error::Result;
 use crate::logistic::Regression;
 use crate::progress::Progress;
 use crate::source::{Kind, Wanted};
@@ -66,9 +66,9 @@ impl Probe for FewLabels {
         train: &Features,
         test: &Features,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped> {
+    ) -> Result<Vec<Scores>> {
         let classes = Features::classes(train, test);
-        let (mut train, mut test) = (train.clone(), test.clone());
+        let (mut train, mut test) = (train.try_clone()?, test.try_clone()?);
         prepare(&mut train.rows);
         prepare(&mut test.rows);
         let of_shots = |&count: &usize| {

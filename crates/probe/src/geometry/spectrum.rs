@@ -114,19 +114,19 @@ mod tests {
     #[test]
     fn orthogonal_vectors_fill_all_dimensions_and_copies_one() {
         let values = vec![1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0];
-        let rows = Matrix { values, width: 3 };
+        let rows = Matrix::new(values, 3);
         let found = Spectrum::of(&rows);
         assert!((found.rankme - 2.0).abs() < 1e-5, "{}", found.rankme);
         assert_eq!(found.rankme, rankme(&rows));
         assert!((found.participation_ratio.unwrap() - 2.0).abs() < 1e-12);
         assert_eq!((found.axes_of_90_percent, found.singular_values.len()), (2, 3));
-        let copies = Spectrum::of(&Matrix { values: [0.6, 0.8].repeat(5), width: 2 });
+        let copies = Spectrum::of(&Matrix::new([0.6, 0.8].repeat(5), 2));
         assert!((copies.rankme - 1.0).abs() < 1e-5, "{}", copies.rankme);
     }
 
     #[test]
     fn a_single_vector_has_one_dimension_and_no_variance() {
-        let found = Spectrum::of(&Matrix { values: vec![3.0, 4.0], width: 2 });
+        let found = Spectrum::of(&Matrix::new(vec![3.0, 4.0], 2));
         assert_eq!((found.participation_ratio, found.axes_of_90_percent), (None, 0));
         assert!((found.singular_values[0] - 5.0).abs() < 1e-12 && found.explained.is_empty());
         assert!((found.rankme - 1.0).abs() < 1e-5);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn vectors_of_zeros_fill_no_dimension() {
-        let found = Spectrum::of(&Matrix { values: vec![0.0; 6], width: 3 });
+        let found = Spectrum::of(&Matrix::new(vec![0.0; 6], 3));
         assert_eq!((found.rankme, found.participation_ratio), (0.0, None));
     }
 }

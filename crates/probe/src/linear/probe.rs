@@ -2,7 +2,7 @@
 
 use super::{Settings, Sweep};
 use crate::definition::{Features, Probe, Score, Scores, Size};
-use crate::error::Stopped;
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::source::{Kind, Wanted};
 
@@ -73,7 +73,7 @@ impl Probe for Linear {
         train: &Features,
         test: &Features,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped> {
+    ) -> Result<Vec<Scores>> {
         let classes = Features::classes(train, test);
         let mut sweep = Sweep::new(train.rows.width, classes, self.settings.clone());
         let mut go_on = || progress.advance(0);

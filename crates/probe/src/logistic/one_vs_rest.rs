@@ -8,15 +8,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sweep::{Report, Split, compared, exact, matrix};
+use super::sweep::{Report, Split, compared, exact};
 use super::{Classifier, Fit, Regression, Settings};
 use crate::average_precision::eleven_points;
 use crate::definition::Features;
-use crate::error::Stopped;
+use crate::error::{Result, Stopped};
 use crate::matrix::Matrix;
 
 /// Features of images, and which classes each belongs to.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct MultiLabelled {
     /// The features, one row for each image.
     pub rows: Matrix,
@@ -49,14 +49,18 @@ pub struct Validated {
 impl MultiLabelled {
     /// Appends the images of another set of the same classes.
     ///
+    /// # Errors
+    /// As [`Matrix::append`].
+    ///
     /// # Panics
     /// If the numbers of classes differ.
-    pub fn append(&mut self, other: &Self) {
+    pub fn append(&mut self, other: &Self) -> Result<()> {
         assert_eq!(self.members.len(), other.members.len(), "classes");
-        self.rows.push(&other.rows.values, other.rows.width);
+        self.rows.append(&other.rows)?;
         for (members, more) in self.members.iter_mut().zip(&other.members) {
             members.extend_from_slice(more);
         }
+        Ok(())
     }
 }
 
@@ -64,13 +68,13 @@ impl MultiLabelled {
 /// taken without a choice; so is a class without images in the validation split.
 ///
 /// # Errors
-/// If `report` wants to stop.
+/// If `report` wants to stop; if copies of features on disk have no room there.
 pub fn choose(
     all: MultiLabelled,
     strengths: &[f64],
     split: &Split,
     report: &mut Report<'_>,
-) -> Result<Chosen, Stopped> {
+) -> Result<Chosen> {
     let classes = all.members.len();
     let sweeps = if strengths.len() > 1 { strengths.len() } else { 0 };
     let total = classes * (sweeps + 1);
@@ -97,9 +101,9 @@ fn validate(
     strengths: &[f64],
     split: &Split,
     report: &mut dyn FnMut(usize) -> Result<(), Stopped>,
-) -> Result<Vec<Validated>, Stopped> {
-    let mut fitted = Features { rows: matrix(&all.rows, &split.fitted), labels: Vec::new() };
-    let validation = matrix(&all.rows, &split.validation);
+) -> Result<Vec<Validated>> {
+    let mut fitted = Features { rows: all.rows.select(&split.fitted)?, labels: Vec::new() };
+    let validation = all.rows.select(&split.validation)?;
     let mut found: Vec<(f64, usize)> = vec![(0.0, 0); strengths.len()];
     let (mut done, mut counted) = (0, 0);
     for members in &all.members {
@@ -145,6 +149,7 @@ impl Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     /// Two classes that may come together, each seen in a feature of its own.
     fn images(count: usize) -> MultiLabelled {
@@ -153,7 +158,7 @@ mod tests {
         let value = |i: usize, of: usize| if bit(i, of) { 1.0 + noise(i) } else { -noise(i + 3) };
         let values = (0..count).flat_map(|i| [value(i, 0), value(i, 1), 0.5]).collect();
         let members = (0..2).map(|of| (0..count).map(|i| bit(i, of)).collect()).collect();
-        MultiLabelled { rows: Matrix { values, width: 3 }, members }
+        MultiLabelled { rows: Matrix::new(values, 3), members }
     }
 
     #[test]
@@ -179,6 +184,7 @@ mod tests {
         let split = Split { fitted: Vec::new(), validation: Vec::new() };
         let one = choose(images(8), &[0.5], &split, &mut |_, _| Ok(())).unwrap();
         assert!(one.validated.is_empty() && one.strength == 0.5);
-        assert_eq!(choose(images(8), &[0.5], &split, &mut |_, _| Err(Stopped)), Err(Stopped));
+        let stopped = choose(images(8), &[0.5], &split, &mut |_, _| Err(Stopped));
+        assert!(matches!(stopped, Err(Error::Stopped(_))), "{stopped:?}");
     }
 }

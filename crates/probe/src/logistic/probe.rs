@@ -3,7 +3,7 @@
 use super::{Regression, sweep};
 use crate::accuracy::ClassAccuracy;
 use crate::definition::{Features, Probe, Score, Scores, Size};
-use crate::error::Stopped;
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::source::{Kind, Wanted};
 
@@ -61,7 +61,7 @@ impl Probe for Logistic {
         train: &Features,
         test: &Features,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped> {
+    ) -> Result<Vec<Scores>> {
         let classes = Features::classes(train, test);
         let mut go_on = |_, _| progress.advance(0);
         let chosen = sweep::choose(train, classes, &self.strengths, self.seed, &mut go_on)?;

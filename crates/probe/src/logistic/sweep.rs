@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Classifier, Fit, Regression, Settings, Tolerance};
 use crate::accuracy::ClassAccuracy;
 use crate::definition::Features;
-use crate::error::Stopped;
-use crate::matrix::Matrix;
+use crate::error::{Result, Stopped};
 
 pub use split::Split;
 
@@ -69,14 +68,14 @@ pub fn strengths() -> Vec<f64> {
 /// Chooses among `strengths`, ascending, by top-1 on a fifth of each class, and fits all rows.
 ///
 /// # Errors
-/// If `report` wants to stop.
+/// If `report` wants to stop; if copies of features on disk have no room there.
 pub fn choose(
     train: &Features,
     classes: usize,
     strengths: &[f64],
     seed: u64,
     report: &mut Report<'_>,
-) -> Result<Chosen, Stopped> {
+) -> Result<Chosen> {
     let split = Split::by_class(&train.labels, seed);
     choose_on(train, classes, strengths, (&split, Criterion::Top1), report)
 }
@@ -85,19 +84,19 @@ pub fn choose(
 /// without a choice.
 ///
 /// # Errors
-/// If `report` wants to stop.
+/// If `report` wants to stop; if copies of features on disk have no room there.
 pub fn choose_on(
     all: &Features,
     classes: usize,
     strengths: &[f64],
     (split, criterion): (&Split, Criterion),
     report: &mut Report<'_>,
-) -> Result<Chosen, Stopped> {
+) -> Result<Chosen> {
     let total = strengths.len() + 1;
     let mut best = Best::default();
     let mut validated = Vec::new();
     if strengths.len() > 1 {
-        let (fitted, validation) = (rows(all, &split.fitted), rows(all, &split.validation));
+        let (fitted, validation) = (all.select(&split.fitted)?, all.select(&split.validation)?);
         let regression = Regression::new(&fitted, classes, true);
         let mut last: Option<Fit> = None;
         for (done, &strength) in strengths.iter().rev().enumerate() {
@@ -150,23 +149,10 @@ pub(super) fn exact(strength: f64, n: usize) -> Settings {
     Settings { weight_decay: strength / n as f64, ..Settings::default() }
 }
 
-/// Some rows with their labels.
-pub(crate) fn rows(of: &Features, chosen: &[usize]) -> Features {
-    let labels = chosen.iter().map(|&i| of.labels[i]).collect();
-    Features { rows: matrix(&of.rows, chosen), labels }
-}
-
-/// Some rows of a matrix.
-pub(super) fn matrix(of: &Matrix, chosen: &[usize]) -> Matrix {
-    let d = of.width;
-    let mut rows = Matrix::with_capacity(chosen.len(), d);
-    chosen.iter().for_each(|&i| rows.push(&of.values[i * d..][..d], d));
-    rows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Matrix;
 
     #[test]
     fn strengths_span_eleven_decades() {
@@ -192,7 +178,7 @@ mod tests {
         let (mut values, mut labels) = (vec![-1.0; 18], vec![0; 18]);
         values.extend([0.2, 0.2]);
         labels.extend([1, 1]);
-        let all = Features { rows: Matrix { values, width: 1 }, labels };
+        let all = Features { rows: Matrix::new(values, 1), labels };
         let split = Split { fitted: (0..19).collect(), validation: vec![17, 18, 19] };
         for criterion in [Criterion::Top1, Criterion::MeanPerClass] {
             let strengths = [1e-3, 1e3];

@@ -103,7 +103,7 @@ pub fn suggest(
 ) -> io::Result<Option<f32>> {
     let sample: Vec<usize> = multicrop::dataset::spread(rows.len(), SAMPLE).collect();
     let width = rows.width();
-    let mut queries = Matrix { values: vec![0.0; sample.len() * width], width };
+    let mut queries = Matrix::new(vec![0.0; sample.len() * width], width);
     for (&row, values) in sample.iter().zip(queries.values.chunks_exact_mut(width.max(1))) {
         rows.read(row..row + 1, values)?;
     }

@@ -74,8 +74,8 @@ fn golden_features_are_numpys() {
         let width = golden.all("width", case)[0] as usize;
         let (z, other) = (golden.rows("z", case), golden.rows("other", case));
         let pairs = z.chunks(width).zip(other.chunks(width)).flat_map(|(a, b)| [a, b]);
-        let crops = Matrix { values: pairs.flatten().copied().collect(), width };
-        let found = Features::of(&Matrix { values: z, width }, &crops);
+        let crops = Matrix::new(pairs.flatten().copied().collect(), width);
+        let found = Features::of(&Matrix::new(z, width), &crops);
         golden.near("std", case, found.std, SINGLE);
         golden.near("uniformity", case, found.uniformity.expect("several images"), SINGLE);
         golden.near("alignment", case, found.alignment, SINGLE);

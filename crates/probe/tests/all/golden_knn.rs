@@ -23,7 +23,7 @@ fn golden_votes_predictions_and_accuracies() {
         let (shape, values) = fixture.f32(&format!("knn/{name}"));
         let labels = fixture.usize(&format!("knn/{name}_labels")).1;
         let labels = labels.into_iter().map(|label| label as u32).collect();
-        Features { rows: Matrix { values, width: shape[1] }, labels }
+        Features { rows: Matrix::new(values, shape[1]), labels }
     };
     let (train, test) = (features("train"), features("test"));
     let ks: Vec<usize> = settings["k"].as_array().expect("a list").iter().map(size).collect();

@@ -20,7 +20,7 @@ fn values<const N: usize, T>(name: &str, read: fn([u8; N]) -> T) -> Vec<T> {
 fn features(rows: &str, labels: &str) -> Features {
     let width = file().tensor(rows).expect("rows").shape()[1];
     let labels = values(labels, i64::from_le_bytes).into_iter().map(|label| label as u32).collect();
-    Features { rows: Matrix { values: values(rows, f32::from_le_bytes), width }, labels }
+    Features { rows: Matrix::new(values(rows, f32::from_le_bytes), width), labels }
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn golden_optima_from_any_start() {
     let settings = &fixture.json["logistic"];
     let (shape, values) = fixture.f32("logistic/x");
     let labels = fixture.usize("logistic/y").1.into_iter().map(|label| label as u32).collect();
-    let train = Features { rows: Matrix { values, width: shape[1] }, labels };
+    let train = Features { rows: Matrix::new(values, shape[1]), labels };
     let classes = settings["classes"].as_u64().expect("a number") as usize;
     let mut start: Option<Classifier> = None;
     for (i, fit) in settings["fits"].as_array().expect("a list").iter().enumerate() {
@@ -65,7 +65,7 @@ fn the_default_tolerance_is_close_to_an_optimum_of_small_loss() {
         ((0..8).map(|j| center + noise(j)).collect::<Vec<f32>>(), label)
     };
     let (values, labels): (Vec<Vec<f32>>, Vec<u32>) = (0..60).map(row).unzip();
-    let train = Features { rows: Matrix { values: values.concat(), width: 8 }, labels };
+    let train = Features { rows: Matrix::new(values.concat(), 8), labels };
     let regression = Regression::new(&train, 2, true);
     let fit = |settings: Settings| regression.fit(&settings, None, &mut || Ok(())).expect("a fit");
     for weight_decay in [1e-3, 1e-4, 1e-5] {

@@ -12,7 +12,7 @@ use multicrop::recipe::Recipe;
 use probe::evaluation::Settings;
 use probe::{
     Encoder, Error, Evaluation, Extracted, Features, Kind, Matrix, Pass, Preprocess, Probe,
-    Progress, RawPixels, Score, Scores, Size, Source, Stopped, Subset, Views, Wanted, knn,
+    Progress, RawPixels, Score, Scores, Size, Source, Storage, Subset, Views, Wanted, knn,
     preprocess,
 };
 use vit::{HeadShape, Network, VitShape, init};
@@ -42,7 +42,7 @@ impl Probe for NearestClassMean {
         train: &Features,
         test: &Features,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Scores>, Stopped> {
+    ) -> probe::Result<Vec<Scores>> {
         progress.note("a doubtful mean".to_owned());
         let means = means(train);
         let distance =
@@ -157,7 +157,7 @@ fn a_new_probe_is_one_type_beside_k_nn() {
 #[test]
 fn a_probe_can_be_tried_without_images() {
     let features = |values: &[f32]| Features {
-        rows: Matrix { values: values.to_vec(), width: 1 },
+        rows: Matrix::new(values.to_vec(), 1),
         labels: vec![0, 0, 1, 1],
     };
     let (train, test) = (features(&[0.0, 2.0, 9.0, 11.0]), features(&[1.0, 6.0, 6.5, 30.0]));
@@ -301,10 +301,15 @@ fn the_memory_of_features_is_known_before_they_are_extracted() {
         let wanted = kinds.map(|kind| Wanted { kind, unit: false });
         let mut report = go_on;
         let progress = &mut Progress::new(40, &mut report);
-        let features = pass.extract(&sources, &wanted, progress).unwrap().features;
-        let held = features.iter().flatten().map(|features| features.rows.values.capacity());
-        // Image 0 cannot be read; there is room for it all the same.
-        assert_eq!(held.sum::<usize>(), 40 * pass.values_of_image(&sources, &wanted));
+        let mut extract =
+            |storage| pass.extract_to(storage, &sources, &wanted, progress).unwrap().features;
+        let of_storages = [Storage::Memory, Storage::Disk].map(&mut extract);
+        for features in &of_storages {
+            let held = features.iter().flatten().map(|features| features.rows.values.capacity());
+            // Image 0 cannot be read; there is room for it all the same.
+            assert_eq!(held.sum::<usize>(), 40 * pass.values_of_image(&sources, &wanted));
+        }
+        assert_eq!(of_storages[0], of_storages[1]);
     }
 }
 

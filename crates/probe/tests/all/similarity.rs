@@ -18,7 +18,7 @@ fn rows(count: usize, width: usize) -> Matrix {
         let row = if row.is_multiple_of(5) { 0 } else { row };
         ((row * 31 + column * 17) as f32 * 0.61).sin()
     };
-    let mut rows = Matrix { values: (0..count * width).map(value).collect(), width };
+    let mut rows = Matrix::new((0..count * width).map(value).collect(), width);
     rows.normalize();
     rows
 }
@@ -55,9 +55,9 @@ fn neighbors_are_exact_where_rounding_could_hide_them() {
         let (row, column) = (i / width, i % width);
         (column as f32 * 0.3).cos() + 0.02 * ((row * 31 + column * 17) as f32 * 0.61).sin()
     };
-    let mut bank = Matrix { values: (0..5000 * width).map(value).collect(), width };
+    let mut bank = Matrix::new((0..5000 * width).map(value).collect(), width);
     bank.normalize();
-    let queries = Matrix { values: bank.values[..70 * width].to_vec(), width };
+    let queries = Matrix::new(bank.values[..70 * width].to_vec(), width);
     let near = Near { queries: &queries, bank: &bank, count: 20, itself: &[] };
     let found = nearest(near, &mut |_, _| ControlFlow::Continue(())).unwrap().unwrap();
     for (query, found) in queries.rows().zip(found) {
@@ -107,7 +107,7 @@ fn distinct(count: usize) -> Matrix {
         };
         ((row * row * 7 + row * 31 + (i % 6) * 17) as f32 * 0.61).sin()
     };
-    let mut rows = Matrix { values: (0..count * 6).map(value).collect(), width: 6 };
+    let mut rows = Matrix::new((0..count * 6).map(value).collect(), 6);
     rows.normalize();
     rows
 }
@@ -168,7 +168,7 @@ fn too_many_pairs_and_a_stop_are_no_result() {
     assert_eq!(stopped, Outcome::TooMany, "4950 pairs are too many before the first report");
     let stopped = search(Search { threshold: 2.0, ..what }, &mut |_, _| ControlFlow::Break(()));
     assert_eq!(stopped.unwrap(), Outcome::Stopped);
-    let one = Matrix { values: vec![1.0; 6], width: 6 };
+    let one = Matrix::new(vec![1.0; 6], 6);
     let Outcome::Done(found) = run(Search { rows: &one, ..what }) else { panic!("one row") };
     assert_eq!((found.pairs, found.nearest), (vec![], vec![None]));
 }
@@ -189,7 +189,7 @@ fn a_threshold_is_a_fifth_of_the_median_distance_and_equal_rows_are_above_it() {
     // against itself every row finds itself
     let same = suggest(&rows, Some(&rows), go_on).unwrap().unwrap();
     assert!(same < 1.0 && same > 0.999_998, "{same}");
-    let one = Matrix { values: vec![1.0; 6], width: 6 };
+    let one = Matrix::new(vec![1.0; 6], 6);
     assert!(suggest(&one, None, go_on).unwrap().unwrap() < 1.0);
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use probe::linear::{self, Sweep};
 use probe::logistic::{self, Regression};
-use probe::{Features, Matrix, knn};
+use probe::{Features, Matrix, Storage, knn};
 use rand_distr::{Distribution, StandardNormal};
 use report::number::counted;
 use serde::Serialize;
@@ -55,6 +55,9 @@ pub(crate) struct Evaluation {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     #[arg(allow_negative_numbers = true)]
     runs: u32,
+    /// Keep the rows in a temporary file, as evaluations do with features that do not fit into memory
+    #[arg(long)]
+    on_disk: bool,
     /// Compute threads; 0 uses all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = thread_count, allow_negative_numbers = true)]
@@ -84,6 +87,7 @@ struct Record {
     test: u32,
     dim: u32,
     classes: u32,
+    on_disk: bool,
     seconds_median: f64,
     seconds: Vec<f64>,
     top1: f64,
@@ -111,9 +115,12 @@ impl Evaluation {
         let rows = f64::from(self.train) + f64::from(self.test);
         let what = format!("{rows} rows of {} values", self.width);
         let advice = "try a smaller `--train`, `--test` or `--width`";
-        dino::memory::require_bytes(what, 3.0 * 4.0 * rows * f64::from(self.width), advice)?;
+        // On disk, the rows take no memory that other programs could not have.
+        let copies = if self.on_disk { 0.0 } else { 3.0 };
+        dino::memory::require_bytes(what, copies * 4.0 * rows * f64::from(self.width), advice)?;
         let unit = self.task == Task::Knn;
-        let (train, test) = (self.features(self.train, 1, unit), self.features(self.test, 2, unit));
+        let train = self.features(self.train, 1, unit)?;
+        let test = self.features(self.test, 2, unit)?;
         let (mut seconds, mut last) = (Vec::new(), None);
         for _ in 0..self.runs {
             let start = Instant::now();
@@ -130,6 +137,7 @@ impl Evaluation {
             test: self.test,
             dim: self.width,
             classes: self.classes,
+            on_disk: self.on_disk,
             seconds_median: rounded(median(&seconds), 3),
             seconds,
             top1: rounded(top1, 3),
@@ -173,14 +181,15 @@ impl Evaluation {
     }
 
     /// Rows around the centers of their classes; `index` draws other rows around the same centers.
-    fn features(&self, count: u32, index: u64, unit: bool) -> Features {
+    fn features(&self, count: u32, index: u64, unit: bool) -> Result<Features> {
         let stream = |index| Key::new(0, Purpose::Bench).index(index).open();
         let width = self.width as usize;
         let (mut of_centers, mut rng) = (stream(0), stream(index));
         let mut normal = || -> f32 { StandardNormal.sample(&mut of_centers) };
         let centers: Vec<f32> = (0..self.classes as usize * width).map(|_| normal()).collect();
         let labels: Vec<u32> = (0..count).map(|row| row % self.classes).collect();
-        let mut rows = Matrix::with_capacity(count as usize, width);
+        let storage = if self.on_disk { Storage::Disk } else { Storage::Memory };
+        let mut rows = Matrix::stored(storage, count as usize, width)?;
         for &label in &labels {
             let center = &centers[label as usize * width..][..width];
             let noise = |&x: &f32| {
@@ -193,7 +202,7 @@ impl Evaluation {
         if unit {
             rows.normalize();
         }
-        Features { rows, labels }
+        Ok(Features { rows, labels })
     }
 }
 

@@ -4,13 +4,14 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
+use probe::Size;
 use probe::fewshot::{self, Shots};
-use probe::logistic::Regression;
 use report::number::{counted, short};
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::Viewing;
+use super::beside;
 use super::labelled::{Inputs, Labelled, Needs, Vectors, show_fits};
 use crate::console::Console;
 
@@ -73,7 +74,9 @@ impl FromStr for Wish {
 impl FewShot {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let needs = Needs { vectors: self.features, images_of_class: 1, bytes: &Regression::bytes };
+        // All training images may be drawn.
+        let beside = |size: Size| beside::logistic(size, size.train);
+        let needs = Needs { vectors: self.features, images_of_class: 1, beside: &beside };
         let mut inputs = self.images.features(&mut opened, &needs, console)?;
         self.warn_of_small_classes(&inputs, console);
         fewshot::prepare(&mut inputs.train.rows);

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueHint};
 use dino::config::{self, Origin};
+use dino::memory::{Beside, Kept};
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use probe::{
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::{Viewing, show_images};
-use super::labelled::{Labelled, checked};
+use super::labelled::{Labelled, checked, keep};
 use crate::console::Console;
 
 /// Classify images by their nearest neighbors in feature space
@@ -61,7 +62,7 @@ impl Knn {
             return leave_one_out(source, &opened, console);
         }
         let knn = knn::Knn::new(evaluation::knn_settings(&opened.config.eval));
-        let evaluation = self.images.open(&mut opened, vec![Box::new(knn)], console)?;
+        let mut evaluation = self.images.open(&mut opened, vec![Box::new(knn)], console)?;
         let network = &opened.network;
         let encoder = |name, params| Encoder { name, network, params };
         let first = self.baselines.then(|| opened.draw_untrained());
@@ -75,8 +76,8 @@ impl Knn {
         let names = if self.baselines { "raw pixels, untrained, trained" } else { "trained" };
         let values = evaluation.values_of_image(&sources);
         let width = |kind| evaluation::width(&opened.config, kind);
-        let bytes = evaluation.bytes_of_probes(&width) as f64;
-        memory::require_evaluation_and(&opened.config, evaluation.size(), values, bytes)?;
+        let beside = Beside { fitted: evaluation.bytes_of_probes(&width), ..Beside::default() };
+        keep(&mut evaluation, &opened.config, values, beside, console)?;
         let judged = evaluation.judge(&sources, &mut |done, total| {
             show_images(console, "k-NN", (done, total), names);
             ControlFlow::Continue(())
@@ -112,13 +113,15 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
     let values = pass.values_of_image(&[&encoder], &[wanted]);
     let (side, classes) = (preprocess.view.crop as usize, images.dataset().classes().len());
     let evaluated = Evaluated { images: images.len(), held: images.len(), side, classes };
-    memory::require_evaluation(&opened.config, evaluated, values)?;
+    let Kept { storage, note } =
+        memory::keep(&opened.config, evaluated, values, Beside::default())?;
+    note.into_iter().for_each(|text| console.note(text));
     let mut report = |done, total| {
         show_images(console, "k-NN", (done, total), "trained");
         ControlFlow::Continue(())
     };
     let progress = &mut Progress::new(images.len(), &mut report);
-    let found = pass.extract(&[&encoder], &[wanted], progress)?;
+    let found = pass.extract_to(storage, &[&encoder], &[wanted], progress)?;
     console.end_progress();
     let features = checked(found, console)?;
     let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);

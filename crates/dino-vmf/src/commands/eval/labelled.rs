@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum, ValueHint};
+use dino::config::Config;
+use dino::memory::{Beside, Kept};
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use multicrop::dataset::Dataset;
 use probe::linear::usual_features;
-use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Wanted};
+use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Size, Wanted};
 
 use super::super::viewing::show_images;
 use crate::console::Console;
@@ -51,8 +53,8 @@ pub(super) struct Needs<'a> {
     pub(super) vectors: Vectors,
     /// Training images that each class of test images must have.
     pub(super) images_of_class: usize,
-    /// Bytes that are needed beside the features, by their width and the number of classes.
-    pub(super) bytes: &'a dyn Fn(usize, usize) -> usize,
+    /// What is needed beside the features.
+    pub(super) beside: &'a dyn Fn(Size) -> Beside,
 }
 
 /// Features of both sets.
@@ -112,16 +114,16 @@ impl Labelled {
         needs: &Needs<'_>,
         console: &mut Console,
     ) -> Result<Inputs> {
-        let evaluation = self.open(opened, Vec::new(), console)?;
+        let mut evaluation = self.open(opened, Vec::new(), console)?;
         evaluation.require_images_of_each_class(needs.images_of_class)?;
         let encoder =
             Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
         let (kind, vectors) = needs.vectors.of(opened);
         let wanted = Wanted { kind, unit: false };
-        let (values, classes) =
-            (evaluation.values_of_features(&encoder, wanted), evaluation.classes());
-        let more = (needs.bytes)(values, classes) as f64;
-        memory::require_evaluation_and(&opened.config, evaluation.size(), values, more)?;
+        let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
+        let width = evaluation.values_of_features(&encoder, wanted);
+        let beside = (needs.beside)(Size { train, test, width, classes });
+        keep(&mut evaluation, &opened.config, width, beside, console)?;
         let (train, test) = evaluation.features(&encoder, wanted, &mut |done, total| {
             show_images(console, "features", (done, total), &vectors);
             ControlFlow::Continue(())
@@ -163,6 +165,24 @@ impl Vectors {
             Self::ClsAndMean => (Kind::ClsAndMean, text("[CLS] and mean of the patches")),
         }
     }
+}
+
+/// Lets an evaluation keep features where they fit, in memory or on disk, and says so if that is the disk. `values` are
+/// held for each image.
+///
+/// # Errors
+/// They fit nowhere.
+pub(super) fn keep(
+    evaluation: &mut Evaluation,
+    config: &Config,
+    values: usize,
+    beside: Beside,
+    console: &mut Console,
+) -> Result<()> {
+    let Kept { storage, note } = memory::keep(config, evaluation.size(), values, beside)?;
+    note.into_iter().for_each(|text| console.note(text));
+    evaluation.store(storage);
+    Ok(())
 }
 
 /// The features of one source and kind. Says which images were left out.

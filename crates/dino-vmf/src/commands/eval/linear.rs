@@ -8,15 +8,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueHint};
 use dino::open::Opened;
-use probe::Wanted;
 use probe::linear::{Outcome, Settings};
+use probe::{Encoder, Size, Wanted};
 use serde_json::json;
 
 use super::super::Outcome as Ended;
 use super::super::opening::Checkpoint;
 use super::super::signals::stop_on_signals;
 use super::super::viewing::Viewing;
-use super::labelled::{Labelled, Vectors};
+use super::beside;
+use super::labelled::{Labelled, Vectors, keep};
 use crate::console::Console;
 use state::State;
 use training::{Trained, Training};
@@ -72,13 +73,20 @@ impl Linear {
     pub(super) fn run(&self, console: &mut Console) -> Result<Ended> {
         let settings = self.settings()?;
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
-        let evaluation = self.images.open(&mut opened, Vec::new(), console)?;
+        let mut evaluation = self.images.open(&mut opened, Vec::new(), console)?;
         evaluation.require_images_of_each_class(1)?;
         let (kind, vectors) = self.features.of(&opened);
+        let wanted = Wanted { kind, unit: false };
+        let encoder =
+            Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
+        let width = evaluation.values_of_features(&encoder, wanted);
+        let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
+        let beside = beside::linear(Size { train, test, width, classes }, &settings);
+        keep(&mut evaluation, &opened.config, width, beside, console)?;
         let training = Training {
             opened: &opened,
             evaluation: &evaluation,
-            wanted: Wanted { kind, unit: false },
+            wanted,
             settings,
             augment: self.augment,
             stop: stop_on_signals().context("cannot listen to signals")?,

@@ -3,14 +3,15 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use dino::open::Opened;
+use probe::Size;
 use probe::accuracy::ClassAccuracy;
-use probe::logistic::Regression;
 use probe::logistic::sweep::{self, Chosen};
 use report::number::short;
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::Viewing;
+use super::beside;
 use super::labelled::{Inputs, Labelled, Needs, Vectors, show_fits};
 use crate::console::Console;
 
@@ -50,7 +51,9 @@ impl Logistic {
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
         // A class with one image cannot be fitted and validated.
         let images_of_class = if self.strength.is_some() { 1 } else { 2 };
-        let needs = Needs { vectors: self.features, images_of_class, bytes: &Regression::bytes };
+        let chooses = strengths.len() > 1;
+        let beside = |size: Size| beside::logistic(size, if chooses { size.train } else { 0 });
+        let needs = Needs { vectors: self.features, images_of_class, beside: &beside };
         let inputs = self.images.features(&mut opened, &needs, console)?;
         let Inputs { train, classes, .. } = &inputs;
         let chosen = sweep::choose(train, *classes, &strengths, self.seed, &mut |done, total| {

@@ -91,7 +91,7 @@ mod tests {
 
     /// Two rows and three prototypes of width 2.
     fn effect(kappas: &[f64]) -> Option<NormalizerEffect> {
-        let vectors = Matrix { values: vec![1.0, 0.0, 0.6, 0.8], width: 2 };
+        let vectors = Matrix::new(vec![1.0, 0.0, 0.6, 0.8], 2);
         NormalizerEffect::measure(&vectors, &[1.0, 0.0, 0.0, 1.0, -1.0, 0.0], kappas)
     }
 

@@ -14,7 +14,7 @@ fn components(norms: &[f32], degrees: &[f32]) -> Components {
 
 fn rows(degrees: &[f32]) -> Matrix {
     let row = |degrees: &f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
-    Matrix { values: degrees.iter().flat_map(row).collect(), width: 2 }
+    Matrix::new(degrees.iter().flat_map(row).collect(), 2)
 }
 
 #[test]

@@ -103,7 +103,7 @@ mod tests {
     fn images() -> Features {
         let values = (0..48u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 20) as f32 / 999.0);
         Features {
-            rows: Matrix { values: values.collect(), width: 4 },
+            rows: Matrix::new(values.collect(), 4),
             labels: (0..12).map(|i| i % 3).collect(),
         }
     }

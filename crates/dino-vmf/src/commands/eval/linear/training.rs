@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use dino::fingerprint;
 use dino::open::Opened;
-use dino::{fingerprint, memory};
 use probe::linear::{Settings, Sweep};
 use probe::{Encoder, Error, Evaluation, Extracted, Features, Stopped, Views, Wanted};
 use report::number::duration;
@@ -43,13 +43,12 @@ impl Training<'_> {
     /// Trains all epochs, or those before a signal; `None` if there is no finished one.
     ///
     /// # Errors
-    /// Too little memory; images that cannot be read; features that are not finite; a state that cannot be written.
+    /// Images that cannot be read; features that are not finite; a state that cannot be written.
     pub(super) fn run(
         &self,
         state: Option<&State>,
         console: &mut Console,
     ) -> Result<Option<Trained>> {
-        self.require_memory()?;
         let encoder = self.encoder();
         let start = Instant::now();
         let test = self.evaluation.test_features(
@@ -171,13 +170,6 @@ impl Training<'_> {
                  about {time}"
             ),
         });
-    }
-
-    fn require_memory(&self) -> Result<()> {
-        let (evaluation, encoder) = (self.evaluation, self.encoder());
-        let values = evaluation.values_of_features(&encoder, self.wanted);
-        let more = Sweep::bytes(values, evaluation.classes(), &self.settings) as f64;
-        Ok(memory::require_evaluation_and(&self.opened.config, evaluation.size(), values, more)?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, anyhow};
 use dino::config::Config;
+use dino::memory::{Beside, Kept};
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use probe::{Encoder, Evaluation, Extracted, Size, Source, Wanted};
@@ -167,12 +168,12 @@ impl Group<'_> {
         missing
     }
 
-    /// The features of checkpoints, in one pass over the images. `bytes` are what a task needs beside them.
+    /// The features of checkpoints, in one pass over the images. `beside` is what a task needs beside them.
     fn features(
         &self,
         opened: &[&Opened],
         wanted: &[Wanted],
-        bytes: &dyn Fn(Size) -> usize,
+        beside: &dyn Fn(Size) -> Beside,
         console: &mut Console,
     ) -> Result<(Extracted, Extracted)> {
         let encoders: Vec<_> = opened
@@ -183,9 +184,10 @@ impl Group<'_> {
         let evaluation = &self.evaluation;
         let values = evaluation.values_of(&sources, wanted);
         let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
-        let more = bytes(Size { train, test, width: values, classes });
-        memory::require_evaluation_and(&self.config, evaluation.size(), values, more as f64)?;
-        let found = evaluation.extract(&sources, wanted, &mut |done, total| {
+        let beside = beside(Size { train, test, width: values, classes });
+        let Kept { storage, note } = memory::keep(&self.config, evaluation.size(), values, beside)?;
+        note.into_iter().for_each(|text| console.note(text));
+        let found = evaluation.extract(storage, &sources, wanted, &mut |done, total| {
             show_images(console, "features", (done, total), &self.data.name);
             ControlFlow::Continue(())
         })?;
@@ -224,8 +226,12 @@ impl Batch {
             }
         }
         let opened: Vec<&Opened> = members.iter().map(|&member| &subjects[member].opened).collect();
-        let bytes = |size| missing.iter().map(|of| (of.task.bytes)(size)).max().unwrap_or(0);
-        let found = group.features(&opened, &wanted, &bytes, console);
+        // One task is done after the other.
+        let beside = |size| {
+            let of_tasks = missing.iter().map(|of| (of.task.beside)(size));
+            of_tasks.fold(Beside::default(), Beside::most)
+        };
+        let found = group.features(&opened, &wanted, &beside, console);
         let found = found.map_err(|error| format!("{error:#}"));
         Self { members, wanted, classes: group.evaluation.classes(), found }
     }

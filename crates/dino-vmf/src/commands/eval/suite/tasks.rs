@@ -1,11 +1,14 @@
 //! The tasks of a suite. A new one is a line of [`TASKS`] and its function.
 
 use anyhow::Result;
+use dino::memory::Beside;
 use dino::open::Opened;
 use probe::fewshot::{self, Shots};
 use probe::linear::{Settings, Sweep, usual_features};
-use probe::logistic::{Regression, sweep};
+use probe::logistic::sweep;
 use probe::{Features, Kind, Size, Wanted, knn};
+
+use super::super::beside;
 
 /// Neighbors of k-NN and the temperature of their votes.
 const NEIGHBORS: usize = 20;
@@ -24,8 +27,8 @@ pub(super) struct Task {
     pub(super) protocol: &'static str,
     /// The features that it takes.
     pub(super) wants: fn(&Opened) -> Wanted,
-    /// Bytes that it needs beside them.
-    pub(super) bytes: fn(Size) -> usize,
+    /// What it needs beside them.
+    pub(super) beside: fn(Size) -> Beside,
     /// Measures.
     pub(super) run: fn(&Input<'_>) -> Result<Scored>,
 }
@@ -55,7 +58,7 @@ pub(super) const TASKS: [Task; 4] = [
         title: "k-NN",
         protocol: "20 nearest neighbors by the cosine of [CLS] vote with weight exp(cosine / 0.07)",
         wants: |_| Wanted { kind: Kind::Cls, unit: true },
-        bytes: |_| 0,
+        beside: |_| Beside::default(),
         run: nearest,
     },
     Task {
@@ -67,7 +70,7 @@ pub(super) const TASKS: [Task; 4] = [
             let shape = opened.network.backbone.shape();
             Wanted { kind: usual_features(shape.embed_dim, shape.depth), unit: false }
         },
-        bytes: |size| Sweep::bytes(size.width, size.classes, &Settings::default()),
+        beside: |size| beside::linear(size, &Settings::default()),
         run: linear,
     },
     Task {
@@ -75,7 +78,7 @@ pub(super) const TASKS: [Task; 4] = [
         title: "logistic regression",
         protocol: "[CLS]; one of 45 strengths, chosen on a fifth of the training images, then all of them are fitted",
         wants: |_| Wanted { kind: Kind::Cls, unit: false },
-        bytes: |size| 4 * size.train * size.width + Regression::bytes(size.width, size.classes),
+        beside: |size| beside::logistic(size, size.train),
         run: logistic,
     },
     Task {
@@ -84,9 +87,7 @@ pub(super) const TASKS: [Task; 4] = [
         protocol: "MSN's logistic regression on 5 images of each class, [CLS] after the final norm; mean and standard \
                    deviation of 3 draws",
         wants: |_| Wanted { kind: Kind::Cls, unit: false },
-        bytes: |size| {
-            4 * (size.train + size.test) * size.width + Regression::bytes(size.width, size.classes)
-        },
+        beside: |size| beside::logistic(size, size.train + size.test),
         run: few,
     },
 ];
@@ -150,7 +151,7 @@ fn logistic(input: &Input<'_>) -> Result<Scored> {
 }
 
 fn few(input: &Input<'_>) -> Result<Scored> {
-    let (mut train, mut test) = (input.train.clone(), input.test.clone());
+    let (mut train, mut test) = (input.train.try_clone()?, input.test.try_clone()?);
     fewshot::prepare(&mut train.rows);
     fewshot::prepare(&mut test.rows);
     let shots = Shots::PerClass(SHOTS);

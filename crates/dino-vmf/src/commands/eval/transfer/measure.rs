@@ -3,18 +3,21 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, ensure};
+use dino::memory::Kept;
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use probe::accuracy::ClassAccuracy;
 use probe::logistic::one_vs_rest::{self, MultiLabelled};
-use probe::logistic::{Regression, sweep};
+use probe::logistic::sweep;
 use probe::{
-    Encoder, Evaluated, Extracted, Features, Pass, Preprocess, Progress, Source, Views, Wanted,
+    Encoder, Evaluated, Extracted, Features, Pass, Preprocess, Progress, Size, Source, Storage,
+    Views, Wanted,
 };
 use report::number::{counted, short};
 use serde::{Deserialize, Serialize};
 
 use super::super::super::viewing::show_images;
+use super::super::beside;
 use super::super::labelled::{Vectors, checked, show_fits};
 use super::images::{Images, Parts};
 use super::known::Metric;
@@ -96,7 +99,7 @@ fn single(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Result
     let rows = (all.rows.len(), val.as_ref().map_or(0, |val| val.rows.len()));
     let split = set.parts.split(rows, &all.labels, seed);
     if let Some(val) = val {
-        all.rows.push(&val.rows.values, val.rows.width);
+        all.rows.append(&val.rows)?;
         all.labels.extend(val.labels);
     }
     let by_class = set.metric == Metric::MeanPerClass;
@@ -144,7 +147,7 @@ fn several(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Resul
     let rows = (all.rows.len(), val.as_ref().map_or(0, |val| val.rows.len()));
     let split = set.parts.split(rows, &[], seed);
     if let Some(val) = &val {
-        all.append(val);
+        all.append(val)?;
     }
     require_both_kinds(set, &all, &split)?;
     let strengths = sweep::strengths();
@@ -224,7 +227,7 @@ fn inputs(set: &Set, opened: &Opened, vectors: Vectors, console: &mut Console) -
     let wanted = Wanted { kind: vectors.of(opened).0, unit: false };
     let fitted = train.subset.len() + val.as_ref().map_or(0, |val| val.subset.len());
     let total = fitted + test.subset.len();
-    require_memory(set, (&encoder, wanted), &preprocess, (fitted, total))?;
+    let storage = storage(set, (&encoder, wanted), &preprocess, (fitted, total), console)?;
     let text = set.describe();
     let mut report = |done, total| {
         show_images(console, "features", (done, total), &text);
@@ -233,7 +236,7 @@ fn inputs(set: &Set, opened: &Opened, vectors: Vectors, console: &mut Console) -
     let progress = &mut Progress::new(total, &mut report);
     let mut extract = |images: &Images| {
         let pass = Pass { images: &images.subset, preprocess: &preprocess, views: Views::Square };
-        pass.extract(&[&encoder], &[wanted], progress)
+        pass.extract_to(storage, &[&encoder], &[wanted], progress)
     };
     let of_train = extract(train)?;
     let of_val = val.as_ref().map(|val| extract(val).map(|found| (found, val))).transpose()?;
@@ -246,20 +249,24 @@ fn inputs(set: &Set, opened: &Opened, vectors: Vectors, console: &mut Console) -
     })
 }
 
-/// Features of all images, a copy of those that are fitted and validate, and a fit.
-fn require_memory(
+/// Where features of all images are kept, beside a copy of those that are fitted and validate, and a fit.
+fn storage(
     set: &Set,
     (encoder, wanted): (&Encoder<'_>, Wanted),
     preprocess: &Preprocess,
     (fitted, images): (usize, usize),
-) -> Result<()> {
+    console: &mut Console,
+) -> Result<Storage> {
     let values = encoder.width(wanted.kind, &preprocess.shape(1));
     let several = set.metric == Metric::Map11;
     let classes = if several { 2 } else { set.parts.train.classes.len() };
-    let more = 4 * fitted * values + Regression::bytes(values, classes);
+    let size = Size { train: fitted, test: images - fitted, width: values, classes };
+    let beside = beside::logistic(size, fitted);
     let side = preprocess.view.crop as usize;
     let evaluated = Evaluated { images, held: images, side, classes };
-    Ok(memory::require_evaluation_and(&set.config, evaluated, values, more as f64)?)
+    let Kept { storage, note } = memory::keep(&set.config, evaluated, values, beside)?;
+    note.into_iter().for_each(|text| console.note(text));
+    Ok(storage)
 }
 
 /// Says what is doubtful about a result.
