@@ -14,16 +14,12 @@ free+logit, vmf+prob-a and so on. One seed gives all cells the same first weight
 """
 
 import argparse
-import csv
 import datetime
-import fcntl
-import json
-import os
 import pathlib
-import platform
-import shutil
 import subprocess
 import sys
+
+from common import append, claimed, events, first_files, metrics, minutes, processor, version
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -47,9 +43,9 @@ LEVER_POINTS = 10
 
 def main():
     arguments = parse()
-    subset = first_files(arguments)
+    subset = first_files(arguments.cifar10, arguments.work)
     for cell, seed in order(arguments):
-        with claimed(arguments, cell, seed) as free:
+        with claimed(arguments.work, arguments.table, {"cell": cell, "seed": seed}) as free:
             if free:
                 line, points = measured(arguments, subset, cell, seed)
                 append(lever_table(arguments.table), LEVER_COLUMNS, points)
@@ -85,56 +81,8 @@ def order(arguments):
     return first + others
 
 
-class claimed:
-    """Holds a lock on a run. Gives False if its line is there or another process works on it."""
-
-    def __init__(self, arguments, cell, seed):
-        arguments.work.mkdir(parents=True, exist_ok=True)
-        self.table, self.key = arguments.table, (cell, str(seed))
-        self.file = open(arguments.work / f"{cell}-{seed}.lock", "w")
-
-    def __enter__(self):
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return self.key not in {(line["cell"], line["seed"]) for line in lines(self.table)}
-
-    def __exit__(self, *_):
-        self.file.close()
-
-
-def lines(table):
-    if not table.exists():
-        return []
-    with table.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def lever_table(table):
     return table.with_name(f"{table.stem}-lever.csv")
-
-
-def append(table, columns, lines):
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with table.open("a", newline="") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        writer = csv.DictWriter(file, columns)
-        if os.fstat(file.fileno()).st_size == 0:
-            writer.writeheader()
-        writer.writerows(lines)
-
-
-def first_files(arguments):
-    """The training images: the first 1,000 files of each class, copied into a folder of their own."""
-    subset = arguments.work / "cifar10-first-1000"
-    for folder in sorted((arguments.cifar10 / "train").iterdir()):
-        (subset / folder.name).mkdir(parents=True, exist_ok=True)
-        for file in sorted(folder.iterdir())[:1000]:
-            copy = subset / folder.name / file.name
-            if not copy.exists():
-                shutil.copyfile(file, copy)
-    return subset
 
 
 def measured(arguments, subset, cell, seed):
@@ -165,21 +113,13 @@ def measured(arguments, subset, cell, seed):
     def ask(*command):
         return events(arguments.program, *command, *threads)
 
-    records = [json.loads(text) for text in (run / "metrics.jsonl").open()]
+    records = metrics(run)
     line.update(history(run, records))
     line.update(classified(ask, run, images))
     line.update(mixture(ask, run, arguments))
     line.update(unknown(ask, run, subset, arguments))
     of_run = {column: line[column] for column in ("cell", "seed", "processor")}
     return line, [of_run | point for point in lever(records)]
-
-
-def events(program, *command):
-    """The records that a command prints with --json."""
-    ended = subprocess.run([program, *command, "--json", "--quiet"], stdout=subprocess.PIPE, text=True)
-    if ended.returncode != 0:
-        sys.exit(f"`{' '.join(map(str, command))}` ended with code {ended.returncode}")
-    return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
 
 
 def classified(ask, run, images):
@@ -245,7 +185,7 @@ def history(run, records):
         "kappa_max_ever": round(max(r["kappa_max"] for r in steps), 2),
         "alarms": " ".join(sorted({r["alarm"]["name"] for r in records if "alarm" in r})),
         "steps_not_finite": sum("skipped" in r for r in records),
-        "minutes": round((run / "metrics.jsonl").stat().st_mtime / 60 - (run / "config.toml").stat().st_mtime / 60, 1),
+        "minutes": minutes(run),
     }  # fmt: skip
     if last:
         kappa = last["kappa"]
@@ -256,18 +196,6 @@ def history(run, records):
             "kappa_median": round(kappa["median"], 2), "kappa_max": round(kappa["max"], 2),
         }  # fmt: skip
     return line
-
-
-def processor():
-    try:
-        names = [line for line in open("/proc/cpuinfo") if line.startswith("model name")]
-        return names[0].split(":", 1)[1].strip()
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()
-
-
-def version(program):
-    return subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
 
 
 if __name__ == "__main__":
