@@ -76,8 +76,8 @@ pub enum Error {
     },
     /// Features that fit neither into memory nor on the disk.
     #[error(
-        "the features of {images} images need {needs}: more than the free memory, and more than the {has} that are \
-         free in `{}`",
+        "the features of {images} images ({needs}) do not fit into the free memory ({has}), nor into the folder for \
+         temporary files, `{}`: {reason}",
         folder.display()
     )]
     TooLittleRoom {
@@ -85,10 +85,12 @@ pub enum Error {
         images: usize,
         /// How much is needed, such as `41 GiB`.
         needs: String,
+        /// How much memory is free.
+        has: String,
         /// Where temporary files lie.
         folder: PathBuf,
-        /// How much is free there.
-        has: String,
+        /// Why they do not fit there.
+        reason: String,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]

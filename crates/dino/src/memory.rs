@@ -36,7 +36,7 @@ const F32: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;
 /// What to try if the images of an evaluation are too many.
-const FEWER_IMAGES: &str = "try a smaller `--crop`, `--max-images`, or parts of the images";
+const FEWER_IMAGES: &str = "use fewer images, or a smaller `--crop`";
 
 /// Peak memory of a run in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,13 +108,14 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// An amount of memory as text: two digits, MiB or GiB.
+/// An amount of memory as text: KiB, MiB or GiB.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bytes(pub f64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            bytes if bytes < 0.95 * MIB => write!(f, "{:.0} KiB", bytes / 1024.0),
             bytes if bytes < 0.95 * GIB => write!(f, "{:.0} MiB", bytes / MIB),
             bytes if bytes < 9.95 * GIB => write!(f, "{:.1} GiB", bytes / GIB),
             bytes => write!(f, "{:.0} GiB", bytes / GIB),

@@ -1,7 +1,8 @@
-//! [`Values`] are more than fits into memory: a temporary file that is mapped.
+//! [`Values`] lie in a temporary file that is mapped into memory, so there may be more of them than memory.
 //!
 //! They are read and written like a slice. The system loads what is used, writes what changed, and takes the memory
-//! back when it is short. The file has no name and vanishes with the values, even after a crash.
+//! back when it is short. The file has no name, so it vanishes with the values, after a crash as well (where the file
+//! system supports that, as those of local disks do).
 //!
 //! ```
 //! let mut values = on_disk::Values::with_capacity(1000)?;
@@ -26,7 +27,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// No values, and room for `capacity`, which is taken on the disk at once: a disk that is full later does no harm.
+    /// No values, and room for `capacity`, which is taken on the disk at once.
     ///
     /// # Errors
     /// There is too little room, or no file can be made in [`folder`].
@@ -54,6 +55,14 @@ impl Values {
         assert!(len <= capacity, "{len} values where there is room for {capacity}");
         let first = std::mem::replace(&mut self.len, len);
         self[first..].copy_from_slice(values);
+    }
+
+    /// Writes all values to the disk. A disk that fails shows here; without this call, its values would be zeros later.
+    ///
+    /// # Errors
+    /// The disk does not take them.
+    pub fn sync(&self) -> io::Result<()> {
+        self.map.flush()
     }
 
     /// Removes all values, and keeps their room.
@@ -94,25 +103,30 @@ pub fn file() -> io::Result<File> {
     tempfile::tempfile_in(folder())
 }
 
-/// Where temporary files lie that may be large: the folder that the system or `TMPDIR` names. If that is kept in memory,
-/// as `/tmp` of many Linux systems is, `/var/tmp`.
+/// Where temporary files lie that may be large: the folder that `TMPDIR` names, else that of the system. If the latter is
+/// kept in memory, as `/tmp` of many Linux systems is, `/var/tmp`, if that can be used.
 pub fn folder() -> PathBuf {
-    let named = std::env::temp_dir();
+    if let Some(named) = std::env::var_os("TMPDIR").filter(|named| !named.is_empty()) {
+        return PathBuf::from(named);
+    }
+    let usual = if cfg!(unix) { PathBuf::from("/tmp") } else { std::env::temp_dir() };
     let other = PathBuf::from("/var/tmp");
-    if is_in_memory(&named) && other.is_dir() && !is_in_memory(&other) { other } else { named }
+    let is_better = || !is_in_memory(&other) && tempfile::tempfile_in(&other).is_ok();
+    if is_in_memory(&usual) && is_better() { other } else { usual }
 }
 
 /// Whether the files of a folder are kept in memory.
 #[cfg(target_os = "linux")]
-fn is_in_memory(folder: &Path) -> bool {
+pub fn is_in_memory(folder: &Path) -> bool {
     const TMPFS: u32 = 0x0102_1994;
     const RAMFS: u32 = 0x8584_58f6;
     let kind = rustix::fs::statfs(folder).map(|found| found.f_type as u32);
     matches!(kind, Ok(TMPFS | RAMFS))
 }
 
+/// Whether the files of a folder are kept in memory; `false` where that is not known.
 #[cfg(not(target_os = "linux"))]
-fn is_in_memory(_folder: &Path) -> bool {
+pub fn is_in_memory(_folder: &Path) -> bool {
     false
 }
 
@@ -135,9 +149,12 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;
-        match fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Err(Errno::NOTSUP | Errno::NOSYS) => (),
-            reserved => return Ok(reserved?),
+        loop {
+            match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+                Err(Errno::INTR) => (),
+                Err(Errno::NOTSUP | Errno::NOSYS) => break,
+                reserved => return Ok(reserved?),
+            }
         }
     }
     let mut file = file;
@@ -155,6 +172,7 @@ mod tests {
         values.extend_from_slice(&[1.0, 2.0]);
         values.extend_from_slice(&[3.0]);
         values.iter_mut().for_each(|x| *x *= 2.0);
+        values.sync().unwrap();
         assert_eq!(values[..], [2.0, 4.0, 6.0]);
         assert!(Values::with_capacity(0).unwrap().is_empty());
     }

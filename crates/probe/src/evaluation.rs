@@ -5,6 +5,7 @@ mod streamed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use engine::ops::patch_embed::Images;
 use multicrop::dataset::Dataset;
 
 use crate::definition::{Probe, Scores, Size};
@@ -41,7 +42,7 @@ pub struct Settings {
 pub struct Evaluated {
     /// Images of both sets.
     pub images: usize,
-    /// Images whose features are in memory together: those of both sets, or the test images alone if each probe
+    /// Images whose features are held together, in memory or on disk: those of both sets, or the test images alone if each probe
     /// takes training images as they come.
     pub held: usize,
     /// Side of the network's input, in pixels.
@@ -274,6 +275,12 @@ impl Evaluation {
             }
         }
         Ok(())
+    }
+
+    /// Values of the raw pixels of an image.
+    pub fn values_of_pixels(&self) -> usize {
+        let Images { channels, height, width, .. } = self.preprocess.shape(1);
+        channels * height * width
     }
 
     /// Values that [`features`](Self::features) holds for each image.

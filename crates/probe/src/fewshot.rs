@@ -50,13 +50,17 @@ pub struct FewShot {
 }
 
 /// Prepares features as the protocol wants them.
-pub fn prepare(rows: &mut Matrix) {
+///
+/// # Errors
+/// As [`Matrix::sync`].
+pub fn prepare(rows: &mut Matrix) -> Result<()> {
     let d = rows.width.max(1);
     for row in rows.values.chunks_exact_mut(d) {
         let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / d as f64;
         row.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
     }
     rows.normalize();
+    rows.sync()
 }
 
 /// Rows of one draw, ascending.
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn rows_are_centered_on_themselves() {
         let mut rows = Matrix::new(vec![3.0, 1.0, 2.0, 5.0, 5.0, 5.0], 3);
-        prepare(&mut rows);
+        prepare(&mut rows).unwrap();
         let half = 0.5f32.sqrt();
         let expected = [half, -half, 0.0, 0.0, 0.0, 0.0];
         assert!(rows.values.iter().zip(expected).all(|(x, e)| (x - e).abs() < 1e-7), "{rows:?}");

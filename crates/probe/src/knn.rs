@@ -151,7 +151,7 @@ impl Stream for Streamed<'_> {
             let added = self.nearest.add(train, rows, &mut |_| ControlFlow::Continue(()));
             assert!(
                 added.is_ok_and(|flow| flow.is_continue()),
-                "rows in memory, and nothing stops"
+                "rows in memory or mapped, and nothing stops"
             );
         }
     }

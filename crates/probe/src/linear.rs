@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use streams::{Key, Purpose};
 
 use crate::accuracy::place;
-use crate::definition::{Features, Size};
+use crate::definition::Features;
 use crate::error::Stopped;
 use crate::logistic::Classifier;
 use crate::matrix::{Matrix, Storage};
@@ -36,8 +36,6 @@ const MOMENTUM: f32 = 0.9;
 const INIT_STD: f32 = 0.01;
 /// Images to which learning rates refer.
 const REFERENCE_BATCH: f64 = 256.0;
-/// Values of rows on disk that are copied at once, about.
-const VALUES_TOGETHER: usize = 1 << 26;
 /// Test rows whose scores are held at once.
 const CHUNK: usize = 256;
 
@@ -130,11 +128,6 @@ impl Sweep {
     pub fn bytes(width: usize, classes: usize, settings: &Settings) -> usize {
         let outputs = settings.rates.len() * classes;
         4 * outputs * (2 * width + settings.batch_size.max(CHUNK))
-    }
-
-    /// Bytes of the training rows that a sweep copies at once if they are on disk.
-    pub fn bytes_from_disk(size: Size, settings: &Settings) -> usize {
-        4 * VALUES_TOGETHER.max(settings.batch_size * size.width).min(size.train * size.width)
     }
 
     /// One epoch over training features, in an order that depends on seed and epoch alone.
@@ -312,16 +305,16 @@ impl Sweep {
 fn batches_together(rows: &Matrix, batch_size: usize) -> usize {
     match rows.storage() {
         Storage::Memory => 1,
-        Storage::Disk => (VALUES_TOGETHER / (batch_size * rows.width.max(1))).max(1),
+        Storage::Disk { buffer } => (buffer / (4 * batch_size * rows.width.max(1))).max(1),
     }
 }
 
-/// Copies rows in this order, `[order, d]`. They are read in the order in which they lie: a disk needs a hundred times as
-/// long for rows here and there.
+/// Copies rows in this order, `[order, d]`. From a disk they are read in the order in which they lie, which is many times
+/// as fast.
 fn gather(from: &Matrix, order: &[usize], rows: &mut Vec<f32>) {
     rows.resize(order.len() * from.width, 0.0);
     let mut copies: Vec<_> = order.iter().zip(rows.chunks_exact_mut(from.width)).collect();
-    if from.storage() == Storage::Disk {
+    if let Storage::Disk { .. } = from.storage() {
         copies.sort_unstable_by_key(|(row, _)| **row);
     }
     copies.into_par_iter().for_each(|(&row, copy)| copy.copy_from_slice(from.row(row)));

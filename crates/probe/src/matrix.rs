@@ -12,7 +12,10 @@ pub enum Storage {
     #[default]
     Memory,
     /// In a temporary file: slower where it is larger than the memory that is free ([`on_disk::Values`]).
-    Disk,
+    Disk {
+        /// Bytes of memory into which rows are copied that are not read in the order in which they lie.
+        buffer: usize,
+    },
 }
 
 /// Rows of equal width, `[rows, width]`.
@@ -30,7 +33,12 @@ pub enum Values {
     /// In memory.
     Memory(Vec<f32>),
     /// In a temporary file.
-    Disk(on_disk::Values),
+    Disk {
+        /// The values.
+        values: on_disk::Values,
+        /// See [`Storage::Disk`].
+        buffer: usize,
+    },
 }
 
 impl Matrix {
@@ -52,10 +60,10 @@ impl Matrix {
     pub fn stored(storage: Storage, rows: usize, width: usize) -> Result<Self> {
         match storage {
             Storage::Memory => Ok(Self::with_capacity(rows, width)),
-            Storage::Disk => {
+            Storage::Disk { buffer } => {
                 let values = on_disk::Values::with_capacity(rows * width);
                 let values = values.map_err(Error::storage)?;
-                Ok(Self { values: Values::Disk(values), width })
+                Ok(Self { values: Values::Disk { values, buffer }, width })
             }
         }
     }
@@ -64,7 +72,7 @@ impl Matrix {
     pub fn storage(&self) -> Storage {
         match self.values {
             Values::Memory(_) => Storage::Memory,
-            Values::Disk(_) => Storage::Disk,
+            Values::Disk { buffer, .. } => Storage::Disk { buffer },
         }
     }
 
@@ -78,6 +86,7 @@ impl Matrix {
     pub fn select(&self, rows: &[usize]) -> Result<Self> {
         let mut selected = Self::stored(self.storage(), rows.len(), self.width)?;
         rows.iter().for_each(|&row| selected.push(self.row(row), self.width));
+        selected.sync()?;
         Ok(selected)
     }
 
@@ -88,6 +97,7 @@ impl Matrix {
     pub fn try_clone(&self) -> Result<Self> {
         let mut copy = Self::stored(self.storage(), self.len(), self.width)?;
         copy.push(&self.values, self.width);
+        copy.sync()?;
         Ok(copy)
     }
 
@@ -118,7 +128,7 @@ impl Matrix {
         self.width = width;
         match &mut self.values {
             Values::Memory(values) => values.extend_from_slice(rows),
-            Values::Disk(values) => values.extend_from_slice(rows),
+            Values::Disk { values, .. } => values.extend_from_slice(rows),
         }
     }
 
@@ -131,20 +141,32 @@ impl Matrix {
     /// If they have another width.
     pub fn append(&mut self, other: &Self) -> Result<()> {
         let values = self.values.len() + other.values.len();
-        if self.storage() == Storage::Disk && self.values.capacity() < values {
-            let mut larger = Self::stored(Storage::Disk, self.len() + other.len(), self.width)?;
+        let is_full = self.values.capacity() < values;
+        if is_full && let Storage::Disk { .. } = self.storage() {
+            let mut larger = Self::stored(self.storage(), self.len() + other.len(), self.width)?;
             larger.push(&self.values, self.width);
             *self = larger;
         }
         self.push(&other.values, other.width);
-        Ok(())
+        self.sync()
+    }
+
+    /// Makes sure that rows on disk are written. To be called once they are complete.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: the disk does not take them.
+    pub fn sync(&self) -> Result<()> {
+        match &self.values {
+            Values::Memory(_) => Ok(()),
+            Values::Disk { values, .. } => values.sync().map_err(Error::storage),
+        }
     }
 
     /// Removes all rows, and keeps their room.
     pub fn clear(&mut self) {
         match &mut self.values {
             Values::Memory(values) => values.clear(),
-            Values::Disk(values) => values.clear(),
+            Values::Disk { values, .. } => values.clear(),
         }
     }
 
@@ -173,7 +195,7 @@ impl Values {
     pub fn capacity(&self) -> usize {
         match self {
             Self::Memory(values) => values.capacity(),
-            Self::Disk(values) => values.capacity(),
+            Self::Disk { values, .. } => values.capacity(),
         }
     }
 }
@@ -189,7 +211,7 @@ impl Deref for Values {
     fn deref(&self) -> &[f32] {
         match self {
             Self::Memory(values) => values,
-            Self::Disk(values) => values,
+            Self::Disk { values, .. } => values,
         }
     }
 }
@@ -198,7 +220,7 @@ impl DerefMut for Values {
     fn deref_mut(&mut self) -> &mut [f32] {
         match self {
             Self::Memory(values) => values,
-            Self::Disk(values) => values,
+            Self::Disk { values, .. } => values,
         }
     }
 }
@@ -213,6 +235,8 @@ impl PartialEq for Values {
 mod tests {
     use super::*;
 
+    const DISK: Storage = Storage::Disk { buffer: 0 };
+
     #[test]
     fn a_matrix_on_disk_is_as_one_in_memory() {
         let build = |storage| {
@@ -222,20 +246,17 @@ mod tests {
             matrix.normalize();
             matrix
         };
-        let (memory, disk) = (build(Storage::Memory), build(Storage::Disk));
+        let (memory, disk) = (build(Storage::Memory), build(DISK));
         assert_eq!(memory, disk);
         assert_eq!(disk.values[..], [0.6, 0.8, 0.0, 0.0, 0.0, -1.0]);
         let chosen = disk.select(&[2, 0]).unwrap();
-        assert_eq!(
-            (chosen.storage(), &chosen.values[..]),
-            (Storage::Disk, &[0.0, -1.0, 0.6, 0.8][..])
-        );
+        assert_eq!((chosen.storage(), &chosen.values[..]), (DISK, &[0.0, -1.0, 0.6, 0.8][..]));
         let mut both = chosen.try_clone().unwrap();
         both.append(&memory).unwrap();
-        assert_eq!((both.storage(), both.len()), (Storage::Disk, 5));
+        assert_eq!((both.storage(), both.len()), (DISK, 5));
         assert_eq!(both.values[..4], chosen.values[..]);
         assert_eq!(both.values[4..], memory.values[..]);
         let copy = disk.try_clone().unwrap();
-        assert_eq!((copy.storage(), copy.len(), &copy), (Storage::Disk, 3, &disk));
+        assert_eq!((copy.storage(), copy.len(), &copy), (DISK, 3, &disk));
     }
 }

@@ -193,6 +193,7 @@ impl Pass<'_> {
                 if wanted.unit {
                     rows.normalize();
                 }
+                rows.sync()?;
             }
         }
         Ok(Extracted { features: all, passed })

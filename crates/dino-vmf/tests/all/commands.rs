@@ -41,7 +41,10 @@ fn a_run_ends_with_its_summary() {
     }
     assert!(ended.stderr.contains("step 6/6"), "{}", ended.stderr);
     let knn = ["eval", "knn", "--checkpoint", "run", "--train", "shapes", "--test", "shapes:test"];
-    let ended = tiny.run(&[&knn[..], &["--k", "5,20", "--json", "--quiet"]].concat()).code(0);
+    // The images of the run's own evaluations.
+    let limits = ["--max-train", "200", "--max-test", "50"];
+    let words = [&knn[..], &limits, &["--k", "5,20", "--json", "--quiet"]].concat();
+    let ended = tiny.run(&words).code(0);
     assert_eq!(ended.stdout.lines().count(), 2);
     let last = ended.last_event();
     assert_eq!((&last["event"], &last["k"]), (&"knn".into(), &20.into()));

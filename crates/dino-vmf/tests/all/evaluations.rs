@@ -126,6 +126,32 @@ fn images_of_one_source_are_classified_by_each_other() {
     with("run").code(1);
 }
 
+/// What limits evaluations during training does not limit the commands: nothing is computed on a part in silence.
+#[test]
+fn all_images_are_used_unless_flags_limit_them() {
+    let tiny = run_and_images();
+    let limits = ["--set", "eval.max_train=6", "--set", "eval.max_test=3"];
+    let parts = ["--set", "eval.train='photos:train'", "--set", "eval.test='photos:test'"];
+    let run = ["--data", "photos:train", "--steps", "1", "--out", "limited"];
+    tiny.pretrain(&[&run[..], &parts, &limits].concat()).code(0);
+    for task in
+        [&["knn", "--k", "1"][..], &["linear", "--epochs", "1"], &["logistic", "--strength", "1"]]
+    {
+        let counts = |more: &[&str]| {
+            let ended = tiny.run(&[&["eval"], task, &["limited", "--json"], more].concat()).code(0);
+            let found = ended.last_event();
+            ["train_images", "test_images"].map(|key| found[key].as_u64().unwrap())
+        };
+        assert_eq!(counts(&[]), [18, 12], "{task:?}");
+        assert_eq!(counts(&["--max-train", "10", "--max-test", "5"]), [10, 5], "{task:?}");
+    }
+    let table = tiny.run(&["eval", "knn", "limited", "--k", "1"]).code(0).stdout;
+    assert!(table.contains("percent of 12 test images; 18 training images"), "{table}");
+    tiny.run(&["eval", "knn", "limited", "--max-test", "0"])
+        .code(2)
+        .says("expected a number of images from 1 on");
+}
+
 #[test]
 fn what_cannot_be_evaluated_is_an_error() {
     let tiny = run_and_images();

@@ -31,7 +31,7 @@ fn with_memory(tiny: &Tiny, words: &[&str], gib: f64, disk: &str) -> Ended {
     command.current_dir(tiny.folder.path()).args(words).output().unwrap().into()
 }
 
-const ON_DISK: &str = "they are in a temporary file in";
+const ON_DISK: &str = "they are kept in a temporary file in";
 
 /// The free memory into which all but the features of a command fits.
 fn memory_without_features(tiny: &Tiny, words: &[&str]) -> f64 {
@@ -68,7 +68,7 @@ fn features_that_do_not_fit_into_memory_give_the_same_scores_from_the_disk() {
         let gib = memory_without_features(&tiny, &words);
         let on_disk = with_memory(&tiny, &words, gib, "off").code(0).says("`TMPDIR`");
         assert_eq!(on_disk.stdout, in_memory.stdout, "{words:?}");
-        with_memory(&tiny, &words, gib, "0").code(2).says("more than the 0 MiB that are free in");
+        with_memory(&tiny, &words, gib, "0").code(2).says("0 KiB are free there");
     }
 }
 

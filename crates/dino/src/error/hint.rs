@@ -36,8 +36,7 @@ impl Error {
                 ))
             }
             Self::TooLittleRoom { .. } => Some(
-                "use fewer images, free some space, or set `TMPDIR` to a folder on another disk; `DINO_VMF_DISK=off` \
-                 starts it all the same"
+                "use fewer images, or set `TMPDIR` to a folder on a disk with more space"
                     .to_owned(),
             ),
             Self::RunUsed { .. } => {

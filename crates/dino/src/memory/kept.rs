@@ -1,8 +1,12 @@
 //! Where an evaluation keeps features: in memory, or in a temporary file if they do not fit.
 
+use std::path::Path;
+
 use probe::{Evaluated, Storage};
 
-use super::{Bytes, F32, FEWER_IMAGES, evaluation, free_disk, looking, require_bytes};
+use super::{
+    Bytes, F32, FEWER_IMAGES, PROGRAM, available, evaluation, free_disk, looking, require_bytes,
+};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -13,8 +17,8 @@ pub struct Beside {
     pub copies: usize,
     /// What is fitted, and its temporary values: always in memory.
     pub fitted: usize,
-    /// Memory to read features from the disk, if they are there.
-    pub reading: usize,
+    /// Memory that is needed at least to read features on disk out of order: that of a batch.
+    pub batch: usize,
 }
 
 impl Beside {
@@ -24,7 +28,7 @@ impl Beside {
         Self {
             copies: self.copies.max(other.copies),
             fitted: self.fitted.max(other.fitted),
-            reading: self.reading.max(other.reading),
+            batch: self.batch.max(other.batch),
         }
     }
 }
@@ -45,28 +49,38 @@ pub struct Kept {
 /// [`Error::TooLittleMemory`] if there is too little memory even without them, [`Error::TooLittleRoom`] if they fit
 /// neither into memory nor on the disk.
 pub fn keep(config: &Config, evaluated: Evaluated, values: usize, beside: Beside) -> Result<Kept> {
-    let Beside { copies, fitted, reading } = beside;
+    let Beside { copies, fitted, batch } = beside;
     let without = Evaluated { held: 0, ..evaluated };
     let features = F32 * values as f64 * evaluated.held as f64 + copies as f64;
-    let rest = evaluation(config, without, values) + fitted as f64;
-    let what = looking(evaluated);
-    if require_bytes(what.clone(), rest + features, FEWER_IMAGES).is_ok() {
+    let rest = PROGRAM + evaluation(config, without, values) + fitted as f64;
+    let free = available().map_or(f64::INFINITY, |free| free as f64);
+    if rest + features <= free {
         return Ok(Kept { storage: Storage::Memory, note: None });
     }
-    require_bytes(what, rest + reading as f64, FEWER_IMAGES)?;
-    let folder = on_disk::folder();
-    let (images, needs) = (evaluated.held, Bytes(features).to_string());
-    match free_disk(&folder) {
-        Some(has) if features > has => {
-            Err(Error::TooLittleRoom { images, needs, folder, has: Bytes(has).to_string() })
-        }
-        _ => {
-            let note = format!(
-                "the features of {images} images need {needs}, which is more than the free memory: they are in a \
-                 temporary file in `{}` (the folder can be set by `TMPDIR`)",
-                folder.display()
-            );
-            Ok(Kept { storage: Storage::Disk, note: Some(note) })
-        }
+    require_bytes(looking(evaluated), rest - PROGRAM + batch as f64, FEWER_IMAGES)?;
+    let (images, folder) = (evaluated.held, on_disk::folder());
+    let [needs, has] = [features, free].map(|bytes| Bytes(bytes).to_string());
+    if let Some(reason) = refusal(&folder, features) {
+        return Err(Error::TooLittleRoom { images, needs, has, folder, reason });
     }
+    // The other half is for the system, which keeps what it has read.
+    let buffer = ((free - rest) / 2.0).min(features).max(batch as f64) as usize;
+    let folder = folder.display();
+    let note = format!(
+        "the features of {images} images ({needs}) do not fit into the free memory ({has}) beside everything else: they \
+         are kept in a temporary file in `{folder}` (`TMPDIR` names another folder)"
+    );
+    Ok(Kept { storage: Storage::Disk { buffer }, note: Some(note) })
+}
+
+/// Why this many bytes cannot be kept in a folder, if they cannot.
+fn refusal(folder: &Path, bytes: f64) -> Option<String> {
+    if on_disk::is_in_memory(folder) {
+        return Some("it is kept in memory as well".to_owned());
+    }
+    if let Err(error) = on_disk::file() {
+        return Some(format!("no file can be made there: {error}"));
+    }
+    let has = free_disk(folder).filter(|has| bytes > *has)?;
+    Some(format!("{} are free there", Bytes(has)))
 }

@@ -69,8 +69,8 @@ impl Probe for FewLabels {
     ) -> Result<Vec<Scores>> {
         let classes = Features::classes(train, test);
         let (mut train, mut test) = (train.try_clone()?, test.try_clone()?);
-        prepare(&mut train.rows);
-        prepare(&mut test.rows);
+        prepare(&mut train.rows)?;
+        prepare(&mut test.rows)?;
         let of_shots = |&count: &usize| {
             let shots = Shots::PerClass(count);
             let draws = (self.draws, self.seed);

@@ -53,7 +53,7 @@ impl Voters<'_> {
         let count = self.k.iter().copied().max().unwrap_or(0);
         let near = Near { queries: test, bank: &self.train.rows, count, itself };
         let found = nearest(near, &mut |_, _| ControlFlow::Continue(()));
-        found.ok().flatten().expect("rows in memory, and nothing stops")
+        found.ok().flatten().expect("rows in memory or mapped, and nothing stops")
     }
 }
 

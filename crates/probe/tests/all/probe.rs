@@ -303,7 +303,7 @@ fn the_memory_of_features_is_known_before_they_are_extracted() {
         let progress = &mut Progress::new(40, &mut report);
         let mut extract =
             |storage| pass.extract_to(storage, &sources, &wanted, progress).unwrap().features;
-        let of_storages = [Storage::Memory, Storage::Disk].map(&mut extract);
+        let of_storages = [Storage::Memory, Storage::Disk { buffer: 0 }].map(&mut extract);
         for features in &of_storages {
             let held = features.iter().flatten().map(|features| features.rows.values.capacity());
             // Image 0 cannot be read; there is room for it all the same.

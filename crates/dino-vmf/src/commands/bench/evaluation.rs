@@ -19,6 +19,8 @@ use crate::console::Console;
 
 /// Spread of the rows of a class; the centers of the classes have 1.
 const NOISE: f32 = 3.5;
+/// Memory for rows that are read from the disk out of order.
+const BUFFER: usize = 256 << 20;
 
 /// Time k-NN, the sweep of linear probes or logistic regression on random features
 ///
@@ -113,7 +115,7 @@ impl Evaluation {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let threads = start_threads(self.threads)?;
         let rows = f64::from(self.train) + f64::from(self.test);
-        let what = format!("{rows} rows of {} values", self.width);
+        let what = format!("a set of {rows} rows of {} values", self.width);
         let advice = "try a smaller `--train`, `--test` or `--width`";
         // On disk, the rows take no memory that other programs could not have.
         let copies = if self.on_disk { 0.0 } else { 3.0 };
@@ -188,7 +190,7 @@ impl Evaluation {
         let mut normal = || -> f32 { StandardNormal.sample(&mut of_centers) };
         let centers: Vec<f32> = (0..self.classes as usize * width).map(|_| normal()).collect();
         let labels: Vec<u32> = (0..count).map(|row| row % self.classes).collect();
-        let storage = if self.on_disk { Storage::Disk } else { Storage::Memory };
+        let storage = if self.on_disk { Storage::Disk { buffer: BUFFER } } else { Storage::Memory };
         let mut rows = Matrix::stored(storage, count as usize, width)?;
         for &label in &labels {
             let center = &centers[label as usize * width..][..width];
@@ -202,6 +204,7 @@ impl Evaluation {
         if unit {
             rows.normalize();
         }
+        rows.sync()?;
         Ok(Features { rows, labels })
     }
 }
@@ -209,6 +212,7 @@ impl Evaluation {
 impl Record {
     fn print(&self, console: &mut Console) {
         let Self { seconds_median, train, test, dim, classes, threads, top1, passes, .. } = self;
+        let place = if self.on_disk { " on disk" } else { "" };
         let name = match self.task {
             Task::Knn => "k-NN, k = 10 and 20".to_owned(),
             Task::Linear => format!("linear, 45 rates, {}", counted(passes.unwrap_or(0), "epoch")),
@@ -217,7 +221,7 @@ impl Record {
             }
         };
         console.text(format!(
-            "{seconds_median:.3} s: {name}; {train} training rows and {test} test rows of {dim} values, {classes} \
+            "{seconds_median:.3} s: {name}; {train} training rows and {test} test rows of {dim} values{place}, {classes} \
              classes, {}; top-1 {top1:.2}",
             counted(*threads, "thread")
         ));

@@ -79,8 +79,8 @@ impl FewShot {
         let needs = Needs { vectors: self.features, images_of_class: 1, beside: &beside };
         let mut inputs = self.images.features(&mut opened, &needs, console)?;
         self.warn_of_small_classes(&inputs, console);
-        fewshot::prepare(&mut inputs.train.rows);
-        fewshot::prepare(&mut inputs.test.rows);
+        fewshot::prepare(&mut inputs.train.rows)?;
+        fewshot::prepare(&mut inputs.test.rows)?;
         let Inputs { train, test, classes, vectors } = &inputs;
         let (images, tests) = (train.labels.len(), test.labels.len());
         console.text(format!(

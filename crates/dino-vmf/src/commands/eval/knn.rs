@@ -9,14 +9,15 @@ use dino::memory::{Beside, Kept};
 use dino::open::Opened;
 use dino::{evaluation, memory};
 use probe::{
-    Encoder, Evaluated, Judgment, Kind, Pass, Progress, RawPixels, Score, Scores, Source, Subset,
-    Views, Wanted, knn,
+    Encoder, Evaluated, Judgment, Kind, Pass, Progress, RawPixels, Score, Scores, Size, Source,
+    Subset, Views, Wanted, knn,
 };
 use report::number::counted;
 use serde_json::{Map, Value, json};
 
 use super::super::opening::Checkpoint;
 use super::super::viewing::{Viewing, show_images};
+use super::beside;
 use super::labelled::{Labelled, checked, keep};
 use crate::console::Console;
 
@@ -75,7 +76,8 @@ impl Knn {
         sources.push(&trained);
         let names = if self.baselines { "raw pixels, untrained, trained" } else { "trained" };
         let values = evaluation.values_of_image(&sources);
-        let width = |kind| evaluation::width(&opened.config, kind);
+        let pixels = if self.baselines { evaluation.values_of_pixels() } else { 0 };
+        let width = |kind| evaluation::width(&opened.config, kind).max(pixels);
         let beside = Beside { fitted: evaluation.bytes_of_probes(&width), ..Beside::default() };
         keep(&mut evaluation, &opened.config, values, beside, console)?;
         let judged = evaluation.judge(&sources, &mut |done, total| {
@@ -84,7 +86,8 @@ impl Knn {
         })?;
         console.end_progress();
         judged.warnings.iter().for_each(|text| console.warn(text));
-        print(opened.step, &judged.judgments, false, console);
+        let images = Images::Two(evaluation.counts());
+        print(opened.step, &judged.judgments, images, console);
         Ok(())
     }
 
@@ -113,8 +116,10 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
     let values = pass.values_of_image(&[&encoder], &[wanted]);
     let (side, classes) = (preprocess.view.crop as usize, images.dataset().classes().len());
     let evaluated = Evaluated { images: images.len(), held: images.len(), side, classes };
-    let Kept { storage, note } =
-        memory::keep(&opened.config, evaluated, values, Beside::default())?;
+    let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);
+    let size = Size { train: images.len(), test: images.len(), width: values, classes };
+    let beside = beside::neighbors(size, k.iter().copied().max().unwrap_or(0));
+    let Kept { storage, note } = memory::keep(&opened.config, evaluated, values, beside)?;
     note.into_iter().for_each(|text| console.note(text));
     let mut report = |done, total| {
         show_images(console, "k-NN", (done, total), "trained");
@@ -124,12 +129,11 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
     let found = pass.extract_to(storage, &[&encoder], &[wanted], progress)?;
     console.end_progress();
     let features = checked(found, console)?;
-    let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);
     let accuracies = knn::classify_leaving_one_out(&features, &k, temperature);
     let scores: Vec<Scores> = accuracies.into_iter().map(Scores::from).collect();
     let source = "trained".to_owned();
     let judgment = Judgment { probe: "knn", title: "k-NN", source, scores, headline: None };
-    print(opened.step, &[judgment], true, console);
+    print(opened.step, &[judgment], Images::One(features.labels.len()), console);
     let (images, of) = (counted(features.labels.len(), "image"), images.dataset().describe());
     console.note(format!("protocol: each of {images} of {of} is classified by the others"));
     Ok(())
@@ -153,15 +157,42 @@ fn warn_of_single_images(images: &Subset, console: &mut Console) -> Result<()> {
     Ok(())
 }
 
+/// How many images were compared.
+#[derive(Clone, Copy)]
+enum Images {
+    /// Each with all others.
+    One(usize),
+    /// Test images with training images: numbers of training images and of test images.
+    Two((usize, usize)),
+}
+
+impl Images {
+    fn in_words(self) -> String {
+        match self {
+            Self::One(all) => format!("of {all} images"),
+            Self::Two((train, test)) => format!("of {test} test images; {train} training images"),
+        }
+    }
+
+    fn record(self) -> Map<String, Value> {
+        let record = match self {
+            Self::One(all) => json!({"images": all, "leave_one_out": true}),
+            Self::Two((train, test)) => json!({"train_images": train, "test_images": test}),
+        };
+        record.as_object().cloned().unwrap_or_default()
+    }
+}
+
 /// Prints a table of a probe's scores: a row for each setting, a column for each source. The trained
 /// network is the last column.
-fn print(step: Option<u64>, columns: &[Judgment], leaving: bool, console: &mut Console) {
+fn print(step: Option<u64>, columns: &[Judgment], images: Images, console: &mut Console) {
     let Some((trained, others)) = columns.split_last() else { return };
     let Some(first) = trained.scores.first() else { return };
     let [titles, units] = [|score: &Score| score.title, |score: &Score| score.unit]
         .map(|of| first.values.iter().map(of).collect::<Vec<_>>());
     let unit = units.first().copied().unwrap_or_default();
-    console.text(format!("{} {}, {unit}", trained.title, with_rest(&titles)));
+    let images_in_words = images.in_words();
+    console.text(format!("{} {}, {unit} {images_in_words}", trained.title, with_rest(&titles)));
     let setting = first.setting.map_or("", |(name, _)| name);
     let names = columns.iter().map(|column| format!("{:>17}", in_words(&column.source)));
     console.text(format!("{setting:>5}{}", names.collect::<String>()));
@@ -174,9 +205,7 @@ fn print(step: Option<u64>, columns: &[Judgment], leaving: bool, console: &mut C
         let setting = scores.setting.map_or(String::new(), |(_, value)| value.to_string());
         console.text(format!("{setting:>5}{}", columns.iter().map(cell).collect::<String>()));
         let mut record = record(step, scores, others, row);
-        if leaving {
-            record.insert("leave_one_out".to_owned(), json!(true));
-        }
+        record.extend(images.record());
         console.event(trained.probe, &record);
     }
 }

@@ -19,7 +19,8 @@ use crate::console::Console;
 const NO_IMAGES: &str = "the run names no labelled images; give them by `--data SOURCE`, or `--train SOURCE` and \
                          `--test SOURCE`";
 
-/// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated.
+/// Labelled images to learn from and to test with. Without flags, those on which the run was evaluated, and all of them:
+/// `eval.max_train` and `eval.max_test` of a run are for evaluations during training.
 #[derive(Debug, Args)]
 pub(crate) struct Labelled {
     /// Labelled images with two parts: the same as `--train SOURCE:train --test SOURCE:test`
@@ -32,6 +33,18 @@ pub(crate) struct Labelled {
     /// Labelled images to classify, for example `photos:test`
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, requires = "train")]
     test: Option<String>,
+    /// Use at most N images to learn from, the same ones every time; without it all
+    #[arg(long, value_name = "N", value_parser = most_images, allow_negative_numbers = true)]
+    max_train: Option<usize>,
+    /// Use at most N images to classify, the same ones every time; without it all
+    #[arg(long, value_name = "N", value_parser = most_images, allow_negative_numbers = true)]
+    max_test: Option<usize>,
+}
+
+/// A number of images from 1 on.
+fn most_images(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a number of images from 1 on".to_owned())
 }
 
 /// Which features of an image a classifier gets.
@@ -78,9 +91,7 @@ impl Labelled {
         probes: Vec<Box<dyn Probe>>,
         console: &mut Console,
     ) -> Result<Evaluation> {
-        if let Some((train, test)) = self.sources() {
-            opened.config.evaluate_on(train, test);
-        }
+        self.choose(&mut opened.config);
         let evaluation = evaluation::open(&opened.config, probes)?.context(NO_IMAGES)?;
         let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
         warnings.for_each(|text| console.warn(text));
@@ -92,9 +103,7 @@ impl Labelled {
     /// # Errors
     /// Sources that cannot be opened or have no labels.
     pub(super) fn sets(&self, opened: &mut Opened) -> Result<[Arc<dyn Dataset>; 2]> {
-        if let Some((train, test)) = self.sources() {
-            opened.config.evaluate_on(train, test);
-        }
+        self.choose(&mut opened.config);
         let config = &opened.config;
         let open = |key, source: &Option<String>| -> Result<Arc<dyn Dataset>> {
             let source = config.locate(key, source.as_ref().context(NO_IMAGES)?);
@@ -131,6 +140,14 @@ impl Labelled {
         console.end_progress();
         let (train, test) = (checked(train, console)?, checked(test, console)?);
         Ok(Inputs { train, test, classes, vectors })
+    }
+
+    /// Writes the sources that flags give, and how many images of them, into the settings of a checkpoint.
+    fn choose(&self, config: &mut Config) {
+        if let Some((train, test)) = self.sources() {
+            config.evaluate_on(train, test);
+        }
+        (config.eval.max_train, config.eval.max_test) = (self.max_train, self.max_test);
     }
 
     /// The images to learn from and those to classify, if flags give them.

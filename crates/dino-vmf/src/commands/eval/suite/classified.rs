@@ -168,12 +168,21 @@ impl Group<'_> {
         missing
     }
 
+    /// What a task needs beside the features of a checkpoint.
+    fn beside(&self, opened: &Opened, task: &Task) -> Beside {
+        let encoder =
+            Encoder { name: "trained", network: &opened.network, params: &opened.teacher };
+        let width = self.evaluation.values_of_features(&encoder, (task.wants)(opened));
+        let ((train, test), classes) = (self.evaluation.counts(), self.evaluation.classes());
+        (task.beside)(Size { train, test, width, classes })
+    }
+
     /// The features of checkpoints, in one pass over the images. `beside` is what a task needs beside them.
     fn features(
         &self,
         opened: &[&Opened],
         wanted: &[Wanted],
-        beside: &dyn Fn(Size) -> Beside,
+        beside: Beside,
         console: &mut Console,
     ) -> Result<(Extracted, Extracted)> {
         let encoders: Vec<_> = opened
@@ -183,10 +192,10 @@ impl Group<'_> {
         let sources: Vec<&dyn Source> = encoders.iter().map(|of| of as &dyn Source).collect();
         let evaluation = &self.evaluation;
         let values = evaluation.values_of(&sources, wanted);
-        let ((train, test), classes) = (evaluation.counts(), evaluation.classes());
-        let beside = beside(Size { train, test, width: values, classes });
         let Kept { storage, note } = memory::keep(&self.config, evaluation.size(), values, beside)?;
-        note.into_iter().for_each(|text| console.note(text));
+        if let Some(text) = note {
+            console.note(format!("data set `{}`: {text}", self.data.name));
+        }
         let found = evaluation.extract(storage, &sources, wanted, &mut |done, total| {
             show_images(console, "features", (done, total), &self.data.name);
             ControlFlow::Continue(())
@@ -226,12 +235,10 @@ impl Batch {
             }
         }
         let opened: Vec<&Opened> = members.iter().map(|&member| &subjects[member].opened).collect();
-        // One task is done after the other.
-        let beside = |size| {
-            let of_tasks = missing.iter().map(|of| (of.task.beside)(size));
-            of_tasks.fold(Beside::default(), Beside::most)
-        };
-        let found = group.features(&opened, &wanted, &beside, console);
+        // One task of one checkpoint is done after the other.
+        let of_tasks = missing.iter().map(|of| group.beside(&subjects[of.member].opened, of.task));
+        let beside = of_tasks.fold(Beside::default(), Beside::most);
+        let found = group.features(&opened, &wanted, beside, console);
         let found = found.map_err(|error| format!("{error:#}"));
         Self { members, wanted, classes: group.evaluation.classes(), found }
     }

@@ -58,7 +58,7 @@ pub(super) const TASKS: [Task; 4] = [
         title: "k-NN",
         protocol: "20 nearest neighbors by the cosine of [CLS] vote with weight exp(cosine / 0.07)",
         wants: |_| Wanted { kind: Kind::Cls, unit: true },
-        beside: |_| Beside::default(),
+        beside: |size| beside::neighbors(size, NEIGHBORS),
         run: nearest,
     },
     Task {
@@ -152,8 +152,8 @@ fn logistic(input: &Input<'_>) -> Result<Scored> {
 
 fn few(input: &Input<'_>) -> Result<Scored> {
     let (mut train, mut test) = (input.train.try_clone()?, input.test.try_clone()?);
-    fewshot::prepare(&mut train.rows);
-    fewshot::prepare(&mut test.rows);
+    fewshot::prepare(&mut train.rows)?;
+    fewshot::prepare(&mut test.rows)?;
     let shots = Shots::PerClass(SHOTS);
     let predict = |draw| {
         let drawn = fewshot::draw(&train.labels, shots, input.seed, draw);

@@ -146,8 +146,8 @@ fn several(set: &Set, inputs: Inputs, seed: u64, console: &mut Console) -> Resul
     let val = val.map(Part::into_several).transpose()?;
     let rows = (all.rows.len(), val.as_ref().map_or(0, |val| val.rows.len()));
     let split = set.parts.split(rows, &[], seed);
-    if let Some(val) = &val {
-        all.append(val)?;
+    if let Some(val) = val {
+        all.append(&val)?;
     }
     require_both_kinds(set, &all, &split)?;
     let strengths = sweep::strengths();
