@@ -57,7 +57,8 @@ impl Values {
         self[first..].copy_from_slice(values);
     }
 
-    /// Writes all values to the disk. A disk that fails shows here; without this call, its values would be zeros later.
+    /// Writes all values to the disk, and waits for it. Without this call, a disk that fails would show as zeros in place of
+    /// values.
     ///
     /// # Errors
     /// The disk does not take them.

@@ -18,6 +18,7 @@
 mod probe;
 
 use engine::matmul::{Mat, MatMut, Product, matmul};
+use engine::reduce;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
@@ -38,6 +39,8 @@ const INIT_STD: f32 = 0.01;
 const REFERENCE_BATCH: f64 = 256.0;
 /// Test rows whose scores are held at once.
 const CHUNK: usize = 256;
+/// Intercepts whose gradient a thread sums up.
+const COLUMNS: usize = 256;
 
 /// How the classifiers are trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,9 +194,11 @@ impl Sweep {
         let velocity = MatMut::new(&mut self.weight_velocity, outputs, d);
         matmul(velocity, residuals, x, Product::ALL.added());
         self.bias_velocity.iter_mut().for_each(|v| *v *= MOMENTUM);
-        for row in scores.chunks_exact(outputs) {
-            self.bias_velocity.iter_mut().zip(row).for_each(|(v, r)| *v += r);
-        }
+        self.bias_velocity.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, velocity)| {
+            for row in scores.chunks_exact(outputs) {
+                velocity.iter_mut().zip(&row[block * COLUMNS..]).for_each(|(v, r)| *v += r);
+            }
+        });
         self.update(epoch);
     }
 
@@ -323,12 +328,8 @@ fn gather(from: &Matrix, order: &[usize], rows: &mut Vec<f32>) {
 /// Turns the scores of one row and rate into `scale (softmax − onehot)`. A rate that diverged has scores that
 /// are not finite; its residuals become 0, so that it stays as it is.
 fn residuals(scores: &mut [f32], label: u32, scale: f32) {
-    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - most).exp();
-        sum += *score;
-    }
+    let most = reduce::max(scores);
+    let sum = reduce::exp_about(scores, most);
     if !sum.is_finite() {
         scores.fill(0.0);
         return;
