@@ -223,6 +223,14 @@ pub(crate) fn report_error(error: &anyhow::Error) -> u8 {
     if is_usage { 2 } else { 1 }
 }
 
+/// An error with its causes and a hint in one line, for tables and files.
+pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
+    match error.chain().find_map(known) {
+        Some((Some(hint), _)) => format!("{error:#} (hint: {hint})"),
+        _ => format!("{error:#}"),
+    }
+}
+
 /// The hint of an error of this project, and whether it is a mistake in the command line or in the
 /// settings. None for other errors.
 fn known(cause: &(dyn Error + 'static)) -> Option<(Option<String>, bool)> {

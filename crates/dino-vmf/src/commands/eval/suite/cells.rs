@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::finished::Finished;
 use super::super::score::Score;
+use crate::console::in_one_line;
 
 const FILE: &str = "cells.jsonl";
 
@@ -54,7 +55,7 @@ impl Cell {
     pub(super) fn of(key: Key, measured: Result<Vec<Score>>) -> Self {
         match measured {
             Ok(scores) => Self { key, scores, error: None },
-            Err(error) => Self { key, scores: Vec::new(), error: Some(format!("{error:#}")) },
+            Err(error) => Self { key, scores: Vec::new(), error: Some(in_one_line(&error)) },
         }
     }
 }

@@ -17,7 +17,7 @@ use super::Subject;
 use super::cells::{Cell, Cells, Key};
 use super::file::Data;
 use super::tasks::{Input, Scored, Task, find};
-use crate::console::{Console, Progress};
+use crate::console::{Console, Progress, in_one_line};
 
 /// A data set for the checkpoints that see its images in the same way.
 pub(super) struct Group<'a> {
@@ -239,7 +239,7 @@ impl Batch {
         let of_tasks = missing.iter().map(|of| group.beside(&subjects[of.member].opened, of.task));
         let beside = of_tasks.fold(Beside::default(), Beside::most);
         let found = group.features(&opened, &wanted, beside, console);
-        let found = found.map_err(|error| format!("{error:#}"));
+        let found = found.map_err(|error| in_one_line(&error));
         Self { members, wanted, classes: group.evaluation.classes(), found }
     }
 
