@@ -26,6 +26,9 @@ use super::Outcome;
 use crate::console::Console;
 
 /// Evaluate a checkpoint
+///
+/// Features that do not fit into the free memory are kept in a temporary file; the environment variable `TMPDIR` names its
+/// folder.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
     Knn(knn::Knn),
