@@ -78,12 +78,12 @@ pub struct Eval {
     pub crop: Option<usize>,
     /// Images in one forward pass. Larger batches are a little faster and need more memory.
     pub batch_size: usize,
-    /// Use at most this many images of `eval.train`, the same ones in every run; `none` uses all. 10000 are
-    /// enough to compare runs.
+    /// Use at most this many images of `eval.train` during training, the same ones in every run; `none` uses
+    /// all. Commands such as `eval knn` use all. 10000 are enough to compare runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_train: Option<usize>,
-    /// Use at most this many images of `eval.test`, the same ones in every run; `none` uses all. With 2000
-    /// an accuracy is certain to about 1 percent.
+    /// Use at most this many images of `eval.test` during training, the same ones in every run; `none` uses
+    /// all. Commands such as `eval knn` use all. With 2000 an accuracy is certain to about 1 percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_test: Option<usize>,
 }
