@@ -105,12 +105,13 @@ fn choose(base: &Config, look: &Look, machine: &Machine, seen: f64) -> (&'static
     let largest = largest_crop(look.side);
     let crops = crops(base, largest);
     let smallest_crop = crops[0];
-    let networks = match by_hand(base, "model.arch") {
+    let is_chosen = by_hand(base, "model.arch");
+    let networks = match is_chosen {
         true => std::slice::from_ref(Network::like(&base.model)),
         false => &NETWORKS[..],
     };
     let fits = |network: &Network, (side, patch): Crop| {
-        let sizes = if by_hand(base, "model.arch") { base.model.sizes() } else { network.sizes };
+        let sizes = if is_chosen { base.model.sizes() } else { network.sizes };
         let cost = operations(sizes, (side, local_side(side, patch), LOCALS), patch);
         seen * cost <= NIGHT * machine.flops()
     };
@@ -119,13 +120,13 @@ fn choose(base: &Config, look: &Look, machine: &Machine, seen: f64) -> (&'static
         // A large network on crops far below what the images have would waste both.
         _ => side >= largest.min(LARGE) || by_hand(base, "data.global_size"),
     };
-    let enough = |network: &&Network| look.images >= network.images;
+    let enough = |network: &&Network| is_chosen || look.images >= network.images;
     let all = networks.iter().filter(enough).flat_map(|network| {
         crops.iter().filter(|crop| suits(network, **crop)).map(move |crop| (network, *crop))
     });
     let all: Vec<_> = all.collect();
     let best = all.iter().rfind(|(network, crop)| fits(network, *crop)).or(all.first());
-    best.map_or((&NETWORKS[0], smallest_crop), |(network, crop)| (*network, *crop))
+    best.map_or((&networks[0], smallest_crop), |(network, crop)| (*network, *crop))
 }
 
 /// The crops to choose from, the smallest first. What a person set stays.

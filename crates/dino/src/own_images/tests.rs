@@ -90,6 +90,23 @@ fn what_a_person_sets_stays_and_the_rest_follows_it() {
     assert_eq!(config.objective.centering(), Centering::Sinkhorn, "the method is the same");
 }
 
+/// Too few images for the network must not leave it with thumbnails and the settings of another one.
+#[test]
+fn a_network_that_a_person_chose_gets_its_settings_and_whole_crops_for_few_images() {
+    let small = photos(896, 93, &SMALL);
+    assert_eq!((small.model.arch, small.data.global_size), (Arch::Custom, 64));
+    let chosen = |images, side, arch| {
+        let sets = [format!("model.arch={arch}")];
+        let config = fitted("photos", &look(images, side), &SMALL, &[&sets[0]]);
+        (config.data.global_size, config.model.patch_size, config.optim.lr)
+    };
+    for images in [30, 896, 5000] {
+        assert_eq!(chosen(images, 93, "vit_tiny"), (64, 8, 2e-3), "{images}");
+        assert_eq!(chosen(images, 93, "vit_small"), (64, 8, 5e-4), "{images}");
+    }
+    assert!(chosen(500, 256, "vit_small").0 >= 96);
+}
+
 #[test]
 fn a_batch_is_halved_until_half_of_the_memory_is_enough() {
     let base =
