@@ -74,14 +74,21 @@ def measured(arguments, subset, norm, times, seed):
     threads = ["--threads", str(arguments.threads), "--workers", str(arguments.threads)]
     command = [arguments.program, *training, *threads, "--quiet"]
     ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if ended.returncode < 0 or not (run / "metrics.jsonl").exists():
+    # 1 is a run that ended by itself, 130 one that was stopped and saved.
+    if ended.returncode not in (0, 1) or not (run / "metrics.jsonl").exists():
         sys.exit(f"{norm} x{times} seed {seed}: the program was stopped; the run stays in {run}")
     records = metrics(run)
     return history(records) | {
-        "ended": "whole" if ended.returncode == 0 else ended.stderr.strip().splitlines()[-1],
+        "ended": "whole" if ended.returncode == 0 else reason(ended.stderr),
         "minutes": minutes(run), "date": datetime.date.today().isoformat(), "version": version(arguments.program),
         "processor": processor(), "command": f"pretrain --config regime.toml --seed {seed} --steps {STEPS} {' '.join(sets)}",
     }  # fmt: skip
+
+
+def reason(stderr):
+    """The error of a run that did not reach its end."""
+    errors = [line for line in stderr.splitlines() if line.startswith("error:")]
+    return errors[-1] if errors else "no error printed"
 
 
 def history(records):
