@@ -5,7 +5,6 @@ mod streamed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use engine::ops::patch_embed::Images;
 use multicrop::dataset::Dataset;
 
 use crate::definition::{Probe, Scores, Size};
@@ -275,12 +274,6 @@ impl Evaluation {
             }
         }
         Ok(())
-    }
-
-    /// Values of the raw pixels of an image.
-    pub fn values_of_pixels(&self) -> usize {
-        let Images { channels, height, width, .. } = self.preprocess.shape(1);
-        channels * height * width
     }
 
     /// Values that [`features`](Self::features) holds for each image.

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueHint};
 use dino::config::{self, Origin};
-use dino::memory::{Beside, Kept};
+use dino::evaluation;
+use dino::memory::Beside;
 use dino::open::Opened;
-use dino::{evaluation, memory};
 use probe::{
     Encoder, Evaluated, Judgment, Kind, Pass, Progress, RawPixels, Score, Scores, Size, Source,
     Subset, Views, Wanted, knn,
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::super::opening::Checkpoint;
 use super::super::viewing::{Viewing, show_images};
 use super::beside;
-use super::labelled::{Labelled, checked, keep};
+use super::labelled::{Labelled, checked, keep, storage};
 use crate::console::Console;
 
 /// Classify images by their nearest neighbors in feature space
@@ -76,8 +76,12 @@ impl Knn {
         sources.push(&trained);
         let names = if self.baselines { "raw pixels, untrained, trained" } else { "trained" };
         let values = evaluation.values_of_image(&sources);
-        let pixels = if self.baselines { evaluation.values_of_pixels() } else { 0 };
-        let width = |kind| evaluation::width(&opened.config, kind).max(pixels);
+        let pixels = self.baselines.then_some(&RawPixels as &dyn Source);
+        let width = |kind| {
+            let wanted = Wanted { kind, unit: true };
+            let pixels = pixels.map_or(0, |source| evaluation.values_of_features(source, wanted));
+            evaluation::width(&opened.config, kind).max(pixels)
+        };
         let beside = Beside { fitted: evaluation.bytes_of_probes(&width), ..Beside::default() };
         keep(&mut evaluation, &opened.config, values, beside, console)?;
         let judged = evaluation.judge(&sources, &mut |done, total| {
@@ -119,8 +123,7 @@ fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result
     let knn::Settings { k, temperature } = evaluation::knn_settings(&opened.config.eval);
     let size = Size { train: images.len(), test: images.len(), width: values, classes };
     let beside = beside::neighbors(size, k.iter().copied().max().unwrap_or(0));
-    let Kept { storage, note } = memory::keep(&opened.config, evaluated, values, beside)?;
-    note.into_iter().for_each(|text| console.note(text));
+    let storage = storage(&opened.config, evaluated, values, beside, console)?;
     let mut report = |done, total| {
         show_images(console, "k-NN", (done, total), "trained");
         ControlFlow::Continue(())

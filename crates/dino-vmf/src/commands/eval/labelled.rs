@@ -11,7 +11,9 @@ use dino::open::Opened;
 use dino::{evaluation, memory};
 use multicrop::dataset::Dataset;
 use probe::linear::usual_features;
-use probe::{Encoder, Evaluation, Extracted, Features, Kind, Probe, Size, Wanted};
+use probe::{
+    Encoder, Evaluated, Evaluation, Extracted, Features, Kind, Probe, Size, Storage, Wanted,
+};
 
 use super::super::viewing::show_images;
 use crate::console::Console;
@@ -184,8 +186,23 @@ impl Vectors {
     }
 }
 
-/// Lets an evaluation keep features where they fit, in memory or on disk, and says so if that is the disk. `values` are
-/// held for each image.
+/// Where features fit, in memory or on disk. Says so if that is the disk. `values` are held for each image.
+///
+/// # Errors
+/// They fit nowhere.
+pub(super) fn storage(
+    config: &Config,
+    evaluated: Evaluated,
+    values: usize,
+    beside: Beside,
+    console: &mut Console,
+) -> Result<Storage> {
+    let Kept { storage, note } = memory::keep(config, evaluated, values, beside)?;
+    note.into_iter().for_each(|text| console.note(text));
+    Ok(storage)
+}
+
+/// Lets an evaluation keep features where they fit.
 ///
 /// # Errors
 /// They fit nowhere.
@@ -196,9 +213,7 @@ pub(super) fn keep(
     beside: Beside,
     console: &mut Console,
 ) -> Result<()> {
-    let Kept { storage, note } = memory::keep(config, evaluation.size(), values, beside)?;
-    note.into_iter().for_each(|text| console.note(text));
-    evaluation.store(storage);
+    evaluation.store(storage(config, evaluation.size(), values, beside, console)?);
     Ok(())
 }
 

@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, ensure};
-use dino::memory::Kept;
+use dino::evaluation;
 use dino::open::Opened;
-use dino::{evaluation, memory};
 use probe::accuracy::ClassAccuracy;
 use probe::logistic::one_vs_rest::{self, MultiLabelled};
 use probe::logistic::sweep;
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::super::viewing::show_images;
 use super::super::beside;
-use super::super::labelled::{Vectors, checked, show_fits};
+use super::super::labelled::{self, Vectors, checked, show_fits};
 use super::images::{Images, Parts};
 use super::known::Metric;
 use super::set::Set;
@@ -264,9 +263,7 @@ fn storage(
     let beside = beside::logistic(size, fitted);
     let side = preprocess.view.crop as usize;
     let evaluated = Evaluated { images, held: images, side, classes };
-    let Kept { storage, note } = memory::keep(&set.config, evaluated, values, beside)?;
-    note.into_iter().for_each(|text| console.note(text));
-    Ok(storage)
+    labelled::storage(&set.config, evaluated, values, beside, console)
 }
 
 /// Says what is doubtful about a result.
