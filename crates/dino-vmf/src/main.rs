@@ -42,6 +42,7 @@ fn parse() -> Cli {
 }
 
 fn run(command: Command, console: &mut Console) -> Result<Outcome> {
+    dino::environment::check()?;
     match command {
         Command::Pretrain(pretrain) => return pretrain.run(console),
         Command::Plan(plan) => plan.run(console)?,

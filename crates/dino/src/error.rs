@@ -74,6 +74,16 @@ pub enum Error {
         /// Whether `run.keep_every_epochs` keeps more than the newest.
         keeps: bool,
     },
+    /// An environment variable with a value that means nothing.
+    #[error("`{variable}` is `{value}` in the environment, but must be {expected}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that are possible.
+        expected: &'static str,
+    },
     /// Features that fit neither into memory nor on the disk.
     #[error(
         "the features of {images} images ({needs}) do not fit into the free memory ({has}), nor into the folder for \

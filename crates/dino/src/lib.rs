@@ -44,6 +44,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod conversion;
+pub mod environment;
 pub mod error;
 pub mod evaluation;
 pub mod fingerprint;

@@ -93,9 +93,20 @@ pub enum Level {
     Amx,
 }
 
-/// Name of the environment variable that lowers the level: `baseline`, `avx2` or `avx512`. Any other
-/// value has no effect. For tests and comparisons.
+/// Name of the environment variable that lowers the level to that of a [name](named). Any other value has no
+/// effect. For tests and comparisons.
 pub const VARIABLE: &str = "DINO_VMF_SIMD";
+
+/// The level of a name: `baseline`, `avx2`, `avx512` or `amx`.
+pub fn named(name: &str) -> Option<Level> {
+    match name {
+        "baseline" => Some(Level::Baseline),
+        "avx2" => Some(Level::Avx2),
+        "avx512" => Some(Level::Avx512),
+        "amx" => Some(Level::Amx),
+        _ => None,
+    }
+}
 
 /// The level that kernels run at: the best that the CPU supports, or the value of [`VARIABLE`] if that
 /// is lower.
@@ -105,13 +116,8 @@ pub const VARIABLE: &str = "DINO_VMF_SIMD";
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
-        let wanted = match std::env::var(VARIABLE).as_deref() {
-            Ok("baseline") => Level::Baseline,
-            Ok("avx2") => Level::Avx2,
-            Ok("avx512") => Level::Avx512,
-            _ => Level::Amx,
-        };
-        machine().min(wanted)
+        let wanted = std::env::var(VARIABLE).ok().and_then(|name| named(&name));
+        machine().min(wanted.unwrap_or(Level::Amx))
     })
 }
 

@@ -393,3 +393,18 @@ fn wrong_usage_exits_with_2() {
     tiny.run(&["pretrain", "--stepz", "3"]).code(2).says("--steps");
     tiny.run::<&str>(&[]).code(2);
 }
+
+#[test]
+fn a_variable_of_the_environment_that_means_nothing_is_refused() {
+    let ended = |variable: &str, value: &str| -> Ended {
+        command().args(["config", "optim.lr"]).env(variable, value).output().unwrap().into()
+    };
+    ended("DINO_VMF_MEMORY", "16GB")
+        .code(2)
+        .says("`DINO_VMF_MEMORY` is `16GB` in the environment, but must be a number of GiB, such as 16 or 0.5")
+        .says("`unset DINO_VMF_MEMORY`");
+    ended("DINO_VMF_DISK", "-1").code(2).says("`DINO_VMF_DISK` is `-1`");
+    ended("DINO_VMF_SIMD", "avx1024").code(2).says("must be `baseline`, `avx2`, `avx512` or `amx`");
+    ended("DINO_VMF_MEMORY", "").code(0);
+    ended("DINO_VMF_MEMORY", "off").code(0);
+}

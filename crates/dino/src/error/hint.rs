@@ -124,6 +124,9 @@ impl Error {
             Self::NoBest { run } => Some(format!(
                 "`{}` without `@best` is the newest checkpoint", run.display()
             )),
+            Self::Environment { variable, .. } => {
+                Some(format!("set `{variable}` to one of these, or remove it: `unset {variable}`"))
+            }
             Self::NoCheckpoint { .. }
             | Self::NotComputed { .. }
             | Self::Probe(_)
@@ -139,6 +142,7 @@ impl Error {
             Self::TooLittleMemory { .. }
             | Self::TooLittleDisk { .. }
             | Self::TooLittleRoom { .. }
+            | Self::Environment { .. }
             | Self::NoImagesOfPreset { .. }
             | Self::RunUsed { .. }
             | Self::NoRun { .. }

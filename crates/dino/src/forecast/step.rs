@@ -2,14 +2,15 @@
 //!
 //! A piece is a step of fewer images. If one image of the whole network is expensive, the network of the
 //! pieces has only [`SHALLOW`] blocks. Three parts of a step are timed on their own and extended to the
-//! whole step of `n` images in `accumulate` micro-batches:
+//! whole step of `accumulate` micro-batches. The line through the two largest pieces gives the time of a
+//! micro-batch:
 //!
 //! ```text
-//! network     forward and backward pass    × work(whole) / work(piece)
-//! objective   loss and its gradients       linear through two pieces
+//! network     forward and backward pass    the line × work(whole) / work(piece)
+//! objective   loss and its gradients       the line
 //! update      everything else: AdamW, …    × parameters(whole) / parameters(piece)
 //!
-//! step = network + accumulate · objective + update
+//! step = accumulate · (network + objective) + update
 //! ```
 
 use std::time::{Duration, Instant};
@@ -30,6 +31,12 @@ const SHALLOW: usize = 3;
 const EXPENSIVE: f64 = 1e10;
 /// Runs of a piece. The median of three leaves out one that was disturbed.
 const REPEATS: usize = 3;
+/// Rows of the teacher's operands, and images, from which on a piece has the usual speed. With fewer, much of
+/// the time goes into packing weights and prototypes, which a step does once.
+const ENOUGH_ROWS: f64 = 512.0;
+const ENOUGH_IMAGES: usize = 4;
+/// Times of its share that a piece may take as long as it has fewer.
+const PATIENCE: f64 = 16.0;
 
 /// Time of a training step on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +56,11 @@ impl StepTime {
     ///
     /// `None` if not even one image fits into memory, or if a loss is not finite.
     pub fn measure(config: &Config, budget: Duration) -> Option<Self> {
-        let clock = Clock { start: Instant::now(), share: budget.as_secs_f64() / 5.0 };
+        let clock = Clock {
+            start: Instant::now(),
+            share: budget.as_secs_f64() / 5.0,
+            enough: ENOUGH_IMAGES.max((ENOUGH_ROWS / work::teacher_rows(config)).ceil() as usize),
+        };
         let mut bench = Bench::new(config)?;
         let micro_batch = (config.optim.batch_size / config.optim.accumulate.max(1)).max(1);
         let (mut images, mut time) = (1, bench.time(1, &clock)?);
@@ -61,18 +72,19 @@ impl StepTime {
             before = Some((images, time));
             (images, time) = (more, bench.time(more, &clock)?);
         }
-        let objective = match before {
+        let of_micro_batch = |part: fn(&PieceTime) -> f64| match &before {
             Some((fewer, less)) => {
-                extended((fewer, less.objective), (images, time.objective), micro_batch)
+                extended((*fewer, part(less)), (images, part(&time)), micro_batch)
             }
-            None => time.objective * micro_batch as f64 / images as f64,
+            None => part(&time) * micro_batch as f64 / images as f64,
         };
         let piece = &bench.training.config;
-        let network = time.network * work::of_network(config, config.optim.batch_size)
-            / work::of_network(piece, images);
+        let network = of_micro_batch(|time| time.network) * work::of_network(config, 1)
+            / work::of_network(piece, 1);
+        let objective = of_micro_batch(|time| time.objective);
         let update = time.update * memory::parameters(config) / memory::parameters(piece);
         Some(Self {
-            seconds: network + config.optim.accumulate.max(1) as f64 * objective + update,
+            seconds: config.optim.accumulate.max(1) as f64 * (network + objective) + update,
             flops_per_second: 2.0
                 * images as f64
                 * work::of_features(piece, piece.data.global_size)
@@ -96,13 +108,17 @@ struct Clock {
     start: Instant,
     /// Seconds that one run of a piece may take.
     share: f64,
+    /// Images with which a piece has the usual speed.
+    enough: usize,
 }
 
 impl Clock {
     /// Number of images of the next, larger piece; `None` if there is no time for it.
     fn more_images(&self, images: usize, time: &PieceTime) -> Option<usize> {
-        let affordable = images as f64 * self.share / time.all().max(1e-6);
-        (affordable >= 2.0 * images as f64).then_some((affordable as usize).min(16 * images))
+        let in_seconds = |seconds| (images as f64 * seconds / time.all().max(1e-6)) as usize;
+        let patient = in_seconds(PATIENCE * self.share).min(self.enough);
+        let more = in_seconds(self.share).max(patient).min(16 * images);
+        (more >= 2 * images).then_some(more)
     }
 
     fn is_over(&self) -> bool {
@@ -268,6 +284,18 @@ mod tests {
     fn a_small_network_is_timed_as_it_is() {
         let sets = ["model.arch=vit_tiny", "data.global_size=32", "data.local_size=16"];
         assert_eq!(piece(&config(&sets)).model.sizes().depth, 12);
+    }
+
+    #[test]
+    fn small_pieces_grow_to_the_usual_speed() {
+        let clock = Clock { start: Instant::now(), share: 0.15, enough: 7 };
+        let more = |network| {
+            clock.more_images(1, &PieceTime { network, objective: 0.0, update: 0.0, teacher: 0.0 })
+        };
+        assert_eq!(more(0.001), Some(16), "cheap images: at most sixteen times as many");
+        assert_eq!(more(0.1), Some(7), "enough images, though more than the share");
+        assert_eq!(more(1.0), Some(2), "as many as patience allows");
+        assert_eq!(more(2.0), None, "no time for two");
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub(super) fn of_features(config: &Config, side: usize) -> f64 {
     blocks(&vit, tokens(&vit, side), 1.0)
 }
 
+/// Rows of the teacher's operands for each image: the tokens of its two global crops.
+pub(super) fn teacher_rows(config: &Config) -> f64 {
+    2.0 * tokens(&shapes(config).0, config.data.global_size)
+}
+
 /// Tokens of an image: `[CLS]`, registers, patches.
 fn tokens(vit: &VitShape, side: usize) -> f64 {
     (1 + vit.registers) as f64 + patches(side, vit.patch_size)

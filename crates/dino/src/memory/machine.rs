@@ -1,21 +1,18 @@
 //! The memory that this process may still take.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::GIB;
-
-/// Environment variable that overrides the free memory that the system reports: a number of GiB, or `off`.
-const MEMORY: &str = "DINO_VMF_MEMORY";
-/// The same for free space on a disk: for file systems that report another number than a user may write.
-const DISK: &str = "DINO_VMF_DISK";
+use crate::environment::{DISK, MEMORY, Size};
 
 /// Bytes that can still be taken: free memory of the system, or what the control group of this process
 /// (a container, a batch job) leaves, whichever is less. `None` if neither is known.
 pub fn available() -> Option<u64> {
-    if let Some(bytes) = overridden(MEMORY) {
-        return bytes.map(|bytes| bytes as u64);
+    match Size::named(MEMORY) {
+        Some(Size::Off) => return None,
+        Some(Size::Gib(gib)) => return Some((gib * GIB) as u64),
+        None => {}
     }
     let free = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(free_memory);
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -23,18 +20,12 @@ pub fn available() -> Option<u64> {
     free.into_iter().chain(limits).min()
 }
 
-/// What an environment variable says instead of the system: a number of GiB, in bytes, or `Some(None)` for
-/// `off` and everything else that is no such number.
-fn overridden(variable: &str) -> Option<Option<f64>> {
-    let text = env::var_os(variable)?;
-    let gib = text.to_str().and_then(|text| text.trim().parse::<f64>().ok());
-    Some(gib.filter(|gib| *gib >= 0.0).map(|gib| gib * GIB))
-}
-
 /// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
 pub(crate) fn free_disk(folder: &Path) -> Option<f64> {
-    if let Some(bytes) = overridden(DISK) {
-        return bytes;
+    match Size::named(DISK) {
+        Some(Size::Off) => return None,
+        Some(Size::Gib(gib)) => return Some(gib * GIB),
+        None => {}
     }
     let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
     folder.ancestors().find(|folder| folder.is_dir()).and_then(on_disk::free_in)
