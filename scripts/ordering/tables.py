@@ -6,7 +6,9 @@ with intervals of 95 %.
 
 A difference is that of two cells with the same seed: first weights and the order of images are the same. The interval is
 Student's: mean ± t · standard deviation / √seeds. It covers what another seed would change, and supposes that
-differences are roughly normal. Runs of different processors are compared only within a pair.
+differences are roughly normal. Processors round differently, so the two runs of a pair may end with other last digits
+where they ran on different ones; the number of such pairs is in the table. ordering-processors.csv beside the table has runs
+that were made on two processors, which shows how much that is.
 """
 
 import csv
@@ -32,32 +34,47 @@ PAIRS = [
 MEASURES = {
     "knn": "k-NN", "linear": "linear", "shots_1": "1 image", "shots_5": "5 images", "shots_25": "25 images",
     "auroc_likelihood": "AUROC likelihood", "auroc_knn1": "AUROC k-NN", "unique_090": "unique at 0.9", "nmi": "NMI",
+    "effective_components": "effective components",
 }  # fmt: skip
 STATE = {
     "lever_kl_half": "effect, half", "lever_kl": "effect, end", "kappa_median": "median κ", "kappa_max": "largest κ",
-    "in_use": "in use", "effective_components": "effective", "loss": "loss", "steps_not_finite": "not finite",
+    "in_use": "in use", "loss": "loss", "steps_not_finite": "not finite",
 }  # fmt: skip
 
 
 def main():
     path = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "docs/results/ordering.csv")
     with path.open(newline="") as file:
-        runs = {(line["cell"], line["seed"], line["processor"]): line for line in csv.DictReader(file)}
-    cells = sorted({cell for cell, *_ in runs})
+        runs = {(line["cell"], line["seed"]): line for line in csv.DictReader(file)}
+    cells = sorted({cell for cell, _ in runs})
     for measures in (MEASURES, STATE):
         head(["cell", "seeds", *measures.values()])
         for cell in cells:
-            lines = [line for (name, *_), line in runs.items() if name == cell]
+            lines = [line for (name, _), line in runs.items() if name == cell]
             row([cell, len(lines), *(mean_and_spread(numbers(lines, key), key) for key in measures)])
     lever(path.with_name(f"{path.stem}-lever.csv"))
-    head(["first - second", "what differs", "pairs", *MEASURES.values()])
+    head(["first - second", "what differs", "pairs", "of two processors", *MEASURES.values()])
     for first, second, what in PAIRS:
-        pairs = [(line, runs[second, seed, cpu]) for (cell, seed, cpu), line in runs.items() if cell == first and (second, seed, cpu) in runs]
+        pairs = [(line, runs[second, seed]) for (cell, seed), line in runs.items() if cell == first and (second, seed) in runs]
         if pairs:
-            row([f"{first} - {second}", what, len(pairs), *(difference(pairs, key) for key in MEASURES)])
+            mixed = sum(one["processor"] != other["processor"] for one, other in pairs)
+            row([f"{first} - {second}", what, len(pairs), mixed, *(difference(pairs, key) for key in MEASURES)])
+    processors(path.with_name(f"{path.stem}-processors.csv"), runs)
     head(["cell", "seed", *MEASURES.values(), "processor"])
-    for (cell, seed, cpu), line in sorted(runs.items()):
-        row([cell, seed, *(line[key] for key in MEASURES), cpu])
+    for (cell, seed), line in sorted(runs.items()):
+        row([cell, seed, *(line[key] for key in MEASURES), line["processor"]])
+
+
+def processors(path, runs):
+    """What the processor changes: runs of the table that were made again on another one."""
+    if not path.exists():
+        return
+    head(["again on another processor", "seed", *MEASURES.values()])
+    with path.open(newline="") as file:
+        for again in csv.DictReader(file):
+            line = runs.get((again["cell"], again["seed"]))
+            if line and line["processor"] != again["processor"]:
+                row([again["cell"], again["seed"], *(difference([(again, line)], key) for key in MEASURES)])
 
 
 def lever(path):

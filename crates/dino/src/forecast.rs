@@ -8,6 +8,7 @@
 //! ```
 
 mod disk;
+mod load;
 mod loader;
 mod step;
 mod time;
@@ -26,6 +27,7 @@ use crate::memory::{self, Estimate};
 use crate::plan::Plan;
 
 pub use disk::Disk;
+pub use load::Load;
 pub use loader::LoaderSpeed;
 pub use step::StepTime;
 pub use time::{Limit, RunTime};
@@ -69,6 +71,8 @@ pub struct Forecast {
     pub parameters: usize,
     /// Compute threads.
     pub threads: usize,
+    /// Cores of the machine, and programs that wanted one during the minute before the measurement.
+    pub load: Load,
     /// Memory by part.
     pub memory: Memory,
     /// Seconds of a step without loading; `None` if it could not be measured.
@@ -150,6 +154,7 @@ impl Forecast {
         let threads = rayon::current_num_threads();
         let evaluated = evaluation.map(Evaluation::size);
         let estimate = Estimate::of_training(config, threads, evaluated);
+        let load = Load::now();
         let step = StepTime::measure(config, budget.mul_f64(0.75));
         let loader = LoaderSpeed::measure(plan, dataset, budget.mul_f64(0.25))?;
         let time = step.as_ref().map(|step| RunTime::of(subject, step, &loader));
@@ -161,6 +166,7 @@ impl Forecast {
             total_steps: plan.horizon().total_steps,
             parameters: memory::parameters(config) as usize,
             threads,
+            load,
             memory: Memory::of(&estimate),
             step,
             loader,

@@ -7,18 +7,19 @@ use report::number::{counted, duration};
 /// One line for each question, with its name in front.
 pub(crate) fn table(forecast: &Forecast) -> Vec<String> {
     let rows = [
-        ("network", network(forecast)),
-        ("steps", steps(forecast)),
-        ("time", step(forecast)),
-        ("", run(forecast)),
-        ("memory", memory(&forecast.memory)),
-        ("batch", batch(forecast)),
-        ("disk", disk(forecast)),
+        Some(("network", network(forecast))),
+        Some(("steps", steps(forecast))),
+        Some(("time", step(forecast))),
+        Some(("", run(forecast))),
+        busy(forecast).map(|text| ("", text)),
+        Some(("memory", memory(&forecast.memory))),
+        Some(("batch", batch(forecast))),
+        Some(("disk", disk(forecast))),
     ];
-    rows.into_iter().map(|(name, text)| format!("{name:<11}{text}")).collect()
+    rows.into_iter().flatten().map(|(name, text)| format!("{name:<11}{text}")).collect()
 }
 
-/// The same in two lines.
+/// The same in two or three lines.
 pub(crate) fn short(forecast: &Forecast) -> Vec<String> {
     let Forecast { memory, disk, .. } = forecast;
     let space = format!(
@@ -28,7 +29,8 @@ pub(crate) fn short(forecast: &Forecast) -> Vec<String> {
         Bytes(disk.needed),
         free(disk.free)
     );
-    vec![format!("{}; {}", step(forecast), run(forecast)), space]
+    let time = format!("{}; {}", step(forecast), run(forecast));
+    [Some(time), busy(forecast), Some(space)].into_iter().flatten().collect()
 }
 
 fn network(forecast: &Forecast) -> String {
@@ -82,6 +84,15 @@ fn run(forecast: &Forecast) -> String {
             counted(count as usize, "evaluation")
         ),
     }
+}
+
+/// That other programs will make the run longer, if they go on. The fastest of several runs was taken.
+fn busy(Forecast { load, threads, .. }: &Forecast) -> Option<String> {
+    let wanted = load.wanted.filter(|_| load.is_busy(*threads))?;
+    let cores = counted(load.cores, "core");
+    Some(format!(
+        "other programs use the cores now (load {wanted:.1} on {cores}): beside them it takes longer"
+    ))
 }
 
 fn memory(memory: &Memory) -> String {

@@ -29,8 +29,8 @@ use crate::trainer::step::{CropBatch, State, StepReport, Training};
 const SHALLOW: usize = 3;
 /// Operations of one image, from which on a shallow network stands for a deep one.
 const EXPENSIVE: f64 = 1e10;
-/// Runs of a piece. The median of three leaves out one that was disturbed.
-const REPEATS: usize = 3;
+/// Runs of a piece, if there is time for them. The fastest is the one that other programs disturbed least.
+const REPEATS: usize = 7;
 /// Rows of the teacher's operands, and images, from which on a piece has the usual speed. With fewer, much of
 /// the time goes into packing weights and prototypes, which a step does once.
 const ENOUGH_ROWS: f64 = 512.0;
@@ -168,17 +168,23 @@ impl Bench {
         fits(&config)
     }
 
-    /// The median time of a step of `images` images. `None` if it has a value that is not finite.
+    /// The time of a step of `images` images: that of the fastest run. `None` if it has a value that is not
+    /// finite.
     fn time(&mut self, images: usize, clock: &Clock) -> Option<PieceTime> {
         self.training.config.optim.batch_size = images;
         let crops = Crops::random(&self.training.config, images);
         self.step(&crops)?; // takes fresh memory, which later steps use again
-        let mut times = Vec::new();
-        while times.len() < REPEATS && (times.is_empty() || !clock.is_over()) {
-            times.push(self.step(&crops)?);
+        let mut fastest = self.step(&crops)?;
+        for _ in 1..REPEATS {
+            if clock.is_over() {
+                break;
+            }
+            let time = self.step(&crops)?;
+            if time.all() < fastest.all() {
+                fastest = time;
+            }
         }
-        times.sort_by(|a, b| a.all().total_cmp(&b.all()));
-        Some(times[times.len() / 2])
+        Some(fastest)
     }
 
     fn step(&mut self, crops: &Crops) -> Option<PieceTime> {

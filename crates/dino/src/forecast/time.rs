@@ -1,10 +1,9 @@
 //! [`RunTime`]: the time of a run, from the measured times of a step and of an image.
 
-use std::thread;
-
 use probe::{Evaluated, Evaluation};
 use serde::Serialize;
 
+use super::load::cores;
 use super::{LoaderSpeed, StepTime, Subject, work};
 use crate::config::{Config, During};
 use crate::evaluation;
@@ -81,10 +80,6 @@ impl Together {
         let busy = compute * threads.min(cores) as f64 + load * workers as f64;
         compute.max(load).max(busy / cores as f64)
     }
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Number and seconds of the evaluations: each reads its images, computes features and compares them.
