@@ -302,10 +302,21 @@ fn open_files(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, E
 /// If they differ; the error names the first difference.
 pub fn same_classes(first: &dyn Dataset, second: &dyn Dataset) -> Result<(), Error> {
     let (a, b) = (first.classes(), second.classes());
+    if a == b {
+        return Ok(());
+    }
+    let only = |of: &[String], others: &[String], which: &str| {
+        let mut names = of.iter().filter(|name| !others.contains(name));
+        let first = names.next()?;
+        Some(match names.count() {
+            0 => format!("only the {which} has `{first}`"),
+            more => format!("only the {which} has `{first}` and {more} more"),
+        })
+    };
+    let only: Vec<_> = only(a, b, "first").into_iter().chain(only(b, a, "second")).collect();
     let difference = match a.iter().zip(b).find(|(a, b)| a != b) {
-        Some((a, b)) => format!("`{a}` here is `{b}` there"),
-        None if a.len() != b.len() => format!("{} and {} classes", a.len(), b.len()),
-        None => return Ok(()),
+        Some((a, b)) if only.is_empty() => format!("`{a}` here is `{b}` there"),
+        _ => only.join(", "),
     };
     Err(Error::ClassesDiffer { first: first.describe(), second: second.describe(), difference })
 }

@@ -66,7 +66,7 @@ pub enum Error {
     },
     /// Two sources that must have the same classes have different ones.
     #[error(
-        "the classes of `{first}` and `{second}` differ: {difference}; both need the same class \
+        "the classes of {first} and {second} differ: {difference}; both need the same class \
          folders"
     )]
     ClassesDiffer {

@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod number;
 pub mod page;
 pub mod plot;
+pub mod shell;
 pub mod tensorboard;
 pub mod writer;
 

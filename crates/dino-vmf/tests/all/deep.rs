@@ -104,14 +104,20 @@ fn twelve_bits_in_sixteen_are_measured_trained_and_resumed() {
     assert_eq!((&channel["smallest"], &channel["largest"]), (&json!(210.0), &json!(2567.0)));
     assert!((channel["mean"].as_f64().unwrap() - 0.5).abs() < 0.02, "{channel}");
 
-    run(&tiny, &["data", "preview", "camera", "--images", "2"], &ranged).code(0);
+    let preview = ["data", "preview", "camera", "--images", "2"];
+    run(&tiny, &preview, &one).code(0).says(advice);
+    run(&tiny, &preview, &ranged).code(0);
     let sheet = image::open(tiny.path("crops.png")).unwrap().to_luma8();
     let middle = sheet.pixels().filter(|pixel| (60..200).contains(&pixel.0[0])).count();
     assert!(middle > 5000, "{middle} pixels of the sheet are neither black nor white");
 
-    let train = ["--data", "camera", "--channels", "1", "--out", "run"];
+    let images = ["--data", "camera", "--channels", "1"];
+    let plain = [&images[..], &SMALL, &["--steps", "1", "--out", "flat"]].concat();
+    tiny.pretrain(&plain).code(0).says(advice);
     let percentile = ["--set", "data.range=percentile"];
-    tiny.pretrain(&[&train[..], &SMALL, &percentile, &["--steps", "2"]].concat()).code(0);
+    let run_of_two = ["--steps", "2", "--out", "run"];
+    let ended = tiny.pretrain(&[&images[..], &SMALL, &percentile, &run_of_two].concat()).code(0);
+    assert!(!ended.stderr.contains("99 %"), "{}", ended.stderr);
     let config = fs::read_to_string(tiny.path("run/config.toml")).unwrap();
     assert!(config.contains("range = [[210.0, 2567.0]]\n"), "{config}");
     tiny.run(&["pretrain", "--resume", "run", "--set", "data.range=percentile"]).code(0);

@@ -164,3 +164,36 @@ fn presets_are_listed_with_what_they_cost() {
         }
     }
 }
+
+/// Training needs no labels, so a fault of the labelled parts costs the evaluation and not the run.
+#[test]
+fn parts_that_cannot_be_compared_are_named_and_the_run_goes_on() {
+    let tiny = Tiny::new();
+    for folder in ["train/cat", "train/dog", "test/cat", "test/dog", "test/owl"] {
+        write(&tiny.path("more").join(folder), (40, 40), false);
+    }
+    for folder in ["train/cat", "train/dog", "test"] {
+        write(&tiny.path("unlabelled").join(folder), (40, 40), false);
+    }
+    let ended = |source: &str| {
+        tiny.run(&["pretrain", source, "--steps", "1", "--out", &format!("of-{source}")]).code(0)
+    };
+    ended("more")
+        .says("the run goes on without k-NN: the classes of folder `more/train` (train part) and")
+        .says("differ: only the second has `owl`");
+    ended("unlabelled")
+        .says("nothing is evaluated during training: `unlabelled:test` has no labels")
+        .says("--set 'eval.test=\"unlabelled:val\"'");
+}
+
+#[test]
+fn images_without_parts_are_classified_by_each_other_as_the_hint_says() {
+    let tiny = Tiny::new();
+    for class in ["cat", "dog"] {
+        write(&tiny.path("my photos").join(class), (40, 40), false);
+    }
+    tiny.run(&["pretrain", "my photos", "--steps", "1", "--out", "a run"]).code(0);
+    let hint = "`eval knn --leave-one-out 'my photos'` needs no parts";
+    tiny.run(&["eval", "knn", "a run", "--data", "my photos"]).code(1).says(hint);
+    tiny.run(&["eval", "knn", "a run", "--leave-one-out", "my photos"]).code(0);
+}

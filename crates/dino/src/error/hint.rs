@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use report::shell::quoted;
+
 use super::Error;
 
 impl Error {
@@ -47,7 +49,8 @@ impl Error {
                 Some("wait for that process, or choose another `--out`".to_owned())
             }
             Self::OtherConfig { key, saved, .. } => Some(format!(
-                "`--set {key}={saved}` goes on there, another `--out` starts a new run"
+                "`--set {}` goes on there, another `--out` starts a new run",
+                quoted(&format!("{key}={saved}"))
             )),
             Self::Checkpoint(error) => error.hint(),
             Self::Foreign(error) => error.hint(),
@@ -71,7 +74,7 @@ impl Error {
                 }
             )),
             Self::Alarm { path, .. } => path.ancestors().nth(2).map(|run| {
-                format!("`--resume {} --on-collapse warn` goes on all the same", run.display())
+                format!("`--resume {} --on-collapse warn` goes on all the same", word(run))
             }),
             Self::NoPatches { .. } => Some(
                 "leave out `--patches`; methods `ibot` and `ibot-vmf` have such a mixture"
@@ -96,22 +99,28 @@ impl Error {
                     "leave out `--resume` to start a run, or name the run's folder: `--resume DIR`"
                         .to_owned()
                 }
-                [newest] => format!("the only run is {0}: `--resume {0}`", newest.display()),
+                [newest] => {
+                    format!("the only run is {}: `--resume {}`", newest.display(), word(newest))
+                }
                 [newest, second, ..] => format!(
-                    "the newest runs are {0} and {1}: `--resume {0}`",
+                    "the newest runs are {} and {}: `--resume {}`",
                     newest.display(),
-                    second.display()
+                    second.display(),
+                    word(newest)
                 ),
             }),
             Self::FolderGone { saved, .. } => saved.ancestors().nth(2).map(|run| {
                 format!(
                     "`--resume {}` goes on; earlier metrics are in the other folder",
-                    run.display()
+                    word(run)
                 )
             }),
             Self::NotFinite { remedy, .. } => Some(format!("with another `--out`, try {remedy}")),
             Self::Left { error, run, step, saved, unsaved } => {
-                let ours = left_hint(run, *step, *saved, unsaved.as_deref());
+                let mut ours = left_hint(run, *step, *saved, unsaved.as_deref());
+                if saved.is_some() && is_about_bad_images(error) {
+                    ours += "; after images were removed, with `--allow-data-change`";
+                }
                 Some(error.hint().map_or_else(|| ours.clone(), |hint| format!("{hint}; {ours}")))
             }
             Self::Worse { best_step, .. } => Some(format!(
@@ -127,6 +136,10 @@ impl Error {
             Self::Environment { variable, .. } => {
                 Some(format!("set `{variable}` to one of these, or remove it: `unset {variable}`"))
             }
+            Self::Data(multicrop::Error::NoSuchSplit { path, .. }) => Some(format!(
+                "`{0}` without a part names all of its images; `eval knn --leave-one-out {0}` needs no parts",
+                word(path)
+            )),
             Self::NoCheckpoint { .. }
             | Self::NotComputed { .. }
             | Self::Probe(_)
@@ -177,9 +190,20 @@ impl Error {
     }
 }
 
+/// A path as a word for a shell.
+fn word(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// Whether images have to be repaired or removed.
+fn is_about_bad_images(error: &Error) -> bool {
+    use multicrop::Error::{BadImage, NoReplacement, TooManyBadImages};
+    matches!(error, Error::Data(BadImage { .. } | NoReplacement { .. } | TooManyBadImages { .. }))
+}
+
 /// What of a run is on disk, and how it goes on.
 fn left_hint(run: &Path, step: u64, saved: Option<u64>, unsaved: Option<&str>) -> String {
-    let run = run.display();
+    let run = word(run);
     let reason = unsaved.map(|reason| format!(" ({reason})")).unwrap_or_default();
     match saved {
         Some(saved) if saved == step => {

@@ -137,13 +137,12 @@ fn crops(base: &Config, largest: usize) -> Vec<Crop> {
         return vec![(side, patch.unwrap_or_else(|| patch_of(side)))];
     }
     let fits = CROPS.into_iter().filter(|(side, _)| *side <= largest);
-    let Some(patch) = patch else { return fits.collect() };
-    let whole: Vec<_> =
-        fits.map(|(side, _)| side).filter(|side| side.is_multiple_of(patch)).collect();
-    match &whole[..] {
-        [] => vec![(2 * patch, patch)],
-        sides => sides.iter().map(|side| (*side, patch)).collect(),
-    }
+    let Some(patch) = patch.map(|patch| patch.max(1)) else { return fits.collect() };
+    // The usual sides, cut down to whole patches.
+    let whole = fits.map(|(side, _)| (side / patch * patch).max(2 * patch));
+    let mut crops: Vec<_> = whole.map(|side| (side, patch)).collect();
+    crops.dedup();
+    crops
 }
 
 /// The largest side of a crop that enlarges nothing: a crop shows most of the image, so 7/8 of the side,
@@ -153,10 +152,13 @@ fn largest_crop(side: usize) -> usize {
     fits.unwrap_or(&CROPS[0]).0
 }
 
-/// The patch that is usual for crops of this side.
+/// The patch that is usual for crops of this side; if it does not divide the side, the divisor nearest to
+/// it, up to twice or half of it.
 fn patch_of(side: usize) -> usize {
-    let usual = CROPS.iter().rfind(|(crop, patch)| *crop <= side && side.is_multiple_of(*patch));
-    usual.unwrap_or(&CROPS[0]).1
+    let usual = CROPS.iter().rfind(|(crop, _)| *crop <= side).unwrap_or(&CROPS[0]).1;
+    let divisors = (usual.div_ceil(2)..=2 * usual).filter(|patch| side.is_multiple_of(*patch));
+    let ratio = |patch: &usize| (*patch as f64 / usual as f64).ln().abs();
+    divisors.min_by(|a, b| ratio(a).total_cmp(&ratio(b))).unwrap_or(usual)
 }
 
 /// Half of the global crop, in whole patches.

@@ -53,6 +53,34 @@ fn crops_follow_the_images_and_never_enlarge_them_if_there_is_a_choice() {
 }
 
 #[test]
+fn a_patch_that_a_person_chose_cuts_the_usual_crops_down_to_whole_patches() {
+    for (patch, side, global, local) in [
+        (14, 240, 56, 28),
+        (15, 240, 60, 30),
+        (20, 240, 60, 20),
+        (7, 92, 63, 28),
+        (16, 240, 64, 32),
+    ] {
+        let patch_size = format!("model.patch_size={patch}");
+        let config = fitted("photos", &look(112, side), &SMALL, &[&patch_size]);
+        let found = (config.data.global_size, config.data.local_size);
+        assert_eq!(found, (global, local), "{patch}");
+    }
+    let config = fitted("photos", &look(50_000, 500), &SERVER, &["model.patch_size=14"]);
+    // 13 patches; a night is too short for 224 pixels of this many patches
+    assert_eq!((config.data.global_size, config.eval.crop), (182, Some(182)));
+}
+
+#[test]
+fn a_crop_that_a_person_chose_has_about_the_usual_patches() {
+    for (side, patch) in [(100, 20), (50, 10), (96, 16), (36, 4), (224, 16), (70, 7)] {
+        let global_size = format!("data.global_size={side}");
+        let config = fitted("photos", &look(112, 500), &SMALL, &[&global_size]);
+        assert_eq!(config.model.patch_size, patch, "{side}");
+    }
+}
+
+#[test]
 fn the_network_follows_the_machine_and_the_number_of_images() {
     let arch = |images, side, machine: &Machine| photos(images, side, machine).model.arch;
     assert_eq!(arch(50_000, 256, &SMALL), Arch::Custom);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! name:  kind, "-", the first 16 hexadecimal digits of SHA-256 of (kind, a zero byte, path)
-//! file:  "dino-vmf index 2\n", CRC-32 of the rest (4 bytes, little endian), (kind, path, index) in postcard
+//! file:  "dino-vmf index 3\n", CRC-32 of the rest (4 bytes, little endian), (kind, path, index) in postcard
 //! ```
 //!
 //! The reader of an index checks whether it is still valid, by a [`Stamp`]. A file that is damaged,
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use super::names::to_bytes;
 
 /// First bytes of a cache file, with the version of its format.
-const MAGIC: &[u8] = b"dino-vmf index 2\n";
+const MAGIC: &[u8] = b"dino-vmf index 3\n";
 /// Two changes within this time may have the same time stamp.
 pub(super) const TIMER_STEP: Duration = Duration::from_secs(2);
 

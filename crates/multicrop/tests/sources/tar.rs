@@ -293,6 +293,25 @@ fn rare_members_are_counted_and_later_versions_replace_earlier_ones() {
 }
 
 #[test]
+fn archives_and_unread_images_inside_of_an_archive_are_counted() {
+    let root = tempdir().unwrap();
+    let other =
+        |name: &str| member(name, ::tar::EntryType::Regular, "", b"PK\x03\x04, not an image");
+    let inner = [other("a/more.tar"), other("a/more.zip"), other("a/5.heic"), other("a/notes.txt")];
+    let bytes = archive(&[&[file("a/1.png", 1)][..], &inner].concat());
+    write(root.path(), "outer.tar", &bytes);
+    let data = open_at(root.path(), "outer.tar").unwrap();
+    assert_eq!(values(&*data), [1]);
+    assert_eq!(
+        left_out(&*data),
+        [
+            "2 archives inside of the archive, which are not opened (unpack them first) (a/more.tar)",
+            "1 images in a format that is not read; convert them to PNG or JPEG (a/5.heic)",
+        ]
+    );
+}
+
+#[test]
 fn an_archive_that_may_be_cut_is_read_with_a_word() {
     let root = tempdir().unwrap();
     let members = [file("a/1.png", 1), file("a/2.png", 2)];

@@ -3,6 +3,7 @@
 mod sample;
 mod sheet;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -78,6 +79,9 @@ impl Preview {
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
         }
+        for warning in dino::plan::image_warnings(&config, dataset.as_ref()) {
+            console.warn(warning);
+        }
         let loader = LoaderConfig {
             batch_size: dataset.len().min(self.images.into()),
             seed: config.seed,
@@ -86,7 +90,9 @@ impl Preview {
         };
         dino::memory::require_crops(&config, loader.batch_size, 2)?;
         let batch = batch_at::<f32>(dataset.as_ref(), &recipe, &loader, 0)?;
-        for bad in &batch.bad {
+        // A bad image may have stood in for several others.
+        let bad: BTreeMap<_, _> = batch.bad.iter().map(|bad| (&bad.name, bad)).collect();
+        for bad in bad.values() {
             console.warn(format!("image `{}` is left out: {}", bad.name, bad.reason));
         }
         let samples = sample::read(dataset.as_ref(), &recipe, &loader, &batch)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use dino::config::Config;
 use dino::trainer::{Headline, Missing, ProbeSummary, Started, Summary};
 use report::number::{counted, duration};
+use report::shell::quoted;
 
 use crate::console::Console;
 
@@ -28,14 +29,15 @@ pub(super) struct Conclusion<'a> {
 pub(super) fn print(conclusion: &Conclusion<'_>, console: &mut Console) {
     let Conclusion { summary, .. } = conclusion;
     let run = summary.run.display();
+    let word = quoted(&run.to_string());
     if summary.interrupted && summary.steps == 0 {
         console.note(format!(
-            "interrupted before the first step was done; `dino-vmf pretrain --resume {run}` starts the \
+            "interrupted before the first step was done; `dino-vmf pretrain --resume {word}` starts the \
              run again"
         ));
     } else if summary.interrupted {
         console.note(format!(
-            "interrupted after step {}; `dino-vmf pretrain --resume {run}` continues the run",
+            "interrupted after step {}; `dino-vmf pretrain --resume {word}` continues the run",
             summary.steps
         ));
     }
@@ -150,15 +152,6 @@ fn next(run: &Path) -> Vec<String> {
     lines
 }
 
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-:=,+@".contains(letter);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 /// Features in words.
 pub(super) fn in_words(features: &str) -> &str {
     match features {
@@ -227,11 +220,5 @@ mod tests {
         assert_eq!(judge(10.0, 322, &["uniform-collapse"]), collapsed);
         assert!(judge(28.0, 9000, &[]).contains("`dino-vmf data preview`"));
         assert_eq!(judge(56.7, 2184, &[]), "k-NN: 24.0 points above raw pixels");
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("runs/a-1"), "runs/a-1");
-        assert_eq!(quoted("my photos/it's"), r"'my photos/it'\''s'");
     }
 }

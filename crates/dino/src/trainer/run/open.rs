@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
-use crate::plan::{Plan, small_images};
+use crate::plan::{Plan, image_warnings, parts_to_evaluate};
 use crate::run_folder::evaluations::Evaluations;
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 use crate::start::guard::Record;
@@ -66,13 +66,18 @@ pub fn prepare(
     let mut config = config.clone();
     config.data.measure_range(dataset.as_ref())?;
     let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
+    let is_own_choice = parts_to_evaluate(&config).is_some();
+    let unlabelled = sources.unlabelled_test(&config);
     let notes = multicrop::dataset::notes(dataset.as_ref());
-    let small = small_images(&plan.config, dataset.as_ref());
-    for warning in notes.into_iter().chain(plan.warnings.clone()).chain(small) {
+    let of_images = image_warnings(&plan.config, dataset.as_ref());
+    for warning in notes.into_iter().chain(plan.warnings.clone()).chain(of_images).chain(unlabelled)
+    {
         report(Event::Warning(warning));
     }
     let images = Images::of(dataset.as_ref());
-    let evaluation = open_evaluation(&plan.config, resume, sources, report)?;
+    // Training itself needs no labels.
+    let is_optional = resume || is_own_choice;
+    let evaluation = open_evaluation(&plan.config, is_optional, sources, report)?;
     Ok(Prepared { plan, dataset, evaluation, images })
 }
 
@@ -249,13 +254,13 @@ fn name_preset(error: Error, config: &Config) -> Error {
 /// Opens the labelled images. A run that goes on does so without them, if they are gone.
 fn open_evaluation(
     config: &Config,
-    resume: bool,
+    is_optional: bool,
     mut sources: Sources,
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<Evaluation>> {
     let open = &mut |source: &str| sources.open(source);
     let data = match evaluation::open_with(config, evaluation::probes(config), open) {
-        Err(error) if resume => {
+        Err(error) if is_optional => {
             let probes = evaluation::probes(config);
             let titles: Vec<_> = probes.iter().map(|probe| probe.title()).collect();
             let text = format!("the run goes on without {}: {error}", titles.join(", "));

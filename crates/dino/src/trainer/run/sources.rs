@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use multicrop::Dataset;
 
-use crate::config::{Config, Data};
+use crate::config::{Config, Data, Warning};
 use crate::error::Result;
 use crate::plan::{Facts, Parts, parts_to_evaluate};
 
@@ -43,5 +43,21 @@ impl Sources {
         let has_labelled_parts = parts_to_evaluate(config)
             .is_some_and(|Parts { train, test }| is_labelled(&train) && is_labelled(&test));
         Facts { images: dataset.len(), has_labelled_parts }
+    }
+
+    /// A sentence if the images have a train part with labels and a test part without, so that nothing is
+    /// evaluated.
+    pub(super) fn unlabelled_test(&mut self, config: &Config) -> Option<Warning> {
+        let Parts { train, test } = parts_to_evaluate(config)?;
+        let mut has_labels =
+            |source: &str| self.open(source).ok().map(|set| !set.classes().is_empty());
+        let is_lost = has_labels(&train)? && !has_labels(&test)?;
+        is_lost.then(|| {
+            let name = train.trim_end_matches(":train");
+            format!(
+                "nothing is evaluated during training: `{test}` has no labels; another part with labels is \
+                 taken by `--set 'eval.train=\"{train}\"' --set 'eval.test=\"{name}:val\"'`"
+            )
+        })
     }
 }

@@ -25,6 +25,7 @@ const RARE: &str = "images in tar members of rare kinds (sparse files, devices)"
 const NO_END: &str = "archives without an end mark; they may be cut, so copy them again";
 const AFTER_END: &str = "archives with data after their end mark, which is not read (repack \
                          archives that were joined by `cat`)";
+const NESTED: &str = "archives inside of the archive, which are not opened (unpack them first)";
 const TRAILING: &str = "gzip files with other bytes after their end, which are ignored";
 
 /// Collects the images, links and companion files of an archive.
@@ -165,8 +166,9 @@ impl Scanner {
                 self.hidden.push(file);
             }
             (false, false) => {
-                if kind == Kind::UnreadImage {
-                    self.left_out.add_file(kind, &file.name);
+                match kind {
+                    Kind::Archive => self.left_out.add(NESTED, &file.name),
+                    kind => self.left_out.add_file(kind, &file.name),
                 }
                 self.companions.add(&file.name, contents, file.len);
             }

@@ -38,7 +38,7 @@ pub(super) fn print(subject: &str, record: &Record<'_>, console: &mut Console) {
 
 fn print_prototypes(mixture: &Mixture, console: &mut Console) {
     let mut row = |name: &str, all: String, in_use: String| {
-        console.text(format!("{name:27}{all:>14}{in_use:>14}"));
+        console.text(format!("{name:25}  {all:>19}  {in_use:>19}"));
     };
     row("", "all".to_owned(), "in use".to_owned());
     row("prototypes", mixture.prototypes.to_string(), mixture.in_use.to_string());

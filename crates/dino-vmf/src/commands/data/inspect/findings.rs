@@ -195,7 +195,8 @@ impl Findings {
 
     /// Prints the numbers of pages, and what is done with them.
     fn print_pages(&self, console: &mut Console) {
-        let Some((most, _)) = self.pages.last_key_value() else { return };
+        // The number that most files have: those with another one cannot be read with it.
+        let Some((most, _)) = self.pages.iter().max_by_key(|(_, files)| **files) else { return };
         let counts = self.pages.iter().map(|(pages, files)| format!("{pages} ({files})"));
         let counts = counts.collect::<Vec<_>>().join(", ");
         console.text(match self.pages_are {

@@ -2,6 +2,7 @@
 //! the settings that fit them.
 
 use dino::config::{Data, Range, percentiles};
+use dino::plan::FilledRange;
 use multicrop::values::{Moments, ValueSample};
 use serde::Serialize;
 
@@ -9,8 +10,6 @@ use crate::console::Console;
 
 /// Channels that the text lists. JSON lists all.
 const LISTED: usize = 16;
-/// Smallest part of the range that values should fill.
-const FILLED: f64 = 0.3;
 
 /// Values of a sample of the images.
 #[derive(Debug, Serialize)]
@@ -55,8 +54,7 @@ impl Values {
             let percentiles = percentiles[channel];
             Channel { smallest: at(0.0), percentiles, largest: at(1.0), mean, std }
         };
-        let low = percentiles.iter().map(|[low, _]| *low).fold(f64::INFINITY, f64::min);
-        let high = percentiles.iter().map(|[_, high]| *high).fold(f64::NEG_INFINITY, f64::max);
+        let FilledRange { filled, range: advised } = FilledRange::of(sample);
         let types = sample.types.iter().map(|(kind, images)| (kind.to_string(), *images));
         Self {
             images: sample.images,
@@ -64,8 +62,8 @@ impl Values {
             non_finite: sample.non_finite,
             range: data.range.clone(),
             channels: (0..sample.channels()).map(channel).collect(),
-            filled: ((high - low) / (full[1] - full[0])).min(1.0),
-            advised: if high - low > 50.0 { [low.floor(), high.ceil()] } else { [low, high] },
+            filled,
+            advised,
         }
     }
 
@@ -111,15 +109,7 @@ impl Values {
 
     /// What to do if the values fill a small part of the range, and none is set.
     fn warning(&self) -> Option<String> {
-        let [low, high] = self.advised;
-        let unused = self.range.is_none() && self.filled < FILLED;
-        unused.then(|| {
-            format!(
-                "99 % of the values lie between {low} and {high}, which is {:.2} % of the range of their \
-                 type, so images are nearly flat: set `data.range`, with \
-                 `--set 'data.range=[{low}, {high}]'` or `--set data.range=percentile`",
-                100.0 * self.filled
-            )
-        })
+        let Self { filled, advised: range, .. } = *self;
+        self.range.is_none().then(|| FilledRange { filled, range }.warning())?
     }
 }
