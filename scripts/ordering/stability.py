@@ -33,8 +33,8 @@ COLUMNS = [
 def main():
     arguments = parse()
     subset = first_files(arguments.cifar10, arguments.work)
-    for seed in SEEDS:
-        for times in TIMES:
+    for seed in arguments.seeds:
+        for times in arguments.times:
             for norm in NORMS:
                 keys = {"norm": norm, "times": times, "seed": seed}
                 with claimed(arguments.work, arguments.table, keys) as free:
@@ -51,8 +51,14 @@ def parse():
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target/ordering", help="folder of the runs")
     parser.add_argument("--table", type=pathlib.Path, default=ROOT / "docs/results/stability.csv")
     parser.add_argument("--regime", type=pathlib.Path, default=HERE / "regime.toml")
+    parser.add_argument("--times", type=numbers, default=TIMES, help="such as 4,8; default: 1,2,4,8")
+    parser.add_argument("--seeds", type=numbers, default=SEEDS, help="such as 201,202; default: 201 to 210")
     parser.add_argument("--threads", type=int, default=1, help="compute threads; results do not depend on them")
     return parser.parse_args()
+
+
+def numbers(text):
+    return [int(number) for number in text.split(",")]
 
 
 def measured(arguments, subset, norm, times, seed):
