@@ -162,7 +162,7 @@ pub fn example(name: &str, look: &Look, machine: &Machine) -> Result<Config> {
 fn sentence(name: &str, asked: bool, look: &Look, machine: &Machine, config: &Config) -> String {
     let (model, data, optim) = (&config.model, &config.data, &config.optim);
     let length = match (optim.epochs, optim.steps) {
-        (_, Some(steps)) => format!("{steps} steps"),
+        (_, Some(steps)) => counted(steps as usize, "step"),
         (epochs, None) => match epochs.unwrap_or_default() {
             whole if whole.fract() == 0.0 => counted(whole as usize, "epoch"),
             epochs => format!("{epochs} epochs"),

@@ -47,7 +47,9 @@ fn steps(forecast: &Forecast) -> String {
         0 => String::new(),
         step => format!(", {step} of them done"),
     };
-    format!("{total_steps} steps of {batch_size} images{parts}{done}, from {images} images")
+    let steps = counted(*total_steps as usize, "step");
+    let [batch, images] = [batch_size, images].map(|count| counted(*count, "image"));
+    format!("{steps} of {batch}{parts}{done}, from {images}")
 }
 
 fn step(forecast: &Forecast) -> String {

@@ -187,6 +187,12 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
         .code(2)
         .says("run folder `run` is used already")
         .says("hint: add `--resume`");
+    fs::remove_dir_all(tiny.path("run/checkpoints")).unwrap();
+    tiny.pretrain(&["--steps", "2", "--out", "run"])
+        .code(2)
+        .says("it holds a run that saved nothing yet: remove it (`rm -r run`)");
+    fs::remove_dir_all(tiny.path("run")).unwrap();
+    tiny.pretrain(&["--steps", "2", "--out", "run"]).code(0);
     tiny.pretrain(&["--steps", "2", "--out", "run", "--resume", "--seed", "5"])
         .code(2)
         .says("run folder `run` belongs to another configuration: `seed` is 0 there and 5 now");

@@ -6,6 +6,7 @@ use multicrop::dataset::spread;
 use multicrop::decode::{self, Stored};
 use multicrop::{Dataset, Image, SampleError};
 use rayon::prelude::*;
+use report::number::counted;
 
 use crate::config::Data;
 
@@ -68,7 +69,7 @@ impl Look {
 
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} images of about {} pixels", self.images, self.side)?;
+        write!(f, "{} of about {} pixels", counted(self.images, "image"), self.side)?;
         match self.channels {
             Some(1) => f.write_str(" in gray")?,
             Some(channels) if channels != COLORS => write!(f, " with {channels} channels")?,
