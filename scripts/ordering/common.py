@@ -44,6 +44,11 @@ class claimed:
         self.file.close()
 
 
+def numbers(text):
+    """Those of an argument such as 101,102."""
+    return [int(number) for number in text.split(",")]
+
+
 def lines(table):
     if not table.exists():
         return []

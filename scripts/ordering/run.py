@@ -19,7 +19,7 @@ import pathlib
 import subprocess
 import sys
 
-from common import append, claimed, events, first_files, metrics, minutes, processor, version
+from common import append, claimed, events, first_files, metrics, minutes, numbers, processor, version
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -62,7 +62,7 @@ def parse():
     parser.add_argument("--table", type=pathlib.Path, default=ROOT / "docs/results/ordering.csv")
     parser.add_argument("--regime", type=pathlib.Path, default=HERE / "regime.toml")
     parser.add_argument("--cells", help="such as free+logit,vmf+logit; default: all, the paper's pair first")
-    parser.add_argument("--seeds", help="such as 101,102; default: 101 to 108, 101 to 105 for the other cells")
+    parser.add_argument("--seeds", type=numbers, help="such as 101,102; default: 101 to 108, 101 to 105 for the other cells")
     parser.add_argument("--threads", type=int, default=1, help="compute threads; results do not depend on them")
     return parser.parse_args()
 
@@ -71,7 +71,7 @@ def order(arguments):
     """Cells and seeds: all cells of a seed before the next seed, so that there are pairs at any time."""
     if arguments.cells or arguments.seeds:
         cells = arguments.cells.split(",") if arguments.cells else OTHERS
-        seeds = [int(seed) for seed in arguments.seeds.split(",")] if arguments.seeds else SEEDS_OF_OTHERS
+        seeds = arguments.seeds or SEEDS_OF_OTHERS
         unknown = set(cells) - set(OTHERS)
         if unknown:
             sys.exit(f"unknown cells {sorted(unknown)}: the cells are {', '.join(OTHERS)}")

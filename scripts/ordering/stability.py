@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from common import append, claimed, first_files, metrics, minutes, processor, version
+from common import append, claimed, first_files, metrics, minutes, numbers, processor, version
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -55,10 +55,6 @@ def parse():
     parser.add_argument("--seeds", type=numbers, default=SEEDS, help="such as 201,202; default: 201 to 210")
     parser.add_argument("--threads", type=int, default=1, help="compute threads; results do not depend on them")
     return parser.parse_args()
-
-
-def numbers(text):
-    return [int(number) for number in text.split(",")]
 
 
 def measured(arguments, subset, norm, times, seed):

@@ -7,8 +7,7 @@ with intervals of 95 %.
 A difference is that of two cells with the same seed: first weights and the order of images are the same. The interval is
 Student's: mean ± t · standard deviation / √seeds. It covers what another seed would change, and supposes that
 differences are roughly normal. Processors round differently, so the two runs of a pair may end with other last digits
-where they ran on different ones; the number of such pairs is in the table. ordering-processors.csv beside the table has runs
-that were made on two processors, which shows how much that is.
+where they ran on different ones; the number of such pairs is in the table.
 """
 
 import csv
@@ -59,22 +58,9 @@ def main():
         if pairs:
             mixed = sum(one["processor"] != other["processor"] for one, other in pairs)
             row([f"{first} - {second}", what, len(pairs), mixed, *(difference(pairs, key) for key in MEASURES)])
-    processors(path.with_name(f"{path.stem}-processors.csv"), runs)
     head(["cell", "seed", *MEASURES.values(), "processor"])
     for (cell, seed), line in sorted(runs.items()):
         row([cell, seed, *(line[key] for key in MEASURES), line["processor"]])
-
-
-def processors(path, runs):
-    """What the processor changes: runs of the table that were made again on another one."""
-    if not path.exists():
-        return
-    head(["again on another processor", "seed", *MEASURES.values()])
-    with path.open(newline="") as file:
-        for again in csv.DictReader(file):
-            line = runs.get((again["cell"], again["seed"]))
-            if line and line["processor"] != again["processor"]:
-                row([again["cell"], again["seed"], *(difference([(again, line)], key) for key in MEASURES)])
 
 
 def lever(path):

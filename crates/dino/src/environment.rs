@@ -13,6 +13,7 @@ use std::env;
 use std::ffi::OsStr;
 
 use crate::error::{Error, Result};
+use crate::memory::GIB;
 
 /// Environment variable that overrides the free memory: a number of GiB, or `off`.
 pub(crate) const MEMORY: &str = "DINO_VMF_MEMORY";
@@ -26,8 +27,9 @@ pub(crate) const DISK: &str = "DINO_VMF_DISK";
 pub fn check() -> Result<()> {
     let size = |text: &OsStr| Size::of(text).is_some();
     let level = |text: &OsStr| text.to_str().is_some_and(|text| dispatch::named(text).is_some());
-    refuse(MEMORY, "a number of GiB, such as 16 or 0.5, or `off`", size)?;
-    refuse(DISK, "a number of GiB, such as 16 or 0.5, or `off`", size)?;
+    for variable in [MEMORY, DISK] {
+        refuse(variable, "a number of GiB, such as 16 or 0.5, or `off`", size)?;
+    }
     refuse(dispatch::VARIABLE, "`baseline`, `avx2`, `avx512` or `amx`", level)
 }
 
@@ -55,6 +57,14 @@ pub(crate) enum Size {
 }
 
 impl Size {
+    /// Bytes; `None` if nothing is compared.
+    pub(crate) fn bytes(self) -> Option<f64> {
+        match self {
+            Self::Off => None,
+            Self::Gib(gib) => Some(gib * GIB),
+        }
+    }
+
     /// What the environment says; `None` if it says nothing.
     pub(crate) fn named(variable: &str) -> Option<Self> {
         Self::of(&env::var_os(variable)?)

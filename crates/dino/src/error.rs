@@ -117,6 +117,8 @@ pub enum Error {
     RunUsed {
         /// The folder.
         path: PathBuf,
+        /// Whether the run in it has saved something.
+        has_checkpoints: bool,
     },
     /// A run folder that holds something that is no run.
     #[error("folder `{}` holds other files and no `config.toml`", path.display())]

@@ -27,12 +27,12 @@ use crate::memory::{self, Estimate};
 use crate::plan::Plan;
 
 pub use disk::Disk;
-pub use load::Load;
+pub use load::{Load, cores};
 pub use loader::LoaderSpeed;
 pub use step::StepTime;
 pub use time::{Limit, RunTime};
 
-/// The longest time that a measurement at the start of a run takes.
+/// Budget of a measurement at the start of a long run. Expensive images take longer.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Share of a run that is spent on measuring it.
 const SHARE: f64 = 0.01;

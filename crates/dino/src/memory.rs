@@ -34,7 +34,7 @@ const PROGRAM: f64 = 40.0 * MIB;
 const POOL: f64 = 1.08;
 const F32: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
-const GIB: f64 = 1024.0 * MIB;
+pub(crate) const GIB: f64 = 1024.0 * MIB;
 /// What to try if the images of an evaluation are too many.
 const FEWER_IMAGES: &str = "use fewer images, or a smaller `--crop`";
 

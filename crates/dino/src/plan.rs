@@ -7,11 +7,11 @@
 mod durations;
 mod evaluation;
 mod idle;
+mod image_warnings;
 mod shapes;
 mod small_images;
 mod unused_range;
 
-use multicrop::Dataset;
 use multicrop::decode;
 use multicrop::loader::LoaderConfig;
 use multicrop::recipe::Recipe;
@@ -24,14 +24,10 @@ use vit::{HeadShape, VitShape};
 
 pub use evaluation::{Parts, parts_to_evaluate};
 pub use idle::idle_keys;
+pub use image_warnings::image_warnings;
 pub use shapes::shapes;
 pub use small_images::small_images;
-pub use unused_range::{FilledRange, unused_range};
-
-/// What somebody should read about the images themselves before they are used. Reads some of them.
-pub fn image_warnings(config: &Config, dataset: &dyn Dataset) -> Vec<Warning> {
-    small_images(config, dataset).into_iter().chain(unused_range(config, dataset)).collect()
-}
+pub use unused_range::FilledRange;
 
 /// What a plan has to know about the images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

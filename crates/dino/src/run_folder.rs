@@ -283,7 +283,8 @@ fn replace(path: &Path, content: &[u8]) -> Result<()> {
 /// Refuses a folder with a run or anything else in it; a missing folder is fine.
 fn require_empty(path: &Path) -> Result<()> {
     if RunFolder::is_run(path) {
-        return Err(Error::RunUsed { path: path.to_owned() });
+        let has_checkpoints = path.join(crate::checkpoint::FOLDER).exists();
+        return Err(Error::RunUsed { path: path.to_owned(), has_checkpoints });
     }
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

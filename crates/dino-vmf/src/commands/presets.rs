@@ -1,6 +1,5 @@
 //! `dino-vmf presets`: lists or prints the recipes that are built into the program.
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -116,7 +115,7 @@ impl Row {
             true => own_images::example(name, &EXAMPLE, machine)?,
             false => Config::resolve(Some(name), None, &[], &[])?,
         };
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads = dino::forecast::cores();
         let data = &config.data;
         // To set up the weights of large networks takes longer than to time a step of small ones.
         let fits = memory::require(&config, threads, None).is_ok();

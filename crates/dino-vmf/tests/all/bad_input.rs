@@ -190,7 +190,8 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
     fs::remove_dir_all(tiny.path("run/checkpoints")).unwrap();
     tiny.pretrain(&["--steps", "2", "--out", "run"])
         .code(2)
-        .says("it holds a run that saved nothing yet: remove it (`rm -r run`)");
+        .says("it holds a run that saved nothing yet: add `--resume` to start that run again")
+        .says("remove the folder if no process is working in it");
     fs::remove_dir_all(tiny.path("run")).unwrap();
     tiny.pretrain(&["--steps", "2", "--out", "run"]).code(0);
     tiny.pretrain(&["--steps", "2", "--out", "run", "--resume", "--seed", "5"])

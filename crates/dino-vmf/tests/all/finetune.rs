@@ -152,7 +152,7 @@ fn a_command_that_cannot_work_says_why() {
     photos(&tiny.path("others"), 2);
     fs::rename(tiny.path("others/val/cat"), tiny.path("others/val/cow")).unwrap();
     let sets = ["eval", "finetune", "run", "--train", "photos:train", "--test", "others:test"];
-    tiny.run(&sets).code(1).says("has `cow`");
+    tiny.run(&sets).code(1).says("only the first has `cat`, only the second has `cow`");
     fs::create_dir(tiny.path("mine")).unwrap();
     fs::write(tiny.path("mine/notes.txt"), "mine").unwrap();
     with(&["--out", "mine"]).code(1).says("is not empty");

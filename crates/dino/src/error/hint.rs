@@ -5,7 +5,6 @@ use std::path::Path;
 use report::shell::quoted;
 
 use super::Error;
-use crate::checkpoint;
 
 impl Error {
     /// What the user can do about it, if we know.
@@ -42,14 +41,14 @@ impl Error {
                 "use fewer images, or set `TMPDIR` to a folder on a disk with more space"
                     .to_owned(),
             ),
-            Self::RunUsed { path } => Some(match path.join(checkpoint::FOLDER).exists() {
-                true => "add `--resume` to go on, or choose another `--out`".to_owned(),
-                false => format!(
-                    "it holds a run that saved nothing yet: remove it (`rm -r {}`), add `--resume` to start \
-                     that run again, or choose another `--out`",
-                    word(path)
-                ),
-            }),
+            Self::RunUsed { has_checkpoints: true, .. } => {
+                Some("add `--resume` to go on, or choose another `--out`".to_owned())
+            }
+            Self::RunUsed { .. } => Some(
+                "it holds a run that saved nothing yet: add `--resume` to start that run again, choose \
+                 another `--out`, or remove the folder if no process is working in it"
+                    .to_owned(),
+            ),
             Self::NoRun { .. } => Some("choose an empty or a new folder for `--out`".to_owned()),
             Self::RunLocked { .. } => {
                 Some("wait for that process, or choose another `--out`".to_owned())

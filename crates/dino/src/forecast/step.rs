@@ -52,7 +52,8 @@ pub struct StepTime {
 }
 
 impl StepTime {
-    /// Measures a step for about `budget`, with random crops in place of images.
+    /// Measures a step for about `budget`, with random crops in place of images. Pieces with too few images for
+    /// the usual speed may take several times as long.
     ///
     /// `None` if not even one image fits into memory, or if a loss is not finite.
     pub fn measure(config: &Config, budget: Duration) -> Option<Self> {

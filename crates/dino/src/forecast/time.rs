@@ -3,8 +3,7 @@
 use probe::{Evaluated, Evaluation};
 use serde::Serialize;
 
-use super::load::cores;
-use super::{LoaderSpeed, StepTime, Subject, work};
+use super::{LoaderSpeed, StepTime, Subject, cores, work};
 use crate::config::{Config, During};
 use crate::evaluation;
 

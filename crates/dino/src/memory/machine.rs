@@ -3,16 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::GIB;
 use crate::environment::{DISK, MEMORY, Size};
 
 /// Bytes that can still be taken: free memory of the system, or what the control group of this process
 /// (a container, a batch job) leaves, whichever is less. `None` if neither is known.
 pub fn available() -> Option<u64> {
-    match Size::named(MEMORY) {
-        Some(Size::Off) => return None,
-        Some(Size::Gib(gib)) => return Some((gib * GIB) as u64),
-        None => {}
+    if let Some(size) = Size::named(MEMORY) {
+        return size.bytes().map(|bytes| bytes as u64);
     }
     let free = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(free_memory);
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -22,10 +19,8 @@ pub fn available() -> Option<u64> {
 
 /// Bytes that this user may still write into a folder, which need not exist yet. `None` if it is not known.
 pub(crate) fn free_disk(folder: &Path) -> Option<f64> {
-    match Size::named(DISK) {
-        Some(Size::Off) => return None,
-        Some(Size::Gib(gib)) => return Some(gib * GIB),
-        None => {}
+    if let Some(size) = Size::named(DISK) {
+        return size.bytes();
     }
     let folder = if folder.is_relative() { Path::new(".").join(folder) } else { folder.to_owned() };
     folder.ancestors().find(|folder| folder.is_dir()).and_then(on_disk::free_in)

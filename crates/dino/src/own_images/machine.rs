@@ -1,13 +1,13 @@
 //! A [`Machine`] says how much a computer can train in a night.
 
 use std::fmt;
-use std::thread;
 
 use engine::matmul;
 
 use report::number::counted;
 
 use crate::config::Precision;
+use crate::forecast::cores;
 use crate::memory::{self, Bytes};
 
 /// Floating-point operations per second and core that training reaches, in f32. Measured on idle cores:
@@ -36,7 +36,7 @@ impl Machine {
     pub fn here() -> Self {
         let native = matmul::is_native(Precision::Bf16.of_products());
         Self {
-            cores: thread::available_parallelism().map_or(1, usize::from),
+            cores: cores(),
             memory: memory::total(),
             precision: if native { Precision::Bf16 } else { Precision::F32 },
         }

@@ -1,26 +1,24 @@
 //! A warning for images that are much smaller than the crops.
 
 use multicrop::Dataset;
-use multicrop::dataset::spread;
-use rayon::prelude::*;
 
+use super::image_warnings::{Seen, look};
 use crate::config::{Config, Warning};
 
-/// Images whose size is looked at, spread evenly.
-const SAMPLES: usize = 16;
 /// How much larger than the shorter side of an image a global crop may be.
 const ENLARGED: usize = 2;
 
 /// A sentence if global crops have more than twice the side of the images: all of their detail is
 /// invented by enlarging. Reads 16 images.
 pub fn small_images(config: &Config, dataset: &dyn Dataset) -> Option<Warning> {
-    let decode = config.data.decode_options();
-    let size = |index: usize| {
-        let image = dataset.load(index, &decode).ok()?;
-        Some((image.width().min(image.height()), image.width(), image.height()))
-    };
-    let indices: Vec<_> = spread(dataset.len(), SAMPLES).collect();
-    let mut sizes: Vec<_> = indices.into_par_iter().filter_map(size).collect();
+    warning(config, &look(config, dataset))
+}
+
+/// The same, of images that were looked at.
+pub(super) fn warning(config: &Config, seen: &[Seen]) -> Option<Warning> {
+    let sizes = seen.iter().filter_map(|image| image.size);
+    let mut sizes: Vec<_> =
+        sizes.map(|(width, height)| (width.min(height), width, height)).collect();
     sizes.sort_unstable();
     let &(short, width, height) = sizes.get(sizes.len() / 2)?;
     let side = config.data.global_size;

@@ -1,14 +1,11 @@
 //! A warning for images of more than 8 bits whose values fill a small part of the range of their type.
 
-use multicrop::dataset::spread;
-use multicrop::decode;
+use multicrop::Dataset;
 use multicrop::values::ValueSample;
-use multicrop::{Dataset, Image};
 
+use super::image_warnings::Seen;
 use crate::config::{Config, Warning, percentiles};
 
-/// Images whose depth is looked at, spread evenly.
-const SAMPLES: usize = 16;
 /// Smallest part of the range that values should fill.
 const FILLED: f64 = 0.3;
 
@@ -48,15 +45,10 @@ impl FilledRange {
     }
 }
 
-/// The warning for a data set without `data.range`, if it has images of more than 8 bits. Reads 16 images,
-/// and up to 256 if there are such images.
-pub fn unused_range(config: &Config, dataset: &dyn Dataset) -> Option<Warning> {
-    let options = decode::Options { range: None, ..config.data.decode_options() };
-    let is_deep = |index| {
-        let stored = dataset.read(index).and_then(|image| image.decode_stored(&options));
-        stored.is_ok_and(|stored| matches!(stored.pixels, Image::F32(_)))
-    };
-    if config.data.range.is_some() || !spread(dataset.len(), SAMPLES).any(is_deep) {
+/// The warning for a data set without `data.range`, if some of the images that were looked at have more than
+/// 8 bits. Reads up to 256 images of such a source.
+pub(super) fn warning(config: &Config, dataset: &dyn Dataset, seen: &[Seen]) -> Option<Warning> {
+    if config.data.range.is_some() || !seen.iter().any(|image| image.is_deep) {
         return None;
     }
     FilledRange::of(&config.data.sample(dataset).ok()?).warning()

@@ -1,7 +1,5 @@
 //! Flags that `bench step` and `bench objective` share.
 
-use std::thread;
-
 use anyhow::Result;
 use clap::Args;
 use dino::config::Flag;
@@ -35,7 +33,7 @@ impl Conditions {
 pub(super) fn start_threads(threads: usize) -> Result<usize> {
     use_threads(threads)?;
     Ok(match threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
+        0 => dino::forecast::cores(),
         threads => threads,
     })
 }

@@ -5,7 +5,7 @@ mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -110,7 +110,7 @@ impl Inspect {
         config: &Config,
         console: &mut Console,
     ) -> Option<Speed> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = dino::forecast::cores();
         let workers = if self.threads == 0 { cores } else { self.threads };
         let recipe = config.data.recipe();
         let batch_size = dataset.len().min(BATCH);

@@ -19,7 +19,7 @@ use super::super::pace::Pace;
 use super::super::saved;
 use super::super::step::Training;
 use super::guard::first_state;
-use super::sources::Sources;
+use super::sources::{OwnParts, Sources};
 use super::threads;
 use super::watch::Watch;
 use super::{Request, Run};
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::evaluation;
 use crate::forecast::{Disk, Forecast, Subject};
 use crate::memory;
-use crate::plan::{Plan, image_warnings, parts_to_evaluate};
+use crate::plan::{Facts, Plan, image_warnings};
 use crate::run_folder::evaluations::Evaluations;
 use crate::run_folder::{Images, Resumed, RunFolder, Wanted};
 use crate::start::guard::Record;
@@ -65,18 +65,18 @@ pub fn prepare(
     let dataset = sources.open(&source).map_err(|error| name_preset(error, config))?;
     let mut config = config.clone();
     config.data.measure_range(dataset.as_ref())?;
-    let plan = Plan::new(&config, &sources.facts(&config, dataset.as_ref()))?;
-    let is_own_choice = parts_to_evaluate(&config).is_some();
-    let unlabelled = sources.unlabelled_test(&config);
+    let own_parts = sources.own_parts(&config);
+    let has_labelled_parts = own_parts.as_ref().is_some_and(OwnParts::are_labelled);
+    let plan = Plan::new(&config, &Facts { images: dataset.len(), has_labelled_parts })?;
     let notes = multicrop::dataset::notes(dataset.as_ref());
     let of_images = image_warnings(&plan.config, dataset.as_ref());
-    for warning in notes.into_iter().chain(plan.warnings.clone()).chain(of_images).chain(unlabelled)
-    {
+    let of_parts = own_parts.as_ref().and_then(OwnParts::warning);
+    for warning in notes.into_iter().chain(plan.warnings.clone()).chain(of_images).chain(of_parts) {
         report(Event::Warning(warning));
     }
     let images = Images::of(dataset.as_ref());
-    // Training itself needs no labels.
-    let is_optional = resume || is_own_choice;
+    // Training itself needs no labels, and nobody asked for these parts.
+    let is_optional = resume || own_parts.is_some();
     let evaluation = open_evaluation(&plan.config, is_optional, sources, report)?;
     Ok(Prepared { plan, dataset, evaluation, images })
 }
@@ -251,7 +251,7 @@ fn name_preset(error: Error, config: &Config) -> Error {
     }
 }
 
-/// Opens the labelled images. A run that goes on does so without them, if they are gone.
+/// Opens the labelled images. If they are optional, the run goes on without those that cannot be used.
 fn open_evaluation(
     config: &Config,
     is_optional: bool,

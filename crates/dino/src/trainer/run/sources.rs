@@ -7,7 +7,7 @@ use multicrop::Dataset;
 
 use crate::config::{Config, Data, Warning};
 use crate::error::Result;
-use crate::plan::{Facts, Parts, parts_to_evaluate};
+use crate::plan::{Parts, parts_to_evaluate};
 
 /// Sources that are open, under the names that they were opened by.
 pub(super) struct Sources {
@@ -36,24 +36,38 @@ impl Sources {
         Ok(dataset)
     }
 
-    /// What a plan has to know about `dataset`, the images to train on.
-    pub(super) fn facts(&mut self, config: &Config, dataset: &dyn Dataset) -> Facts {
+    /// The parts that the run is evaluated on unless the settings name others.
+    pub(super) fn own_parts(&mut self, config: &Config) -> Option<OwnParts> {
         let mut is_labelled =
-            |source: &str| self.open(source).is_ok_and(|set| !set.classes().is_empty());
-        let has_labelled_parts = parts_to_evaluate(config)
-            .is_some_and(|Parts { train, test }| is_labelled(&train) && is_labelled(&test));
-        Facts { images: dataset.len(), has_labelled_parts }
+            |source: &str| self.open(source).ok().map(|set| !set.classes().is_empty());
+        let parts = parts_to_evaluate(config)?;
+        let train = is_labelled(&parts.train).unwrap_or_default();
+        // Without labels in the one, the other does not matter.
+        let test = if train { is_labelled(&parts.test) } else { None };
+        Some(OwnParts { parts, train, test })
+    }
+}
+
+/// The parts of the images to train on.
+pub(super) struct OwnParts {
+    parts: Parts,
+    /// Whether the train part exists and has labels.
+    train: bool,
+    /// Whether the test part has labels, if it exists.
+    test: Option<bool>,
+}
+
+impl OwnParts {
+    /// Whether both can be used.
+    pub(super) fn are_labelled(&self) -> bool {
+        self.train && self.test == Some(true)
     }
 
-    /// A sentence if the images have a train part with labels and a test part without, so that nothing is
-    /// evaluated.
-    pub(super) fn unlabelled_test(&mut self, config: &Config) -> Option<Warning> {
-        let Parts { train, test } = parts_to_evaluate(config)?;
-        let mut has_labels =
-            |source: &str| self.open(source).ok().map(|set| !set.classes().is_empty());
-        let is_lost = has_labels(&train)? && !has_labels(&test)?;
-        is_lost.then(|| {
-            let name = train.trim_end_matches(":train");
+    /// A sentence if the test part alone has no labels, so that nothing is evaluated.
+    pub(super) fn warning(&self) -> Option<Warning> {
+        let Parts { train, test } = &self.parts;
+        let name = train.strip_suffix(":train").unwrap_or(train);
+        (self.train && self.test == Some(false)).then(|| {
             format!(
                 "nothing is evaluated during training: `{test}` has no labels; another part with labels is \
                  taken by `--set 'eval.train=\"{train}\"' --set 'eval.test=\"{name}:val\"'`"
