@@ -8,7 +8,7 @@
 //!   upper or lower case, or else by their first bytes.
 //! - *Parts* (`parts.rs`, `layout.rs`): the words for training, validation and test parts in the
 //!   names of folders and shards, in upper or lower case. Folders that contain everything do not
-//!   count.
+//!   count. In lists and parquet files a column such as `split` says it (`row_parts.rs`).
 //! - *Labels* (`labels.rs`): numbers if all labels are numbers, or else names. If a label is
 //!   missing, only its image has none.
 //! - *Samples* (`archive/keys.rs`): a WebDataset key gives one image.
@@ -18,7 +18,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decode;
@@ -45,6 +45,7 @@ mod names;
 mod paged;
 mod parquet;
 mod parts;
+mod row_parts;
 mod shapes;
 mod shards;
 mod signature;
@@ -125,6 +126,12 @@ pub trait Dataset: Send + Sync {
 
     /// The name of image `index` for people: its path, or its place in a container.
     fn name(&self, index: usize) -> String;
+
+    /// The file of image `index`, if the image is a file of its own. Unlike the name, it is right
+    /// where names are not UTF-8.
+    fn file_of(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
 
     /// A short description of the source, for messages and reports.
     fn describe(&self) -> String;
@@ -243,9 +250,9 @@ impl fmt::Display for Split {
 /// shards and images are searched for in a folder.
 ///
 /// `:train`, `:val` or `:test` after a source selects a part. Parts are folders such as `train` and
-/// `Validation`, also inside an archive, or files with these words in their names
-/// (`train-0001.tar`, `test-00000-of-00004.parquet`). `:test` selects the validation part if there
-/// is no test part. Without a suffix the training part is read. The colon and the braces of a path
+/// `Validation`, also inside an archive, files with these words in their names
+/// (`train-0001.tar`, `test-00000-of-00004.parquet`), or rows of a list or parquet file with such a
+/// word in a column such as `split`. `:test` selects the validation part if there is no test part. Without a suffix the training part is read. The colon and the braces of a path
 /// that exists are part of its name. `shapes` is always the built-in data set; `./shapes` is a
 /// folder.
 ///

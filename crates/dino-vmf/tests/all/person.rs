@@ -39,6 +39,7 @@ person! {
     a_folder_without_labels: Folder, None;
     a_folder_with_train_and_val: Folder, Parts;
     a_csv_file_with_labels: List, Classes;
+    a_csv_file_with_a_column_of_parts: List, Parts;
     a_text_file_of_paths: List, None;
     a_tar_of_class_folders: Tar, Classes;
     a_tar_without_labels: Tar, None;

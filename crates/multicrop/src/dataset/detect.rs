@@ -140,26 +140,33 @@ fn open_shards(
         return Err(Error::NoImages { path: path.into() });
     };
     match kind {
-        ShardFormat::Parquet if !listed.files.is_empty() => {
-            Ok(Arc::new(Parquet::open(&listed, options)?))
+        // a part that was chosen by file names is not chosen again inside the files
+        ShardFormat::Parquet if listed.split.is_some() => {
+            Ok(Arc::new(Parquet::open(&listed, options)?.0))
         }
-        ShardFormat::Parquet => {
-            let split = split.map_or("train", Split::name);
-            let reason = format!("no file in it has `{split}` in its name");
-            Err(Error::NoSuchSplit { path: path.into(), split, reason })
+        ShardFormat::Tar if listed.split.is_some() => {
+            Ok(Arc::new(Archive::open(&listed, None, options)?))
         }
-        // the parts may be folders in the archives
-        ShardFormat::Tar if listed.files.is_empty() => {
+        // the parts may be folders in the archives, or rows with such a word
+        _ => {
             let mut all = ShardFiles::all(path, files);
             all.left_out.merge(beside, b"");
-            Ok(Arc::new(Archive::open(&all, split, options)?))
-        }
-        ShardFormat::Tar => {
-            // a part that was chosen by file names is not chosen again inside the files
-            let inside = if listed.split.is_some() { None } else { split };
-            Ok(Arc::new(Archive::open(&listed, inside, options)?))
+            match kind {
+                ShardFormat::Parquet => open_parquet(&all, split, options),
+                ShardFormat::Tar => Ok(Arc::new(Archive::open(&all, split, options)?)),
+            }
         }
     }
+}
+
+/// Opens parquet files of which all belong to the data set, and chooses among their rows.
+fn open_parquet(
+    files: &ShardFiles,
+    split: Option<Split>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Dataset>, Error> {
+    let (parquet, parts) = Parquet::open(files, options)?;
+    parts.select(parquet, &files.path, split)
 }
 
 /// The format of the shards of a data set.
@@ -197,20 +204,22 @@ fn open_file(
     if is_empty_tar(&bytes) {
         return Err(Error::NoImages { path: path.into() });
     }
-    if let Some(split) = split {
+    if is_parquet(&bytes) && !packed {
+        return open_parquet(&ShardFiles::one(path), split, options);
+    }
+    let is_list = || is_text(&bytes) && !packed && foreign::name(&bytes).is_none();
+    if let Some(split) = split.filter(|_| !is_list()) {
         let reason = "it is a file without parts".into();
         return Err(Error::NoSuchSplit { path: path.into(), split: split.name(), reason });
     }
     if idx::holds_images(&bytes) {
         return Ok(Arc::new(Idx::open(path, None)?));
     }
-    if is_parquet(&bytes) && !packed {
-        return Ok(Arc::new(Parquet::open(&ShardFiles::one(path), options)?));
-    }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
-        _ if is_text(&bytes) && !packed && foreign::name(&bytes).is_none() => {
-            Ok(Arc::new(List::open(path, options)?))
+        _ if is_list() => {
+            let (list, parts) = List::open(path, options)?;
+            parts.select(list, path, split)
         }
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
     }

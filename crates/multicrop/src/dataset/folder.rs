@@ -118,6 +118,10 @@ impl Dataset for Folder {
         self.path(index).to_string_lossy().into_owned()
     }
 
+    fn file_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.path(index))
+    }
+
     fn describe(&self) -> String {
         let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
         format!("folder `{}`{part}", self.root.display())

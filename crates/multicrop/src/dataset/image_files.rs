@@ -59,6 +59,10 @@ impl Dataset for ImageFiles {
         self.paths[index].display().to_string()
     }
 
+    fn file_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.paths[index].clone())
+    }
+
     fn describe(&self) -> String {
         match &self.paths[..] {
             [path] => format!("image `{}`", path.display()),

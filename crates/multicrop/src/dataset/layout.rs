@@ -10,13 +10,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Split;
-use super::left_out::{Part, Tally};
+use super::left_out::{BESIDE, Part, Tally};
 use super::names::to_text;
 use super::parts;
 use crate::error::Error;
-
-/// Description of the images that are left out of a source with parts.
-const BESIDE: &str = "images outside the parts";
 
 /// Which images are read, by their names.
 #[derive(Debug, Default)]
@@ -178,12 +175,10 @@ impl<'a> Level<'a> {
         depth: usize,
         split: Option<Split>,
     ) -> Option<Layout> {
-        let found: Vec<_> = self
-            .folders
-            .iter()
-            .filter_map(|(&folder, count)| {
-                Some((parts::split_of_folder(folder)?, folder, count.images))
-            })
+        let splits = parts::splits_of_folders(self.folders.keys().copied());
+        let folders = || self.folders.iter().zip(&splits);
+        let found: Vec<_> = folders()
+            .filter_map(|((&folder, count), split)| Some(((*split)?, folder, count.images)))
             .collect();
         let present: Vec<_> = found.iter().map(|&(part, ..)| part).collect();
         let chosen = parts::choose(&present, split)?;
@@ -195,9 +190,8 @@ impl<'a> Level<'a> {
                 layout.folders.push(folder.to_vec());
             }
         }
-        let others =
-            self.folders.iter().filter(|(folder, _)| parts::split_of_folder(folder).is_none());
-        for Count { images, example } in others.map(|(_, count)| *count).chain(self.loose) {
+        let others = folders().filter(|(_, split)| split.is_none()).map(|((_, count), _)| *count);
+        for Count { images, example } in others.chain(self.loose) {
             if images > 0 {
                 layout.left_out.add_many(BESIDE, images as u64, example);
             }
@@ -265,6 +259,15 @@ mod tests {
         assert_eq!(found(&("ab/c/".to_owned() + &"d/".repeat(1000))), (Some((2, false)), 5));
         assert_eq!(found("ab/1.png"), (Some((2, true)), 8));
         assert_eq!(found("1.png"), (None, 5));
+    }
+
+    #[test]
+    fn parts_may_share_a_name() {
+        let names = ["birds_train/a/1", "birds_train/b/2", "birds_val/a/3"];
+        assert_eq!(find(&names, None).0, [("a/1", "a"), ("b/2", "b")]);
+        assert_eq!(find(&names, Some(Split::Val)).0, [("a/3", "a")]);
+        let classes = ["bullet_train/1", "car/2"];
+        assert_eq!(find(&classes, None).0, [("bullet_train/1", "bullet_train"), ("car/2", "car")]);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Dataset;
 use super::names::{Kind, to_text};
 
+/// Description of the images that are left out of a source with parts.
+pub(super) const BESIDE: &str = "images outside the parts";
+
 /// One kind of things that were left out, with a count and an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {

@@ -7,6 +7,7 @@ use super::bytes::read_file;
 use super::labels::Labels;
 use super::left_out::{LeftOut, Tally};
 use super::names::{Kind, Names, kind_of, to_path};
+use super::row_parts::RowParts;
 use super::{Dataset, OpenOptions, Sample};
 use crate::error::{Error, SampleError};
 
@@ -24,7 +25,7 @@ use format::Format;
 ///
 /// With a header, labels come from the chosen column, or else from a column such as `label` or
 /// `class`. A column `text` holds captions, not classes. Without a header, labels are in the column
-/// after the paths.
+/// after the paths. With a header, a column such as `split` names the part of each image.
 pub struct List {
     path: PathBuf,
     folder: PathBuf,
@@ -34,14 +35,16 @@ pub struct List {
 }
 
 impl List {
-    /// Reads a list.
+    /// Reads a list, and the part of each image.
     ///
     /// # Errors
     /// If it cannot be read, none of its first 100 paths exists, or it lacks the chosen column.
-    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, RowParts), Error> {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let format = Format::detect(path, &folder, options)?;
         let (mut files, mut labels) = (Names::default(), Names::default());
+        let part_column = format.part.as_ref();
+        let mut parts = RowParts::of_column(part_column.map_or("", |(name, _)| name));
         let (mut left_out, mut number) = (Tally::default(), 0);
         rows::for_each(path, &format.syntax, usize::MAX, |line, row| {
             number += 1;
@@ -60,6 +63,8 @@ impl List {
                 files.push(field);
                 let label = format.label.and_then(|column| row.get(column));
                 labels.push(label.copied().unwrap_or_default());
+                let part = part_column.and_then(|(_, column)| row.get(*column));
+                parts.push(part.copied().unwrap_or_default());
             }
             Ok(())
         })?;
@@ -68,7 +73,8 @@ impl List {
         }
         files.shrink();
         let labels = Labels::from_texts(labels.iter().map(Some));
-        Ok(Self { path: path.into(), folder, files, labels, left_out: left_out.finish() })
+        let left_out = left_out.finish();
+        Ok((Self { path: path.into(), folder, files, labels, left_out }, parts))
     }
 
     fn file(&self, index: usize) -> PathBuf {
@@ -104,6 +110,10 @@ impl Dataset for List {
 
     fn name(&self, index: usize) -> String {
         self.file(index).to_string_lossy().into_owned()
+    }
+
+    fn file_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.file(index))
     }
 
     fn describe(&self) -> String {

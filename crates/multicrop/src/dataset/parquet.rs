@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::bytes::container_unreadable;
 use super::labels::Labels;
 use super::lru::LruCache;
+use super::row_parts::RowParts;
 use super::shards::{ShardFiles, Shards};
 use super::{Dataset, LeftOut, OpenOptions, Part, Sample, Split};
 use crate::error::{Error, SampleError};
@@ -62,11 +63,14 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    /// Opens one file, or the files of one data set.
+    /// Opens one file, or the files of one data set, and reads the part of each row.
     ///
     /// # Errors
     /// If a file is damaged, the image column cannot be determined, or there are no rows.
-    pub(super) fn open(listed: &ShardFiles, options: &OpenOptions) -> Result<Self, Error> {
+    pub(super) fn open(
+        listed: &ShardFiles,
+        options: &OpenOptions,
+    ) -> Result<(Self, RowParts), Error> {
         let (tables, empty) = open_tables(listed)?;
         let Some(first) = tables.first() else {
             return Err(Error::NoImages { path: listed.path.clone() });
@@ -87,12 +91,12 @@ impl Parquet {
         }
         let (labels, not_labels) = read_labels(&listed.path, &files, options)?;
         left_out.extend(not_labels);
-        left_out.extend(parts::unread_split_column(&files));
         left_out.extend(listed.left_out.clone().finish());
+        let parts = parts::read(&files, options)?;
         // larger blocks are in the temporary folder
         let largest = blocks.iter().map(|block| block.bytes).max().unwrap_or(0).clamp(1, BLOCK);
         let capacity = (MEMORY / largest).min(MAX_BLOCKS) as usize;
-        Ok(Self {
+        let parquet = Self {
             path: listed.path.clone(),
             split: listed.split,
             files,
@@ -106,7 +110,8 @@ impl Parquet {
             labels,
             left_out,
             parts: listed.parts.clone(),
-        })
+        };
+        Ok((parquet, parts))
     }
 
     /// The index of the block that holds image `index`, and the image's position in it.

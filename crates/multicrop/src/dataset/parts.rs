@@ -10,9 +10,10 @@
 //! ```
 //!
 //! A *folder* is a part if its name is such a word, apart from digits, punctuation and words such
-//! as `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. A *file* belongs to a
-//! part if its name contains such a word (`imagenet-train-0001.tar`), or else if its folder's name
-//! does.
+//! as `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. If no folder is a part
+//! by that, those are whose names differ in such a word alone: `birds_train` and `birds_val`. A *file*
+//! belongs to a part if its name contains such a word (`imagenet-train-0001.tar`), or else if its
+//! folder's name does.
 //!
 //! A source has parts if it has a training part and at least one other. The training part is the
 //! default. `:test` selects the test part, or else the validation part.
@@ -37,6 +38,31 @@ pub(super) fn split_of_folder(name: &[u8]) -> Option<Split> {
     let mut words = words(name).filter(|word| !is_one_of(word, &OTHERS));
     let part = split_of_word(words.next()?)?;
     words.next().is_none().then_some(part)
+}
+
+/// The part that each of these folders is, which lie beside each other.
+pub(super) fn splits_of_folders<'a>(
+    names: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Vec<Option<Split>> {
+    let plain: Vec<_> = names.clone().map(split_of_folder).collect();
+    if plain.iter().any(Option::is_some) {
+        return plain;
+    }
+    let named: Vec<_> = names.map(part_and_rest).collect();
+    let (present, rests): (Vec<_>, Vec<_>) = named.iter().flatten().cloned().unzip();
+    // a training part alone may be a class: `bullet_train`
+    let are_parts = choose(&present, None).is_some() && rests.iter().all(|rest| *rest == rests[0]);
+    match are_parts {
+        true => named.into_iter().map(|of| Some(of?.0)).collect(),
+        false => plain,
+    }
+}
+
+/// The part that a folder's name contains a word of, and the other words in lower case.
+fn part_and_rest(name: &[u8]) -> Option<(Split, Vec<Vec<u8>>)> {
+    let part = words(name).find_map(split_of_word)?;
+    let rest = words(name).filter(|word| split_of_word(word).is_none());
+    Some((part, rest.map(<[u8]>::to_ascii_lowercase).collect()))
 }
 
 /// The part that a file belongs to, from its path relative to the source.
@@ -76,16 +102,16 @@ pub(super) fn choose(present: &[Split], split: Option<Split>) -> Option<Split> {
 pub(super) fn no_folder<'a>(
     path: &Path,
     split: Split,
-    folders: impl Iterator<Item = &'a [u8]>,
+    folders: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Error {
     let reason = match split {
         Split::Train => "there is no folder `train` in it",
         Split::Val => "there is no folder `val` in it",
         Split::Test => "there is no folder `test` or `val` in it",
     };
-    let parts = folders.filter_map(|folder| {
-        let part = split_of_folder(folder)?.name();
-        Some(format!("`{}` is `:{part}`", to_text(folder)))
+    let splits = splits_of_folders(folders.clone());
+    let parts = folders.zip(splits).filter_map(|(folder, split)| {
+        Some(format!("`{}` is `:{}`", to_text(folder), split?.name()))
     });
     let parts: Vec<_> = parts.collect();
     let reason = match parts.is_empty() {
@@ -114,6 +140,19 @@ mod tests {
         for name in ["bullet_train", "trains", "train station", "test tube", "images", "2017", ""] {
             assert_eq!(split_of_folder(name.as_bytes()), None, "{name}");
         }
+    }
+
+    #[test]
+    fn folders_whose_names_differ_in_a_word_for_a_part_are_parts() {
+        use Split::{Test, Train, Val};
+        let splits = |names: &[&str]| splits_of_folders(names.iter().map(|name| name.as_bytes()));
+        let of_birds = [Some(Train), Some(Val), None];
+        assert_eq!(splits(&["birds_train", "Birds-val", "other"]), of_birds);
+        assert_eq!(splits(&["birds test 2017", "birds train 2017"]), [Some(Test), Some(Train)]);
+        for classes in [["bullet_train", "car"], ["train_station", "test_tube"]] {
+            assert_eq!(splits(&classes), [None, None], "{classes:?}");
+        }
+        assert_eq!(splits(&["train", "birds_val"]), [Some(Train), None]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn a_list_that_makes_no_sense_is_refused_in_one_sentence() {
     assert!(error.contains("line 1 is `Dear reader,`"), "{error}");
     assert!(refused(b"a/0.png\0").contains("in an unknown format"));
     let (root, _) = list(b"a/0.png\n");
-    assert!(message(open_at(root.path(), "list:test")).contains("without parts"));
+    assert!(message(open_at(root.path(), "list:test")).contains("nor a column `split` names it"));
 }
 
 #[cfg(unix)]
@@ -145,4 +145,37 @@ fn a_long_line_is_refused_before_it_is_in_memory() {
     (0..300_000).for_each(|_| open_quote.extend_from_slice(b"a/1.png,dog\n"));
     let error = message(list(&open_quote).1);
     assert!(error.contains("perhaps a closing quote is missing"), "{error}");
+}
+
+#[test]
+fn a_column_of_parts_chooses_the_lines() {
+    let text =
+        b"path,Subset,label\na/0.png,train,cat\na/1.png,val,cat\nb/with space.png,train,dog\n\
+                 \"b/with, comma.png\",,dog\n";
+    let (root, data) = list(text);
+    let data = data.unwrap();
+    assert_eq!((values(&*data), labels(&*data)), (vec![0, 2], vec![0, 1]));
+    assert!(data.describe().ends_with("list` (train part)"), "{}", data.describe());
+    assert!(data.left_out()[0].to_string().contains("1 images outside the parts"));
+    let test = open_at(root.path(), "list:test").unwrap();
+    assert_eq!((values(&*test), test.classes().join(" ")), (vec![1], "cat dog".into()));
+
+    let text = br#"{"file_name": "a/0.png", "split": "test"}
+{"file_name": "a/1.png", "split": "train"}"#;
+    let (root, data) = list(text);
+    assert_eq!(values(&*data.unwrap()), [1]);
+    assert_eq!(values(&*open_at(root.path(), "list:test").unwrap()), [0]);
+    let error = message(open_at(root.path(), "list:val"));
+    assert!(error.ends_with("its column `split` has `test`, `train`"), "{error}");
+}
+
+#[test]
+fn a_column_that_holds_labels_names_no_parts() {
+    let text = b"path,split\na/0.png,train\na/1.png,test\n";
+    let (root, data) = list(text);
+    assert_eq!(data.unwrap().len(), 1);
+    let options = OpenOptions { label_column: Some("split".into()), ..OpenOptions::default() };
+    let source = root.path().join("list").display().to_string();
+    let data = open_with(&source, &options).unwrap();
+    assert_eq!((data.len(), data.classes().join(" ")), (2, "test train".into()));
 }

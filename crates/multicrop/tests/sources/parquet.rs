@@ -69,10 +69,10 @@ fn parquet_files_without_images_are_refused_in_one_sentence() {
     );
     assert!(error.contains("struct<bytes: binary, path: string>"), "{error}");
     assert!(message(open_at(&golden(), "no-rows.parquet")).contains("holds no images"));
-    assert!(message(open_at(&golden(), "no-rows.parquet:test")).contains("without parts"));
+    assert!(message(open_at(&golden(), "no-rows.parquet:test")).contains("holds no images"));
     let root = copy(&TRAIN);
     let error = message(open_at(root.path(), ":test"));
-    assert!(error.contains("no file in it has `test` in its name"), "{error}");
+    assert!(error.contains("neither the name of a file nor a column `split`"), "{error}");
 }
 
 #[test]
@@ -301,15 +301,62 @@ fn brotli_is_read_and_lists_and_encryption_are_refused_by_name() {
 }
 
 #[test]
-fn a_column_that_names_parts_is_said_not_to_be_read() {
+fn a_column_of_parts_chooses_the_rows() {
+    let root = tempdir().unwrap();
+    let path = root.path().join("a.parquet");
+    let schema =
+        "optional binary image; optional binary Split (UTF8); optional binary label (UTF8);";
+    let parts = leaf(&["train", "test", "extra", "Train", "test", "validation"]);
+    let classes = leaf(&["cat", "dog", "dog", "cat", "dog", "cat"]);
+    write_table(&path, schema, &[images(1..7), parts, classes], None);
+    let open = |part: &str| open_at(root.path(), &format!("a.parquet{part}")).unwrap();
+    let train = open("");
+    assert_eq!((values(&*train), labels(&*train)), (vec![1, 4], vec![0, 0]));
+    assert!(train.describe().ends_with("(train part)"), "{}", train.describe());
+    assert_eq!(train.shards().unwrap().ends, [2]);
+    assert!(train.name(1).ends_with("row 3"), "{}", train.name(1));
+    let left = train.left_out()[0].to_string();
+    assert!(left.starts_with("1 images outside the parts") && left.contains("row 2"), "{left}");
+    let counts: Vec<_> = train.parts().iter().map(|p| (&p.name[..], p.count, p.read)).collect();
+    let expected =
+        [("train", 1, true), ("test", 2, false), ("Train", 1, true), ("validation", 1, false)];
+    assert_eq!(counts, expected);
+    // labels of all parts agree, though no cat is in this one
+    let test = open(":test");
+    assert_eq!((values(&*test), labels(&*test)), (vec![2, 5], vec![1, 1]));
+    assert_eq!(test.classes(), train.classes());
+    assert_eq!(values(&*open(":val")), [6]);
+}
+
+#[test]
+fn rows_of_several_files_belong_to_parts() {
+    let root = tempdir().unwrap();
+    let schema = "optional binary image; optional binary split (UTF8);";
+    let table = |name: &str, first: u8, parts: &[&str]| {
+        let path = root.path().join(name);
+        let images = images(first..first + parts.len() as u8);
+        write_table(&path, schema, &[images, leaf(parts)], None);
+    };
+    table("0.parquet", 1, &["test", "test"]);
+    table("1.parquet", 3, &["train", "test", "train"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.shards().unwrap().ends), (vec![3, 5], vec![0, 2]));
+    assert_eq!(values(&*open_at(root.path(), ":test").unwrap()), [1, 2, 4]);
+    let error = message(open_at(root.path(), ":val"));
+    assert!(error.ends_with("its column `split` has `test`, `train`"), "{error}");
+}
+
+#[test]
+fn a_column_that_names_one_part_chooses_nothing() {
     let root = tempdir().unwrap();
     let path = root.path().join("a.parquet");
     let schema = "optional binary image; optional binary split (UTF8);";
-    write_table(&path, schema, &[images(1..3), leaf(&["train", "train"])], None);
-    assert!(open_at(root.path(), "a.parquet").unwrap().left_out().is_empty());
-    write_table(&path, schema, &[images(1..3), leaf(&["train", "test"])], None);
+    write_table(&path, schema, &[images(1..3), leaf(&["train", "other"])], None);
     let data = open_at(root.path(), "a.parquet").unwrap();
-    assert!(data.left_out()[0].to_string().contains("rows of all parts are used"));
+    assert_eq!((values(&*data), data.parts().len()), (vec![1, 2], 0));
+    let error = message(open_at(root.path(), "a.parquet:test"));
+    assert!(error.ends_with("its column `split` has `train`"), "{error}");
+    assert_eq!(values(&*open_at(root.path(), "a.parquet:train").unwrap()), [1]);
 }
 
 #[test]

@@ -137,16 +137,23 @@ fn folder(home: &Path, labels: Labels) -> &'static str {
 
 fn list(home: &Path, labels: Labels) -> &'static str {
     folder(home, Labels::None);
-    let (name, mut text) = match labels {
-        Labels::None => ("photos.txt", String::new()),
-        Labels::Classes | Labels::Parts => ("photos.csv", "path,label\n".to_owned()),
+    let (name, head) = match labels {
+        Labels::None => ("photos.txt", ""),
+        Labels::Classes => ("photos.csv", "path,label\n"),
+        Labels::Parts => ("photos.csv", "path,label,split\n"),
     };
-    for photo in Photo::some(TRAIN_IMAGES) {
-        let label = match labels {
-            Labels::None => String::new(),
-            Labels::Classes | Labels::Parts => format!(",{}", photo.class_name()),
+    let mut text = head.to_owned();
+    let mut add = |photo: Photo, part: &str| {
+        let (name, class) = (photo.file_name(), photo.class_name());
+        text += &match labels {
+            Labels::None => format!("photos/{name}\n"),
+            Labels::Classes => format!("photos/{name},{class}\n"),
+            Labels::Parts => format!("photos/{name},{class},{part}\n"),
         };
-        text += &format!("photos/{}{label}\n", photo.file_name());
+    };
+    Photo::some(TRAIN_IMAGES).for_each(|photo| add(photo, "train"));
+    if labels == Labels::Parts {
+        Photo::some(TEST_IMAGES).for_each(|photo| add(photo, "test"));
     }
     put(&home.join(name), text.as_bytes());
     name

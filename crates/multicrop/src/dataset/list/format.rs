@@ -7,7 +7,8 @@ use crate::dataset::OpenOptions;
 use crate::dataset::bytes::malformed;
 use crate::dataset::foreign::JSON;
 use crate::dataset::labels::LABEL_NAMES;
-use crate::dataset::names::{Kind, kind_of, to_path};
+use crate::dataset::names::{Kind, kind_of, to_path, to_text};
+use crate::dataset::row_parts::PART_NAMES;
 use crate::error::Error;
 
 /// Number of lines that are read to detect the format.
@@ -30,12 +31,14 @@ const PATH_NAMES: [&str; 12] = [
     "image_name",
 ];
 
-/// The format of a list: its syntax, and the columns of paths and labels.
+/// The format of a list: its syntax, and the columns of paths, labels and parts.
 #[derive(Debug, Clone)]
 pub(super) struct Format {
     pub(super) syntax: Syntax,
     pub(super) path: usize,
     pub(super) label: Option<usize>,
+    /// The column that names the part of an image, with its name.
+    pub(super) part: Option<(String, usize)>,
     /// Index of the row that holds the names of the columns.
     pub(super) header: Option<usize>,
 }
@@ -95,7 +98,9 @@ impl Format {
         let names = preview.header(self.header).unwrap_or_default();
         let label = names.iter().position(|name| name.eq_ignore_ascii_case(chosen.as_bytes()));
         if label.is_some() {
-            return Ok(Self { label, ..self });
+            // labels can be in the column that would name parts
+            let part = self.part.filter(|(_, part)| label != Some(*part));
+            return Ok(Self { label, part, ..self });
         }
         let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
         let found = match &names[..] {
@@ -159,15 +164,18 @@ impl Preview {
         let is_path = is_file(folder, head) || kind_of(head) == Kind::Image;
         let header = first.map(|(number, _)| *number).filter(|_| self.names.is_none() && !is_path);
         let columns = first.map_or(0, |(_, row)| row.len());
-        let label = match self.header(header) {
-            Some(names) => LABEL_NAMES.iter().find_map(|known| {
-                names.iter().position(|name| name.eq_ignore_ascii_case(known.as_bytes()))
-            }),
+        let names = self.header(header);
+        let label = match names {
+            Some(names) => find(names, &LABEL_NAMES),
             None if path + 1 < columns => Some(path + 1),
             None => path.checked_sub(1),
         };
         let label = label.filter(|&label| label != path);
-        Format { syntax: self.syntax.clone(), path, label, header }
+        let part = names.and_then(|names| {
+            let column = find(names, &PART_NAMES).filter(|&part| part != path)?;
+            Some((to_text(&names[column]), column))
+        });
+        Format { syntax: self.syntax.clone(), path, label, part, header }
     }
 
     /// The names of the columns, if there are any.
@@ -181,6 +189,13 @@ impl Preview {
                 .map(|(_, row)| &row[..]),
         }
     }
+}
+
+/// The column with the first of these names that there is.
+fn find(names: &[Vec<u8>], known: &[&str]) -> Option<usize> {
+    let position =
+        |known: &&str| names.iter().position(|name| name.eq_ignore_ascii_case(known.as_bytes()));
+    known.iter().find_map(position)
 }
 
 fn is_file(folder: &Path, field: &[u8]) -> bool {

@@ -1,36 +1,52 @@
-//! Detects a column that assigns rows to parts. The column is ignored, so the user gets a note.
+//! Reads the column that assigns rows to parts.
 
+use super::error::unsupported_or_damaged;
 use super::rows::{Scalar, Table};
 use super::schema::{ImageColumn, is_text};
-use crate::dataset::LeftOut;
+use crate::dataset::OpenOptions;
+use crate::dataset::row_parts::{PART_NAMES, RowParts};
+use crate::error::Error;
 
-/// The name of such a column.
-const SPLIT: &str = "split";
-
-/// A note that rows of several parts are read together, if they are.
-pub(super) fn unread_split_column(files: &[(Table, ImageColumn)]) -> Option<LeftOut> {
-    let mut first: Option<Vec<u8>> = None;
-    let mut differs = false;
+/// The part of each row, from a column of text such as `split`. Rows of a file without that column
+/// belong to no part.
+///
+/// # Errors
+/// If the column is damaged.
+pub(super) fn read(
+    files: &[(Table, ImageColumn)],
+    options: &OpenOptions,
+) -> Result<RowParts, Error> {
+    let is_there =
+        |name: &&str| files.iter().any(|(table, _)| leaf(table, name, options).is_some());
+    let Some(name) = PART_NAMES.iter().find(|name| is_there(name)) else {
+        return Ok(RowParts::default());
+    };
+    let mut parts = RowParts::of_column(name);
     for (table, _) in files {
-        let columns = table.metadata.file_metadata().schema_descr().columns();
-        let is_split = |column: &parquet::schema::types::ColumnDescPtr| {
-            column.path().string() == SPLIT && is_text(column) && column.max_rep_level() == 0
+        let Some(leaf) = leaf(table, name, options) else {
+            (0..table.len()).for_each(|_| parts.push(b""));
+            continue;
         };
-        let Some(leaf) = columns.iter().position(is_split) else { continue };
         for group in 0..table.metadata.num_row_groups() {
-            // errors are ignored: at worst the note is missing
-            let _ = table.each_value(group, leaf, &mut |value| {
-                if let Some(Scalar::Bytes(part)) = value {
-                    differs |= first.get_or_insert_with(|| part.to_vec()) != part;
-                }
-            });
-        }
-        if differs {
-            let what = "columns that name the part of each row, which are not read: rows of all \
-                        parts are used"
-                .into();
-            return Some(LeftOut { count: 1, what, example: SPLIT.into() });
+            let mut each = |value: Option<Scalar<'_>>| match value {
+                Some(Scalar::Bytes(text)) => parts.push(text),
+                _ => parts.push(b""),
+            };
+            let read = table.each_value(group, leaf, &mut each);
+            read.map_err(unsupported_or_damaged(&table.path))?;
         }
     }
-    None
+    Ok(parts)
+}
+
+/// The column of text with this name, unless the user chose it for labels.
+fn leaf(table: &Table, name: &str, options: &OpenOptions) -> Option<usize> {
+    let is_chosen = options.label_column.as_deref().is_some_and(|of| of.eq_ignore_ascii_case(name));
+    let columns = table.metadata.file_metadata().schema_descr().columns();
+    columns.iter().position(|column| {
+        column.path().string().eq_ignore_ascii_case(name)
+            && is_text(column)
+            && column.max_rep_level() == 0
+            && !is_chosen
+    })
 }

@@ -56,7 +56,7 @@ fn file(
 }
 
 fn open(file: &NamedTempFile) -> Parquet {
-    Parquet::open(&ShardFiles::one(file.path()), &OpenOptions::default()).unwrap()
+    Parquet::open(&ShardFiles::one(file.path()), &OpenOptions::default()).unwrap().0
 }
 
 /// Rows of each block.

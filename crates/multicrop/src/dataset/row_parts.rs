@@ -1,0 +1,183 @@
+//! [`RowParts`] chooses the rows of one part of a list or parquet file, by a column such as `split`.
+//!
+//! Values of the column are parts by the rule for names of folders in [`parts`]. A source with such
+//! a column has parts if a row is of the training part and another one is not.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::left_out::{BESIDE, LeftOut, Part};
+use super::names::to_text;
+use super::{Dataset, Sample, Shards, Split, parts};
+use crate::error::{Error, SampleError};
+
+/// Usual names of columns that name the part of a row, most likely first.
+pub(super) const PART_NAMES: [&str; 5] = ["split", "subset", "partition", "set", "part"];
+
+/// The value of a row that names no part.
+const NONE: u32 = u32::MAX;
+
+/// The part of each row of a source.
+#[derive(Default)]
+pub(super) struct RowParts {
+    /// The name of the column.
+    column: String,
+    /// The values that name parts, in the order of their first rows.
+    values: Vec<Value>,
+    numbers: HashMap<Vec<u8>, u32>,
+    /// The index in `values` for each row.
+    of_row: Vec<u32>,
+}
+
+/// A value that names a part, and its number of rows.
+struct Value {
+    name: String,
+    part: Split,
+    rows: usize,
+}
+
+impl RowParts {
+    /// Of the column with this name, without rows yet.
+    pub(super) fn of_column(name: &str) -> Self {
+        Self { column: name.to_owned(), ..Self::default() }
+    }
+
+    /// Adds the value of the next row.
+    pub(super) fn push(&mut self, value: &[u8]) {
+        let number = self.number(value.trim_ascii());
+        if let Some(value) = self.values.get_mut(number as usize) {
+            value.rows += 1;
+        }
+        self.of_row.push(number);
+    }
+
+    fn number(&mut self, value: &[u8]) -> u32 {
+        if let Some(number) = self.numbers.get(value) {
+            return *number;
+        }
+        let Some(part) = parts::split_of_folder(value) else { return NONE };
+        let number = self.values.len() as u32;
+        self.values.push(Value { name: to_text(value), part, rows: 0 });
+        self.numbers.insert(value.to_vec(), number);
+        number
+    }
+
+    /// The rows of `dataset` that belong to the part `split`, or without it to the training part if
+    /// there is another one. All rows if there are no parts. The classes stay those of all rows, so
+    /// that labels of all parts agree.
+    ///
+    /// # Errors
+    /// If no row belongs to the part `split`.
+    pub(super) fn select(
+        self,
+        dataset: impl Dataset + 'static,
+        path: &Path,
+        split: Option<Split>,
+    ) -> Result<Arc<dyn Dataset>, Error> {
+        let present: Vec<_> = self.values.iter().map(|value| value.part).collect();
+        let Some(chosen) = parts::choose(&present, split) else {
+            return match split {
+                Some(split) => Err(self.no_such_part(path, split)),
+                None => Ok(Arc::new(dataset)),
+            };
+        };
+        let part_of = |row: usize| self.values.get(self.of_row[row] as usize).map(|of| of.part);
+        let all = 0..self.of_row.len();
+        let rows = all.clone().filter(|&row| part_of(row) == Some(chosen));
+        let rows = rows.map(|row| row as u32).collect();
+        let mut left_out = dataset.left_out().to_vec();
+        let mut beside = all.filter(|&row| part_of(row).is_none());
+        left_out.extend(beside.next().map(|first| LeftOut {
+            count: 1 + beside.count(),
+            what: BESIDE.to_owned(),
+            example: dataset.name(first),
+        }));
+        let part = |value: Value| Part {
+            name: value.name,
+            count: value.rows,
+            unit: "images",
+            read: value.part == chosen,
+        };
+        let parts = self.values.into_iter().map(part).collect();
+        let split = split.unwrap_or(chosen);
+        Ok(Arc::new(Selected { dataset: Box::new(dataset), rows, split, parts, left_out }))
+    }
+
+    fn no_such_part(&self, path: &Path, split: Split) -> Error {
+        let column = &self.column;
+        let values: Vec<_> = self.values.iter().map(|value| format!("`{}`", value.name)).collect();
+        let reason = match (column.is_empty(), values.is_empty()) {
+            (true, _) => "neither the name of a file nor a column `split` names it".to_owned(),
+            (_, true) => format!("no value of its column `{column}` is the name of a part"),
+            _ => format!("its column `{column}` has {}", values.join(", ")),
+        };
+        Error::NoSuchSplit { path: path.into(), split: split.name(), reason }
+    }
+}
+
+/// Some rows of another data set, in their order.
+struct Selected {
+    dataset: Box<dyn Dataset>,
+    rows: Vec<u32>,
+    split: Split,
+    parts: Vec<Part>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Selected {
+    fn row(&self, index: usize) -> usize {
+        self.rows[index] as usize
+    }
+}
+
+impl Dataset for Selected {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
+        self.dataset.read(self.row(index))
+    }
+
+    fn label(&self, index: usize) -> Option<u32> {
+        self.dataset.label(self.row(index))
+    }
+
+    fn classes(&self) -> &[String] {
+        self.dataset.classes()
+    }
+
+    /// Those of the whole source; a shard may have no row of this part.
+    fn shards(&self) -> Option<Shards> {
+        let mut shards = self.dataset.shards()?;
+        for end in &mut shards.ends {
+            *end = self.rows.partition_point(|&row| (row as usize) < *end);
+        }
+        Some(shards)
+    }
+
+    fn prepare(&self, shard: usize) {
+        self.dataset.prepare(shard);
+    }
+
+    fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.dataset.name(self.row(index))
+    }
+
+    fn file_of(&self, index: usize) -> Option<PathBuf> {
+        self.dataset.file_of(self.row(index))
+    }
+
+    fn describe(&self) -> String {
+        format!("{} ({} part)", self.dataset.describe(), self.split)
+    }
+}
