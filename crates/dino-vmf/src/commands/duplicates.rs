@@ -141,7 +141,7 @@ impl Duplicates {
     ) -> Result<()> {
         if let Some(path) = &self.drop {
             answer
-                .write_drop(path)
+                .write_drop(path, console)
                 .with_context(|| format!("cannot write `{}`", path.display()))?;
             console.note(format!("to drop: {}", path.display()));
         }

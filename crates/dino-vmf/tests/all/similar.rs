@@ -136,6 +136,27 @@ fn copies_are_found_and_the_larger_image_is_kept() {
     assert_eq!((name(&leak["kept"]), name(&leak["dropped"][0])), ("a.png".into(), "11.png".into()));
 }
 
+/// The list is read by programs that remove files.
+#[cfg(unix)]
+#[test]
+fn the_list_to_drop_has_names_as_the_system_has_them() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let tiny = home();
+    let latin: &[u8] = b"photos/zur\xFCck.png";
+    for name in [latin, b"photos/two\nlines.png"] {
+        photo(5).save(tiny.path("copy.png")).unwrap();
+        fs::rename(tiny.path("copy.png"), tiny.path("").join(OsStr::from_bytes(name))).unwrap();
+    }
+    let words = ["duplicates", "photos", "--checkpoint", "run", "--drop", "drop.txt"];
+    let lacks = "lacks 1 name with a line break, such as `photos/two\\nlines.png`";
+    tiny.run(&words).code(0).says(lacks);
+    let drop = fs::read(tiny.path("drop.txt")).unwrap();
+    let lines: Vec<&[u8]> = drop.split(|byte| *byte == b'\n').collect();
+    assert!(lines.contains(&latin), "{}", String::from_utf8_lossy(&drop));
+    assert!(!lines.contains(&&b"lines.png"[..]));
+}
+
 #[test]
 fn outliers_are_sorted_and_compared_with_usual_images() {
     let tiny = home();

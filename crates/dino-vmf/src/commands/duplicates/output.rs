@@ -1,7 +1,8 @@
 //! What `duplicates` says: text, JSON, a list to drop, a table.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use probe::analysis::distribution::Histogram;
@@ -142,13 +143,32 @@ impl Answer<'_> {
         })
     }
 
-    pub(super) fn write_drop(&self, path: &Path) -> Result<()> {
+    /// Writes the names to drop, one in each line. People remove the files of such a list, so a name
+    /// that takes two lines is left out, and bytes that are not UTF-8 stay as they are.
+    pub(super) fn write_drop(&self, path: &Path, console: &mut Console) -> Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         let mut rows: Vec<usize> =
             self.groups.iter().flat_map(|group| &group.dropped).map(|of| of.row).collect();
         rows.sort_unstable();
+        let mut of_two_lines = Vec::new();
         for row in rows {
-            writeln!(file, "{}", self.bank.name(row))?;
+            let own_file = self.bank.images.dataset().file_of(self.bank.place(row));
+            let name = own_file
+                .map_or_else(|| OsString::from(self.bank.name(row)), PathBuf::into_os_string);
+            let mut line = name.into_encoded_bytes();
+            if line.contains(&b'\n') {
+                of_two_lines.push(self.bank.name(row));
+                continue;
+            }
+            line.push(b'\n');
+            file.write_all(&line)?;
+        }
+        if let Some(first) = of_two_lines.first() {
+            let count = counted(of_two_lines.len(), "name");
+            console.warn(format!(
+                "`{}` lacks {count} with a line break, such as `{first}`; --csv has all",
+                path.display()
+            ));
         }
         Ok(file.flush()?)
     }
