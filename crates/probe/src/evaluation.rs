@@ -99,9 +99,21 @@ impl Evaluation {
         self.storage = storage;
     }
 
-    /// What the probes report about their settings, one sentence each.
+    /// What the probes report about their settings, one sentence each, and whether both sets are the same.
     pub fn warnings(&self) -> Vec<String> {
-        self.probes.iter().flat_map(|probe| probe.warnings(self.train.len())).collect()
+        let of_probes = self.probes.iter().flat_map(|probe| probe.warnings(self.train.len()));
+        self.same_images().into_iter().chain(of_probes).collect()
+    }
+
+    /// A sentence if both sets are of the same images: a nearest neighbor is then the image itself.
+    fn same_images(&self) -> Option<String> {
+        let [train, test] = [&self.train, &self.test].map(|images| images.dataset().describe());
+        (train == test).then(|| {
+            format!(
+                "the images to classify are those to learn from ({train}), so accuracies say nothing about new \
+                 images: name other ones, or use `eval knn --leave-one-out`"
+            )
+        })
     }
 
     /// Names of the probes in messages.

@@ -124,6 +124,11 @@ fn images_of_one_source_are_classified_by_each_other() {
     with("photos:train").code(0).says("1 class with a single image in folder `photos/train`");
     tiny.run(&[&knn[..], &["photos:test", "--data", "photos"]].concat()).code(2);
     with("run").code(1);
+    // With the two flags instead, each image would find itself.
+    let both = ["eval", "knn", "run", "--train", "photos:test", "--test", "photos:test"];
+    tiny.run(&both).code(0).says("warning: the images to classify are those to learn from");
+    let parts = tiny.run(&["eval", "knn", "run", "--data", "photos"]).code(0);
+    assert!(!parts.stderr.contains("those to learn from"), "{}", parts.stderr);
 }
 
 /// What limits evaluations during training does not limit the commands: nothing is computed on a part in silence.
