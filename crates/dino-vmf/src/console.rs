@@ -20,6 +20,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use line::Line;
 use serde::Serialize;
 
+use crate::usage::Usage;
+
 /// Time between two progress lines when there is no progress bar.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -239,6 +241,12 @@ fn known(cause: &(dyn Error + 'static)) -> Option<(Option<String>, bool)> {
     }
     if let Some(error) = cause.downcast_ref::<interchange::Error>() {
         return Some((error.hint(), false));
+    }
+    if let Some(error) = cause.downcast_ref::<features::Error>() {
+        return Some((None, error.is_usage()));
+    }
+    if cause.is::<Usage>() {
+        return Some((None, true));
     }
     let error = cause.downcast_ref::<dino::error::Error>()?;
     Some((error.hint(), error.is_usage()))

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod console;
 mod tips;
+mod usage;
 
 use std::process::ExitCode;
 use std::{env, panic};

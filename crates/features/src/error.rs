@@ -77,6 +77,13 @@ pub enum Error {
     Features(#[from] probe::Error),
 }
 
+impl Error {
+    /// Whether the command line is at fault, not the system or the data.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::UnknownFormat { .. } | Self::OneArray { .. })
+    }
+}
+
 /// An error of the operating system, with the file's name.
 pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |source| Error::Io { path: path.to_owned(), source }

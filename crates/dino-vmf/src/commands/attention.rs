@@ -17,6 +17,7 @@ use super::drawing::grid::{Cell, Grid};
 use super::drawing::maps::{PatchMap, heat, heat_over, mask_over};
 use super::looking::{Look, Looking, Out, Seen, create_folder, plain, reduced, save_in};
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Draw which patches the CLS token attends to, for each head of the last block
 ///
@@ -90,7 +91,9 @@ impl Attention {
         let look = self.looking.open("attention.png", console)?;
         let drawn = self.heads(look.opened.network.backbone.shape().heads)?;
         match &look.out {
-            Out::Sheet(..) if self.raw => bail!("`--raw` needs a folder as `--out`"),
+            Out::Sheet(..) if self.raw => {
+                bail!(Usage("`--raw` needs a folder as `--out`".to_owned()))
+            }
             Out::Sheet(..) => look.require_sheet(self.draw.len() * (1 + drawn.len()))?,
             Out::Folder(folder) => create_folder(folder)?,
         }
@@ -154,7 +157,10 @@ impl Attention {
                 Heads::All => drawn.extend((0..count).map(Some)),
                 Heads::One(head) if *head < count => drawn.push(Some(*head)),
                 Heads::One(head) => {
-                    bail!("head {head} in `--maps`: the network has the heads 0 to {}", count - 1)
+                    let last = count - 1;
+                    bail!(Usage(format!(
+                        "head {head} in `--maps`: the network has the heads 0 to {last}"
+                    )))
                 }
             }
         }

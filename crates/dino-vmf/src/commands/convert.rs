@@ -14,6 +14,7 @@ use serde_json::json;
 use super::network_role::NetworkRole;
 use super::opening::Foreign;
 use crate::console::{Console, Progress};
+use crate::usage::Usage;
 
 /// Write the weights of a checkpoint for PyTorch, timm or transformers
 ///
@@ -146,7 +147,10 @@ impl Convert {
     /// Refuses a name that does not fit the format, before anything is read.
     fn check_request(&self) -> Result<()> {
         if self.full && !matches!(self.to, To::Dino | To::Ibot) {
-            bail!("`--full` writes training checkpoints for `--to dino` and `--to ibot` alone");
+            bail!(Usage(
+                "`--full` writes training checkpoints for `--to dino` and `--to ibot` alone"
+                    .to_owned()
+            ));
         }
         let (out, format) = (self.out.display(), self.to.target());
         let found = self.out.extension().map(|found| found.to_string_lossy().into_owned());
@@ -154,15 +158,17 @@ impl Convert {
             [] => {
                 let is_file = |name: &str| ["pth", "pt", "bin", "safetensors"].contains(&name);
                 if found.is_some_and(|found| is_file(&found)) {
-                    bail!("`--to hf` writes a folder, but `{out}` is the name of a file");
+                    bail!(Usage(format!(
+                        "`--to hf` writes a folder, but `{out}` is the name of a file"
+                    )));
                 }
             }
             wanted if !found.as_deref().is_some_and(|found| wanted.contains(&found)) => {
                 let wanted: Vec<_> = wanted.iter().map(|ending| format!(".{ending}")).collect();
-                bail!(
+                bail!(Usage(format!(
                     "`--to {format}` writes a file that ends in {}, unlike `{out}`",
                     wanted.join(" or ")
-                );
+                )));
             }
             _ => {}
         }

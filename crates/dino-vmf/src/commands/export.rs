@@ -14,6 +14,7 @@ use serde_json::json;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointArgument;
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Write the backbone to a file that other programs run: ONNX
 ///
@@ -74,9 +75,9 @@ impl Export {
         let Format::Onnx = self.to;
         if self.out.extension().is_none_or(|extension| extension != "onnx") {
             let out = self.out.display();
-            bail!(
+            bail!(Usage(format!(
                 "`{out}` does not end in .onnx; name the checkpoint first, then the file to write"
-            );
+            )));
         }
         let opened = self.checkpoint.named().open(console)?;
         self.network.require(&opened)?;

@@ -18,6 +18,7 @@ use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
 use super::viewing::{Viewing, show_images};
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Write features of images to a file: NumPy, safetensors or parquet
 ///
@@ -166,7 +167,7 @@ impl Features {
             };
             for column in more {
                 if columns.iter().any(|other| other.name == column.name) {
-                    bail!("`{}` stands twice in `--features`", column.name);
+                    bail!(Usage(format!("`{}` stands twice in `--features`", column.name)));
                 }
                 columns.push(column);
             }
@@ -193,7 +194,8 @@ impl Features {
             if let Asked::Features(name, Kind::LastCls(blocks)) = asked
                 && *blocks > depth
             {
-                bail!("`{name}` in `--features`: the network has {}", counted(depth, "block"));
+                let blocks = counted(depth, "block");
+                bail!(Usage(format!("`{name}` in `--features`: the network has {blocks}")));
             }
         }
         Ok(())

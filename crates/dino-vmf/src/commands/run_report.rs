@@ -21,6 +21,7 @@ use super::page_file::{check_file, write_file};
 use super::viewing::show_images;
 use super::{thread_count, use_threads};
 use crate::console::Console;
+use crate::usage::Usage;
 pub(super) use page::{Pictures, page};
 pub(super) use pictures::PictureFlags;
 pub(super) use run::Run;
@@ -95,7 +96,9 @@ pub(super) fn open(paths: &[PathBuf], on_a_page: bool) -> Result<Vec<Run>> {
     }
     if on_a_page && unique.len() > MOST_ON_A_PAGE {
         let given = counted(unique.len(), "run");
-        bail!("a page shows at most {MOST_ON_A_PAGE} runs, and {given} were given; leave some out");
+        bail!(Usage(format!(
+            "a page shows at most {MOST_ON_A_PAGE} runs, and {given} were given; leave some out"
+        )));
     }
     let names = run::names(&unique);
     unique.iter().zip(names).map(|(path, name)| Run::open(path, name)).collect()

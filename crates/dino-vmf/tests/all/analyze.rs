@@ -238,11 +238,11 @@ fn features_are_written_to_every_format_and_continue_after_a_kill() {
     features("f.safetensors", &["--network", "student", "--features", "head"]).code(0);
 
     features("f.npy", &[]).code(1).says("`f.npy` exists already");
-    features("f.txt", &[]).code(1).says("must end in .npy, .safetensors or .parquet");
-    features("g.npy", &["--features", "cls,mean"]).code(1).says("holds one kind of features");
+    features("f.txt", &[]).code(2).says("must end in .npy, .safetensors or .parquet");
+    features("g.npy", &["--features", "cls,mean"]).code(2).says("holds one kind of features");
     features("g.npy", &["--features", "token"]).code(2).says("use `cls`, `mean`, `patches`");
-    features("g.npy", &["--features", "entropy,mixture"]).code(1).says("`entropy` stands twice");
+    features("g.npy", &["--features", "entropy,mixture"]).code(2).says("`entropy` stands twice");
     let text = features("component.npy", &["--features", "component"]).code(0).stdout;
     assert!(text.contains("2000 rows of component [] in"), "{text}");
-    features("g.npy", &["--features", "last-9"]).code(1).says("the network has 2 blocks");
+    features("g.npy", &["--features", "last-9"]).code(2).says("the network has 2 blocks");
 }

@@ -155,7 +155,7 @@ fn a_training_checkpoint_has_all_that_training_goes_on_with() {
     tiny.run(&["convert", "vmf", "no.pth", "--to", "ibot", "--full"])
         .code(1)
         .says("no token for masked patches");
-    tiny.run(&["convert", "ibot.pth", "no", "--to", "hf", "--full"]).code(1).says("--to ibot");
+    tiny.run(&["convert", "ibot.pth", "no", "--to", "hf", "--full"]).code(2).says("--to ibot");
 }
 
 #[goldens::test(checkpoints)]
@@ -261,8 +261,8 @@ fn files_are_kept_unless_force_replaces_them() {
     fs::write(tiny.path("hf/notes.txt"), "mine").unwrap();
     convert("hf", "hf", &["--force"]).code(1).says("also holds `notes.txt`");
     convert("run", "hf", &["--force"]).code(1).says("also holds");
-    convert("a.txt", "timm", &[]).code(1).says("ends in .safetensors or .pth");
-    convert("a.pth", "hf", &["--force"]).code(1).says("writes a folder");
+    convert("a.txt", "timm", &[]).code(2).says("ends in .safetensors or .pth");
+    convert("a.pth", "hf", &["--force"]).code(2).says("writes a folder");
     convert("gone/a.pth", "dino", &[]).code(1).says("no folder `gone`");
     let same = ["convert", "a.pth", "a.pth", "--to", "dino", "--force"];
     tiny.run(&same).code(1).says("is what is read");

@@ -163,7 +163,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     let eval = |more: &[&str]| tiny.run(&[&["eval"], more].concat());
     let photos = ["--data", "photos"];
     let linear = |more: &[&str]| eval(&[&["linear", "run"], &photos[..], more].concat());
-    linear(&["--rates", "0.1,-1"]).code(1).says("`--rates` has -1: give numbers above 0");
+    linear(&["--rates", "0.1,-1"]).code(2).says("`--rates` has -1: give numbers above 0");
     linear(&["--epochs", "0"]).code(2).says("0 is not in 1..=100000");
     let fewshot = |shots| eval(&[&["fewshot", "run"], &photos[..], &["--shots", shots]].concat());
     fewshot("0")
@@ -171,7 +171,7 @@ fn what_cannot_be_evaluated_is_an_error() {
         .says("`0` is neither a number of images from 1 on nor a share such as `1%`");
     fewshot("200%").code(2).says("`200%` is neither a number");
     eval(&["logistic", "run", "--data", "photos", "--strength", "-1"])
-        .code(1)
+        .code(2)
         .says("`--strength` is -1: give a number of 0 or more");
     eval(&["fewshot", "run", "--data", "photos", "--shots", "5"])
         .code(0)

@@ -48,7 +48,7 @@ fn a_run_becomes_an_onnx_file() {
 fn mistakes_are_explained() {
     let tiny = Tiny::new();
     tiny.pretrain(&["--steps", "1", "--out", "run"]).code(0);
-    tiny.run(&["export", "vit.onnx", "run"]).code(1).says("name the checkpoint first");
+    tiny.run(&["export", "vit.onnx", "run"]).code(2).says("name the checkpoint first");
     tiny.run(&["export", "nowhere", "vit.onnx"]).code(1).says("nowhere");
     let small = ["export", "run", "vit.onnx", "--fixed-size", "4", "64"];
     tiny.run(&small).code(1).says("images of 4 x 64 pixels have no patch of 8 x 8");

@@ -129,10 +129,10 @@ fn mistakes_are_explained() {
     let refused = |words: &[&str], code: i32, text: &str| {
         draw(&tiny, words).code(code).says(text);
     };
-    refused(&["attention", "frames", "--maps", "2"], 1, "the network has the heads 0 to 1");
+    refused(&["attention", "frames", "--maps", "2"], 2, "the network has the heads 0 to 1");
     refused(&["attention", "frames", "--maps", "first"], 2, "use `mean`, `all` or a number");
     refused(&["attention", "frames", "--mass", "0"], 2, "must be above 0 and at most 100");
-    refused(&["attention", "frames", "--raw"], 1, "needs a folder as `--out`");
+    refused(&["attention", "frames", "--raw"], 2, "needs a folder as `--out`");
     refused(&["attention", "frames", "--out", "a.gif"], 2, "end in .png");
     refused(&["parts", "nowhere"], 1, "nowhere");
     let tiny_side = ["parts", "frames", "--checkpoint", "run", "--resize", "0"];

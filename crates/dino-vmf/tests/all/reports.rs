@@ -217,7 +217,7 @@ fn many_runs_have_styles_of_their_own() {
     {
         assert!(page.contains(part), "no `{part}`");
     }
-    let refused = tiny.run(&[&["report"], &names[..], &["--html", "page.html"]].concat()).code(1);
+    let refused = tiny.run(&[&["report"], &names[..], &["--html", "page.html"]].concat()).code(2);
     refused.says("error: a page shows at most 16 runs, and 17 runs were given");
     tiny.run(&[&["report"], &names[..]].concat()).code(0);
 }

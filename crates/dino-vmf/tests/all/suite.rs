@@ -111,10 +111,10 @@ fn a_suite_that_makes_no_sense_is_refused_before_anything_is_computed() {
     all(&tiny, &BOTH).code(1).says("colour");
     write(&tiny, "['knn']");
     all(&tiny, &["--checkpoint", "a", "--checkpoint", "a"])
-        .code(1)
+        .code(2)
         .says("`--checkpoint a` is given twice");
     all(&tiny, &["--checkpoint", "a", "--checkpoint", "./a"])
-        .code(1)
+        .code(2)
         .says("`--checkpoint ./a` is the same as `a`");
     all(&tiny, &["--checkpoint", "a", "--checkpoint", "none"]).code(1).says("none");
     let dogs = fs::read_dir(tiny.path("photos/train/dog")).unwrap();

@@ -19,6 +19,7 @@ use super::super::viewing::Viewing;
 use super::beside;
 use super::labelled::{Labelled, Vectors, keep};
 use crate::console::Console;
+use crate::usage::Usage;
 use state::State;
 use training::{Trained, Training};
 
@@ -106,7 +107,9 @@ impl Linear {
 
     fn settings(&self) -> Result<Settings> {
         if let Some(rate) = self.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
-            bail!("`--rates` has {rate}: give numbers above 0, such as `--rates 0.01,0.1`");
+            bail!(Usage(format!(
+                "`--rates` has {rate}: give numbers above 0, such as `--rates 0.01,0.1`"
+            )));
         }
         let mut settings = Settings {
             epochs: self.epochs as usize,

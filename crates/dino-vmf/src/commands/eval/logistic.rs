@@ -14,6 +14,7 @@ use super::super::viewing::Viewing;
 use super::beside;
 use super::labelled::{Inputs, Labelled, Needs, Vectors, show_fits};
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Fit a logistic regression to frozen features
 ///
@@ -46,7 +47,9 @@ impl Logistic {
         let strengths = match self.strength {
             None => sweep::strengths(),
             Some(strength) if strength.is_finite() && strength >= 0.0 => vec![strength],
-            Some(strength) => bail!("`--strength` is {strength}: give a number of 0 or more"),
+            Some(strength) => {
+                bail!(Usage(format!("`--strength` is {strength}: give a number of 0 or more")))
+            }
         };
         let mut opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
         // A class with one image cannot be fitted and validated.

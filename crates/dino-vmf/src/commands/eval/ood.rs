@@ -23,6 +23,7 @@ use super::super::threads::Threads;
 use super::super::viewing::Sizes;
 use super::score::Score;
 use crate::console::Console;
+use crate::usage::Usage;
 use scores::{Measure, Scored, Scorer};
 
 /// Tell images of unknown kinds from known ones, without training: AUROC and FPR95
@@ -130,7 +131,8 @@ impl Flags {
     /// Two sources are the same.
     pub(super) fn check(&self) -> Result<()> {
         for source in &self.unknown {
-            ensure!(*source != self.known, "`{source}` is both known and unknown: give two sets");
+            let message = format!("`{source}` is both known and unknown: give two sets");
+            ensure!(*source != self.known, Usage(message));
         }
         let mut sets = self.unknown.iter().chain([&self.known]);
         if let Some(source) = sets.find(|source| self.train.as_ref() == Some(source)) {
@@ -202,8 +204,10 @@ impl Flags {
         for (images, source) in unknown.iter().zip(&self.unknown) {
             ensure!(
                 describe(images) != describe(known),
-                "`--known {}` and `--unknown {source}` are the same images: give two sets",
-                self.known
+                Usage(format!(
+                    "`--known {}` and `--unknown {source}` are the same images: give two sets",
+                    self.known
+                ))
             );
         }
         let Some(train) = train else { return Ok(()) };
@@ -212,8 +216,8 @@ impl Flags {
             ensure!(describe(images) != describe(train), own_neighbor(source));
         }
         let most = self.k.iter().copied().max().unwrap_or(0) as usize;
-        let images = train.len();
-        ensure!(most <= images, "`--k {most}`: `--train` has {}", counted(images, "image"));
+        let images = counted(train.len(), "image");
+        ensure!(most <= train.len(), Usage(format!("`--k {most}`: `--train` has {images}")));
         Ok(())
     }
 }
@@ -300,11 +304,11 @@ impl Found {
 }
 
 /// Why the images of a source cannot be those among which their neighbors are sought.
-fn own_neighbor(source: &str) -> String {
-    format!(
+fn own_neighbor(source: &str) -> Usage {
+    Usage(format!(
         "`{source}` is also the source of `--train`, so each image would be its own nearest neighbor: give other images \
          to `--train`, such as the part `:train`"
-    )
+    ))
 }
 
 /// Opens a source with all its images, and prints what is worth a warning.

@@ -19,6 +19,7 @@ use super::super::opening::Foreign;
 use super::super::threads::Threads;
 use super::fingerprint;
 use crate::console::Console;
+use crate::usage::Usage;
 use cells::{Cell, Cells, Key};
 use file::{Data, EXAMPLE, Entry, Suite};
 
@@ -116,10 +117,10 @@ impl All {
             let real = |opened: &Opened| opened.path.canonicalize().ok();
             let name = path.display().to_string();
             if let Some(same) = subjects.iter().find(|of| real(&of.opened) == real(&opened)) {
-                match same.name == name {
-                    true => bail!("`--checkpoint {name}` is given twice"),
-                    false => bail!("`--checkpoint {name}` is the same as `{}`", same.name),
-                }
+                bail!(Usage(match same.name == name {
+                    true => format!("`--checkpoint {name}` is given twice"),
+                    false => format!("`--checkpoint {name}` is the same as `{}`", same.name),
+                }));
             }
             let sha256 = fingerprint::of_checkpoint(&opened)?;
             subjects.push(Subject { name, opened, sha256 });
