@@ -252,9 +252,9 @@ impl fmt::Display for Split {
 /// `:train`, `:val` or `:test` after a source selects a part. Parts are folders such as `train` and
 /// `Validation`, also inside an archive, files with these words in their names
 /// (`train-0001.tar`, `test-00000-of-00004.parquet`), or rows of a list or parquet file with such a
-/// word in a column such as `split`. `:test` selects the validation part if there is no test part. Without a suffix the training part is read. The colon and the braces of a path
-/// that exists are part of its name. `shapes` is always the built-in data set; `./shapes` is a
-/// folder.
+/// word in a column such as `split`. `:test` selects the validation part if there is no test part.
+/// Without a suffix the training part is read. The colon and the braces of a path that exists are
+/// part of its name. `shapes` is always the built-in data set; `./shapes` is a folder.
 ///
 /// # Memory and caches
 /// Images are read on demand. Parquet files are held in blocks that take about 384 MiB in all. Up

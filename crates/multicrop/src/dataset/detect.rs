@@ -140,10 +140,15 @@ fn open_shards(
         return Err(Error::NoImages { path: path.into() });
     };
     match kind {
-        // a part that was chosen by file names is not chosen again inside the files
         ShardFormat::Parquet if listed.split.is_some() => {
-            Ok(Arc::new(Parquet::open(&listed, options)?.0))
+            let (parquet, parts) = Parquet::open(&listed, options)?;
+            // rows of several parts in one part's files: their column decides, in all files
+            match parts.are_several() {
+                true => open_parquet(&ShardFiles::all(path, files), split, options),
+                false => Ok(Arc::new(parquet)),
+            }
         }
+        // a part that was chosen by file names is not chosen again inside the files
         ShardFormat::Tar if listed.split.is_some() => {
             Ok(Arc::new(Archive::open(&listed, None, options)?))
         }
@@ -207,8 +212,11 @@ fn open_file(
     if is_parquet(&bytes) && !packed {
         return open_parquet(&ShardFiles::one(path), split, options);
     }
-    let is_list = || is_text(&bytes) && !packed && foreign::name(&bytes).is_none();
-    if let Some(split) = split.filter(|_| !is_list()) {
+    if is_text(&bytes) && !packed && foreign::name(&bytes).is_none() {
+        let (list, parts) = List::open(path, options)?;
+        return parts.select(list, path, split);
+    }
+    if let Some(split) = split {
         let reason = "it is a file without parts".into();
         return Err(Error::NoSuchSplit { path: path.into(), split: split.name(), reason });
     }
@@ -217,10 +225,6 @@ fn open_file(
     }
     match Cifar::open_file(path)? {
         Some(cifar) if !packed => Ok(Arc::new(cifar)),
-        _ if is_list() => {
-            let (list, parts) = List::open(path, options)?;
-            parts.select(list, path, split)
-        }
         _ => Err(Error::UnknownFormat { path: path.into(), found: guess(&bytes).into() }),
     }
 }

@@ -43,8 +43,8 @@ impl List {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let format = Format::detect(path, &folder, options)?;
         let (mut files, mut labels) = (Names::default(), Names::default());
-        let part_column = format.part.as_ref();
-        let mut parts = RowParts::of_column(part_column.map_or("", |(name, _)| name));
+        let mut parts: Vec<_> =
+            format.parts.iter().map(|(name, _)| RowParts::of_column(name)).collect();
         let (mut left_out, mut number) = (Tally::default(), 0);
         rows::for_each(path, &format.syntax, usize::MAX, |line, row| {
             number += 1;
@@ -63,8 +63,9 @@ impl List {
                 files.push(field);
                 let label = format.label.and_then(|column| row.get(column));
                 labels.push(label.copied().unwrap_or_default());
-                let part = part_column.and_then(|(_, column)| row.get(*column));
-                parts.push(part.copied().unwrap_or_default());
+                for (parts, (_, column)) in parts.iter_mut().zip(&format.parts) {
+                    parts.push(row.get(*column).copied().unwrap_or_default());
+                }
             }
             Ok(())
         })?;
@@ -74,7 +75,10 @@ impl List {
         files.shrink();
         let labels = Labels::from_texts(labels.iter().map(Some));
         let left_out = left_out.finish();
-        Ok((Self { path: path.into(), folder, files, labels, left_out }, parts))
+        Ok((
+            Self { path: path.into(), folder, files, labels, left_out },
+            RowParts::first_with_parts(parts),
+        ))
     }
 
     fn file(&self, index: usize) -> PathBuf {

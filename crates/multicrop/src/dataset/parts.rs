@@ -11,13 +11,14 @@
 //!
 //! A *folder* is a part if its name is such a word, apart from digits, punctuation and words such
 //! as `images`: `Train`, `val2017`, `test_images`. `bullet_train` is a class. If no folder is a part
-//! by that, those are whose names differ in such a word alone: `birds_train` and `birds_val`. A *file*
-//! belongs to a part if its name contains such a word (`imagenet-train-0001.tar`), or else if its
-//! folder's name does.
+//! by that, those are whose names differ in such a word alone: `birds_train` and `birds_val`, but not
+//! both these and `cats_train` and `cats_val`. A *file* belongs to a part if its name contains such a
+//! word (`imagenet-train-0001.tar`), or else if its folder's name does.
 //!
 //! A source has parts if it has a training part and at least one other. The training part is the
 //! default. `:test` selects the test part, or else the validation part.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Split;
@@ -49,20 +50,38 @@ pub(super) fn splits_of_folders<'a>(
         return plain;
     }
     let named: Vec<_> = names.map(part_and_rest).collect();
-    let (present, rests): (Vec<_>, Vec<_>) = named.iter().flatten().cloned().unzip();
-    // a training part alone may be a class: `bullet_train`
-    let are_parts = choose(&present, None).is_some() && rests.iter().all(|rest| *rest == rests[0]);
-    match are_parts {
-        true => named.into_iter().map(|of| Some(of?.0)).collect(),
-        false => plain,
+    let mut families = BTreeMap::<_, Vec<_>>::new();
+    for (part, rest) in named.iter().flatten() {
+        families.entry(rest).or_default().push(*part);
     }
+    // a training part alone may be a class: `bullet_train`
+    families.retain(|_, present| choose(present, None).is_some());
+    let family = families.keys().next().filter(|_| families.len() == 1);
+    let part = |named: &Option<(Split, Vec<u8>)>| {
+        let (part, rest) = named.as_ref()?;
+        (Some(&rest) == family).then_some(*part)
+    };
+    named.iter().map(part).collect()
 }
 
-/// The part that a folder's name contains a word of, and the other words in lower case.
-fn part_and_rest(name: &[u8]) -> Option<(Split, Vec<Vec<u8>>)> {
-    let part = words(name).find_map(split_of_word)?;
-    let rest = words(name).filter(|word| split_of_word(word).is_none());
-    Some((part, rest.map(<[u8]>::to_ascii_lowercase).collect()))
+/// The part that a folder's name has a word of, and the rest of the name in lower case. `None` for
+/// names with several such words, such as `birds_train_val`.
+fn part_and_rest(name: &[u8]) -> Option<(Split, Vec<u8>)> {
+    let (mut parts, mut rest) = (Vec::new(), Vec::new());
+    for piece in name.split_inclusive(is_separator) {
+        let end = piece.len() - usize::from(piece.last().is_some_and(is_separator));
+        let (word, separator) = piece.split_at(end);
+        match split_of_word(word) {
+            Some(part) => parts.push(part),
+            None => rest.extend(word.to_ascii_lowercase()),
+        }
+        let plain = |byte: &u8| if byte.is_ascii_punctuation() { b' ' } else { *byte };
+        rest.extend(separator.iter().map(plain));
+    }
+    match parts[..] {
+        [part] => Some((part, rest)),
+        _ => None,
+    }
 }
 
 /// The part that a file belongs to, from its path relative to the source.
@@ -72,9 +91,12 @@ pub(super) fn split_of_file(path: &Path) -> Option<Split> {
 }
 
 fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // letters beyond ASCII belong to words
-    name.split(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
-        .filter(|word| !word.is_empty())
+    name.split(is_separator).filter(|word| !word.is_empty())
+}
+
+/// Letters beyond ASCII belong to words.
+fn is_separator(byte: &u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_alphabetic()
 }
 
 fn split_of_word(word: &[u8]) -> Option<Split> {
@@ -149,8 +171,16 @@ mod tests {
         let of_birds = [Some(Train), Some(Val), None];
         assert_eq!(splits(&["birds_train", "Birds-val", "other"]), of_birds);
         assert_eq!(splits(&["birds test 2017", "birds train 2017"]), [Some(Test), Some(Train)]);
-        for classes in [["bullet_train", "car"], ["train_station", "test_tube"]] {
-            assert_eq!(splits(&classes), [None, None], "{classes:?}");
+        let with_both = splits(&["birds_train", "birds_val", "birds_train_val", "old_test"]);
+        assert_eq!(with_both, [Some(Train), Some(Val), None, None]);
+        let of_classes: [&[&str]; 4] = [
+            &["bullet_train", "car"],
+            &["train_station", "test_tube"],
+            &["cats_train", "cats_val", "dogs_train", "dogs_val"],
+            &["fold1_train", "fold1_val", "fold2_train", "fold2_val"],
+        ];
+        for classes in of_classes {
+            assert!(splits(classes).iter().all(Option::is_none), "{classes:?}");
         }
         assert_eq!(splits(&["train", "birds_val"]), [Some(Train), None]);
     }

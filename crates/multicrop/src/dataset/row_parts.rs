@@ -1,7 +1,8 @@
 //! [`RowParts`] chooses the rows of one part of a list or parquet file, by a column such as `split`.
 //!
 //! Values of the column are parts by the rule for names of folders in [`parts`]. A source with such
-//! a column has parts if a row is of the training part and another one is not.
+//! a column has parts if a row is of the training part and another one is of another part. Of several
+//! such columns, the first one counts whose values are parts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -63,9 +64,25 @@ impl RowParts {
         number
     }
 
+    /// The first of these columns in which a row belongs to a part; otherwise the first of them.
+    pub(super) fn first_with_parts(columns: Vec<Self>) -> Self {
+        let found = columns.iter().position(|column| !column.values.is_empty()).unwrap_or(0);
+        columns.into_iter().nth(found).unwrap_or_default()
+    }
+
+    /// Whether a row belongs to a part.
+    pub(super) fn is_any(&self) -> bool {
+        !self.values.is_empty()
+    }
+
+    /// Whether rows belong to two parts or more.
+    pub(super) fn are_several(&self) -> bool {
+        self.values.iter().any(|value| value.part != self.values[0].part)
+    }
+
     /// The rows of `dataset` that belong to the part `split`, or without it to the training part if
-    /// there is another one. All rows if there are no parts. The classes stay those of all rows, so
-    /// that labels of all parts agree.
+    /// there is another one. All rows if there are no parts, with a note if values say otherwise. The
+    /// classes stay those of all rows, so that labels of all parts agree.
     ///
     /// # Errors
     /// If no row belongs to the part `split`.
@@ -76,17 +93,20 @@ impl RowParts {
         split: Option<Split>,
     ) -> Result<Arc<dyn Dataset>, Error> {
         let present: Vec<_> = self.values.iter().map(|value| value.part).collect();
+        let mut left_out = dataset.left_out().to_vec();
         let Some(chosen) = parts::choose(&present, split) else {
-            return match split {
-                Some(split) => Err(self.no_such_part(path, split)),
-                None => Ok(Arc::new(dataset)),
-            };
+            if let Some(split) = split {
+                return Err(self.no_such_part(path, split));
+            }
+            left_out.extend(self.unused());
+            let rows = (0..dataset.len() as u32).collect();
+            let (dataset, parts) = (Box::new(dataset), Vec::new());
+            return Ok(Arc::new(Selected { dataset, rows, split, parts, left_out }));
         };
         let part_of = |row: usize| self.values.get(self.of_row[row] as usize).map(|of| of.part);
         let all = 0..self.of_row.len();
         let rows = all.clone().filter(|&row| part_of(row) == Some(chosen));
         let rows = rows.map(|row| row as u32).collect();
-        let mut left_out = dataset.left_out().to_vec();
         let mut beside = all.filter(|&row| part_of(row).is_none());
         left_out.extend(beside.next().map(|first| LeftOut {
             count: 1 + beside.count(),
@@ -100,15 +120,30 @@ impl RowParts {
             read: value.part == chosen,
         };
         let parts = self.values.into_iter().map(part).collect();
-        let split = split.unwrap_or(chosen);
+        let split = split.or(Some(chosen));
         Ok(Arc::new(Selected { dataset: Box::new(dataset), rows, split, parts, left_out }))
+    }
+
+    /// A note if a row belongs to a part and another row does not belong to it.
+    fn unused(&self) -> Option<LeftOut> {
+        let differ = self.of_row.iter().any(|number| *number != self.of_row[0]);
+        (self.is_any() && differ).then(|| LeftOut {
+            count: 1,
+            what:
+                "columns of parts, of which rows of all values are read: to have parts, some rows \
+                   must be `train` and others `val` or `test`"
+                    .to_owned(),
+            example: self.column.clone(),
+        })
     }
 
     fn no_such_part(&self, path: &Path, split: Split) -> Error {
         let column = &self.column;
         let values: Vec<_> = self.values.iter().map(|value| format!("`{}`", value.name)).collect();
         let reason = match (column.is_empty(), values.is_empty()) {
-            (true, _) => "neither the name of a file nor a column `split` names it".to_owned(),
+            (true, _) => {
+                "neither the name of a file nor a column `split` of text names it".to_owned()
+            }
             (_, true) => format!("no value of its column `{column}` is the name of a part"),
             _ => format!("its column `{column}` has {}", values.join(", ")),
         };
@@ -120,7 +155,7 @@ impl RowParts {
 struct Selected {
     dataset: Box<dyn Dataset>,
     rows: Vec<u32>,
-    split: Split,
+    split: Option<Split>,
     parts: Vec<Part>,
     left_out: Vec<LeftOut>,
 }
@@ -178,6 +213,7 @@ impl Dataset for Selected {
     }
 
     fn describe(&self) -> String {
-        format!("{} ({} part)", self.dataset.describe(), self.split)
+        let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
+        format!("{}{part}", self.dataset.describe())
     }
 }

@@ -71,7 +71,10 @@ fn a_list_that_makes_no_sense_is_refused_in_one_sentence() {
     assert!(error.contains("line 1 is `Dear reader,`"), "{error}");
     assert!(refused(b"a/0.png\0").contains("in an unknown format"));
     let (root, _) = list(b"a/0.png\n");
-    assert!(message(open_at(root.path(), "list:test")).contains("nor a column `split` names it"));
+    assert!(
+        message(open_at(root.path(), "list:test"))
+            .contains("nor a column `split` of text names it")
+    );
 }
 
 #[cfg(unix)]
@@ -178,4 +181,43 @@ fn a_column_that_holds_labels_names_no_parts() {
     let source = root.path().join("list").display().to_string();
     let data = open_with(&source, &options).unwrap();
     assert_eq!((data.len(), data.classes().join(" ")), (2, "test train".into()));
+}
+
+#[test]
+fn the_column_of_parts_is_the_one_with_parts_and_an_unused_one_is_named() {
+    let text = b"path,split,set\na/0.png,0,train\na/1.png,1,test\n";
+    assert_eq!(values(&*list(text).1.unwrap()), [0]);
+    let (_root, data) = list(b"path,split\na/0.png,train\na/1.png,tets\n");
+    let data = data.unwrap();
+    assert_eq!((data.len(), data.parts().len()), (2, 0));
+    let note = data.left_out()[0].to_string();
+    assert!(note.contains("of which rows of all values are read") && note.contains("`split`"));
+    assert!(list(b"path,split\na/0.png,train\na/1.png,train\n").1.unwrap().left_out().is_empty());
+}
+
+#[test]
+fn quotes_after_a_space_are_quotes() {
+    let text =
+        "path, \"label\", \"split\"\na/0.png, \"cat\", \"train\"\na/1.png, \"dog\", \"val\"\n";
+    assert_eq!(contents(text), (vec![0], vec![0], "cat dog".into()));
+}
+
+#[test]
+fn a_list_as_long_as_an_image_of_cifar_is_a_list() {
+    let mut text = "path,label\na/0.png,cat\na/1.png,dog\n".to_owned();
+    text += &"\n".repeat(3074 - text.len());
+    assert_eq!(contents(&text), (vec![0, 1], vec![0, 1], "cat dog".into()));
+}
+
+#[test]
+fn a_column_of_paths_that_is_chosen_must_be_there() {
+    let root = folder(&["a/0.png", "a/1.png"]);
+    write(root.path(), "list", b"before,after\na/0.png,a/1.png\na/1.png,a/0.png\n");
+    let open = |column: &str| {
+        let options = OpenOptions { image_column: Some(column.into()), ..OpenOptions::default() };
+        open_with(&root.path().join("list").display().to_string(), &options)
+    };
+    assert_eq!(values(&*open("after").unwrap()), [1, 0]);
+    let error = message(open("nope"));
+    assert!(error.contains("has no column `nope` for paths (it has `before`, `after`)"), "{error}");
 }

@@ -108,6 +108,7 @@ type Leaf = Vec<Option<Vec<u8>>>;
 
 /// Writes optional binary leaves, which may be within optional groups, and a `huggingface` entry.
 fn write_table(path: &Path, schema: &str, leaves: &[Leaf], features: Option<&str>) {
+    use ::parquet::column::writer::ColumnWriter;
     use ::parquet::data_type::{ByteArray, ByteArrayType};
     use ::parquet::file::metadata::KeyValue;
     use ::parquet::file::properties::WriterProperties;
@@ -126,12 +127,21 @@ fn write_table(path: &Path, schema: &str, leaves: &[Leaf], features: Option<&str
     for leaf in leaves {
         let mut column = group.next_column().unwrap().unwrap();
         // as deep as the last leaf's groups: all are optional
-        let writer = column.typed::<ByteArrayType>();
-        let depth = writer.get_descriptor().max_def_level();
-        let levels: Vec<i16> =
-            leaf.iter().map(|value| if value.is_some() { depth } else { depth - 1 }).collect();
-        let values: Vec<ByteArray> = leaf.iter().flatten().cloned().map(ByteArray::from).collect();
-        writer.write_batch(&values, Some(&levels), None).unwrap();
+        let depth = |column: &::parquet::schema::types::ColumnDescriptor| column.max_def_level();
+        let levels = |depth: i16| -> Vec<i16> {
+            leaf.iter().map(|value| if value.is_some() { depth } else { depth - 1 }).collect()
+        };
+        if let ColumnWriter::Int64ColumnWriter(writer) = column.untyped() {
+            let levels = levels(depth(writer.get_descriptor()));
+            let values: Vec<i64> = leaf.iter().flatten().map(|value| value[0].into()).collect();
+            writer.write_batch(&values, Some(&levels), None).unwrap();
+        } else {
+            let writer = column.typed::<ByteArrayType>();
+            let levels = levels(depth(writer.get_descriptor()));
+            let values = leaf.iter().flatten().cloned().map(ByteArray::from);
+            let values: Vec<ByteArray> = values.collect();
+            writer.write_batch(&values, Some(&levels), None).unwrap();
+        }
         column.close().unwrap();
     }
     group.close().unwrap();
@@ -374,4 +384,38 @@ fn arrow_lance_and_json_are_refused_by_name() {
     assert!(message(open_at(root.path(), "x.lance")).contains("is a Lance data set"));
     write(root.path(), "a.jsonl", b"{\"image\": \"a.png\"}\n");
     assert!(message(open_at(root.path(), "a.jsonl")).contains("is a JSON file"));
+}
+
+#[test]
+fn rows_belong_to_the_part_that_their_column_names_rather_than_the_file() {
+    let root = tempdir().unwrap();
+    let path = root.path().join("train-0.parquet");
+    let schema = "optional binary image; optional binary split (UTF8);";
+    write_table(&path, schema, &[images(1..4), leaf(&["train", "test", "train"])], None);
+    for source in ["", ":train", "train-0.parquet"] {
+        let data = open_at(root.path(), source).unwrap();
+        assert_eq!(values(&*data), [1, 3], "{source}");
+        assert_eq!(data.describe().matches("train part").count(), 1, "{}", data.describe());
+    }
+    assert_eq!(values(&*open_at(root.path(), ":test").unwrap()), [2]);
+}
+
+#[test]
+fn class_labels_of_hugging_face_name_parts() {
+    let root = tempdir().unwrap();
+    let path = root.path().join("a.parquet");
+    let schema = "optional binary image; optional int64 split; optional binary label (UTF8);";
+    let split = vec![Some(vec![1]), Some(vec![0]), None, Some(vec![1]), Some(vec![7])];
+    let labels = leaf(&["cat", "dog", "cat", "dog", "cat"]);
+    let features = r#"{"split": {"_type": "ClassLabel", "names": ["test", "train"]}}"#;
+    write_table(&path, schema, &[images(1..6), split, labels], Some(features));
+    let data = open_at(root.path(), "a.parquet").unwrap();
+    assert_eq!((values(&*data), labels_of_text(&*data)), (vec![1, 4], "cat dog".to_owned()));
+    assert_eq!(values(&*open_at(root.path(), "a.parquet:test").unwrap()), [2]);
+    assert!(data.left_out()[0].to_string().starts_with("2 images outside the parts"));
+}
+
+/// The class of each image.
+fn labels_of_text(data: &dyn Dataset) -> String {
+    (0..data.len()).filter_map(|index| data.class(index)).collect::<Vec<_>>().join(" ")
 }

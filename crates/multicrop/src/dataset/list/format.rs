@@ -37,8 +37,8 @@ pub(super) struct Format {
     pub(super) syntax: Syntax,
     pub(super) path: usize,
     pub(super) label: Option<usize>,
-    /// The column that names the part of an image, with its name.
-    pub(super) part: Option<(String, usize)>,
+    /// Columns that may name the part of an image, with their names.
+    pub(super) parts: Vec<(String, usize)>,
     /// Index of the row that holds the names of the columns.
     pub(super) header: Option<usize>,
 }
@@ -88,7 +88,18 @@ impl Format {
                 false => no_paths(path, folder, &first_line),
             });
         };
-        format.with_label(path, options)
+        format.with_label(path, options)?.with_paths(path, options)
+    }
+
+    /// Refuses a column of paths that the user chose and that is not the one of the paths.
+    fn with_paths(self, path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let Some(chosen) = &options.image_column else { return Ok(self) };
+        let preview = Preview::read(path, self.syntax.clone())?;
+        let names = preview.header(self.header).unwrap_or_default();
+        match position(names, chosen) == Some(self.path) {
+            true => Ok(self),
+            false => Err(no_column(path, names, chosen, "paths", "data.image_column")),
+        }
     }
 
     /// Replaces the column of labels by the one that the user chose.
@@ -96,21 +107,24 @@ impl Format {
         let Some(chosen) = &options.label_column else { return Ok(self) };
         let preview = Preview::read(path, self.syntax.clone())?;
         let names = preview.header(self.header).unwrap_or_default();
-        let label = names.iter().position(|name| name.eq_ignore_ascii_case(chosen.as_bytes()));
+        let label = position(names, chosen);
         if label.is_some() {
-            // labels can be in the column that would name parts
-            let part = self.part.filter(|(_, part)| label != Some(*part));
-            return Ok(Self { label, part, ..self });
+            // labels can be in a column that would name parts
+            let parts = self.parts.into_iter().filter(|(_, column)| label != Some(*column));
+            return Ok(Self { label, parts: parts.collect(), ..self });
         }
-        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-        let found = match &names[..] {
-            [] => "its lines have no header".to_owned(),
-            names => format!("it has `{}`", names.join("`, `")),
-        };
-        let reason =
-            format!("has no column `{chosen}` for labels ({found}); correct `data.label_column`");
-        Err(malformed(path, reason))
+        Err(no_column(path, names, chosen, "labels", "data.label_column"))
     }
+}
+
+/// The error for a list without the column that the setting `key` names.
+fn no_column(path: &Path, names: &[Vec<u8>], chosen: &str, what: &str, key: &str) -> Error {
+    let names: Vec<_> = names.iter().map(|name| to_text(name)).collect();
+    let found = match &names[..] {
+        [] => "its lines have no header".to_owned(),
+        names => format!("it has `{}`", names.join("`, `")),
+    };
+    malformed(path, format!("has no column `{chosen}` for {what} ({found}); correct `{key}`"))
 }
 
 fn no_paths(path: &Path, folder: &Path, first_line: &str) -> Error {
@@ -166,16 +180,17 @@ impl Preview {
         let columns = first.map_or(0, |(_, row)| row.len());
         let names = self.header(header);
         let label = match names {
-            Some(names) => find(names, &LABEL_NAMES),
+            Some(names) => LABEL_NAMES.iter().find_map(|known| position(names, known)),
             None if path + 1 < columns => Some(path + 1),
             None => path.checked_sub(1),
         };
         let label = label.filter(|&label| label != path);
-        let part = names.and_then(|names| {
-            let column = find(names, &PART_NAMES).filter(|&part| part != path)?;
-            Some((to_text(&names[column]), column))
-        });
-        Format { syntax: self.syntax.clone(), path, label, part, header }
+        let part = |known: &&str| {
+            let column = position(names?, known).filter(|&column| column != path)?;
+            Some((to_text(&names?[column]), column))
+        };
+        let parts = PART_NAMES.iter().filter_map(part).collect();
+        Format { syntax: self.syntax.clone(), path, label, parts, header }
     }
 
     /// The names of the columns, if there are any.
@@ -191,11 +206,9 @@ impl Preview {
     }
 }
 
-/// The column with the first of these names that there is.
-fn find(names: &[Vec<u8>], known: &[&str]) -> Option<usize> {
-    let position =
-        |known: &&str| names.iter().position(|name| name.eq_ignore_ascii_case(known.as_bytes()));
-    known.iter().find_map(position)
+/// The column with this name.
+fn position(names: &[Vec<u8>], wanted: &str) -> Option<usize> {
+    names.iter().position(|name| name.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 fn is_file(folder: &Path, field: &[u8]) -> bool {

@@ -88,12 +88,18 @@ fn separated(
         let fields: Vec<&[u8]> = match syntax {
             Syntax::Whole => row.iter().collect(),
             Syntax::LastSpace => at_last_space(row.get(0).unwrap_or_default().trim_ascii()),
-            _ => row.iter().map(<[u8]>::trim_ascii).collect(),
+            _ => row.iter().map(|field| unquoted(field.trim_ascii())).collect(),
         };
         visit(line, &fields)?;
         count += 1;
     }
     Ok(())
+}
+
+/// A field without quotes around it. Those after a space, as in `a.png, "cat"`, are none to CSV.
+fn unquoted(field: &[u8]) -> &[u8] {
+    let inside = field.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inside.filter(|inside| !inside.contains(&b'"')).unwrap_or(field)
 }
 
 /// Whether the first line has a Windows line end.

@@ -11,6 +11,7 @@ use super::rows::{Scalar, Table};
 use super::schema::{LabelType, label_type, quoted};
 use crate::dataset::bytes::malformed;
 use crate::dataset::labels::LABEL_NAMES;
+use crate::dataset::row_parts::PART_NAMES;
 use crate::error::Error;
 
 /// The label column of CIFAR-100, which also has a column of coarse labels.
@@ -55,7 +56,8 @@ impl LabelSource {
         let features = Features::read(table.metadata.file_metadata());
         let rank = |name: &str| {
             let known = known_names().position(|known| name.eq_ignore_ascii_case(known));
-            let class_label = features.is(name, "ClassLabel");
+            let is_part = PART_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+            let class_label = features.is(name, "ClassLabel") && !is_part;
             (known.is_some() || class_label).then(|| (!class_label, known.unwrap_or(usize::MAX)))
         };
         let column = match named {
