@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Prints docs/results/ordering.csv as tables: each cell, the effect of the normalizer over time, and paired differences
-with intervals of 95 %.
+with intervals of 95 %. Then stability.csv beside it: what happened at each learning rate.
 
     scripts/ordering/tables.py [docs/results/ordering.csv]
 
@@ -39,6 +39,11 @@ STATE = {
     "lever_kl_half": "effect, half", "lever_kl": "effect, end", "kappa_median": "median κ", "kappa_max": "largest κ",
     "in_use": "in use", "loss": "loss", "steps_not_finite": "not finite",
 }  # fmt: skip
+# Columns of stability.csv.
+STABILITY = {
+    "knn": "k-NN", "loss": "loss", "prototypes_in_use": "prototypes in use", "kappa_max_10": "largest κ, 10 % of the steps",
+    "kappa_max_50": "50 %", "kappa_max_100": "100 %",
+}  # fmt: skip
 
 
 def main():
@@ -61,6 +66,7 @@ def main():
     head(["cell", "seed", *MEASURES.values(), "processor"])
     for (cell, seed), line in sorted(runs.items()):
         row([cell, seed, *(line[key] for key in MEASURES), line["processor"]])
+    stability(path.with_name("stability.csv"))
 
 
 def lever(path):
@@ -76,13 +82,29 @@ def lever(path):
         row([cell, *(mean_and_spread(numbers(lines, "kl"), "lever_kl") for lines in of_share)])
 
 
+def stability(path):
+    """How the deep networks ended at each learning rate."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        runs = list(csv.DictReader(file))
+    head(["norms", "times the rate", "runs", "with an alarm", "steps not finite", "ended early", *STABILITY.values()])
+    for times, norm in sorted({(int(run["times"]), run["norm"]) for run in runs}):
+        lines = [run for run in runs if (run["norm"], run["times"]) == (norm, str(times))]
+        alarms = sum(run["alarms"] != "" for run in lines)
+        not_finite = sum(int(run["steps_not_finite"]) for run in lines)
+        early = sum(run["ended"] != "whole" for run in lines)
+        measured = [mean_and_spread(numbers(lines, key), key) for key in STABILITY]
+        row([norm, times, len(lines), alarms, not_finite, early, *measured])
+
+
 def numbers(lines, key):
     return [float(line[key]) for line in lines if line[key]]
 
 
 def digits(key):
     return {"nmi": 3, "lever_kl_half": 4, "lever_kl": 4, "loss": 2, "kappa_median": 1, "kappa_max": 1, "steps_not_finite": 0,
-            "unique_090": 0, "in_use": 0, "effective_components": 0}.get(key, 1)  # fmt: skip
+            "unique_090": 0, "in_use": 0, "effective_components": 0, "prototypes_in_use": 0}.get(key, 1)  # fmt: skip
 
 
 def mean_and_spread(values, key):

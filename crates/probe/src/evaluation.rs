@@ -99,21 +99,34 @@ impl Evaluation {
         self.storage = storage;
     }
 
-    /// What the probes report about their settings, one sentence each, and whether both sets are the same.
+    /// What makes scores mean less than they seem to, one sentence each: images in both sets, classes that nothing is
+    /// learned of, settings of the probes.
     pub fn warnings(&self) -> Vec<String> {
+        let of_sets = self.shared_images().into_iter().chain(self.classes_not_learned());
         let of_probes = self.probes.iter().flat_map(|probe| probe.warnings(self.train.len()));
-        self.same_images().into_iter().chain(of_probes).collect()
+        of_sets.chain(of_probes).collect()
     }
 
-    /// A sentence if both sets are of the same images: a nearest neighbor is then the image itself.
-    fn same_images(&self) -> Option<String> {
-        let [train, test] = [&self.train, &self.test].map(|images| images.dataset().describe());
-        (train == test).then(|| {
-            format!(
-                "the images to classify are those to learn from ({train}), so accuracies say nothing about new \
-                 images: name other ones, or use `eval knn --leave-one-out`"
-            )
-        })
+    fn shared_images(&self) -> Option<String> {
+        let (count, first) = self.test.shared_with(&self.train)?;
+        Some(format!(
+            "{count} of {} images to classify are also images to learn from, such as `{first}`, so accuracies are \
+             too high: give other ones, or classify each image of a source by the others with `eval knn CHECKPOINT \
+             --leave-one-out SOURCE`",
+            self.test.len()
+        ))
+    }
+
+    fn classes_not_learned(&self) -> Option<String> {
+        let [train, test] = [&self.train, &self.test].map(Subset::counts_of_classes);
+        let counts = train.iter().zip(&test).zip(self.test.dataset().classes());
+        let mut missing = counts.filter(|((train, test), _)| **train == 0 && **test > 0);
+        let (_, first) = missing.next()?;
+        let classes = match 1 + missing.count() {
+            1 => format!("class `{first}` has"),
+            count => format!("{count} classes, such as `{first}`, have"),
+        };
+        Some(format!("{classes} images to classify and none to learn from: these count as wrong"))
     }
 
     /// Names of the probes in messages.

@@ -34,7 +34,7 @@ pub(crate) struct ComparedFlags {
     ///
     /// .npy, .safetensors or .parquet, of this program or another one. The names in it must be those of SOURCE.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
     /// Features to compare: `cls`, `mean`, `last-N` or `head`; of a file, a column. `cls` by default
     #[arg(long, value_name = "NAME", add = names(&["cls", "mean", "last-4", "head"]))]
     features: Option<String>,

@@ -5,18 +5,23 @@ mod output;
 mod pixels;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
+use multicrop::Dataset;
+use probe::Subset;
 use probe::similarity::Rows;
 use probe::similarity::duplicates::{
     Found, Outcome, Search, groups, groups_against, search, suggest,
 };
+use report::number::counted;
 
 use super::compared::{Bank, Compared, ComparedFlags, comparing};
 use super::page_file::check_file;
 use super::pictures::PictureFiles;
 use crate::console::Console;
+use crate::usage::Usage;
 use output::Answer;
 use pixels::Looks;
 
@@ -83,8 +88,12 @@ impl Duplicates {
             check_file(file)?;
         }
         let compared = self.compared.open(console)?;
+        let dataset = compared.open_source(&self.source)?;
         let other = self.against.as_deref().map(|other| compared.open_source(other)).transpose()?;
-        let bank = compared.bank(&self.source, console)?;
+        if let Some(other) = &other {
+            check_shared(&dataset, other, console)?;
+        }
+        let bank = compared.bank_of(dataset, self.compared.from.as_deref(), console)?;
         let other =
             other.map(|other| compared.bank_of(other, self.against_from.as_deref(), console));
         let other = other.transpose()?;
@@ -153,6 +162,30 @@ impl Duplicates {
             false => Ok(()),
         }
     }
+}
+
+/// Warns of images that both sources have. They would be dropped as near-duplicates of themselves.
+///
+/// # Errors
+/// All are the same.
+fn check_shared(
+    images: &Arc<dyn Dataset>,
+    other: &Arc<dyn Dataset>,
+    console: &mut Console,
+) -> Result<()> {
+    let [images, other] = [images, other].map(|images| Subset::new(images.clone(), None, 0));
+    let Some((count, first)) = images.shared_with(&other) else { return Ok(()) };
+    if count == images.len() {
+        bail!(Usage(
+            "`--against` has all images of SOURCE: leave it out to find near-duplicates within SOURCE"
+                .to_owned()
+        ));
+    }
+    console.warn(format!(
+        "SOURCE and `--against` share {}, such as `{first}`: what is dropped of them is gone from both",
+        counted(count, "image")
+    ));
+    Ok(())
 }
 
 fn search_all(

@@ -126,9 +126,17 @@ fn images_of_one_source_are_classified_by_each_other() {
     with("run").code(1);
     // With the two flags instead, each image would find itself.
     let both = ["eval", "knn", "run", "--train", "photos:test", "--test", "photos:test"];
-    tiny.run(&both).code(0).says("warning: the images to classify are those to learn from");
+    tiny.run(&both).code(0).says("12 of 12 images to classify are also images to learn from");
+    // A class that only the test images have, in a list whose parts share their classes.
+    let mut text = "path,label,split\n".to_owned();
+    for line in ["blue/1.png,a,train", "green/1.png,a,train", "red/0.png,b,val"] {
+        text += &format!("photos/train/{line}\n");
+    }
+    fs::write(tiny.path("list.csv"), text).unwrap();
+    let list = ["eval", "knn", "run", "--data", "list.csv", "--k", "1"];
+    tiny.run(&list).code(0).says("class `b` has images to classify and none to learn from");
     let parts = tiny.run(&["eval", "knn", "run", "--data", "photos"]).code(0);
-    assert!(!parts.stderr.contains("those to learn from"), "{}", parts.stderr);
+    assert!(!parts.stderr.contains("also images"), "{}", parts.stderr);
 }
 
 /// What limits evaluations during training does not limit the commands: nothing is computed on a part in silence.

@@ -193,7 +193,7 @@ fn images_without_parts_are_classified_by_each_other_as_the_hint_says() {
         write(&tiny.path("my photos").join(class), (40, 40), false);
     }
     tiny.run(&["pretrain", "my photos", "--steps", "1", "--out", "a run"]).code(0);
-    let hint = "`eval knn --leave-one-out 'my photos'` needs no parts";
+    let hint = "`eval knn CHECKPOINT --leave-one-out 'my photos'` needs no parts";
     tiny.run(&["eval", "knn", "a run", "--data", "my photos"]).code(1).says(hint);
     tiny.run(&["eval", "knn", "a run", "--leave-one-out", "my photos"]).code(0);
 }

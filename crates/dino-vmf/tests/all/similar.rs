@@ -132,6 +132,12 @@ fn copies_are_found_and_the_larger_image_is_kept() {
     photo(99).save(tiny.path("test/b.png")).unwrap();
     let leaks = duplicates(&["--against", "test", "--threshold", "0.9999"]).last_event();
     assert_eq!((&leaks["dropped"], &leaks["equal"]), (&1.into(), &1.into()));
+    // images that both have would be dropped for themselves
+    let against = ["duplicates", "photos", "--checkpoint", "run", "--against"];
+    tiny.run(&[&against[..], &["./photos"]].concat()).code(2).says("has all images of SOURCE");
+    fs::write(tiny.path("some.txt"), "photos/01.png\ntest/b.png\n").unwrap();
+    let shared = "SOURCE and `--against` share 1 image, such as `photos/01.png`";
+    tiny.run(&[&against[..], &["some.txt"]].concat()).code(0).says(shared);
     let leak = &leaks["groups"][0];
     assert_eq!((name(&leak["kept"]), name(&leak["dropped"][0])), ("a.png".into(), "11.png".into()));
 }

@@ -142,7 +142,8 @@ impl Error {
                 Some(format!("set `{variable}` to one of these, or remove it: `unset {variable}`"))
             }
             Self::Data(multicrop::Error::NoSuchSplit { path, .. }) => Some(format!(
-                "`{0}` without a part names all of its images; `eval knn --leave-one-out {0}` needs no parts",
+                "`{0}` alone names its training part, or all images if there are no parts; \
+                 `eval knn CHECKPOINT --leave-one-out {0}` needs no parts",
                 word(path)
             )),
             Self::NoCheckpoint { .. }
