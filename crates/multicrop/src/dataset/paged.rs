@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::left_out::{LeftOut, Part};
-use super::{Dataset, Sample};
+use super::{Dataset, Sample, Shards};
 use crate::decode::page_count;
 use crate::error::SampleError;
 
@@ -57,6 +57,19 @@ impl Dataset for Paged {
         self.files.classes()
     }
 
+    /// Those of the files, with all of their pages.
+    fn shards(&self) -> Option<Shards> {
+        let mut shards = self.files.shards()?;
+        for end in &mut shards.ends {
+            *end = self.pages.partition_point(|&(file, _)| (file as usize) < *end);
+        }
+        Some(shards)
+    }
+
+    fn prepare(&self, shard: usize) {
+        self.files.prepare(shard);
+    }
+
     fn left_out(&self) -> &[LeftOut] {
         self.files.left_out()
     }
@@ -76,5 +89,55 @@ impl Dataset for Paged {
 
     fn describe(&self) -> String {
         format!("the pages of {}", self.files.describe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Four files in shards of three and one. Counts how often a shard is loaded ahead.
+    #[derive(Default)]
+    struct InShards(AtomicUsize);
+
+    impl Dataset for InShards {
+        fn len(&self) -> usize {
+            4
+        }
+        fn read(&self, _: usize) -> Result<Sample<'_>, SampleError> {
+            Err(SampleError::Empty)
+        }
+        fn label(&self, _: usize) -> Option<u32> {
+            None
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn shards(&self) -> Option<Shards> {
+            Some(Shards { ends: vec![3, 4], window: 2, slow: true })
+        }
+        fn prepare(&self, shard: usize) {
+            self.0.fetch_add(10 + shard, Ordering::Relaxed);
+        }
+        fn name(&self, index: usize) -> String {
+            index.to_string()
+        }
+        fn describe(&self) -> String {
+            "four files".to_owned()
+        }
+    }
+
+    #[test]
+    fn a_shard_holds_all_pages_of_its_files() {
+        let files = Arc::new(InShards::default());
+        let pages = vec![(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
+        let paged = Paged { files: files.clone(), pages };
+        let shards = Shards { ends: vec![5, 8], window: 2, slow: true };
+        assert_eq!(paged.shards(), Some(shards));
+        paged.prepare(1);
+        assert_eq!(files.0.load(Ordering::Relaxed), 11);
+        assert_eq!(paged.name(7), "3, page 3");
     }
 }
