@@ -70,11 +70,6 @@ impl RowParts {
         columns.into_iter().nth(found).unwrap_or_default()
     }
 
-    /// Whether a row belongs to a part.
-    pub(super) fn is_any(&self) -> bool {
-        !self.values.is_empty()
-    }
-
     /// Whether rows belong to two parts or more.
     pub(super) fn are_several(&self) -> bool {
         self.values.iter().any(|value| value.part != self.values[0].part)
@@ -98,21 +93,14 @@ impl RowParts {
             if let Some(split) = split {
                 return Err(self.no_such_part(path, split));
             }
-            left_out.extend(self.unused());
+            let Some(note) = self.unused() else { return Ok(Arc::new(dataset)) };
+            left_out.push(note);
             let rows = (0..dataset.len() as u32).collect();
             let (dataset, parts) = (Box::new(dataset), Vec::new());
             return Ok(Arc::new(Selected { dataset, rows, split, parts, left_out }));
         };
-        let part_of = |row: usize| self.values.get(self.of_row[row] as usize).map(|of| of.part);
-        let all = 0..self.of_row.len();
-        let rows = all.clone().filter(|&row| part_of(row) == Some(chosen));
-        let rows = rows.map(|row| row as u32).collect();
-        let mut beside = all.filter(|&row| part_of(row).is_none());
-        left_out.extend(beside.next().map(|first| LeftOut {
-            count: 1 + beside.count(),
-            what: BESIDE.to_owned(),
-            example: dataset.name(first),
-        }));
+        left_out.extend(self.beside(&dataset));
+        let rows = self.rows_of(Some(chosen)).map(|row| row as u32).collect();
         let part = |value: Value| Part {
             name: value.name,
             count: value.rows,
@@ -124,15 +112,28 @@ impl RowParts {
         Ok(Arc::new(Selected { dataset: Box::new(dataset), rows, split, parts, left_out }))
     }
 
-    /// A note if a row belongs to a part and another row does not belong to it.
+    /// The rows of a part, or those that belong to none.
+    fn rows_of(&self, part: Option<Split>) -> impl Iterator<Item = usize> {
+        let part_of = |number: u32| self.values.get(number as usize).map(|value| value.part);
+        let rows = self.of_row.iter().enumerate();
+        rows.filter(move |(_, number)| part_of(**number) == part).map(|(row, _)| row)
+    }
+
+    /// Counts the rows that belong to no part.
+    fn beside(&self, dataset: &dyn Dataset) -> Option<LeftOut> {
+        let mut rows = self.rows_of(None);
+        let example = dataset.name(rows.next()?);
+        Some(LeftOut { count: 1 + rows.count(), what: BESIDE.to_owned(), example })
+    }
+
+    /// A note if there is a part and rows that do not belong to it.
     fn unused(&self) -> Option<LeftOut> {
         let differ = self.of_row.iter().any(|number| *number != self.of_row[0]);
-        (self.is_any() && differ).then(|| LeftOut {
+        (differ && !self.values.is_empty()).then(|| LeftOut {
             count: 1,
-            what:
-                "columns of parts, of which rows of all values are read: to have parts, some rows \
-                   must be `train` and others `val` or `test`"
-                    .to_owned(),
+            what: "columns of parts, of which all rows are read: to have parts, some rows must be \
+                   `train` and others `val` or `test`"
+                .to_owned(),
             example: self.column.clone(),
         })
     }

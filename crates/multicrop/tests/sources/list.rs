@@ -191,7 +191,7 @@ fn the_column_of_parts_is_the_one_with_parts_and_an_unused_one_is_named() {
     let data = data.unwrap();
     assert_eq!((data.len(), data.parts().len()), (2, 0));
     let note = data.left_out()[0].to_string();
-    assert!(note.contains("of which rows of all values are read") && note.contains("`split`"));
+    assert!(note.contains("of which all rows are read") && note.contains("`split`"));
     assert!(list(b"path,split\na/0.png,train\na/1.png,train\n").1.unwrap().left_out().is_empty());
 }
 
