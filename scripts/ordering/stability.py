@@ -4,8 +4,9 @@
     scripts/ordering/stability.py --cifar10 CIFAR10
 
 2,000 steps with free norms and with the normalizer, both with the center of logits, at 1, 2, 4 and 8 times the learning
-rate of regime.toml; ten seeds each. All else is as in run.py: data, seeds, and that it goes on anywhere. Every finished
-run is one line of docs/results/stability.csv. A run that ends in an alarm or in values that are not finite is finished.
+rate of regime.toml, or others by --times; ten seeds each. All else is as in run.py: data, seeds, and that it goes on
+anywhere. Every finished run is one line of docs/results/stability.csv. A run that ends in an alarm or in values that are not
+finite is finished.
 """
 
 import argparse

@@ -88,14 +88,15 @@ def stability(path):
         return
     with path.open(newline="") as file:
         runs = list(csv.DictReader(file))
-    head(["norms", "times the rate", "runs", "with an alarm", "steps not finite", "ended early", *STABILITY.values()])
+    head(["norms", "times the rate", "runs", "with an alarm", "steps not finite", "ended early", "at step", *STABILITY.values()])
     for times, norm in sorted({(int(run["times"]), run["norm"]) for run in runs}):
         lines = [run for run in runs if (run["norm"], run["times"]) == (norm, str(times))]
         alarms = sum(run["alarms"] != "" for run in lines)
         not_finite = sum(int(run["steps_not_finite"]) for run in lines)
-        early = sum(run["ended"] != "whole" for run in lines)
+        early = [run for run in lines if run["ended"] != "whole"]
         measured = [mean_and_spread(numbers(lines, key), key) for key in STABILITY]
-        row([norm, times, len(lines), alarms, not_finite, early, *measured])
+        ends = mean_and_spread(numbers(early, "steps"), "steps")
+        row([norm, times, len(lines), alarms, not_finite, len(early), ends, *measured])
 
 
 def numbers(lines, key):
@@ -104,7 +105,7 @@ def numbers(lines, key):
 
 def digits(key):
     return {"nmi": 3, "lever_kl_half": 4, "lever_kl": 4, "loss": 2, "kappa_median": 1, "kappa_max": 1, "steps_not_finite": 0,
-            "unique_090": 0, "in_use": 0, "effective_components": 0, "prototypes_in_use": 0}.get(key, 1)  # fmt: skip
+            "unique_090": 0, "in_use": 0, "effective_components": 0, "prototypes_in_use": 0, "steps": 0}.get(key, 1)  # fmt: skip
 
 
 def mean_and_spread(values, key):
