@@ -5,7 +5,6 @@ mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use anyhow::{Result, bail};
