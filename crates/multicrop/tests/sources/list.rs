@@ -127,6 +127,26 @@ fn json_lines_are_a_list() {
     assert!(error.contains("has no JSON object in line 2"), "{error}");
 }
 
+/// Programs that write JSON leave out what an image does not have.
+#[test]
+fn fields_that_only_late_json_lines_have_are_found() {
+    let mut text = "{\"file_name\": \"a/0.png\", \"id\": 3}\n".repeat(150);
+    text += "{\"file_name\": \"a/1.png\", \"Label\": \"cat\", \"note\": \"late\", \"split\": \"train\"}\n";
+    text += "{\"file_name\": \"a/0.png\", \"Label\": \"dog\", \"split\": \"test\"}\n";
+    let (root, data) = list(text.as_bytes());
+    let data = data.unwrap();
+    assert_eq!((values(&*data), data.classes().join(" ")), (vec![1], "cat dog".into()));
+    assert_eq!(values(&*open_at(root.path(), "list:test").unwrap()), [0]);
+    assert!(
+        left_out(&*data)[0].starts_with("150 images outside the parts"),
+        "{:?}",
+        left_out(&*data)
+    );
+    let options = OpenOptions { label_column: Some("note".into()), ..OpenOptions::default() };
+    let chosen = open_with(root.path().join("list").to_str().unwrap(), &options).unwrap();
+    assert_eq!(chosen.classes(), ["late"]);
+}
+
 #[test]
 fn lines_of_blanks_and_comments_are_no_images() {
     let text = "\u{FEFF}# made by hand\r\na/0.png\r\n   \r\n\t\r\n#a/1.png\r\na/1.png\r\n";

@@ -62,7 +62,13 @@ impl Format {
             Syntax::Separated(b';'),
             Syntax::LastSpace,
         ];
-        let fields = rows::json_fields(path, PREVIEW_LINES)?;
+        // programs that write JSON leave out what an image does not have
+        let usual = |name: &str| {
+            let chosen = [&options.label_column, &options.image_column].into_iter().flatten();
+            let known = LABEL_NAMES.iter().chain(&PART_NAMES).copied();
+            known.chain(chosen.map(String::as_str)).any(|known| name.eq_ignore_ascii_case(known))
+        };
+        let fields = rows::json_fields(path, PREVIEW_LINES, usual)?;
         let is_json = fields.is_some();
         if let Some(fields) = fields {
             candidates = vec![Syntax::Json(fields)];

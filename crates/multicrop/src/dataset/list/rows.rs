@@ -161,9 +161,13 @@ fn json(
     })
 }
 
-/// The names of all fields in the first `limit` objects, in order; `None` if the file does not
-/// start with an object.
-pub(super) fn json_fields(path: &Path, limit: usize) -> Result<Option<Vec<String>>, Error> {
+/// The names of all fields in the first `limit` objects, and of the `usual` ones in all others, in
+/// order; `None` if the file does not start with an object.
+pub(super) fn json_fields(
+    path: &Path,
+    limit: usize,
+    usual: impl Fn(&str) -> bool,
+) -> Result<Option<Vec<String>>, Error> {
     let mut file = BufReader::new(open_file(path).map_err(unreadable(path))?);
     let start = file.fill_buf().map_err(unreadable(path))?;
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
@@ -174,12 +178,12 @@ pub(super) fn json_fields(path: &Path, limit: usize) -> Result<Option<Vec<String
     let (mut fields, mut count) = (Vec::<String>::new(), 0);
     objects(input, |_, object| {
         for name in object.keys() {
-            if !fields.contains(name) {
+            if (count < limit || usual(name)) && !fields.contains(name) {
                 fields.push(name.clone());
             }
         }
         count += 1;
-        Ok(count < limit)
+        Ok(true)
     })?;
     Ok(Some(fields))
 }
