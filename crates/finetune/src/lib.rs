@@ -20,7 +20,6 @@ mod erasing;
 mod error;
 mod events;
 pub mod groups;
-mod images;
 mod memory;
 mod mixing;
 mod network;

@@ -46,6 +46,7 @@ mod paged;
 mod parquet;
 mod parts;
 mod row_parts;
+mod selected;
 mod shapes;
 mod shards;
 mod signature;
@@ -59,6 +60,7 @@ pub use left_out::{LeftOut, Part, labelled, left_out_notes, notes};
 pub use list::List;
 pub use paged::Paged;
 pub use parquet::Parquet;
+pub use selected::Selected;
 pub use shapes::Shapes;
 pub use shards::Shards;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use multicrop::dataset::{Dataset, left_out_notes};
+use multicrop::dataset::{Dataset, Selected, left_out_notes};
 use multicrop::decode;
 use multicrop::image::Image;
 use streams::{Key, Purpose};
@@ -70,6 +70,14 @@ impl Subset {
     /// The source.
     pub fn dataset(&self) -> &dyn Dataset {
         self.dataset.as_ref()
+    }
+
+    /// The chosen images as a source of their own.
+    pub fn to_dataset(&self) -> Arc<dyn Dataset> {
+        match self.len() == self.dataset.len() {
+            true => self.dataset.clone(),
+            false => Arc::new(Selected::new(self.dataset.clone(), self.indices.iter().copied())),
+        }
     }
 
     /// The chosen images' places in the source, ascending.

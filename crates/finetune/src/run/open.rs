@@ -13,7 +13,6 @@ use super::{Request, Run};
 use crate::about::about;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::images::chosen;
 use crate::memory;
 use crate::network::Classifier;
 use crate::pace::Pace;
@@ -47,7 +46,7 @@ impl<'a> Run<'a> {
             training: Training::new(network, settings.clone(), steps_per_epoch),
             state,
             progress: Progress { identity, tests: Vec::new(), loss_sum: 0.0 },
-            train: chosen(request.train.clone(), &subset),
+            train: subset.to_dataset(),
             test,
             steps_per_epoch,
             folder: out.map(|out| Folder::open(out, request.resume)).transpose()?,

@@ -5,13 +5,14 @@
 //! such columns, the first one counts whose values are parts.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::left_out::{BESIDE, LeftOut, Part};
 use super::names::to_text;
-use super::{Dataset, Sample, Shards, Split, parts};
-use crate::error::{Error, SampleError};
+use super::selected::{OfPart, Selected};
+use super::{Dataset, Split, parts};
+use crate::error::Error;
 
 /// Usual names of columns that name the part of a row, most likely first.
 pub(super) const PART_NAMES: [&str; 5] = ["split", "subset", "partition", "set", "part"];
@@ -95,12 +96,12 @@ impl RowParts {
             }
             let Some(note) = self.unused() else { return Ok(Arc::new(dataset)) };
             left_out.push(note);
-            let rows = (0..dataset.len() as u32).collect();
-            let (dataset, parts) = (Box::new(dataset), Vec::new());
-            return Ok(Arc::new(Selected { dataset, rows, split, parts, left_out }));
+            let rows = 0..dataset.len();
+            let rows = Selected::new(Arc::new(dataset), rows);
+            return Ok(Arc::new(rows.as_part(OfPart { split, parts: Vec::new(), left_out })));
         };
         left_out.extend(self.beside(&dataset));
-        let rows = self.rows_of(Some(chosen)).map(|row| row as u32).collect();
+        let rows = Selected::new(Arc::new(dataset), self.rows_of(Some(chosen)));
         let part = |value: Value| Part {
             name: value.name,
             count: value.rows,
@@ -109,7 +110,7 @@ impl RowParts {
         };
         let parts = self.values.into_iter().map(part).collect();
         let split = split.or(Some(chosen));
-        Ok(Arc::new(Selected { dataset: Box::new(dataset), rows, split, parts, left_out }))
+        Ok(Arc::new(rows.as_part(OfPart { split, parts, left_out })))
     }
 
     /// The rows of a part, or those that belong to none.
@@ -149,72 +150,5 @@ impl RowParts {
             _ => format!("its column `{column}` has {}", values.join(", ")),
         };
         Error::NoSuchSplit { path: path.into(), split: split.name(), reason }
-    }
-}
-
-/// Some rows of another data set, in their order.
-struct Selected {
-    dataset: Box<dyn Dataset>,
-    rows: Vec<u32>,
-    split: Option<Split>,
-    parts: Vec<Part>,
-    left_out: Vec<LeftOut>,
-}
-
-impl Selected {
-    fn row(&self, index: usize) -> usize {
-        self.rows[index] as usize
-    }
-}
-
-impl Dataset for Selected {
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn read(&self, index: usize) -> Result<Sample<'_>, SampleError> {
-        self.dataset.read(self.row(index))
-    }
-
-    fn label(&self, index: usize) -> Option<u32> {
-        self.dataset.label(self.row(index))
-    }
-
-    fn classes(&self) -> &[String] {
-        self.dataset.classes()
-    }
-
-    /// Those of the whole source; a shard may have no row of this part.
-    fn shards(&self) -> Option<Shards> {
-        let mut shards = self.dataset.shards()?;
-        for end in &mut shards.ends {
-            *end = self.rows.partition_point(|&row| (row as usize) < *end);
-        }
-        Some(shards)
-    }
-
-    fn prepare(&self, shard: usize) {
-        self.dataset.prepare(shard);
-    }
-
-    fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
-    }
-
-    fn parts(&self) -> &[Part] {
-        &self.parts
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.dataset.name(self.row(index))
-    }
-
-    fn file_of(&self, index: usize) -> Option<PathBuf> {
-        self.dataset.file_of(self.row(index))
-    }
-
-    fn describe(&self) -> String {
-        let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
-        format!("{}{part}", self.dataset.describe())
     }
 }

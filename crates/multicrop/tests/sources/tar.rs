@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use multicrop::dataset::Selected;
 use multicrop::loader::{Loader, LoaderConfig};
 use multicrop::order;
 use multicrop::recipe::Recipe;
@@ -126,6 +127,21 @@ fn packed_shards_are_visited_near_each_other_and_plain_ones_in_any_order() {
         shards.sort_unstable();
         shards.dedup();
         assert!(shards.len() <= 4);
+    }
+    // Of some images, too: three in each shard but the last, which has none.
+    let some = Selected::new(packed.clone(), (0..44).filter(|place| place % 4 != 1));
+    assert_eq!(values(&some)[..5], [0, 2, 3, 4, 6]);
+    let shards = some.shards().expect("shards");
+    assert_eq!(
+        (shards.ends[..3].to_vec(), shards.ends[10..].to_vec()),
+        (vec![3, 6, 9], vec![33, 33])
+    );
+    let order = order::for_dataset(&some, 3, 1);
+    for shard in 0..11 {
+        let mut visits = (0..33).filter(|&place| order[place] / 3 == shard);
+        let (first, last) =
+            (visits.next().expect("a visit"), visits.next_back().expect("a last one"));
+        assert!(last - first < shards.window * shards.window, "shard {shard}: {order:?}");
     }
     let batches = |workers, first| -> Vec<_> {
         let config = LoaderConfig { batch_size: 5, workers, seed: 3, ..LoaderConfig::default() };
