@@ -13,6 +13,7 @@ use crate::matrix::Storage;
 use crate::pass::{Extracted, Pass, Views};
 use crate::preprocess::{self, Preprocess};
 use crate::progress::Progress;
+use crate::sets;
 use crate::source::{Kind, Source, Wanted};
 use crate::subset::Subset;
 
@@ -102,31 +103,9 @@ impl Evaluation {
     /// What makes scores mean less than they seem to, one sentence each: images in both sets, classes that nothing is
     /// learned of, settings of the probes.
     pub fn warnings(&self) -> Vec<String> {
-        let of_sets = self.shared_images().into_iter().chain(self.classes_not_learned());
+        let of_sets = sets::warnings(&self.train, &self.test).into_iter();
         let of_probes = self.probes.iter().flat_map(|probe| probe.warnings(self.train.len()));
         of_sets.chain(of_probes).collect()
-    }
-
-    fn shared_images(&self) -> Option<String> {
-        let (count, first) = self.test.shared_with(&self.train)?;
-        Some(format!(
-            "{count} of {} images to classify are also images to learn from, such as `{first}`, so accuracies are \
-             too high: give other ones, or classify each image of a source by the others with `eval knn CHECKPOINT \
-             --leave-one-out SOURCE`",
-            self.test.len()
-        ))
-    }
-
-    fn classes_not_learned(&self) -> Option<String> {
-        let [train, test] = [&self.train, &self.test].map(Subset::counts_of_classes);
-        let counts = train.iter().zip(&test).zip(self.test.dataset().classes());
-        let mut missing = counts.filter(|((train, test), _)| **train == 0 && **test > 0);
-        let (_, first) = missing.next()?;
-        let classes = match 1 + missing.count() {
-            1 => format!("class `{first}` has"),
-            count => format!("{count} classes, such as `{first}`, have"),
-        };
-        Some(format!("{classes} images to classify and none to learn from: these count as wrong"))
     }
 
     /// Names of the probes in messages.

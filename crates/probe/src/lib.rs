@@ -85,6 +85,7 @@ pub mod propagation;
 pub mod retrieval;
 pub mod segmentation;
 pub mod separation;
+pub mod sets;
 pub mod similarity;
 mod source;
 mod subset;

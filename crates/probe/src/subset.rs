@@ -1,7 +1,5 @@
 //! A `Subset` is the images of a source that an evaluation uses, in the order of the source.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use multicrop::dataset::{Dataset, Selected, left_out_notes};
@@ -95,17 +93,6 @@ impl Subset {
         self.indices.is_empty()
     }
 
-    /// How many of these images `other` has, too, and the name of the first one. Files are the same if their paths
-    /// are, other images if their names are.
-    pub fn shared_with(&self, other: &Self) -> Option<(usize, String)> {
-        let theirs: HashSet<u64> =
-            other.indices.iter().map(|&index| identity(other.dataset(), index)).collect();
-        let is_theirs = |index: &&usize| theirs.contains(&identity(self.dataset(), **index));
-        let mut shared = self.indices.iter().filter(is_theirs);
-        let first = self.dataset.name(*shared.next()?);
-        Some((1 + shared.count(), first))
-    }
-
     /// The classes of the images at these places of the source; empty unless the images were chosen by
     /// their labels.
     pub fn labels_of(&self, indices: &[usize]) -> Vec<u32> {
@@ -130,16 +117,6 @@ impl Subset {
         let dataset = self.dataset.as_ref();
         dataset.load(index, decode).map_err(|source| unreadable(dataset, index, &source))
     }
-}
-
-/// A number that differs for different images of any source.
-fn identity(dataset: &dyn Dataset, index: usize) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match dataset.file_of(index) {
-        Some(path) => std::path::absolute(&path).unwrap_or(path).hash(&mut hasher),
-        None => dataset.name(index).hash(&mut hasher),
-    }
-    hasher.finish()
 }
 
 /// The first `most` of a fixed order of `0..len`, ascending. Without a limit, all of them.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use multicrop::Dataset;
 use probe::Subset;
+use probe::sets::Shared;
 use probe::similarity::Rows;
 use probe::similarity::duplicates::{
     Found, Outcome, Search, groups, groups_against, search, suggest,
@@ -174,7 +175,7 @@ fn check_shared(
     console: &mut Console,
 ) -> Result<()> {
     let [images, other] = [images, other].map(|images| Subset::new(images.clone(), None, 0));
-    let Some((count, first)) = images.shared_with(&other) else { return Ok(()) };
+    let Some(Shared { count, first }) = Shared::of(&images, &other) else { return Ok(()) };
     if count == images.len() {
         bail!(Usage(
             "`--against` has all images of SOURCE: leave it out to find near-duplicates within SOURCE"

@@ -14,6 +14,7 @@ use probe::Subset;
 
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
+use super::own_neighbors::Sought;
 use super::page_file::check_file;
 use super::pictures::PictureFiles;
 use super::viewing::Viewing;
@@ -84,6 +85,10 @@ impl Outliers {
         let train = self.train.as_deref().map(open).transpose()?;
         for text in images.notes().into_iter().chain(train.iter().flat_map(Subset::notes)) {
             console.warn(text);
+        }
+        if let (Some(train), Measure::Knn) = (&train, self.score) {
+            let advice = "leave `--train` out to score each image by the others";
+            Sought { images: &images, source: &self.source, train, advice }.check(console)?;
         }
         let (scored, reference) = self.score(&opened, &images, train.as_ref(), console)?;
         if scored.scores.is_empty() {

@@ -54,6 +54,8 @@ fn flags_choose_network_temperature_center_and_voters() {
     let found = json(&[]);
     assert_eq!((&found["network"], &found["centered"]), (&"teacher".into(), &true.into()));
     assert_eq!((&found["temperature"], &found["voters"]), (&0.03.into(), &"leave one out".into()));
+    let own = analyze(&tiny, "mixture", &["--train", "shapes:test"]).code(0);
+    own.says("120 images of `shapes:test` are also in `--train`, such as `shapes:test, image");
     let sharp = json(&["--temperature", "0.01", "--no-center"]);
     assert_eq!((&sharp["temperature"], &sharp["centered"]), (&0.01.into(), &false.into()));
     let entropy = |found: &serde_json::Value| found["entropy"]["conditional"].as_f64().unwrap();

@@ -60,7 +60,17 @@ fn copies_find_their_originals() {
     let strong = ("strong", "1", true);
     let wrong = ("wrong/names", "2", false);
     assert_eq!(found, [strong, strong, wrong, wrong]);
+    fs::write(
+        tiny.path("mixed.txt"),
+        "copies/original/200100.png\ncopies/strong/200001.png\nothers/2000.png\n",
+    )
+    .unwrap();
+    tiny.run(&[&eval[..], &["--distractors", "mixed.txt"]].concat())
+        .code(0)
+        .says("1 of 3 images of `--distractors` are also in the folder `original`, such as")
+        .says("1 of 3 images of `--distractors` are also in the folder `strong`, such as");
     let alone = tiny.run(&eval).code(0).says("protocol: DINO on Copydays");
+    assert!(!alone.stderr.contains("--distractors"), "{}", alone.stderr);
     assert!(alone.stdout.contains("wrong/names       2   25.00"), "{}", alone.stdout);
 }
 

@@ -89,6 +89,18 @@ fn a_file_of_another_program_is_fine_tuned() {
 }
 
 #[test]
+fn test_images_that_are_trained_on_are_counted() {
+    let tiny = run_and_photos();
+    let tune = |train: &str| {
+        let sets = ["--train", train, "--test", "photos:train", "--epochs", "1"];
+        tiny.run(&[&["eval", "finetune", "run"], &sets[..]].concat()).code(0)
+    };
+    tune("photos:train").says("40 of 40 images to classify are also images to learn from");
+    let other = tune("photos:val");
+    assert!(!other.stderr.contains("are also images"), "{}", other.stderr);
+}
+
+#[test]
 fn everything_can_be_turned_on_and_threads_change_nothing() {
     let tiny = run_and_photos();
     let with = |threads: &str| {

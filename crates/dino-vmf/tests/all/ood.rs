@@ -149,6 +149,23 @@ fn sets_that_cannot_be_compared_are_an_error() {
     eval(&[&sets[..], &["--train", "usual", "--k", "13"]].concat())
         .code(2)
         .says("`--k 13`: `--train` has 12 images");
+    // A list of stripes and of one known image.
+    let mixed: String = (0..12).map(|i| format!("stripes/{i:02}.png\n")).collect();
+    fs::write(tiny.path("mixed.txt"), mixed + "known/03.png\n").unwrap();
+    let mixed = ["--known", "known", "--unknown", "mixed.txt"];
+    eval(&mixed).code(0).says(
+        "1 of 13 images of `--unknown mixed.txt` are also known, such as `known/03.png`, so nothing tells them apart",
+    );
+    eval(&[&sets[..], &["--train", "mixed.txt", "--k", "1"]].concat())
+        .code(2)
+        .says("all images of `stripes` are also in `--train`")
+        .says("1 of 12 images of `known` are also in `--train`, such as `known/03.png`");
+    fs::write(
+        tiny.path("all.txt"),
+        (0..12).map(|i| format!("known/{i:02}.png\n")).collect::<String>(),
+    )
+    .unwrap();
+    eval(&["--known", "known", "--unknown", "all.txt"]).code(2).says("are the same images");
     eval(&[&sets[..], &["--k", "0"]].concat()).code(2).says("0 is not in 1..=100000");
     eval(&sets).code(0).says("without `--train`, the score of the nearest neighbors is left out");
 }

@@ -201,6 +201,16 @@ fn outliers_are_sorted_and_compared_with_usual_images() {
             assert!(scores.iter().all(|of| of["score"].as_f64().unwrap() <= 1.0001));
         }
     }
+    // Where neighbors are sought, an image must not find itself; for a likelihood it does not matter.
+    let with = |more: &[&str]| {
+        let words = ["outliers", "photos", "--checkpoint", "run", "--train"];
+        tiny.run(&[&words[..], more].concat())
+    };
+    with(&["photos", "--score", "knn"]).code(2).says("leave `--train` out to score each image");
+    fs::write(tiny.path("usual.txt"), "photos/01.png\nphotos/02.png\n").unwrap();
+    let shared = "2 of 26 images of `photos` are also in `--train`, such as `photos/01.png`";
+    with(&["usual.txt", "--score", "knn", "--k", "1"]).code(0).says(shared);
+    assert!(!with(&["photos"]).code(0).stderr.contains("also in"));
 }
 
 #[test]

@@ -76,6 +76,22 @@ fn checkpoints_are_compared_and_finished_cells_are_kept() {
     all(&tiny, &[&BOTH[..], &["--seed", "1"]].concat()).code(0);
 }
 
+/// What makes scores of a single evaluation mean less is said here, too.
+#[test]
+fn warnings_name_the_data_set_once_for_all_checkpoints() {
+    let tiny = two_runs();
+    write(&tiny, "['knn']");
+    let text = fs::read_to_string(tiny.path("suite.toml")).unwrap();
+    fs::write(tiny.path("suite.toml"), text.replace("photos:test", "photos:train")).unwrap();
+    let ended = all(&tiny, &BOTH).code(0);
+    let warning =
+        "data set `photographs`: 20 of 20 images to classify are also images to learn from";
+    assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
+    write(&tiny, "['knn']");
+    let ended = all(&tiny, &BOTH).code(0);
+    assert!(!ended.stderr.contains("also images"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_cell_that_fails_is_marked_and_tried_again() {
     let tiny = two_runs();

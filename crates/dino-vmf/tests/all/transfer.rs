@@ -43,7 +43,9 @@ fn events(ended: &Ended) -> Vec<Value> {
 #[test]
 fn parts_of_a_source_are_used_and_named() {
     let tiny = run_and_colors();
-    let found = transfer(&tiny, &["--data", "colors", "--json"]).code(0).last_event();
+    let ended = transfer(&tiny, &["--data", "colors", "--json"]).code(0);
+    assert!(!ended.stderr.contains("are also images"), "{}", ended.stderr);
+    let found = ended.last_event();
     let counts = ["train_images", "validation_images", "test_images", "classes"];
     assert_eq!(counts.map(|key| found[key].as_u64().unwrap()), [18, 6, 12, 3], "{found}");
     assert_eq!((&found["metric"], &found["value"]), (&"top1".into(), &100.0.into()), "{found}");
@@ -60,6 +62,12 @@ fn parts_of_a_source_are_used_and_named() {
     let drawn = drawn.code(0).says("a fifth of each class").last_event();
     assert_eq!(counts.map(|key| drawn[key].as_u64().unwrap()), [15, 3, 12, 3], "{drawn}");
     assert_eq!((&drawn["metric"], &drawn["set"]), (&"mean-per-class".into(), &"pets".into()));
+    let own = ["--train", "colors:test", "--test", "colors:test", "--val", "colors:test"];
+    transfer(&tiny, &own)
+        .code(0)
+        .says("12 of 12 images to classify are also images to learn from, such as")
+        .says("12 of 12 validation images are also images to learn from, such as")
+        .says("12 of 12 validation images are also images to classify, such as");
     let official = transfer(&tiny, &[&sources[..], &["--dataset", "dtd"]].concat()).code(0);
     let official = official.says("`dtd` has validation images of its own");
     assert_eq!(official.stdout.lines().count(), 3, "{}", official.stdout);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use dino::fingerprint::of_weights;
 use dino::memory::require_bytes;
 use multicrop::dataset::same_classes;
-use probe::Subset;
+use probe::{Subset, sets};
 use serde_json::json;
 
 use super::{Request, Run};
@@ -88,8 +88,8 @@ fn subsets(request: &Request<'_>, report: &mut dyn FnMut(Event)) -> Result<(Subs
     if test.is_empty() {
         return Err(Error::NoTestImages { data: test.dataset().describe() });
     }
-    let notes = train.notes().into_iter().chain(test.notes());
-    notes.for_each(|text| report(Event::Warning(text)));
+    let warnings = [sets::warnings(&train, &test), train.notes(), test.notes()].concat();
+    warnings.into_iter().for_each(|text| report(Event::Warning(text)));
     Ok((train, test))
 }
 

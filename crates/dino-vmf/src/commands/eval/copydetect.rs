@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::open::Opened;
 use probe::retrieval::precision_of_first;
+use probe::sets::Shared;
 use probe::whitening::Whitening;
 use probe::{Matrix, Progress, Subset};
 use rayon::prelude::*;
@@ -147,6 +148,12 @@ impl Flags {
             .map(|images| images.map(|images| Subset::new(images, None, 0)));
         let notes = distractors.iter().chain(&learned).flat_map(Subset::notes);
         notes.for_each(|text| console.warn(text));
+        if let Some(other) = &distractors {
+            let copies = blocks.iter().map(|block| (block.name.as_str(), &block.copies));
+            for (name, images) in [("original", &originals)].into_iter().chain(copies) {
+                warn_of_shared(other, name, images, console);
+            }
+        }
         let vectors = Vectors {
             opened,
             size: Size::Square(self.size),
@@ -183,6 +190,17 @@ impl Flags {
             "protocol: DINO on Copydays: {0} x {0} pixels, [CLS] and GeM of the patches with exponent {GEM_P}, teacher, \
              {whitening}, unit length, cosine, AP by trapezoids over the first {FIRST} images",
             self.size
+        ));
+    }
+}
+
+/// Warns of distractors that are images of the folder `name`: they count as wrong where they are found.
+fn warn_of_shared(distractors: &Subset, name: &str, images: &Subset, console: &mut Console) {
+    if let Some(Shared { count, first }) = Shared::of(distractors, images) {
+        console.warn(format!(
+            "{count} of {} images of `--distractors` are also in the folder `{name}`, such as `{first}`, and count as \
+             wrong: give other images",
+            distractors.len()
         ));
     }
 }

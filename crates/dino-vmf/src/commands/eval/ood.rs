@@ -10,12 +10,14 @@ use clap::{Args, ValueHint};
 use dino::evaluation;
 use dino::open::Opened;
 use probe::separation::Separation;
+use probe::sets::Shared;
 use probe::{Preprocess, Subset};
 use report::number::{counted, short};
 use serde_json::json;
 
 use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
+use super::super::own_neighbors::{Sought, own_neighbors};
 use super::super::page_file::check_file;
 use super::super::pictures::PictureFiles;
 use super::super::table_file::write_table;
@@ -69,6 +71,15 @@ pub(super) struct Flags {
     k: Vec<u32>,
     #[command(flatten)]
     sizes: Sizes,
+}
+
+/// What to do about images that are their own neighbors.
+const OTHER_IMAGES: &str = "give other images to `--train`, such as the part `:train`";
+
+/// Images of known kinds, and those among which neighbors are sought.
+struct Known<'a> {
+    images: &'a Subset,
+    train: Option<&'a Subset>,
 }
 
 /// The scores of all sets.
@@ -136,7 +147,7 @@ impl Flags {
         }
         let mut sets = self.unknown.iter().chain([&self.known]);
         if let Some(source) = sets.find(|source| self.train.as_ref() == Some(source)) {
-            bail!(own_neighbor(source));
+            bail!(own_neighbors(source, OTHER_IMAGES));
         }
         Ok(())
     }
@@ -152,7 +163,8 @@ impl Flags {
         let (known_images, train) = (known_images?.context("no known images")?, train?);
         let unknown_images = self.unknown.iter().map(|source| open(opened, source, console));
         let unknown_images = unknown_images.collect::<Result<Vec<_>>>()?;
-        self.check_sources(&known_images, &unknown_images, train.as_ref())?;
+        let known = Known { images: &known_images, train: train.as_ref() };
+        self.check_images(&known, &unknown_images, console)?;
         let preprocess = alike(opened, &known_images)?;
         let mut scorer = Scorer::new(opened, &preprocess, &measures);
         if let Some(train) = &train {
@@ -194,26 +206,33 @@ impl Flags {
         Ok(measures)
     }
 
-    fn check_sources(
+    /// Warns of images in two sets.
+    ///
+    /// # Errors
+    /// Two sets have the same images; there are fewer training images than neighbors.
+    fn check_images(
         &self,
-        known: &Subset,
+        known: &Known<'_>,
         unknown: &[Subset],
-        train: Option<&Subset>,
+        console: &mut Console,
     ) -> Result<()> {
-        let describe = |images: &Subset| images.dataset().describe();
         for (images, source) in unknown.iter().zip(&self.unknown) {
-            ensure!(
-                describe(images) != describe(known),
-                Usage(format!(
-                    "`--known {}` and `--unknown {source}` are the same images: give two sets",
-                    self.known
-                ))
+            let Some(Shared { count, first }) = Shared::of(images, known.images) else { continue };
+            let (all, known) = (images.len(), &self.known);
+            let message = format!(
+                "`--known {known}` and `--unknown {source}` are the same images: give two sets"
             );
+            ensure!(count < all, Usage(message));
+            console.warn(format!(
+                "{count} of {all} images of `--unknown {source}` are also known, such as `{first}`, so nothing tells \
+                 them apart: leave them out of one set"
+            ));
         }
-        let Some(train) = train else { return Ok(()) };
-        let sets = [(known, &self.known)].into_iter().chain(unknown.iter().zip(&self.unknown));
+        let Some(train) = known.train else { return Ok(()) };
+        let sets =
+            [(known.images, &self.known)].into_iter().chain(unknown.iter().zip(&self.unknown));
         for (images, source) in sets {
-            ensure!(describe(images) != describe(train), own_neighbor(source));
+            Sought { images, source, train, advice: OTHER_IMAGES }.check(console)?;
         }
         let most = self.k.iter().copied().max().unwrap_or(0) as usize;
         let images = counted(train.len(), "image");
@@ -301,14 +320,6 @@ impl Found {
         });
         write_table(path, ["role", "set", "image", "score", "value"], rows, console)
     }
-}
-
-/// Why the images of a source cannot be those among which their neighbors are sought.
-fn own_neighbor(source: &str) -> Usage {
-    Usage(format!(
-        "`{source}` is also the source of `--train`, so each image would be its own nearest neighbor: give other images \
-         to `--train`, such as the part `:train`"
-    ))
 }
 
 /// Opens a source with all its images, and prints what is worth a warning.

@@ -79,7 +79,7 @@ impl All {
         let mut subjects = self.subjects(console)?;
         let planned = Planned::of(suite, self.seed, &self.out)?;
         let data = planned.data.iter().map(|(data, fingerprint)| (data, fingerprint));
-        let groups = classified::groups(data, &subjects)?;
+        let groups = classified::groups(data, &subjects, console)?;
         fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create `{}`", self.out.display()))?;
         let mut cells = Cells::open(&self.out)?;

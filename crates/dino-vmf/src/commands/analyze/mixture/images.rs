@@ -8,6 +8,7 @@ use probe::{Error, Extracted, Features, Kind, Matrix, Pass, Progress, Subset, Vi
 use super::components::{AssignmentFlags, PrototypeSet, TemperedComponents};
 use super::record::{Analysis, NEAREST, Unit};
 use crate::commands::analyze::subject::{Input, image_progress};
+use crate::commands::own_neighbors::Sought;
 use crate::console::Console;
 
 /// Settings of k-NN, the defaults of `eval knn`.
@@ -107,6 +108,8 @@ fn open_voters(input: &Input<'_>, train: &str, console: &mut Console) -> Result<
     multicrop::same_classes(dataset.as_ref(), images.dataset())?;
     let voters = Subset::labelled(dataset, Some(subject.max_images()), 1);
     voters.notes().iter().for_each(|text| console.warn(text));
+    let advice = "leave `--train` out to let the other images vote";
+    Sought { images, source: &subject.data, train: &voters, advice }.check(console)?;
     Ok(voters)
 }
 

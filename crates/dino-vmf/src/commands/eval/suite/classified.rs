@@ -38,13 +38,14 @@ struct Missing {
     key: Key,
 }
 
-/// Opens all data sets for all checkpoints, before anything is computed.
+/// Opens all data sets for all checkpoints, before anything is computed, and prints what is worth a warning.
 ///
 /// # Errors
 /// Sources that are missing or have no labels, classes that differ or have a single training image.
 pub(super) fn groups<'a>(
     sets: impl Iterator<Item = (&'a Data, &'a String)>,
     subjects: &[Subject],
+    console: &mut Console,
 ) -> Result<Vec<Group<'a>>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for (data, fingerprint) in sets {
@@ -62,6 +63,11 @@ pub(super) fn groups<'a>(
             let evaluation =
                 evaluation.and_then(|of| of.context("no images")).with_context(of_data)?;
             evaluation.require_images_of_each_class(2).with_context(of_data)?;
+            // The images are the same in every size.
+            if groups.len() == first {
+                let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
+                warnings.for_each(|text| console.warn(format!("data set `{}`: {text}", data.name)));
+            }
             groups.push(Group { data, fingerprint, config, evaluation, members: vec![member] });
         }
     }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use dino::config::Data;
 use multicrop::Dataset;
 use probe::logistic::sweep::Split;
+use probe::sets::{self, Shared};
 use probe::{Subset, require_labels};
 use report::number::counted;
 
@@ -196,6 +197,7 @@ impl Parts {
             notes.extend(images.subset.notes());
             notes.extend(images.note.clone());
         }
+        notes.extend(self.shared());
         for (images, why) in [
             (self.val.as_ref(), "they have no part in the choice of the weight decay"),
             (Some(&self.test), "they are not part of the mean per class"),
@@ -210,6 +212,26 @@ impl Parts {
             }
         }
         notes
+    }
+
+    /// A sentence about each two parts that share images.
+    fn shared(&self) -> Vec<String> {
+        let (train, test) = (&self.train.subset, &self.test.subset);
+        let mut found = Vec::from_iter(sets::shared_images(train, test));
+        let Some(Images { subset: val, .. }) = &self.val else { return found };
+        for (other, what, why) in [
+            (train, "learn from", "the weight decay is chosen on images that are known"),
+            (test, "classify", "accuracies are too high"),
+        ] {
+            if let Some(Shared { count, first }) = Shared::of(val, other) {
+                let all = val.len();
+                found.push(format!(
+                    "{count} of {all} validation images are also images to {what}, such as `{first}`, so {why}: give \
+                     other ones to `--val`, or leave it out"
+                ));
+            }
+        }
+        found
     }
 
     /// Which of the training rows, followed by the validation rows, are fitted and which validate. `train` and `val`
