@@ -25,6 +25,7 @@ pub(crate) mod neighbors;
 mod network_role;
 mod opening;
 pub(crate) mod outliers;
+mod output_file;
 mod own_neighbors;
 mod page_file;
 pub(crate) mod parts;

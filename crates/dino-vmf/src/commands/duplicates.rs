@@ -19,8 +19,9 @@ use probe::similarity::duplicates::{
 use report::number::counted;
 
 use super::compared::{Bank, Compared, ComparedFlags, comparing};
-use super::page_file::check_file;
+use super::output_file::{check_file, require_ending};
 use super::pictures::PictureFiles;
+use super::table_file::check_table;
 use crate::console::Console;
 use crate::usage::Usage;
 use output::Answer;
@@ -85,7 +86,9 @@ enum Keep {
 impl Duplicates {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         self.pictures.check()?;
-        for file in [&self.drop, &self.csv].into_iter().flatten() {
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
+        if let Some(file) = &self.drop {
+            require_ending("--drop", file, &["txt", "list", "lst"])?;
             check_file(file)?;
         }
         let compared = self.compared.open(console)?;

@@ -10,8 +10,8 @@ use clap::{Args, ValueHint};
 use probe::similarity::{Near, Neighbor, Rows, nearest};
 
 use super::compared::{Bank, ComparedFlags, comparing};
-use super::page_file::check_file;
 use super::pictures::PictureFiles;
+use super::table_file::check_table;
 use crate::console::Console;
 use output::Answer;
 use queries::Queries;
@@ -56,7 +56,7 @@ pub(crate) struct Neighbors {
 impl Neighbors {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         self.pictures.check()?;
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         let compared = self.compared.open(console)?;
         let wanted = queries::Wanted { query: &self.query, index: &self.index };
         let opened = wanted.open(&compared, &self.source)?;

@@ -15,8 +15,8 @@ use probe::Subset;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
 use super::own_neighbors::Sought;
-use super::page_file::check_file;
 use super::pictures::PictureFiles;
+use super::table_file::check_table;
 use super::viewing::Viewing;
 use crate::console::Console;
 use output::Answer;
@@ -74,7 +74,7 @@ pub(crate) struct Outliers {
 impl Outliers {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         self.pictures.check()?;
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         let opened = self.viewing.read(self.checkpoint.named(), console, |_| ())?;
         self.network.require(&opened)?;
         let open = |source: &str| -> Result<Subset> {

@@ -13,7 +13,8 @@ use multicrop::Image8;
 use report::page::{Figure, Tile};
 
 use super::drawing::file::{format_of, save};
-use super::page_file::{check_file, write_file};
+use super::output_file::check_file;
+use super::page_file::{check_page, write_file};
 use crate::console::Console;
 
 /// Files with pictures that a command can write.
@@ -73,7 +74,7 @@ impl PictureFiles {
     /// # Errors
     /// If one cannot, or has no format.
     pub(crate) fn check(&self) -> Result<()> {
-        self.html.as_deref().map_or(Ok(()), check_file)?;
+        self.html.as_deref().map_or(Ok(()), check_page)?;
         let Some(sheet) = &self.sheet else { return Ok(()) };
         format_of(sheet, "--sheet")?;
         check_file(sheet)

@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use report::number::counted;
 
-use super::page_file::{check_file, write_file};
+use super::page_file::{check_page, write_file};
 use super::viewing::show_images;
 use super::{thread_count, use_threads};
 use crate::console::Console;
@@ -57,7 +57,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
-        self.html.as_deref().map_or(Ok(()), check_file)?;
+        self.html.as_deref().map_or(Ok(()), check_page)?;
         let runs = open(&self.runs, self.html.is_some())?;
         for run in &runs {
             run.warnings().iter().for_each(|text| console.warn(text));

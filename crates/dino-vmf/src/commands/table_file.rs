@@ -4,7 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::output_file::{check_file, require_ending};
 use crate::console::Console;
+
+/// Checks that the table of `--csv` can be written to `path`, before the computation starts.
+///
+/// # Errors
+/// As [`check_file`]; another ending than that of a table.
+pub(crate) fn check_table(path: &Path) -> Result<()> {
+    require_ending("--csv", path, &["csv"])?;
+    check_file(path)
+}
 
 /// Writes a table and prints its path.
 ///

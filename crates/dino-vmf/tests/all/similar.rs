@@ -231,6 +231,17 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
     );
     refused(&with(&["--features", "patches"]), 1, "`--features patches`: use `cls`");
     refused(&with(&["--sheet", "a.txt"]), 2, "end in .png");
+    // A file of another kind is not replaced, such as an image of the source.
+    for flag in ["--html", "--csv"] {
+        refused(
+            &with(&[flag, "photos/01.png"]),
+            2,
+            &format!("`{flag} photos/01.png` must end in ."),
+        );
+    }
+    let drop = ["duplicates", "photos", "--checkpoint", "run", "--drop", "photos/01.png"];
+    refused(&drop, 2, "`--drop photos/01.png` must end in .txt");
+    assert!(image::open(tiny.path("photos/01.png")).is_ok());
     refused(
         &["duplicates", "photos", "--checkpoint", "run", "--threshold", "2"],
         2,

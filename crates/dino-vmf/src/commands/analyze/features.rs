@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::subject::{Input, Subject, image_progress};
 use crate::commands::network_role::NetworkRole;
-use crate::commands::page_file::{check_file, write_file};
+use crate::commands::page_file::{check_page, write_file};
 use crate::console::Console;
 
 /// Measure features without labels: RankMe, spread, uniformity, alignment, spectrum
@@ -71,7 +71,7 @@ impl Record {
 
 impl Features {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.html.as_deref().map_or(Ok(()), check_file)?;
+        self.html.as_deref().map_or(Ok(()), check_page)?;
         let input = self.subject.open(false, console)?;
         let record = measure(&input, console)?;
         let subject = input.describe(record.images);

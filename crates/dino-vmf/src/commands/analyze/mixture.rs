@@ -16,7 +16,7 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 
 use super::subject::Subject;
-use crate::commands::page_file::{check_file, write_file};
+use crate::commands::page_file::{check_page, write_file};
 use crate::console::Console;
 use components::AssignmentFlags;
 use gallery::Gallery;
@@ -66,7 +66,7 @@ pub(crate) struct Mixture {
 
 impl Mixture {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.html.as_deref().map_or(Ok(()), check_file)?;
+        self.html.as_deref().map_or(Ok(()), check_page)?;
         let input = self.subject.open(true, console)?;
         let analysis = match self.patches {
             true => patches::analyze(&input, &self.assignment, console)?,

@@ -16,8 +16,7 @@ use report::number::counted;
 use serde_json::json;
 
 use super::super::opening::Checkpoint;
-use super::super::page_file::check_file;
-use super::super::table_file::write_table;
+use super::super::table_file::{check_table, write_table};
 use super::super::threads::Threads;
 use super::super::viewing::show_images;
 use super::retrieval::ranking;
@@ -111,7 +110,7 @@ struct Bank {
 
 impl CopyDetect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         self.threads.start()?;
         let opened = self.checkpoint.named().open(console)?;
         let (found, bank) = self.flags.find(&opened, console)?;

@@ -18,9 +18,8 @@ use serde_json::json;
 use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
 use super::super::own_neighbors::{Sought, own_neighbors};
-use super::super::page_file::check_file;
 use super::super::pictures::PictureFiles;
-use super::super::table_file::write_table;
+use super::super::table_file::{check_table, write_table};
 use super::super::threads::Threads;
 use super::super::viewing::Sizes;
 use super::score::Score;
@@ -93,7 +92,7 @@ struct Found {
 
 impl Ood {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         self.pictures.check()?;
         self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;

@@ -15,7 +15,7 @@ use clap::{Args, ValueHint};
 use dino::open::Opened;
 
 use super::super::opening::Checkpoint;
-use super::super::page_file::check_file;
+use super::super::table_file::check_table;
 use super::super::threads::Threads;
 use super::super::viewing::Sizes;
 use super::labelled::Vectors;
@@ -92,7 +92,7 @@ pub(super) struct Flags {
 
 impl Transfer {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         let entries = match &self.sets {
             Some(path) => read_sets(path)?,
             None => vec![self.flags.entry().context("`--sets FILE` is not given, either")?],

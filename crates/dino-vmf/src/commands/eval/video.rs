@@ -19,8 +19,8 @@ use report::number::{counted, duration};
 
 use super::super::looking::create_folder;
 use super::super::opening::Checkpoint;
-use super::super::page_file::check_file;
 use super::super::positive;
+use super::super::table_file::check_table;
 use super::super::threads::Threads;
 use super::score::Score;
 use crate::console::{Console, Progress};
@@ -87,7 +87,7 @@ pub(super) struct Flags {
 
 impl Video {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        self.csv.as_deref().map_or(Ok(()), check_file)?;
+        self.csv.as_deref().map_or(Ok(()), check_table)?;
         self.threads.start()?;
         let davis = self.flags.open(console)?;
         self.out.as_deref().map_or(Ok(()), |out| prepare(out, &davis))?;

@@ -1,0 +1,61 @@
+//! Files that flags name and commands write.
+
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::usage::Usage;
+
+/// Checks that a file can be written to `path`, before the computation starts. Leaves the folder as
+/// it is.
+///
+/// # Errors
+/// The folder does not exist, or the file cannot be opened.
+pub(super) fn check_file(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(
+            "cannot write `{}`, because there is no folder `{}`",
+            path.display(),
+            folder.display()
+        );
+    }
+    let is_new = fs::symlink_metadata(path).is_err();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.with_context(|| format!("cannot write `{}`", path.display()))?;
+    if is_new {
+        fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Refuses the name of a file of another kind, such as a picture that a table would replace. A name without an ending is
+/// taken, such as `/dev/stdout`.
+///
+/// # Errors
+/// The ending is none of `endings`.
+pub(super) fn require_ending(flag: &str, path: &Path, endings: &[&str]) -> Result<()> {
+    let Some(found) = path.extension() else { return Ok(()) };
+    let fits = endings.iter().any(|ending| found.eq_ignore_ascii_case(ending));
+    let message = format!("`{flag} {}` must end in .{}", path.display(), endings[0]);
+    ensure!(fits, Usage(message));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checking_a_file_leaves_everything_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new.html"), folder.path().join("old.html"));
+        fs::write(&old, "a page").unwrap();
+        check_file(&new).unwrap();
+        check_file(&old).unwrap();
+        assert!(!new.exists());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "a page");
+        assert!(check_file(folder.path()).is_err());
+    }
+}
