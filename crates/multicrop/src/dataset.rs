@@ -135,6 +135,16 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The file of the source that holds or lists image `index`: an archive, a table, a list.
+    fn container_of(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
+
+    /// What a user should know of the source beside what is left out, one sentence each.
+    fn remarks(&self) -> &[String] {
+        &[]
+    }
+
     /// A short description of the source, for messages and reports.
     fn describe(&self) -> String;
 }
@@ -301,7 +311,20 @@ fn open_files(source: &str, options: &OpenOptions) -> Result<Arc<dyn Dataset>, E
     } else if shards::is_pattern(name) {
         detect::open_pattern(name, split, options)
     } else {
-        Err(Error::NoSuchSource { spec: source.into() })
+        Err(Error::NoSuchSource { spec: source.into(), hint: part_hint(source, exists) })
+    }
+}
+
+/// What may be meant by a source whose part has another word, such as `photos:valid`.
+fn part_hint(source: &str, exists: impl Fn(&str) -> bool) -> String {
+    let (name, _) = Split::split_suffix(source);
+    let named = name.rsplit_once(':').filter(|(path, _)| exists(path));
+    let found =
+        named.and_then(|(path, word)| Some((path, parts::split_of_folder(word.as_bytes())?)));
+    match (found, name == source) {
+        (Some((path, part)), true) => format!("; `{path}:{part}` reads its part `{part}`"),
+        (Some(_), false) => format!("; `{name}` is a part already"),
+        (None, _) => String::new(),
     }
 }
 

@@ -10,11 +10,13 @@ pub enum Error {
     /// The source is neither a built-in name nor a path.
     #[error(
         "no data set `{spec}`: it is neither `shapes[:train|:test]` nor an existing file or \
-         folder nor a pattern such as `shards-{{000..031}}.tar`, with or without `:train`, `:val` or `:test`"
+         folder nor a pattern such as `shards-{{000..031}}.tar`, with or without `:train`, `:val` or `:test`{hint}"
     )]
     NoSuchSource {
         /// What was given.
         spec: String,
+        /// What may be meant, or nothing; follows the sentence.
+        hint: String,
     },
     /// A file or folder of the data set cannot be read.
     #[error("cannot read `{}`, which is part of the data set: {source}", path.display())]
@@ -65,10 +67,7 @@ pub enum Error {
         reason: String,
     },
     /// Two sources that must have the same classes have different ones.
-    #[error(
-        "the classes of {first} and {second} differ: {difference}; both need the same class \
-         folders"
-    )]
+    #[error("the classes of {first} and {second} differ: {difference}; both need the same classes")]
     ClassesDiffer {
         /// Description of the first source.
         first: String,

@@ -50,6 +50,7 @@ pub struct Archive {
     labels: Labels,
     left_out: Vec<LeftOut>,
     parts: Vec<Part>,
+    remarks: Vec<String>,
     /// The folder of the part that is read, with a `/`, which `names` lack; empty if there is none.
     folder: String,
 }
@@ -138,6 +139,7 @@ impl Archive {
             labels,
             left_out: left_out.finish(),
             folder: to_text(layout.part_folder()),
+            remarks: Vec::from_iter(layout.remark),
             parts: if layout.parts.is_empty() { listed.parts.clone() } else { layout.parts },
         }
     }
@@ -239,6 +241,14 @@ impl Dataset for Archive {
     fn name(&self, index: usize) -> String {
         let (folder, name) = (&self.folder, to_text(self.names.get(index)));
         format!("{}: {folder}{name}", self.shards[self.shard_of(index)].path.display())
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn container_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.shards[self.shard_of(index)].path.clone())
     }
 
     fn describe(&self) -> String {

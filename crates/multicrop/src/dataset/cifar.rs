@@ -208,6 +208,10 @@ impl Dataset for Cifar {
         format!("{}, image {position}", batch.path.display())
     }
 
+    fn container_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.find(index).0.path.clone())
+    }
+
     fn describe(&self) -> String {
         let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
         format!("CIFAR-{} `{}`{part}", self.kind.classes(), self.path.display())

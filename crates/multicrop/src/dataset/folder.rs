@@ -32,6 +32,7 @@ pub struct Folder {
     labels: Labels,
     left_out: Vec<LeftOut>,
     parts: Vec<Part>,
+    remarks: Vec<String>,
 }
 
 impl Folder {
@@ -74,7 +75,8 @@ impl Folder {
         }
         let labels = Labels::from_names(files.iter().map(|name| layout.class(name)));
         let (split, parts) = (layout.split, layout.parts);
-        Ok(Self { root, split, files, labels, left_out: left_out.finish(), parts })
+        let (left_out, remarks) = (left_out.finish(), Vec::from_iter(layout.remark));
+        Ok(Self { root, split, files, labels, left_out, parts, remarks })
     }
 
     fn path(&self, index: usize) -> PathBuf {
@@ -120,6 +122,10 @@ impl Dataset for Folder {
 
     fn file_of(&self, index: usize) -> Option<PathBuf> {
         Some(self.path(index))
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     fn describe(&self) -> String {

@@ -176,6 +176,10 @@ impl Dataset for Idx {
         format!("{}, image {index}", self.path.display())
     }
 
+    fn container_of(&self, _: usize) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
     fn describe(&self) -> String {
         let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
         format!("IDX file `{}`{part}", self.path.display())

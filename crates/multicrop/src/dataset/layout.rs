@@ -26,6 +26,8 @@ pub(super) struct Layout {
     pub(super) split: Option<Split>,
     pub(super) parts: Vec<Part>,
     pub(super) left_out: Tally,
+    /// A sentence about parts of which none is the training part.
+    pub(super) remark: Option<String>,
 }
 
 /// The contents of one level: folders with the number of images in each, and images outside of
@@ -84,7 +86,8 @@ impl Layout {
         if let Some(split) = split {
             return Err(parts::no_folder(path, split, level.folders.keys().copied()));
         }
-        Ok(Self { prefix: prefix(names, depth), ..Self::default() })
+        let remark = level.without_training_part(path);
+        Ok(Self { prefix: prefix(names, depth), remark, ..Self::default() })
     }
 
     /// The name of an image without the prefix; `None` if the image is not read.
@@ -137,6 +140,25 @@ fn first_folder(mut name: impl Iterator<Item = u8>) -> Option<(usize, bool)> {
 }
 
 impl<'a> Level<'a> {
+    /// A sentence if folders are parts, and none the training part.
+    fn without_training_part(&self, path: &Path) -> Option<String> {
+        let with_images = self.folders.iter().filter(|(_, count)| count.images > 0);
+        let of_folder =
+            |(name, _): (&&'a [u8], _)| Some((to_text(name), parts::split_of_folder(name)?));
+        let found: Vec<_> = with_images.filter_map(of_folder).collect();
+        let names: Vec<_> = found.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let (_, first) = found.first()?;
+        (found.len() > 1 && found.iter().all(|(_, part)| *part != Split::Train)).then(|| {
+            format!(
+                "the folders {} of `{}` are read as classes, because there is no folder `train`: `{}:{first}` reads one \
+                 part alone",
+                names.join(" and "),
+                path.display(),
+                path.display()
+            )
+        })
+    }
+
     /// The contents after the first `depth` bytes of the names, which are equal in all names.
     fn at(depth: usize, names: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut level = Self { folders: BTreeMap::new(), loose: None, direct: false };

@@ -48,11 +48,11 @@ pub fn labelled(dataset: &dyn Dataset) -> usize {
     }
 }
 
-/// One sentence for each kind of things that `dataset` leaves out.
+/// One sentence for each kind of things that `dataset` leaves out, and its remarks.
 pub fn left_out_notes(dataset: &dyn Dataset) -> Vec<String> {
     let source = dataset.describe();
     let sentence = |left| format!("left out of {source}: {left}");
-    dataset.left_out().iter().map(sentence).collect()
+    dataset.left_out().iter().map(sentence).chain(dataset.remarks().iter().cloned()).collect()
 }
 
 /// Notes for the user of `dataset`: one sentence for each kind of things that were left out, and

@@ -120,6 +120,10 @@ impl Dataset for List {
         Some(self.file(index))
     }
 
+    fn container_of(&self, _: usize) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
     fn describe(&self) -> String {
         format!("list `{}`", self.path.display())
     }

@@ -1,5 +1,6 @@
 //! [`Paged`]: a data set in which each page of a file is an image.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -85,6 +86,15 @@ impl Dataset for Paged {
             0 => name,
             page => format!("{name}, page {}", page + 1),
         }
+    }
+
+    fn container_of(&self, index: usize) -> Option<PathBuf> {
+        let file = self.file(index);
+        self.files.file_of(file).or_else(|| self.files.container_of(file))
+    }
+
+    fn remarks(&self) -> &[String] {
+        self.files.remarks()
     }
 
     fn describe(&self) -> String {

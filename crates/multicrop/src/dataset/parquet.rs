@@ -247,6 +247,10 @@ impl Dataset for Parquet {
         format!("{}, row {}", self.files[file].0.path.display(), index - first)
     }
 
+    fn container_of(&self, index: usize) -> Option<PathBuf> {
+        Some(self.files[self.blocks[self.find(index).0].file].0.path.clone())
+    }
+
     fn describe(&self) -> String {
         let part = self.split.map_or(String::new(), |split| format!(" ({split} part)"));
         match self.files.len() {

@@ -94,11 +94,13 @@ impl RowParts {
             if let Some(split) = split {
                 return Err(self.no_such_part(path, split));
             }
-            let Some(note) = self.unused() else { return Ok(Arc::new(dataset)) };
-            left_out.push(note);
+            let Some(remark) = self.all_are_read(&dataset.describe()) else {
+                return Ok(Arc::new(dataset));
+            };
             let rows = 0..dataset.len();
             let rows = Selected::new(Arc::new(dataset), rows);
-            return Ok(Arc::new(rows.as_part(OfPart { split, parts: Vec::new(), left_out })));
+            let (parts, remarks) = (Vec::new(), vec![remark]);
+            return Ok(Arc::new(rows.of_part(OfPart { split, parts, left_out, remarks })));
         };
         left_out.extend(self.beside(&dataset));
         let rows = Selected::new(Arc::new(dataset), self.rows_of(Some(chosen)));
@@ -110,7 +112,8 @@ impl RowParts {
         };
         let parts = self.values.into_iter().map(part).collect();
         let split = split.or(Some(chosen));
-        Ok(Arc::new(rows.as_part(OfPart { split, parts, left_out })))
+        let remarks = Vec::new();
+        Ok(Arc::new(rows.of_part(OfPart { split, parts, left_out, remarks })))
     }
 
     /// The rows of a part, or those that belong to none.
@@ -127,15 +130,20 @@ impl RowParts {
         Some(LeftOut { count: 1 + rows.count(), what: BESIDE.to_owned(), example })
     }
 
-    /// A note if there is a part and rows that do not belong to it.
-    fn unused(&self) -> Option<LeftOut> {
+    /// A sentence for a source of which all rows are read although some are named as a part.
+    fn all_are_read(&self, source: &str) -> Option<String> {
         let differ = self.of_row.iter().any(|number| *number != self.of_row[0]);
-        (differ && !self.values.is_empty()).then(|| LeftOut {
-            count: 1,
-            what: "columns of parts, of which all rows are read: to have parts, some rows must be \
-                   `train` and others `val` or `test`"
-                .to_owned(),
-            example: self.column.clone(),
+        (differ && !self.values.is_empty()).then(|| {
+            let named = |value: &Value| format!("{} of `{}`", value.rows, value.name);
+            let mut rows: Vec<_> = self.values.iter().map(named).collect();
+            let others = self.of_row.iter().filter(|number| **number == NONE).count();
+            rows.extend((others > 0).then(|| format!("{others} of no part")));
+            format!(
+                "all rows of {source} are read ({}), because its column `{}` does not name parts: some rows must be \
+                 `train`, and others `val` or `test`",
+                rows.join(", "),
+                self.column
+            )
         })
     }
 

@@ -21,6 +21,7 @@ pub(super) struct OfPart {
     pub(super) split: Option<Split>,
     pub(super) parts: Vec<Part>,
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) remarks: Vec<String>,
 }
 
 impl Selected {
@@ -31,7 +32,7 @@ impl Selected {
     }
 
     /// The same as a part of the source.
-    pub(super) fn as_part(self, part: OfPart) -> Self {
+    pub(super) fn of_part(self, part: OfPart) -> Self {
         Self { part: Some(part), ..self }
     }
 
@@ -84,6 +85,14 @@ impl Dataset for Selected {
 
     fn file_of(&self, index: usize) -> Option<PathBuf> {
         self.dataset.file_of(self.place(index))
+    }
+
+    fn container_of(&self, index: usize) -> Option<PathBuf> {
+        self.dataset.container_of(self.place(index))
+    }
+
+    fn remarks(&self) -> &[String] {
+        self.part.as_ref().map_or_else(|| self.dataset.remarks(), |part| &part.remarks)
     }
 
     fn describe(&self) -> String {

@@ -231,6 +231,35 @@ fn a_pipe_or_device_as_source_is_refused_at_once() {
     assert!(message(open_at(root.path(), "")).contains("it is a pipe, not a file"));
 }
 
+#[test]
+fn parts_without_a_training_part_are_classes_with_a_word() {
+    let root = folder(&["val/a/0.png", "test/a/1.png"]);
+    let data = open_at(root.path(), "").unwrap();
+    assert_eq!((values(&*data), data.classes().join(" ")), (vec![1, 0], "test val".into()));
+    let [remark] = data.remarks() else { panic!("{:?}", data.remarks()) };
+    assert!(remark.starts_with("the folders `test` and `val` of"), "{remark}");
+    assert!(remark.ends_with(":test` reads one part alone"), "{remark}");
+    assert!(open_at(root.path(), ":val").unwrap().remarks().is_empty());
+    let files = [("val/a/0.png", png([0; 3])), ("test/a/1.png", png([1; 3]))];
+    write(root.path(), "a.tar", &tar(&files));
+    assert_eq!(open_at(root.path(), "a.tar").unwrap().remarks().len(), 1);
+    for names in [["val/a/0.png", "cat/a/1.png"], ["bullet_train/0.png", "cat/1.png"]] {
+        assert!(open_at(folder(&names).path(), "").unwrap().remarks().is_empty(), "{names:?}");
+    }
+}
+
+#[test]
+fn another_word_for_a_part_gets_the_one_to_use() {
+    let root = folder(&["train/a/0.png", "val/a/1.png"]);
+    let hint = |suffix: &str| message(open_at(root.path(), suffix));
+    for (suffix, part) in [(":valid", "val"), (":TRAIN", "train"), (":dev", "val")] {
+        let error = hint(suffix);
+        assert!(error.ends_with(&format!(":{part}` reads its part `{part}`")), "{error}");
+    }
+    assert!(hint(":val:train").ends_with(":val` is a part already"), "{}", hint(":val:train"));
+    assert!(hint(":cats").ends_with("or `:test`"), "{}", hint(":cats"));
+}
+
 #[cfg(unix)]
 #[test]
 fn names_with_newlines_are_names() {

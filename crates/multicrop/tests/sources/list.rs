@@ -123,6 +123,8 @@ fn json_lines_are_a_list() {
         (values(&*data), label_of_each(&*data)),
         (vec![0, 3, 1], vec![Some(2), None, Some(0)])
     );
+    let (_root, several) = list(b"{\"file_name\": \"a/0.png\", \"label\": [\"cat\", 7]}\n");
+    assert_eq!(several.unwrap().classes(), ["cat;7"]);
     let error = message(list(b"{\"file_name\": \"a/0.png\"}\n{oops\n").1);
     assert!(error.contains("has no JSON object in line 2"), "{error}");
 }
@@ -210,9 +212,10 @@ fn the_column_of_parts_is_the_one_with_parts_and_an_unused_one_is_named() {
     let (_root, data) = list(b"path,split\na/0.png,train\na/1.png,tets\n");
     let data = data.unwrap();
     assert_eq!((data.len(), data.parts().len()), (2, 0));
-    let note = data.left_out()[0].to_string();
-    assert!(note.contains("of which all rows are read") && note.contains("`split`"));
-    assert!(list(b"path,split\na/0.png,train\na/1.png,train\n").1.unwrap().left_out().is_empty());
+    let remark = &data.remarks()[0];
+    assert!(remark.contains("are read (1 of `train`, 1 of no part), because its column `split`"));
+    assert!(data.left_out().is_empty());
+    assert!(list(b"path,split\na/0.png,train\na/1.png,train\n").1.unwrap().remarks().is_empty());
 }
 
 #[test]

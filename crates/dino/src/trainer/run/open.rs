@@ -244,7 +244,7 @@ fn open_files(folder: &mut RunFolder, step: u64) -> Result<(MetricsWriter, JsonL
 /// Says of a source that is missing that nobody but the preset named it.
 fn name_preset(error: Error, config: &Config) -> Error {
     match (error, config.origin("data.source")) {
-        (Error::Data(DataError::NoSuchSource { spec: images }), Origin::Preset(preset)) => {
+        (Error::Data(DataError::NoSuchSource { spec: images, .. }), Origin::Preset(preset)) => {
             Error::NoImagesOfPreset { preset, images }
         }
         (error, _) => error,

@@ -41,6 +41,7 @@ pub(super) struct Findings {
     labelled: usize,
     /// Contents of the source that are not used as images.
     left_out: Vec<LeftOut>,
+    remarks: Vec<String>,
     /// The parts of the source, such as `train` and `test`.
     parts: Vec<Part>,
     bad: Vec<Bad>,
@@ -119,6 +120,7 @@ impl Findings {
             classes: classes(dataset),
             labelled: multicrop::dataset::labelled(dataset),
             left_out: dataset.left_out().to_vec(),
+            remarks: dataset.remarks().to_vec(),
             parts: dataset.parts().to_vec(),
             ..Self::default()
         }
@@ -189,6 +191,7 @@ impl Findings {
         }
         self.print_classes(console);
         self.print_left_out(console);
+        self.remarks.iter().for_each(|text| console.text(text.clone()));
         self.print_bad(console);
         self.print_speed(console);
     }
