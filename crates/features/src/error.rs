@@ -31,6 +31,19 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Another file has the name of the table of names and labels.
+    #[error(
+        "`{}` exists already, is not of these images, and would be the table of names beside `{}`: remove it, or choose \
+         another --out",
+        .path.display(),
+        .out.display()
+    )]
+    TableExists {
+        /// The table.
+        path: PathBuf,
+        /// The file of features.
+        out: PathBuf,
+    },
     /// The partial export in the same place is one of something else.
     #[error(
         "`{}` has the beginning of another export ({what}): remove this folder, or choose another --out",

@@ -52,7 +52,7 @@ impl Export<'_> {
     /// continues.
     ///
     /// # Errors
-    /// The file exists, or has no format; a partial export of something else is in the same place; too many
+    /// The file or its table exists, or it has no format; a partial export of something else is in the same place; too many
     /// images cannot be read; the disk is full; `report` stops.
     ///
     /// # Panics
@@ -61,6 +61,11 @@ impl Export<'_> {
         let format = Format::of(self.out, self.columns.len())?;
         if self.out.exists() {
             return Err(Error::Exists { path: self.out.to_owned() });
+        }
+        // Another file of features of the same images may have the same table.
+        let table = format.files(self.out).into_iter().nth(1).filter(|table| table.exists());
+        if let Some(path) = table.filter(|table| !self.is_table(table)) {
+            return Err(Error::TableExists { path, out: self.out.to_owned() });
         }
         let mut spool = Spool::open(self)?;
         let (continued_at, total) = (spool.done(), self.images.len());

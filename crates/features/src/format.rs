@@ -4,6 +4,7 @@ mod npy;
 mod parquet;
 mod safetensors;
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -45,22 +46,29 @@ impl Format {
         }
     }
 
+    /// The file `out`, and the table of names and labels if the format has no place for them.
+    pub(crate) fn files(self, out: &Path) -> Vec<PathBuf> {
+        match self {
+            Self::Parquet => vec![out.to_owned()],
+            Self::Npy | Self::Safetensors => vec![out.to_owned(), out.with_extension("csv")],
+        }
+    }
+
     /// Writes the file; returns its path, and that of the table of names if there is one.
     pub(crate) fn write(self, export: &Export<'_>, rows: &Rows) -> Result<Vec<PathBuf>> {
-        let out = export.out;
+        let (out, files) = (export.out, self.files(export.out));
         let written = atomic_file::write_with(out, |file| match self {
             Self::Npy => npy::write(rows, file),
             Self::Safetensors => safetensors::write(export, rows, file),
             Self::Parquet => parquet::write(export, rows, file),
         });
         written.map_err(at(out))?;
-        if self == Self::Parquet {
-            return Ok(vec![out.to_owned()]);
+        if let Some(table) = files.get(1) {
+            let written =
+                atomic_file::write_with(table, |file| write_table(export, &rows.images, file));
+            written.map_err(at(table))?;
         }
-        let table = out.with_extension("csv");
-        let written = atomic_file::write_with(&table, |file| write_table(export, rows, file));
-        written.map_err(at(&table))?;
-        Ok(vec![out.to_owned(), table])
+        Ok(files)
     }
 }
 
@@ -71,13 +79,22 @@ impl Export<'_> {
         let (label, class) = (dataset.label(place), dataset.class(place));
         ImageInfo { name: dataset.name(place), label, class }
     }
+
+    /// Whether a file is the table of these images, perhaps without some that could not be read.
+    pub(crate) fn is_table(&self, path: &Path) -> bool {
+        let mut all = Vec::new();
+        let written = write_table(self, self.images.indices(), &mut all).is_ok();
+        let Ok(found) = fs::read(path) else { return false };
+        let mut rows = all.split(|byte| *byte == b'\n');
+        written && found.split(|byte| *byte == b'\n').all(|line| rows.any(|row| row == line))
+    }
 }
 
-/// A table with name, label and class of each row, in CSV.
-fn write_table(export: &Export<'_>, rows: &Rows, file: &mut dyn Write) -> std::io::Result<()> {
+/// A table with name, label and class of the images at these places, in CSV.
+fn write_table(export: &Export<'_>, places: &[usize], file: &mut dyn Write) -> std::io::Result<()> {
     let mut table = csv::Writer::from_writer(file);
     table.write_record(["name", "label", "class"])?;
-    for &place in &rows.images {
+    for &place in places {
         let ImageInfo { name, label, class } = export.info(place);
         let label = label.map(|label| label.to_string()).unwrap_or_default();
         table.write_record([&name, &label, class.unwrap_or_default()])?;

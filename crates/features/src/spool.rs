@@ -9,7 +9,7 @@
 //! cut off when the export continues.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -180,9 +180,18 @@ impl Rows {
         &self.columns
     }
 
-    /// Removes the folder.
+    /// Removes the folder. If a user has put something else into it, that stays.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.folder).map_err(at(&self.folder))
+        let columns = (0..self.columns.len()).map(|column| column_file(&self.folder, column));
+        for path in columns.chain([self.folder.join(STATE)]) {
+            fs::remove_file(&path).map_err(at(&path))?;
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+                Err(at(&self.folder)(error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

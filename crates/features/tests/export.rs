@@ -256,4 +256,17 @@ fn what_cannot_be_written_is_refused_in_a_sentence() {
     assert!(refused(&ALL[..1], "a", "f.npy").contains("is damaged"));
     fs::write(path("g.npy"), "").expect("a file");
     assert!(refused(&ALL[..1], "a", "g.npy").contains("exists already"));
+    // Nor is a file of the user replaced, such as the list of the images.
+    fs::write(path("h.csv"), "path,label").expect("a file");
+    for name in ["h.npy", "h.safetensors"] {
+        let table = refused(&ALL[..1], "a", name);
+        assert!(table.contains("h.csv` exists already, is not of these images"), "{table}");
+        assert!(!path(name).exists() && !path(&format!("{name}.partial")).exists());
+    }
+    assert_eq!(fs::read_to_string(path("h.csv")).expect("a file"), "path,label");
+    // What lies in the folder of the export and is not of it stays.
+    fs::create_dir(path("i.npy.partial")).expect("a folder");
+    fs::write(path("i.npy.partial/mine.txt"), "mine").expect("a file");
+    world.export(&ALL[..1], "a", &path("i.npy"), usize::MAX).expect("an export");
+    assert!(path("i.npy.partial/mine.txt").exists() && !path("i.npy.partial/state.json").exists());
 }

@@ -240,6 +240,8 @@ fn features_are_written_to_every_format_and_continue_after_a_kill() {
     features("f.safetensors", &["--network", "student", "--features", "head"]).code(0);
 
     features("f.npy", &[]).code(1).says("`f.npy` exists already");
+    fs::write(tiny.path("mine.csv"), "path,label\n").unwrap();
+    features("mine.npy", &[]).code(1).says("`mine.csv` exists already, is not of these images");
     features("f.txt", &[]).code(2).says("must end in .npy, .safetensors or .parquet");
     features("g.npy", &["--features", "cls,mean"]).code(2).says("holds one kind of features");
     features("g.npy", &["--features", "token"]).code(2).says("use `cls`, `mean`, `patches`");
