@@ -54,6 +54,8 @@ pub struct Evaluated {
 /// What the probes say about the features of some sources.
 #[derive(Debug, Clone, Default)]
 pub struct Judged {
+    /// Numbers of training images and of test images that could be read.
+    pub read: (usize, usize),
     /// One for each source and probe; those of a source follow each other.
     pub judgments: Vec<Judgment>,
     /// A sentence for each set of which images could not be read, and what probes say about their scores.
@@ -195,9 +197,10 @@ impl Evaluation {
                 judgments.push(judgment(probe.as_ref(), *source, scores));
             }
         }
+        let read = (train.passed.indices.len(), test.passed.indices.len());
         let left_out = [train.passed.left_out, test.passed.left_out];
         let warnings = left_out.into_iter().flatten().chain(progress.take_notes());
-        Ok(Judged { judgments, warnings: warnings.collect() })
+        Ok(Judged { read, judgments, warnings: warnings.collect() })
     }
 
     /// Features that one source makes of both sets: the training images first. `report` is that of

@@ -54,7 +54,7 @@ impl Subset {
         let Self { dataset, without_label, .. } = self;
         (*without_label > 0).then(|| {
             let (all, data) = (dataset.len(), dataset.describe());
-            format!("{without_label} of {all} images of {data} have no label and are left out")
+            format!("{without_label} of {all} images of {data} have no label, so evaluations leave them out")
         })
     }
 
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(chosen.indices(), [1, 2, 4, 5, 7, 8]);
         assert_eq!(chosen.labels_of(chosen.indices()), [1, 0, 0, 1, 1, 0]);
         let text = chosen.without_label().expect("a sentence");
-        assert_eq!(text, "3 of 9 images of partly have no label and are left out");
+        assert_eq!(text, "3 of 9 images of partly have no label, so evaluations leave them out");
         assert_eq!(chosen.counts_of_classes(), [3, 3]);
         let few = Subset::labelled(partly(), Some(4), 0);
         assert_eq!((few.len(), few.labels_of(few.indices()).len()), (4, 4));

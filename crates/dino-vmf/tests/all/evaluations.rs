@@ -124,9 +124,29 @@ fn images_of_one_source_are_classified_by_each_other() {
     with("photos:train").code(0).says("1 class with a single image in folder `photos/train`");
     tiny.run(&[&knn[..], &["photos:test", "--data", "photos"]].concat()).code(2);
     with("run").code(1);
+    for limit in ["--max-train", "--max-test"] {
+        with("photos:test").code(0);
+        tiny.run(&[&knn[..], &["photos:test", limit, "3"]].concat()).code(2).says(limit);
+    }
+    // A list that names an image twice, by another path.
+    fs::write(
+        tiny.path("twice.csv"),
+        "photos/test/red/0.png,red\nphotos/test/red/../red/0.png,red\nphotos/test/blue/0.png,blue\n",
+    )
+    .unwrap();
+    with("twice.csv").code(0).says("1 of 3 images of list `twice.csv` stand in it again, such as");
     // With the two flags instead, each image would find itself.
     let both = ["eval", "knn", "run", "--train", "photos:test", "--test", "photos:test"];
     tiny.run(&both).code(0).says("12 of 12 images to classify are also images to learn from");
+    // Other paths of the same files, and of the same archive.
+    let mut tar = tar::Builder::new(fs::File::create(tiny.path("test.tar")).unwrap());
+    tar.append_dir_all(".", tiny.path("photos/test")).unwrap();
+    tar.finish().unwrap();
+    let real = tiny.path("test.tar").display().to_string();
+    for (train, test) in [("photos:test", "photos/../photos/test"), ("test.tar", real.as_str())] {
+        let sets = ["eval", "knn", "run", "--train", train, "--test", test];
+        tiny.run(&sets).code(0).says("12 of 12 images to classify are also images to learn from");
+    }
     // A class that only the test images have, in a list whose parts share their classes.
     let mut text = "path,label,split\n".to_owned();
     for line in ["blue/1.png,a,train", "green/1.png,a,train", "red/0.png,b,val"] {

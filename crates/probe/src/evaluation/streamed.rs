@@ -79,9 +79,10 @@ impl Evaluation {
                 finished.map(|(i, scores)| judgment(self.probes[i].as_ref(), *source, scores)),
             );
         }
+        let read = (passed.indices.len(), test.passed.indices.len());
         let left_out = [passed.left_out, test.passed.left_out];
         let warnings = left_out.into_iter().flatten().chain(progress.take_notes());
-        Ok(Judged { judgments, warnings: warnings.collect() })
+        Ok(Judged { read, judgments, warnings: warnings.collect() })
     }
 
     /// For each kind of features of a source, the probes that judge them.

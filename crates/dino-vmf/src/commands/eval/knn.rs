@@ -8,6 +8,7 @@ use dino::config::{self, Origin};
 use dino::evaluation;
 use dino::memory::Beside;
 use dino::open::Opened;
+use probe::sets::own_copies;
 use probe::{
     Encoder, Evaluated, Judgment, Kind, Pass, Progress, RawPixels, Score, Scores, Size, Source,
     Subset, Views, Wanted, knn,
@@ -40,7 +41,7 @@ pub(crate) struct Knn {
     images: Labelled,
     /// Labelled images of which each is classified by all others, for a source without parts
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    #[arg(conflicts_with_all = ["data", "train", "test", "baselines"])]
+    #[arg(conflicts_with_all = ["data", "train", "test", "max_train", "max_test", "baselines"])]
     leave_one_out: Option<String>,
     /// Number of neighbors that vote; each number gets a row
     ///
@@ -90,7 +91,7 @@ impl Knn {
         })?;
         console.end_progress();
         judged.warnings.iter().for_each(|text| console.warn(text));
-        let images = Images::Two(evaluation.counts());
+        let images = Images::Two(judged.read);
         print(opened.step, &judged.judgments, images, console);
         Ok(())
     }
@@ -111,7 +112,7 @@ impl Knn {
 /// Classifies each image of a source by the others.
 fn leave_one_out(source: &str, opened: &Opened, console: &mut Console) -> Result<()> {
     let images = Subset::labelled(evaluation::open_labelled(&opened.config.data, source)?, None, 0);
-    images.notes().iter().for_each(|text| console.warn(text));
+    images.notes().into_iter().chain(own_copies(&images)).for_each(|text| console.warn(text));
     warn_of_single_images(&images, console)?;
     let preprocess = evaluation::preprocess(&opened.config, images.dataset())?;
     let encoder = Encoder { name: "trained", network: &opened.network, params: &opened.teacher };

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use dino::evaluation::open_labelled;
 use probe::analysis::mixture::{Labels, Mixture};
+use probe::sets::own_copies;
 use probe::{Error, Extracted, Features, Kind, Matrix, Pass, Progress, Subset, Views, Wanted, knn};
 
 use super::components::{AssignmentFlags, PrototypeSet, TemperedComponents};
@@ -72,6 +73,9 @@ fn extract(
     console: &mut Console,
 ) -> Result<(Vectors, Option<Features>)> {
     let voters = train.map(|train| open_voters(input, train, console)).transpose()?;
+    if voters.is_none() && input.images.is_labelled() {
+        own_copies(&input.images).iter().for_each(|text| console.warn(text));
+    }
     let total = input.images.len() + voters.as_ref().map_or(0, Subset::len);
     let (encoder, pass) = (input.encoder(), input.pass(Views::Square));
     input.require_memory(total, pass.values_of_image(&[&encoder], &WANTED))?;

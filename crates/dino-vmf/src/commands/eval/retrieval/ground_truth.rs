@@ -10,6 +10,7 @@ use dino::open::Opened;
 use multicrop::dataset::ImageFiles;
 use probe::Subset;
 use probe::retrieval::Relevant;
+use probe::sets::own_copies;
 use report::number::counted;
 use serde::Deserialize;
 
@@ -127,7 +128,7 @@ impl Task {
 
     fn of_classes(source: &str, opened: &Opened, console: &mut Console) -> Result<Self> {
         let images = Subset::labelled(opened.config.data.open(source)?, None, 0);
-        images.notes().iter().for_each(|text| console.warn(text));
+        images.notes().into_iter().chain(own_copies(&images)).for_each(|text| console.warn(text));
         let labels = images.labels_of(images.indices());
         let described = images.dataset().describe();
         let counts = images.counts_of_classes();
