@@ -51,9 +51,27 @@ pub enum Error {
         /// The step of the newest checkpoint and the folder, if there is one.
         saved: Option<(u64, PathBuf)>,
     },
-    /// The folder for results has something else in it.
+    /// The folder for results has a fine-tuning in it.
     #[error("`{}` is not empty: continue it by `--resume`, or name another folder", path.display())]
     Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder has something in it, and no fine-tuning.
+    #[error("`{}` is not empty and holds no fine-tuning: name another folder", path.display())]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What is continued was started with other images.
+    #[error(
+        "the {what} images or their labels are not those that `{}` was started with: give the same, or start again in \
+         another folder",
+        path.display()
+    )]
+    OtherImages {
+        /// `training` or `test`.
+        what: &'static str,
         /// The folder.
         path: PathBuf,
     },

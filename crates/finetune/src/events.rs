@@ -18,6 +18,8 @@ pub enum Event {
         total_steps: u64,
         /// Parameters that are trained.
         parameters: usize,
+        /// The best test accuracy so far, in percent.
+        best: Option<f64>,
     },
     /// A step is going on, of which a share is done.
     InStep {

@@ -149,7 +149,8 @@ impl Run<'_> {
     fn go(&mut self, report: &mut dyn FnMut(Event)) -> Result<()> {
         let (step, total_steps) = (self.state.step, self.total_steps());
         let parameters = self.training.network().table().len();
-        report(Event::Started { step, total_steps, parameters });
+        let best = best(&self.progress.tests).map(|best| best.top1);
+        report(Event::Started { step, total_steps, parameters, best });
         if self.owes_test() {
             self.look(report)?;
         }

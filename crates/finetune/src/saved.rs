@@ -37,6 +37,9 @@ const LOCK: &str = ".lock";
 /// The entry of a checkpoint's state.
 const EXTRA: &str = "finetune";
 
+/// What identifies the images of both sets, and what they are.
+pub const IMAGES: [(&str, &str); 2] = [("training_images", "training"), ("test_images", "test")];
+
 /// What a checkpoint holds beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -61,6 +64,7 @@ impl Folder {
     /// # Errors
     /// A folder with something else in it, or that another process uses.
     pub fn open(path: &Path, resume: bool) -> Result<Self> {
+        check_content(path, resume)?;
         fs::create_dir_all(path).map_err(io_error("create", path))?;
         let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).map_err(io_error("write", &lock_path))?;
@@ -68,12 +72,6 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: path.to_owned() }),
             // A file system without locks has no other process to ask for.
             Err(TryLockError::Error(_)) | Ok(()) => {}
-        }
-        let entries = fs::read_dir(path).map_err(io_error("read", path))?;
-        let has_others = entries.flatten().any(|entry| entry.file_name() != LOCK);
-        let is_ours = path.join(STATE).join(checkpoint::FOLDER).is_dir();
-        if has_others && !(resume && is_ours) {
-            return Err(Error::Occupied { path: path.to_owned() });
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -102,7 +100,15 @@ impl Folder {
             reason: reason.to_string(),
         };
         let progress: Progress = serde_json::from_value(extra).map_err(damaged)?;
-        if let Some((key, before, now)) = difference(&progress.identity, identity, "") {
+        let (mut before, mut now) = (progress.identity.clone(), identity.clone());
+        for (key, what) in IMAGES {
+            let [then, now] = [&mut before, &mut now].map(|identity| identity[key].take());
+            // Earlier versions did not write which images they had.
+            if !then.is_null() && then != now {
+                return Err(Error::OtherImages { what, path: self.path.clone() });
+            }
+        }
+        if let Some((key, before, now)) = difference(&before, &now, "") {
             return Err(Error::Differs { path: self.path.clone(), key, before, now });
         }
         ParamSet::Student.read(&loaded.tensors, &mut state.weights)?;
@@ -162,6 +168,21 @@ impl Folder {
     }
 }
 
+/// Refuses a folder with other files than those of a fine-tuning that is to be continued.
+fn check_content(path: &Path, resume: bool) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(path).map_err(io_error("read", path))?.flatten();
+    let is_ours = path.join(STATE).join(checkpoint::FOLDER).is_dir();
+    let path = || path.to_owned();
+    match (entries.any(|entry| entry.file_name() != LOCK), is_ours) {
+        (true, false) => Err(Error::NotOurs { path: path() }),
+        (true, true) if !resume => Err(Error::Occupied { path: path() }),
+        _ => Ok(()),
+    }
+}
+
 /// A value as JSON. Only maps with other keys than text cannot be.
 pub(crate) fn in_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
@@ -203,7 +224,8 @@ mod tests {
         assert!(matches!(open(true), Err(Error::InUse { .. })));
         drop(first);
         fs::write(folder.path().join("notes.txt"), "mine").expect("a file");
-        assert!(matches!(open(false), Err(Error::Occupied { .. })));
-        assert!(matches!(open(true), Err(Error::Occupied { .. })));
+        for resume in [false, true] {
+            assert!(matches!(open(resume), Err(Error::NotOurs { .. })));
+        }
     }
 }

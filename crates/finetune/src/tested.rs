@@ -17,6 +17,9 @@ pub struct Tested {
     pub epoch: u64,
     /// Mean training loss of the epoch's steps.
     pub loss: f64,
+    /// Images that could be read.
+    #[serde(default)]
+    pub images: usize,
     /// Images whose class has the largest score.
     pub top1: f64,
     /// Images whose class has one of the five largest scores.
@@ -55,7 +58,8 @@ pub fn test(
     }
     let ClassAccuracy { top1, mean_per_class } = ClassAccuracy::of(&predicted, &labels);
     let top5 = 100.0 * top5 as f64 / labels.len() as f64;
-    Ok((Tested { epoch: 0, loss: 0.0, top1, top5, mean_per_class }, passed.left_out))
+    let images = labels.len();
+    Ok((Tested { epoch: 0, loss: 0.0, images, top1, top5, mean_per_class }, passed.left_out))
 }
 
 /// The class with the largest score, the first of several.

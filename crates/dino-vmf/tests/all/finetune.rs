@@ -89,6 +89,46 @@ fn a_file_of_another_program_is_fine_tuned() {
 }
 
 #[test]
+fn other_images_or_labels_are_not_gone_on_with() {
+    let tiny = run_and_photos();
+    let go_on = || {
+        let base = ["eval", "finetune", "run", "--data", "photos", "--epochs", "1"];
+        tiny.run(&[&base[..], &["--out", "tuned", "--resume"]].concat())
+    };
+    go_on().code(0);
+    let swap = |part: &str| {
+        let at = |name: &str| tiny.path(&format!("photos/{part}/{name}"));
+        for (from, to) in [("cat", "other"), ("dog", "cat"), ("other", "dog")] {
+            fs::rename(at(from), at(to)).unwrap();
+        }
+    };
+    for (part, what) in [("train", "training"), ("val", "test")] {
+        swap(part);
+        let refused = format!("the {what} images or their labels are not those that `tuned` was");
+        go_on().code(1).says(&refused);
+        swap(part);
+    }
+    // They may lie elsewhere.
+    fs::rename(tiny.path("photos"), tiny.path("moved")).unwrap();
+    let sets = ["--train", "moved:train", "--test", "moved:val", "--epochs", "1"];
+    let more = ["--out", "tuned", "--resume"];
+    tiny.run(&[&["eval", "finetune", "run"], &sets[..], &more].concat()).code(0);
+}
+
+#[test]
+fn test_images_that_cannot_be_read_are_not_counted() {
+    let tiny = run_and_photos();
+    fs::write(tiny.path("photos/val/cat/broken.png"), "no image").unwrap();
+    let counts = |words: &[&str]| {
+        let found =
+            tiny.run(&[words, &["--data", "photos", "--json"]].concat()).code(0).last_event();
+        ["train_images", "test_images"].map(|key| found[key].as_u64().unwrap())
+    };
+    assert_eq!(counts(&["eval", "finetune", "run", "--epochs", "1"]), [40, 40]);
+    assert_eq!(counts(&["eval", "knn", "run", "--k", "1"]), [40, 40]);
+}
+
+#[test]
 fn test_images_that_are_trained_on_are_counted() {
     let tiny = run_and_photos();
     let tune = |train: &str| {
@@ -167,6 +207,9 @@ fn a_command_that_cannot_work_says_why() {
     tiny.run(&sets).code(1).says("only the first has `cat`, only the second has `cow`");
     fs::create_dir(tiny.path("mine")).unwrap();
     fs::write(tiny.path("mine/notes.txt"), "mine").unwrap();
-    with(&["--out", "mine"]).code(1).says("is not empty");
-    assert!(tiny.path("mine/notes.txt").is_file());
+    for more in [&["--out", "mine"][..], &["--out", "mine", "--resume"]] {
+        with(more).code(1).says("is not empty and holds no fine-tuning: name another folder");
+    }
+    let left: Vec<_> = fs::read_dir(tiny.path("mine")).unwrap().flatten().collect();
+    assert!(left.len() == 1 && tiny.path("mine/notes.txt").is_file(), "{left:?}");
 }

@@ -3,11 +3,12 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use dino::fingerprint::of_weights;
+use dino::fingerprint::{self, of_weights};
 use dino::memory::require_bytes;
+use dino::run_folder::Images;
 use multicrop::dataset::same_classes;
 use probe::{Subset, sets};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Request, Run};
 use crate::about::about;
@@ -31,11 +32,13 @@ impl<'a> Run<'a> {
         let network = Classifier::new(shape, classes.len(), settings.pooling);
         require_memory(&network, &request)?;
         let state = State::new(network.initial(request.trained, settings.seed));
+        let [training_images, test_images] = [&subset, &test].map(identity_of);
         let identity = json!({
             "settings": settings, "start": of_weights(b"", &state.weights), "classes": classes,
             "images": [subset.len(), test.len()], "resize": preprocess.view.resize,
             "crop": preprocess.view.crop, "mean": preprocess.view.mean, "std": preprocess.view.std,
             "precision": format!("{:?}", shape.precision).to_lowercase(),
+            "training_images": training_images, "test_images": test_images,
         });
         let mut record = identity.clone();
         record["checkpoint"] = source.clone().into();
@@ -76,6 +79,13 @@ impl<'a> Run<'a> {
             None => self.save(report),
         }
     }
+}
+
+/// What identifies images and their labels, wherever they lie.
+fn identity_of(images: &Subset) -> Value {
+    let labels = images.labels_of(images.indices());
+    let labels: Vec<u8> = labels.into_iter().flat_map(u32::to_le_bytes).collect();
+    json!({ "images": Images::of(images.to_dataset().as_ref()), "labels": fingerprint::of(&labels) })
 }
 
 /// The images to learn from and to test with, after all checks.
