@@ -49,6 +49,8 @@ pub(crate) struct Console {
     uses_bar: bool,
     bar: Option<(&'static str, ProgressBar)>,
     last_line: Option<(&'static str, Instant)>,
+    /// What warnings are about.
+    part: Option<String>,
     /// The first error while writing a result. A closed pipe is not an error.
     failure: Option<io::Error>,
 }
@@ -67,7 +69,7 @@ impl Console {
     pub(crate) fn new(output: &Output) -> Self {
         let uses_bar = !output.quiet && !output.no_progress && io::stderr().is_terminal();
         let (json, quiet) = (output.json, output.quiet);
-        Self { json, quiet, uses_bar, bar: None, last_line: None, failure: None }
+        Self { json, quiet, uses_bar, bar: None, last_line: None, part: None, failure: None }
     }
 
     /// Prints a line of results for people: to stdout, or to stderr with `--json`.
@@ -109,7 +111,13 @@ impl Console {
     /// Prints a warning to stderr.
     pub(crate) fn warn(&mut self, text: impl Display) {
         let label = painted("warning:", "33");
-        self.write_note(&format!("{label} {}", printable(&text.to_string())));
+        let part = self.part.as_ref().map_or(String::new(), |part| format!("{part}: "));
+        self.write_note(&format!("{label} {}", printable(&format!("{part}{text}"))));
+    }
+
+    /// Begins all warnings from now on with this name, or with none.
+    pub(crate) fn name_part(&mut self, part: Option<&str>) {
+        self.part = part.map(str::to_owned);
     }
 
     /// Updates the progress bar. Without a bar, prints a line if `always` is set or if the last line is

@@ -87,6 +87,10 @@ fn warnings_name_the_data_set_once_for_all_checkpoints() {
     let warning =
         "data set `photographs`: 20 of 20 images to classify are also images to learn from";
     assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
+    let page = fs::read_to_string(tiny.path("out/suite.html")).unwrap();
+    assert!(page.contains("Warning: 20 of 20 images to classify are also images"), "{page}");
+    let kept = &result(&tiny)["warnings"]["photographs"][0];
+    assert!(kept.as_str().unwrap().starts_with("20 of 20 images"), "{kept}");
     write(&tiny, "['knn']");
     let ended = all(&tiny, &BOTH).code(0);
     assert!(!ended.stderr.contains("also images"), "{}", ended.stderr);

@@ -22,6 +22,7 @@ use crate::console::Console;
 use crate::usage::Usage;
 use cells::{Cell, Cells, Key};
 use file::{Data, EXAMPLE, Entry, Suite};
+use output::Finished;
 
 /// Run a suite of tasks on several checkpoints and compare them on one page
 ///
@@ -79,7 +80,7 @@ impl All {
         let mut subjects = self.subjects(console)?;
         let planned = Planned::of(suite, self.seed, &self.out)?;
         let data = planned.data.iter().map(|(data, fingerprint)| (data, fingerprint));
-        let groups = classified::groups(data, &subjects, console)?;
+        let (groups, warnings) = classified::groups(data, &subjects, console)?;
         fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create `{}`", self.out.display()))?;
         let mut cells = Cells::open(&self.out)?;
@@ -98,7 +99,8 @@ impl All {
         for (entry, fingerprint) in &planned.evals {
             measure(entry, fingerprint, &mut subjects, &mut cells, console)?;
         }
-        output::conclude((&planned, &subjects), &cells, (&self.out, self.seed), console)?;
+        let suite = Finished { planned: &planned, subjects: &subjects, cells: &cells, warnings };
+        output::conclude(&suite, (&self.out, self.seed), console)?;
         let failed = keys.iter().filter(|key| cells.find(key).is_none()).count();
         match failed {
             0 => Ok(()),
@@ -174,7 +176,9 @@ fn measure(
             continue;
         }
         let config = subject.opened.config.clone();
+        console.name_part(Some(&format!("{name} of `{}`", subject.name)));
         let scores = entry.whole.measure(&mut subject.opened, console);
+        console.name_part(None);
         console.end_progress();
         subject.opened.config = config;
         if let Err(error) = &scores {

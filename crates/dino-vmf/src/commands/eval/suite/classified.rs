@@ -1,6 +1,7 @@
 //! The data sets of a suite whose images are classified: their images are read once for all checkpoints that see them
 //! in the same size.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, anyhow};
@@ -29,6 +30,9 @@ pub(super) struct Group<'a> {
     members: Vec<usize>,
 }
 
+/// What a reader of the scores must know, by the name of the data set.
+pub(super) type Warnings = BTreeMap<String, Vec<String>>;
+
 /// A cell that is not finished.
 #[derive(Clone)]
 struct Missing {
@@ -46,8 +50,9 @@ pub(super) fn groups<'a>(
     sets: impl Iterator<Item = (&'a Data, &'a String)>,
     subjects: &[Subject],
     console: &mut Console,
-) -> Result<Vec<Group<'a>>> {
+) -> Result<(Vec<Group<'a>>, Warnings)> {
     let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut said = Warnings::new();
     for (data, fingerprint) in sets {
         let first = groups.len();
         for (member, subject) in subjects.iter().enumerate() {
@@ -65,13 +70,15 @@ pub(super) fn groups<'a>(
             evaluation.require_images_of_each_class(2).with_context(of_data)?;
             // The images are the same in every size.
             if groups.len() == first {
-                let warnings = evaluation.warnings().into_iter().chain(evaluation.notes());
-                warnings.for_each(|text| console.warn(format!("data set `{}`: {text}", data.name)));
+                let warnings = [evaluation.warnings(), evaluation.notes()].concat();
+                let of_data = |text: &String| format!("data set `{}`: {text}", data.name);
+                warnings.iter().for_each(|text| console.warn(of_data(text)));
+                said.insert(data.name.clone(), warnings);
             }
             groups.push(Group { data, fingerprint, config, evaluation, members: vec![member] });
         }
     }
-    Ok(groups)
+    Ok((groups, said))
 }
 
 /// The settings of a checkpoint with those of a data set on top.

@@ -11,24 +11,33 @@ use serde_json::json;
 
 use super::super::super::settings;
 use super::cells::{Cell, Cells, Key};
+use super::classified::Warnings;
 use super::compared::{self, About, Column, Compared};
 use super::file::{Data, Entry};
 use super::tasks::{TASKS, find};
 use super::{Planned, Subject};
 use crate::console::Console;
 
+/// A suite that has run.
+pub(super) struct Finished<'a> {
+    pub(super) planned: &'a Planned,
+    pub(super) subjects: &'a [Subject],
+    pub(super) cells: &'a Cells,
+    pub(super) warnings: Warnings,
+}
+
 /// Writes page and JSON, and prints the tables.
 ///
 /// # Errors
 /// A cell is missing, or a file cannot be written.
 pub(super) fn conclude(
-    (planned, subjects): (&Planned, &[Subject]),
-    cells: &Cells,
+    suite: &Finished<'_>,
     (out, seed): (&Path, u64),
     console: &mut Console,
 ) -> Result<()> {
+    let Finished { planned, subjects, .. } = *suite;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
-    let all = compare(planned, subjects, cells)?;
+    let all = compare(suite)?;
     let judged = compared::judge(&all, &names, seed);
     let kinds = kinds(subjects);
     let seeds = compared::over_seeds(&all, &kinds, &names);
@@ -51,7 +60,7 @@ pub(super) fn conclude(
     let record = json!({
         "version": env!("CARGO_PKG_VERSION"), "seed": seed, "checkpoints": names,
         "test": "paired bootstrap over test images, queries or objects, 95 %",
-        "data": data, "eval": evals, "cells": judged, "seeds": seeds,
+        "data": data, "eval": evals, "cells": judged, "seeds": seeds, "warnings": suite.warnings,
     });
     write(&out.join("suite.html"), &page.render()?)?;
     write(&out.join("suite.json"), &serde_json::to_string_pretty(&record)?)?;
@@ -84,11 +93,8 @@ fn checkpoints(subjects: &[Subject]) -> Vec<Vec<String>> {
 }
 
 /// The results of all entries.
-fn compare<'a>(
-    planned: &'a Planned,
-    subjects: &[Subject],
-    cells: &'a Cells,
-) -> Result<Vec<Compared<'a>>> {
+fn compare<'a>(suite: &Finished<'a>) -> Result<Vec<Compared<'a>>> {
+    let Finished { planned, subjects, cells, .. } = *suite;
     let of_task = |task: &str, fingerprint: &str| -> Result<Vec<&'a Cell>> {
         let cell = |subject: &Subject| {
             let key = Key::new(&subject.sha256, fingerprint, task);
@@ -103,7 +109,7 @@ fn compare<'a>(
         let columns: Vec<Vec<Column<'a>>> = columns.collect::<Result<_>>()?;
         Ok(Compared {
             name: &data.name,
-            note: note(data),
+            note: note(data, suite.warnings.get(&data.name)),
             columns: columns.into_iter().flatten().collect(),
         })
     };
@@ -120,18 +126,20 @@ fn compare<'a>(
     of_data.chain(planned.evals.iter().map(of_entry)).collect()
 }
 
-/// The images of a data set, in a sentence.
-fn note(data: &Data) -> String {
+/// The images of a data set, and what is worth a warning, in sentences.
+fn note(data: &Data, warnings: Option<&Vec<String>>) -> String {
     let Data { train, test, resize, crop, max_train, max_test, .. } = data;
     let of = |what: &str, value: &Option<usize>| {
         value.map_or(String::new(), |value| format!(", {what} {value}"))
     };
+    let warnings = warnings.into_iter().flatten().map(|text| format!(" Warning: {text}."));
     format!(
-        "Learned from `{train}`, tested on `{test}`{}{}{}{}.",
+        "Learned from `{train}`, tested on `{test}`{}{}{}{}.{}",
         of("resize", resize),
         of("crop", crop),
         of("training images at most", max_train),
         of("test images at most", max_test),
+        warnings.collect::<String>(),
     )
 }
 
