@@ -105,18 +105,10 @@ impl Compared<'_> {
         Ok(self.config.data.open(source)?)
     }
 
-    /// Images of a source, and their features: of the file in `--from`, or computed.
+    /// Images of a source, and their features: of the file `from`, or computed.
     ///
     /// # Errors
-    /// The source or the file cannot be read, or the file is one of other images.
-    pub(crate) fn bank(&self, source: &str, console: &mut Console) -> Result<Bank> {
-        self.bank_of(self.open_source(source)?, self.flags.from.as_deref(), console)
-    }
-
-    /// The same of a data set that is open, with a file of its own.
-    ///
-    /// # Errors
-    /// As [`bank`](Self::bank); also if there is neither a file for it nor a checkpoint.
+    /// The file cannot be read, or is one of other images; there is neither a file nor a checkpoint.
     pub(crate) fn bank_of(
         &self,
         dataset: Arc<dyn Dataset>,

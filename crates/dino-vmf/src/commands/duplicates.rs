@@ -19,7 +19,7 @@ use probe::similarity::duplicates::{
 use report::number::counted;
 
 use super::compared::{Bank, Compared, ComparedFlags, comparing};
-use super::output_file::{check_file, require_ending};
+use super::output_file::{check_file, refuse_source, require_ending};
 use super::pictures::PictureFiles;
 use super::table_file::check_table;
 use crate::console::Console;
@@ -94,6 +94,9 @@ impl Duplicates {
         let compared = self.compared.open(console)?;
         let dataset = compared.open_source(&self.source)?;
         let other = self.against.as_deref().map(|other| compared.open_source(other)).transpose()?;
+        for images in [Some(&dataset), other.as_ref()].into_iter().flatten() {
+            self.refuse_source(images.as_ref())?;
+        }
         if let Some(other) = &other {
             check_shared(&dataset, other, console)?;
         }
@@ -122,6 +125,11 @@ impl Duplicates {
         };
         answer.print(console);
         self.write(&answer, &compared, console)
+    }
+
+    fn refuse_source(&self, images: &dyn Dataset) -> Result<()> {
+        refuse_source(&[("--csv", self.csv.as_deref()), ("--drop", self.drop.as_deref())], images)?;
+        self.pictures.refuse_source(images)
     }
 
     /// The threshold that is given, or one that is measured.
@@ -168,7 +176,7 @@ impl Duplicates {
     }
 }
 
-/// Warns of images that both sources have. They would be dropped as near-duplicates of themselves.
+/// Warns of images that both sources have: they are near-duplicates of themselves.
 ///
 /// # Errors
 /// All are the same.
@@ -186,7 +194,8 @@ fn check_shared(
         ));
     }
     console.warn(format!(
-        "SOURCE and `--against` share {}, such as `{first}`: what is dropped of them is gone from both",
+        "SOURCE and `--against` share {}, such as `{first}`: they are near-duplicates of themselves, and `--drop` leaves \
+         them out",
         counted(count, "image")
     ));
     Ok(())

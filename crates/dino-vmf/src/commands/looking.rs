@@ -25,6 +25,7 @@ use super::drawing::file::{format_of, save};
 use super::image_memory::require_image;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
+use super::output_file::{check_file, refuse_source};
 use super::threads::Threads;
 use super::viewing::show_images;
 use crate::console::Console;
@@ -131,6 +132,10 @@ impl Looking {
             Some(image) => Arc::new(image),
             None => data.open(&self.source)?,
         };
+        if let Out::Sheet(path, _) = &out {
+            check_file(path)?;
+            refuse_source(&[("--out", Some(path))], dataset.as_ref())?;
+        }
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
         }

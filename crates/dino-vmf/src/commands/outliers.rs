@@ -11,9 +11,12 @@ use clap::{Args, ValueHint};
 use dino::open::Opened;
 use multicrop::Dataset;
 use probe::Subset;
+use probe::sets::own_copies;
+use report::number::counted;
 
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
+use super::output_file::refuse_source;
 use super::own_neighbors::Sought;
 use super::pictures::PictureFiles;
 use super::table_file::check_table;
@@ -83,12 +86,28 @@ impl Outliers {
         };
         let images = open(&self.source)?;
         let train = self.train.as_deref().map(open).transpose()?;
-        for text in images.notes().into_iter().chain(train.iter().flat_map(Subset::notes)) {
-            console.warn(text);
+        for images in [Some(&images), train.as_ref()].into_iter().flatten() {
+            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
+            self.pictures.refuse_source(images.dataset())?;
+            images.notes().iter().for_each(|text| console.warn(text));
         }
-        if let (Some(train), Measure::Knn) = (&train, self.score) {
+        if self.score == Measure::Knn {
+            let others = train.as_ref().map_or(images.len() - 1, Subset::len);
+            if self.k as usize > others {
+                let found = counted(others, "image");
+                console.warn(format!(
+                    "`--k {}`: neighbors are sought among {found}, so all count",
+                    self.k
+                ));
+            }
             let advice = "leave `--train` out to score each image by the others";
-            Sought { images: &images, source: &self.source, train, advice }.check(console)?;
+            match &train {
+                Some(train) => {
+                    Sought { images: &images, source: &self.source, train, advice }
+                        .check(console)?;
+                }
+                None => own_copies(&images).iter().for_each(|text| console.warn(text)),
+            }
         }
         let (scored, reference) = self.score(&opened, &images, train.as_ref(), console)?;
         if scored.scores.is_empty() {

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use multicrop::Dataset;
+use probe::sets::Identities;
 
 use crate::usage::Usage;
 
@@ -26,6 +28,33 @@ pub(super) fn check_file(path: &Path) -> Result<()> {
     opened.with_context(|| format!("cannot write `{}`", path.display()))?;
     if is_new {
         fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Refuses to write to a file that is read: the source itself, or one of its images. Each of `outputs` is a flag with its
+/// value, if it is given.
+///
+/// # Errors
+/// The first such file.
+pub(super) fn refuse_source(
+    outputs: &[(&'static str, Option<&Path>)],
+    dataset: &dyn Dataset,
+) -> Result<()> {
+    let mut identities = Identities::default();
+    for (flag, path) in outputs {
+        let Some(path) = path.filter(|path| path.exists()) else { continue };
+        let written = identities.real(path);
+        let mut is_read = |index: usize| {
+            let files = [dataset.file_of(index), dataset.container_of(index)];
+            files.into_iter().flatten().any(|file| identities.real(&file) == written)
+        };
+        let message = format!(
+            "`{flag} {}` is what is read, part of {}: write to another place",
+            path.display(),
+            dataset.describe()
+        );
+        ensure!(!(0..dataset.len()).any(&mut is_read), Usage(message));
     }
     Ok(())
 }

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueHint};
 use image::ImageFormat;
-use multicrop::Image8;
+use multicrop::{Dataset, Image8};
 use report::page::{Figure, Tile};
 
 use super::drawing::file::{format_of, save};
-use super::output_file::check_file;
+use super::output_file::{check_file, refuse_source};
 use super::page_file::{check_page, write_file};
 use crate::console::Console;
 
@@ -78,6 +78,15 @@ impl PictureFiles {
         let Some(sheet) = &self.sheet else { return Ok(()) };
         format_of(sheet, "--sheet")?;
         check_file(sheet)
+    }
+
+    /// Refuses files that are read.
+    ///
+    /// # Errors
+    /// A file is the source or one of its images.
+    pub(crate) fn refuse_source(&self, dataset: &dyn Dataset) -> Result<()> {
+        let outputs = [("--html", self.html.as_deref()), ("--sheet", self.sheet.as_deref())];
+        refuse_source(&outputs, dataset)
     }
 
     /// Writes the files that are wanted.

@@ -142,7 +142,7 @@ fn sets_that_cannot_be_compared_are_an_error() {
     let tiny = run_and_sets();
     let eval = |more: &[&str]| tiny.run(&[&["eval", "ood", "run"], more].concat());
     eval(&["--known", "known"]).code(2).says("--unknown");
-    eval(&["--known", "known", "--unknown", "known"]).code(2).says("are the same images");
+    eval(&["--known", "known", "--unknown", "known"]).code(2).says("are also in `--known known`");
     eval(&["--known", "known", "--unknown", "nowhere"]).code(1).says("nowhere");
     let sets = ["--known", "known", "--unknown", "stripes"];
     eval(&[&sets[..], &["--train", "known"]].concat()).code(2).says("its own nearest neighbor");
@@ -165,7 +165,7 @@ fn sets_that_cannot_be_compared_are_an_error() {
         (0..12).map(|i| format!("known/{i:02}.png\n")).collect::<String>(),
     )
     .unwrap();
-    eval(&["--known", "known", "--unknown", "all.txt"]).code(2).says("are the same images");
+    eval(&["--known", "known", "--unknown", "all.txt"]).code(2).says("are also in `--known known`");
     eval(&[&sets[..], &["--k", "0"]].concat()).code(2).says("0 is not in 1..=100000");
     eval(&sets).code(0).says("without `--train`, the score of the nearest neighbors is left out");
 }

@@ -209,7 +209,10 @@ fn outliers_are_sorted_and_compared_with_usual_images() {
     with(&["photos", "--score", "knn"]).code(2).says("leave `--train` out to score each image");
     fs::write(tiny.path("usual.txt"), "photos/01.png\nphotos/02.png\n").unwrap();
     let shared = "2 of 26 images of `photos` are also in `--train`, such as `photos/01.png`";
-    with(&["usual.txt", "--score", "knn", "--k", "1"]).code(0).says(shared);
+    with(&["usual.txt", "--score", "knn"])
+        .code(0)
+        .says(shared)
+        .says("`--k 10`: neighbors are sought among 2 images");
     assert!(!with(&["photos"]).code(0).stderr.contains("also in"));
 }
 
@@ -231,6 +234,28 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
     );
     refused(&with(&["--features", "patches"]), 1, "`--features patches`: use `cls`");
     refused(&with(&["--sheet", "a.txt"]), 2, "end in .png");
+    // Nor what is read.
+    fs::write(tiny.path("list.csv"), "path\nphotos/01.png\nphotos/02.png\nphotos/02.png\n")
+        .unwrap();
+    for command in ["neighbors", "duplicates", "outliers"] {
+        let words = [command, "list.csv", "--checkpoint", "run", "--csv", "./list.csv"];
+        refused(&words, 2, "`--csv ./list.csv` is what is read, part of list `list.csv`");
+        let words = [command, "photos", "--checkpoint", "run", "--sheet", "photos/01.png"];
+        refused(&words, 2, "`--sheet photos/01.png` is what is read");
+    }
+    for words in
+        [&["attention", "photos", "--checkpoint", "run"][..], &["data", "preview", "photos"]]
+    {
+        let out = |path| [words, &["--out", path]].concat();
+        refused(&out("photos/01.png"), 2, "`--out photos/01.png` is what is read");
+        refused(&out("nowhere/a.png"), 1, "because there is no folder `nowhere`");
+    }
+    // A file that is kept is not to be dropped.
+    let twice = ["duplicates", "list.csv", "--checkpoint", "run", "--drop", "twice.txt"];
+    tiny.run(&[&twice[..], &["--threshold", "0.9999"]].concat())
+        .code(0)
+        .says("`twice.txt` lacks 1 image whose file is also kept, such as `photos/02.png`");
+    assert_eq!(fs::read_to_string(tiny.path("twice.txt")).unwrap(), "");
     // A file of another kind is not replaced, such as an image of the source.
     for flag in ["--html", "--csv"] {
         refused(

@@ -17,6 +17,7 @@ use report::number::counted;
 use crate::commands::candidates::{presets, settings};
 use crate::commands::choosing::settle;
 use crate::commands::drawing::file::{format_of, save};
+use crate::commands::output_file::{check_file, refuse_source};
 use crate::console::Console;
 use sheet::Sheet;
 pub(crate) use sheet::crop_picture;
@@ -72,9 +73,11 @@ pub(crate) struct Preview {
 impl Preview {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
         let format = format_of(&self.out, "--out")?.unwrap_or(ImageFormat::Png);
+        check_file(&self.out)?;
         let Settings { mut config, name, dataset, .. } = self.settings(console)?;
         let recipe = config.data.recipe();
         let dataset = dataset.map_or_else(|| config.data.open(&self.source), Ok)?;
+        refuse_source(&[("--out", Some(&self.out))], dataset.as_ref())?;
         config.data.measure_range(dataset.as_ref())?;
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);

@@ -1,11 +1,13 @@
 //! What `duplicates` says: text, JSON, a list to drop, a table.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use probe::analysis::distribution::Histogram;
+use probe::sets::Identities;
 use probe::similarity::Neighbor;
 use probe::similarity::duplicates::{Found, Group};
 use report::number::counted;
@@ -29,6 +31,13 @@ pub(super) struct Answer<'a> {
     pub(super) found: &'a Found,
     pub(super) groups: &'a [Group],
     pub(super) looks: &'a Looks,
+}
+
+/// What a list to drop has.
+struct Drop {
+    rows: Vec<usize>,
+    /// The names of images that it does not have, because their files are kept.
+    also_kept: Vec<String>,
 }
 
 /// How many images are concerned.
@@ -144,12 +153,10 @@ impl Answer<'_> {
     }
 
     /// Writes the names to drop, one in each line. People remove the files of such a list, so a name
-    /// that takes two lines is left out, and bytes that are not UTF-8 stay as they are.
+    /// that takes two lines is left out, a file that is also kept, too, and bytes that are not UTF-8 stay as they are.
     pub(super) fn write_drop(&self, path: &Path, console: &mut Console) -> Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut rows: Vec<usize> =
-            self.groups.iter().flat_map(|group| &group.dropped).map(|of| of.row).collect();
-        rows.sort_unstable();
+        let Drop { rows, also_kept } = self.rows_to_drop();
         let mut of_two_lines = Vec::new();
         for row in rows {
             let own_file = self.bank.images.dataset().file_of(self.bank.place(row));
@@ -170,7 +177,27 @@ impl Answer<'_> {
                 path.display()
             ));
         }
+        if let Some(first) = also_kept.first() {
+            let count = counted(also_kept.len(), "image");
+            console.warn(format!(
+                "`{}` lacks {count} whose file is also kept, such as `{first}`",
+                path.display()
+            ));
+        }
         Ok(file.flush()?)
+    }
+
+    /// The rows of the images to drop, ascending. A list may name a file twice: what is kept of it is dropped nowhere.
+    fn rows_to_drop(&self) -> Drop {
+        let mut identities = Identities::default();
+        let mut identity = |bank: &Bank, row| identities.of(bank.images.dataset(), bank.place(row));
+        let kept: HashSet<u64> =
+            self.groups.iter().map(|group| identity(self.kept(), group.kept)).collect();
+        let dropped = self.groups.iter().flat_map(|group| &group.dropped).map(|of| of.row);
+        let (also_kept, mut rows): (Vec<_>, Vec<_>) =
+            dropped.partition(|&row| kept.contains(&identity(self.bank, row)));
+        rows.sort_unstable();
+        Drop { rows, also_kept: also_kept.into_iter().map(|row| self.bank.name(row)).collect() }
     }
 
     pub(super) fn write_csv(&self, path: &Path, console: &mut Console) -> Result<()> {

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
+use super::super::output_file::refuse_source;
 use super::super::own_neighbors::{Sought, own_neighbors};
 use super::super::pictures::PictureFiles;
 use super::super::table_file::{check_table, write_table};
@@ -73,12 +74,14 @@ pub(super) struct Flags {
 }
 
 /// What to do about images that are their own neighbors.
-const OTHER_IMAGES: &str = "give other images to `--train`, such as the part `:train`";
+const OTHER_IMAGES: &str = "give images to `--train` that are in no other set";
 
-/// Images of known kinds, and those among which neighbors are sought.
-struct Known<'a> {
-    images: &'a Subset,
-    train: Option<&'a Subset>,
+/// All images, opened.
+struct Sets {
+    known: Subset,
+    unknown: Vec<Subset>,
+    /// Those among which neighbors are sought.
+    train: Option<Subset>,
 }
 
 /// The scores of all sets.
@@ -96,7 +99,12 @@ impl Ood {
         self.pictures.check()?;
         self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;
-        let found = self.flags.find(&mut opened, console)?;
+        let sets = self.flags.open(&mut opened, console)?;
+        for images in [&sets.known].into_iter().chain(&sets.unknown).chain(&sets.train) {
+            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
+            self.pictures.refuse_source(images.dataset())?;
+        }
+        let found = self.flags.score(sets, &opened, console)?;
         found.print(&opened, console)?;
         self.csv.as_deref().map_or(Ok(()), |path| found.write(path, console))?;
         if self.pictures.any() {
@@ -114,7 +122,8 @@ impl Flags {
     /// # Errors
     /// As those of the command.
     pub(super) fn measure(&self, opened: &mut Opened, console: &mut Console) -> Result<Vec<Score>> {
-        let found = self.find(opened, console)?;
+        let sets = self.open(opened, console)?;
+        let found = self.score(sets, opened, console)?;
         let mut scores = Vec::new();
         for (unknown, source) in found.unknown.iter().zip(&self.unknown) {
             let left_out = match found.known.left_out + unknown.left_out {
@@ -151,19 +160,24 @@ impl Flags {
         Ok(())
     }
 
-    /// Scores all sets.
-    fn find(&self, opened: &mut Opened, console: &mut Console) -> Result<Found> {
+    /// Opens all images, with the size that the flags give.
+    fn open(&self, opened: &mut Opened, console: &mut Console) -> Result<Sets> {
         self.sizes.set(opened);
         opened.config.validate()?;
-        let opened = &*opened;
+        let mut open = |source: &String| open(opened, source, console);
+        let sets = Sets {
+            known: open(&self.known)?,
+            train: self.train.as_ref().map(&mut open).transpose()?,
+            unknown: self.unknown.iter().map(&mut open).collect::<Result<_>>()?,
+        };
+        self.check_images(&sets, console)?;
+        Ok(sets)
+    }
+
+    /// Scores all images.
+    fn score(&self, sets: Sets, opened: &Opened, console: &mut Console) -> Result<Found> {
         let measures = self.measures(opened, console)?;
-        let [known_images, train] = [Some(&self.known), self.train.as_ref()]
-            .map(|source| source.map(|source| open(opened, source, console)).transpose());
-        let (known_images, train) = (known_images?.context("no known images")?, train?);
-        let unknown_images = self.unknown.iter().map(|source| open(opened, source, console));
-        let unknown_images = unknown_images.collect::<Result<Vec<_>>>()?;
-        let known = Known { images: &known_images, train: train.as_ref() };
-        self.check_images(&known, &unknown_images, console)?;
+        let Sets { known: known_images, unknown: unknown_images, train } = sets;
         let preprocess = alike(opened, &known_images)?;
         let mut scorer = Scorer::new(opened, &preprocess, &measures);
         if let Some(train) = &train {
@@ -209,17 +223,12 @@ impl Flags {
     ///
     /// # Errors
     /// Two sets have the same images; there are fewer training images than neighbors.
-    fn check_images(
-        &self,
-        known: &Known<'_>,
-        unknown: &[Subset],
-        console: &mut Console,
-    ) -> Result<()> {
-        for (images, source) in unknown.iter().zip(&self.unknown) {
-            let Some(Shared { count, first }) = Shared::of(images, known.images) else { continue };
+    fn check_images(&self, sets: &Sets, console: &mut Console) -> Result<()> {
+        for (images, source) in sets.unknown.iter().zip(&self.unknown) {
+            let Some(Shared { count, first }) = Shared::of(images, &sets.known) else { continue };
             let (all, known) = (images.len(), &self.known);
             let message = format!(
-                "`--known {known}` and `--unknown {source}` are the same images: give two sets"
+                "all images of `--unknown {source}` are also in `--known {known}`: give two sets"
             );
             ensure!(count < all, Usage(message));
             console.warn(format!(
@@ -227,10 +236,9 @@ impl Flags {
                  them apart: leave them out of one set"
             ));
         }
-        let Some(train) = known.train else { return Ok(()) };
-        let sets =
-            [(known.images, &self.known)].into_iter().chain(unknown.iter().zip(&self.unknown));
-        for (images, source) in sets {
+        let Some(train) = &sets.train else { return Ok(()) };
+        let compared = [(&sets.known, &self.known)].into_iter();
+        for (images, source) in compared.chain(sets.unknown.iter().zip(&self.unknown)) {
             Sought { images, source, train, advice: OTHER_IMAGES }.check(console)?;
         }
         let most = self.k.iter().copied().max().unwrap_or(0) as usize;

@@ -15,6 +15,7 @@ use clap::{Args, ValueHint};
 use dino::open::Opened;
 
 use super::super::opening::Checkpoint;
+use super::super::output_file::refuse_source;
 use super::super::table_file::check_table;
 use super::super::threads::Threads;
 use super::super::viewing::Sizes;
@@ -100,6 +101,9 @@ impl Transfer {
         self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;
         let sets = self.flags.open(&entries, &mut opened, console)?;
+        for images in sets.iter().flat_map(|set| set.parts.subsets()) {
+            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
+        }
         let Flags { features, seed, .. } = self.flags;
         let mut kept = self.sets.as_ref().map(|_| Kept::open(&self.out, &opened)).transpose()?;
         let mut table = Table::new(&opened.path, opened.step, seed);
@@ -194,7 +198,13 @@ impl Flags {
             set.with_context(|| format!("data set `{name}`"))
         };
         let sets = entries.iter().map(open).collect::<Result<Vec<_>>>()?;
-        sets.iter().flat_map(|set| &set.notes).for_each(|note| console.warn(note));
+        for (set, note) in sets.iter().flat_map(|set| set.notes.iter().map(move |note| (set, note)))
+        {
+            match sets.len() {
+                1 => console.warn(note),
+                _ => console.warn(format!("data set `{}`: {note}", set.name)),
+            }
+        }
         Ok(sets)
     }
 

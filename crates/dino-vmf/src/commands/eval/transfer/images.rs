@@ -214,6 +214,12 @@ impl Parts {
         notes
     }
 
+    /// The images of all parts.
+    pub(super) fn subsets(&self) -> impl Iterator<Item = &Subset> {
+        let all = [Some(&self.train), self.val.as_ref(), Some(&self.test)];
+        all.into_iter().flatten().map(|images| &images.subset)
+    }
+
     /// A sentence about each two parts that share images.
     fn shared(&self) -> Vec<String> {
         let (train, test) = (&self.train.subset, &self.test.subset);
