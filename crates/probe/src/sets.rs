@@ -90,7 +90,7 @@ impl Shared {
 pub fn own_copies(images: &Subset) -> Option<String> {
     let Shared { count, first } = Shared::again(images)?;
     Some(format!(
-        "{count} of {} images of {} stand in it again, such as `{first}`, so each of them is its own nearest neighbor: \
+        "{count} of {} images of {} are named again, such as `{first}`, so each of them is its own nearest neighbor: \
          name each image once",
         images.len(),
         images.dataset().describe()

@@ -50,7 +50,7 @@ pub(super) fn refuse_source(
             files.into_iter().flatten().any(|file| identities.real(&file) == written)
         };
         let message = format!(
-            "`{flag} {}` is what is read, part of {}: write to another place",
+            "`{flag} {}` would replace a file of {}, which is read: write to another place",
             path.display(),
             dataset.describe()
         );

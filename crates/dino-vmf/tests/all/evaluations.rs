@@ -134,7 +134,7 @@ fn images_of_one_source_are_classified_by_each_other() {
         "photos/test/red/0.png,red\nphotos/test/red/../red/0.png,red\nphotos/test/blue/0.png,blue\n",
     )
     .unwrap();
-    with("twice.csv").code(0).says("1 of 3 images of list `twice.csv` stand in it again, such as");
+    with("twice.csv").code(0).says("1 of 3 images of list `twice.csv` are named again, such as");
     // With the two flags instead, each image would find itself.
     let both = ["eval", "knn", "run", "--train", "photos:test", "--test", "photos:test"];
     tiny.run(&both).code(0).says("12 of 12 images to classify are also images to learn from");

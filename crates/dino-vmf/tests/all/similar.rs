@@ -225,11 +225,11 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
     refused(&["neighbors", "photos"], 2, "--checkpoint <CHECKPOINT>");
     let neighbors = ["neighbors", "photos", "--checkpoint", "run"];
     let with = |more: &[&'static str]| [&neighbors[..], more].concat();
-    refused(&with(&["--index", "26"]), 1, "`--index 26`: the source has images 0 to 25");
-    refused(&with(&["--query", "photos"]), 1, "choose images of it by `--index`");
+    refused(&with(&["--index", "26"]), 2, "`--index 26`: the source has images 0 to 25");
+    refused(&with(&["--query", "photos"]), 2, "choose images of it by `--index`");
     refused(
         &with(&["--query", "photos/01.png", "nothing.png"]),
-        1,
+        2,
         "`nothing.png` in `--query` is no image file",
     );
     refused(&with(&["--features", "patches"]), 1, "`--features patches`: use `cls`");
@@ -239,15 +239,19 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
         .unwrap();
     for command in ["neighbors", "duplicates", "outliers"] {
         let words = [command, "list.csv", "--checkpoint", "run", "--csv", "./list.csv"];
-        refused(&words, 2, "`--csv ./list.csv` is what is read, part of list `list.csv`");
+        refused(&words, 2, "`--csv ./list.csv` would replace a file of list `list.csv`");
         let words = [command, "photos", "--checkpoint", "run", "--sheet", "photos/01.png"];
-        refused(&words, 2, "`--sheet photos/01.png` is what is read");
+        refused(&words, 2, "`--sheet photos/01.png` would replace a file of folder `photos`");
     }
     for words in
         [&["attention", "photos", "--checkpoint", "run"][..], &["data", "preview", "photos"]]
     {
         let out = |path| [words, &["--out", path]].concat();
-        refused(&out("photos/01.png"), 2, "`--out photos/01.png` is what is read");
+        refused(
+            &out("photos/01.png"),
+            2,
+            "`--out photos/01.png` would replace a file of folder `photos`",
+        );
         refused(&out("nowhere/a.png"), 1, "because there is no folder `nowhere`");
     }
     // A file that is kept is not to be dropped.

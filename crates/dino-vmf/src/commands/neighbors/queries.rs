@@ -10,6 +10,7 @@ use probe::similarity::Rows;
 
 use crate::commands::compared::{Bank, Compared};
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Queries if none are given.
 const DEFAULT: usize = 8;
@@ -49,13 +50,14 @@ impl<'a> Wanted<'a> {
             Err(other) => other,
         };
         let [other] = self.query else {
-            bail!(
+            bail!(Usage(format!(
                 "`{}` in `--query` is no image file; give image files, or one source",
                 other.display()
-            );
+            )));
         };
         if other == source {
-            bail!("`--query {other}` is the source itself: choose images of it by `--index`");
+            let text = "is the source itself: choose images of it by `--index`";
+            bail!(Usage(format!("`--query {other}` {text}")));
         }
         Ok(Opened::Other(compared.open_source(other)?))
     }
@@ -89,7 +91,10 @@ impl Opened<'_> {
                 None if place < images => {
                     bail!("image {place}, `{}`, has no features", bank.images.dataset().name(place))
                 }
-                None => bail!("`--index {place}`: the source has images 0 to {}", images - 1),
+                None => {
+                    let last = images - 1;
+                    bail!(Usage(format!("`--index {place}`: the source has images 0 to {last}")))
+                }
             }
         };
         let rows: Vec<usize> = places.into_iter().map(row).collect::<Result<_>>()?;
