@@ -75,6 +75,12 @@ impl Summary {
     pub fn best(&self) -> Option<&Tested> {
         best(&self.tests)
     }
+
+    /// Number of test images: of those that could be read, if that is known.
+    pub fn test_images(&self) -> usize {
+        let read = self.tests.last().map_or(0, |last| last.images);
+        if read > 0 { read } else { self.images[1] }
+    }
 }
 
 fn best(tests: &[Tested]) -> Option<&Tested> {

@@ -17,7 +17,7 @@ pub struct Tested {
     pub epoch: u64,
     /// Mean training loss of the epoch's steps.
     pub loss: f64,
-    /// Images that could be read.
+    /// Images that could be read; 0 if an earlier version of the program tested.
     #[serde(default)]
     pub images: usize,
     /// Images whose class has the largest score.

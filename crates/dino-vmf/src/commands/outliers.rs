@@ -92,22 +92,7 @@ impl Outliers {
             images.notes().iter().for_each(|text| console.warn(text));
         }
         if self.score == Measure::Knn {
-            let others = train.as_ref().map_or(images.len() - 1, Subset::len);
-            if self.k as usize > others {
-                let found = counted(others, "image");
-                console.warn(format!(
-                    "`--k {}`: neighbors are sought among {found}, so all count",
-                    self.k
-                ));
-            }
-            let advice = "leave `--train` out to score each image by the others";
-            match &train {
-                Some(train) => {
-                    Sought { images: &images, source: &self.source, train, advice }
-                        .check(console)?;
-                }
-                None => own_copies(&images).iter().for_each(|text| console.warn(text)),
-            }
+            self.check_neighbors(&images, train.as_ref(), console)?;
         }
         let (scored, reference) = self.score(&opened, &images, train.as_ref(), console)?;
         if scored.scores.is_empty() {
@@ -140,6 +125,29 @@ impl Outliers {
             }
             false => Ok(()),
         }
+    }
+
+    /// Warns of images that find themselves, and of fewer neighbors than `--k`.
+    ///
+    /// # Errors
+    /// All images find themselves.
+    fn check_neighbors(
+        &self,
+        images: &Subset,
+        train: Option<&Subset>,
+        console: &mut Console,
+    ) -> Result<()> {
+        let others = train.map_or(images.len() - 1, Subset::len);
+        if self.k as usize > others {
+            let (k, found) = (self.k, counted(others, "image"));
+            console.warn(format!("`--k {k}`: neighbors are sought among {found}, so all count"));
+        }
+        let Some(train) = train else {
+            own_copies(images).iter().for_each(|text| console.warn(text));
+            return Ok(());
+        };
+        let advice = "leave `--train` out to score each image by the others";
+        Sought { images, source: &self.source, train, advice }.check(console)
     }
 
     /// Scores of the images, and of those of `train`.

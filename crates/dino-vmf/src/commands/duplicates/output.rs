@@ -34,7 +34,7 @@ pub(super) struct Answer<'a> {
 }
 
 /// What a list to drop has.
-struct Drop {
+struct ToDrop {
     rows: Vec<usize>,
     /// The names of images that it does not have, because their files are kept.
     also_kept: Vec<String>,
@@ -152,11 +152,11 @@ impl Answer<'_> {
         })
     }
 
-    /// Writes the names to drop, one in each line. People remove the files of such a list, so a name
-    /// that takes two lines is left out, a file that is also kept, too, and bytes that are not UTF-8 stay as they are.
+    /// Writes the names to drop, one in each line. People remove the files of such a list. So a name that takes two
+    /// lines and a file that is also kept are left out, and bytes that are not UTF-8 stay as they are.
     pub(super) fn write_drop(&self, path: &Path, console: &mut Console) -> Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let Drop { rows, also_kept } = self.rows_to_drop();
+        let ToDrop { rows, also_kept } = self.rows_to_drop();
         let mut of_two_lines = Vec::new();
         for row in rows {
             let own_file = self.bank.images.dataset().file_of(self.bank.place(row));
@@ -187,8 +187,8 @@ impl Answer<'_> {
         Ok(file.flush()?)
     }
 
-    /// The rows of the images to drop, ascending. A list may name a file twice: what is kept of it is dropped nowhere.
-    fn rows_to_drop(&self) -> Drop {
+    /// The rows of the images to drop, ascending. A source may name a file twice: if it is kept once, it is not dropped.
+    fn rows_to_drop(&self) -> ToDrop {
         let mut identities = Identities::default();
         let mut identity = |bank: &Bank, row| identities.of(bank.images.dataset(), bank.place(row));
         let kept: HashSet<u64> =
@@ -197,7 +197,7 @@ impl Answer<'_> {
         let (also_kept, mut rows): (Vec<_>, Vec<_>) =
             dropped.partition(|&row| kept.contains(&identity(self.bank, row)));
         rows.sort_unstable();
-        Drop { rows, also_kept: also_kept.into_iter().map(|row| self.bank.name(row)).collect() }
+        ToDrop { rows, also_kept: also_kept.into_iter().map(|row| self.bank.name(row)).collect() }
     }
 
     pub(super) fn write_csv(&self, path: &Path, console: &mut Console) -> Result<()> {

@@ -120,7 +120,7 @@ impl<'a> View<'a> {
         let best = summary.best();
         let record = json!({
             "checkpoint": opened.path, "step": opened.step, "train_images": summary.images[0],
-            "test_images": summary.tests.last().map_or(summary.images[1], |last| last.images), "top1": best.map(|best| best.top1), "best": best,
+            "test_images": summary.test_images(), "top1": best.map(|best| best.top1), "best": best,
             "last": summary.tests.last(), "steps": summary.steps, "interrupted": summary.interrupted,
             "out": saved.map(|(_, path)| path), "settings": settings,
         });
@@ -131,7 +131,7 @@ impl<'a> View<'a> {
 /// Prints the last and the best test, and the protocol. Nothing if there was no test.
 fn print_tests(summary: &Summary, settings: &Settings, console: &mut Console) {
     let Some((last, best)) = summary.tests.last().zip(summary.best()) else { return };
-    let (tests, images) = (last.images, summary.images[0]);
+    let (tests, images) = (summary.test_images(), summary.images[0]);
     console.text(format!("fine-tuning, percent of {tests} test images; {images} training images"));
     console.text(format!(
         "{:>6}{:>8}{:>8}{:>8}{:>16}",
