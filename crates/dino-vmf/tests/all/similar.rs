@@ -260,6 +260,16 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
         .code(0)
         .says("`twice.txt` lacks 1 image whose file is also kept, such as `photos/02.png`");
     assert_eq!(fs::read_to_string(tiny.path("twice.txt")).unwrap(), "");
+    #[cfg(unix)]
+    {
+        fs::create_dir(tiny.path("linked")).unwrap();
+        fs::copy(tiny.path("photos/01.png"), tiny.path("linked/z.png")).unwrap();
+        std::os::unix::fs::symlink("z.png", tiny.path("linked/a.png")).unwrap();
+        let linked = ["duplicates", "linked", "--checkpoint", "run", "--drop", "linked.txt"];
+        tiny.run(&[&linked[..], &["--threshold", "0.9999"]].concat())
+            .code(0)
+            .says("`linked.txt` lacks 1 image whose file is also kept, such as `linked/z.png`");
+    }
     // A file of another kind is not replaced, such as an image of the source.
     for flag in ["--html", "--csv"] {
         refused(

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use probe::analysis::distribution::Histogram;
-use probe::sets::Identities;
 use probe::similarity::Neighbor;
 use probe::similarity::duplicates::{Found, Group};
 use report::number::counted;
@@ -187,15 +186,18 @@ impl Answer<'_> {
         Ok(file.flush()?)
     }
 
-    /// The rows of the images to drop, ascending. A source may name a file twice: if it is kept once, it is not dropped.
+    /// The rows of the images to drop, ascending. A source may name a file twice, or have a link to it: if it is kept once,
+    /// it is not dropped.
     fn rows_to_drop(&self) -> ToDrop {
-        let mut identities = Identities::default();
-        let mut identity = |bank: &Bank, row| identities.of(bank.images.dataset(), bank.place(row));
-        let kept: HashSet<u64> =
-            self.groups.iter().map(|group| identity(self.kept(), group.kept)).collect();
+        let real = |bank: &Bank, row| {
+            let file = bank.images.dataset().file_of(bank.place(row));
+            file.and_then(|file| file.canonicalize().ok())
+        };
+        let kept: HashSet<PathBuf> =
+            self.groups.iter().filter_map(|group| real(self.kept(), group.kept)).collect();
+        let is_kept = |row: &usize| real(self.bank, *row).is_some_and(|file| kept.contains(&file));
         let dropped = self.groups.iter().flat_map(|group| &group.dropped).map(|of| of.row);
-        let (also_kept, mut rows): (Vec<_>, Vec<_>) =
-            dropped.partition(|&row| kept.contains(&identity(self.bank, row)));
+        let (also_kept, mut rows): (Vec<_>, Vec<_>) = dropped.partition(is_kept);
         rows.sort_unstable();
         ToDrop { rows, also_kept: also_kept.into_iter().map(|row| self.bank.name(row)).collect() }
     }
