@@ -115,9 +115,12 @@ impl Console {
         self.write_note(&format!("{label} {}", printable(&format!("{part}{text}"))));
     }
 
-    /// Begins all warnings from now on with this name, or with none.
-    pub(crate) fn name_part(&mut self, part: Option<&str>) {
-        self.part = part.map(str::to_owned);
+    /// Does `work`, whose warnings begin with the name of what it is about.
+    pub(crate) fn about<T>(&mut self, part: String, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.part.replace(part);
+        let done = work(self);
+        self.part = before;
+        done
     }
 
     /// Updates the progress bar. Without a bar, prints a line if `always` is set or if the last line is

@@ -176,9 +176,9 @@ fn measure(
             continue;
         }
         let config = subject.opened.config.clone();
-        console.name_part(Some(&format!("{name} of `{}`", subject.name)));
-        let scores = entry.whole.measure(&mut subject.opened, console);
-        console.name_part(None);
+        let scores = console.about(format!("{name} of `{}`", subject.name), |console| {
+            entry.whole.measure(&mut subject.opened, console)
+        });
         console.end_progress();
         subject.opened.config = config;
         if let Err(error) = &scores {

@@ -101,8 +101,8 @@ impl Transfer {
         self.threads.start()?;
         let mut opened = self.checkpoint.named().open(console)?;
         let sets = self.flags.open(&entries, &mut opened, console)?;
-        for images in sets.iter().flat_map(|set| set.parts.subsets()) {
-            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
+        for images in sets.iter().flat_map(|set| set.parts.all()) {
+            refuse_source(&[("--csv", self.csv.as_deref())], images.subset.dataset())?;
         }
         let Flags { features, seed, .. } = self.flags;
         let mut kept = self.sets.as_ref().map(|_| Kept::open(&self.out, &opened)).transpose()?;
@@ -198,11 +198,11 @@ impl Flags {
             set.with_context(|| format!("data set `{name}`"))
         };
         let sets = entries.iter().map(open).collect::<Result<Vec<_>>>()?;
-        for (set, note) in sets.iter().flat_map(|set| set.notes.iter().map(move |note| (set, note)))
-        {
+        for set in &sets {
+            let warn = |console: &mut Console| set.notes.iter().for_each(|note| console.warn(note));
             match sets.len() {
-                1 => console.warn(note),
-                _ => console.warn(format!("data set `{}`: {note}", set.name)),
+                1 => warn(console),
+                _ => console.about(format!("data set `{}`", set.name), warn),
             }
         }
         Ok(sets)

@@ -71,8 +71,9 @@ pub(super) fn groups<'a>(
             // The images are the same in every size.
             if groups.len() == first {
                 let warnings = [evaluation.warnings(), evaluation.notes()].concat();
-                let of_data = |text: &String| format!("data set `{}`: {text}", data.name);
-                warnings.iter().for_each(|text| console.warn(of_data(text)));
+                console.about(format!("data set `{}`", data.name), |console| {
+                    warnings.iter().for_each(|text| console.warn(text));
+                });
                 said.insert(data.name.clone(), warnings);
             }
             groups.push(Group { data, fingerprint, config, evaluation, members: vec![member] });

@@ -191,9 +191,8 @@ impl Parts {
 
     /// What a reader of the scores must know, one sentence each.
     pub(super) fn notes(&self) -> Vec<String> {
-        let all = [Some(&self.train), self.val.as_ref(), Some(&self.test)];
         let mut notes = Vec::new();
-        for images in all.into_iter().flatten() {
+        for images in self.all() {
             notes.extend(images.subset.notes());
             notes.extend(images.note.clone());
         }
@@ -214,10 +213,9 @@ impl Parts {
         notes
     }
 
-    /// The images of all parts.
-    pub(super) fn subsets(&self) -> impl Iterator<Item = &Subset> {
-        let all = [Some(&self.train), self.val.as_ref(), Some(&self.test)];
-        all.into_iter().flatten().map(|images| &images.subset)
+    /// All parts.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Images> {
+        [Some(&self.train), self.val.as_ref(), Some(&self.test)].into_iter().flatten()
     }
 
     /// A sentence about each two parts that share images.
