@@ -19,7 +19,7 @@ use probe::similarity::duplicates::{
 use report::number::counted;
 
 use super::compared::{Bank, Compared, ComparedFlags, comparing};
-use super::output_file::{check_file, refuse_source, require_ending};
+use super::output_file::{check_file, require_ending};
 use super::pictures::PictureFiles;
 use super::table_file::check_table;
 use crate::console::Console;
@@ -95,7 +95,8 @@ impl Duplicates {
         let dataset = compared.open_source(&self.source)?;
         let other = self.against.as_deref().map(|other| compared.open_source(other)).transpose()?;
         for images in [Some(&dataset), other.as_ref()].into_iter().flatten() {
-            self.refuse_source(images.as_ref())?;
+            let others = [("--csv", self.csv.as_deref()), ("--drop", self.drop.as_deref())];
+            self.pictures.refuse_source(&others, images.as_ref())?;
         }
         if let Some(other) = &other {
             check_shared(&dataset, other, console)?;
@@ -125,11 +126,6 @@ impl Duplicates {
         };
         answer.print(console);
         self.write(&answer, &compared, console)
-    }
-
-    fn refuse_source(&self, images: &dyn Dataset) -> Result<()> {
-        refuse_source(&[("--csv", self.csv.as_deref()), ("--drop", self.drop.as_deref())], images)?;
-        self.pictures.refuse_source(images)
     }
 
     /// The threshold that is given, or one that is measured.

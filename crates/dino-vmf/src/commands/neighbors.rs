@@ -10,7 +10,6 @@ use clap::{Args, ValueHint};
 use probe::similarity::{Near, Neighbor, Rows, nearest};
 
 use super::compared::{Bank, ComparedFlags, comparing};
-use super::output_file::refuse_source;
 use super::pictures::PictureFiles;
 use super::table_file::check_table;
 use crate::console::Console;
@@ -62,8 +61,7 @@ impl Neighbors {
         let wanted = queries::Wanted { query: &self.query, index: &self.index };
         let opened = wanted.open(&compared, &self.source)?;
         let dataset = compared.open_source(&self.source)?;
-        refuse_source(&[("--csv", self.csv.as_deref())], dataset.as_ref())?;
-        self.pictures.refuse_source(dataset.as_ref())?;
+        self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], dataset.as_ref())?;
         let bank = compared.bank_of(dataset, self.compared.from.as_deref(), console)?;
         let queries = opened.features(&compared, &bank, console)?;
         let found = self.find(&queries, &bank, console)?;

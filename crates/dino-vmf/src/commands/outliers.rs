@@ -16,7 +16,6 @@ use report::number::counted;
 
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
-use super::output_file::refuse_source;
 use super::own_neighbors::Sought;
 use super::pictures::PictureFiles;
 use super::table_file::check_table;
@@ -87,8 +86,7 @@ impl Outliers {
         let images = open(&self.source)?;
         let train = self.train.as_deref().map(open).transpose()?;
         for images in [Some(&images), train.as_ref()].into_iter().flatten() {
-            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
-            self.pictures.refuse_source(images.dataset())?;
+            self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
             images.notes().iter().for_each(|text| console.warn(text));
         }
         if self.score == Measure::Knn {

@@ -4,7 +4,7 @@ mod page;
 mod sheet;
 pub(crate) mod thumbnail;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueHint};
@@ -80,13 +80,17 @@ impl PictureFiles {
         check_file(sheet)
     }
 
-    /// Refuses files that are read.
+    /// Refuses files that are read, also those of `others`: flags with their values.
     ///
     /// # Errors
     /// A file is the source or one of its images.
-    pub(crate) fn refuse_source(&self, dataset: &dyn Dataset) -> Result<()> {
+    pub(crate) fn refuse_source(
+        &self,
+        others: &[(&'static str, Option<&Path>)],
+        dataset: &dyn Dataset,
+    ) -> Result<()> {
         let outputs = [("--html", self.html.as_deref()), ("--sheet", self.sheet.as_deref())];
-        refuse_source(&outputs, dataset)
+        refuse_source(&[others, &outputs[..]].concat(), dataset)
     }
 
     /// Writes the files that are wanted.

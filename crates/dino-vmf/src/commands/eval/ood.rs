@@ -17,7 +17,6 @@ use serde_json::json;
 
 use super::super::network_role::NetworkRole;
 use super::super::opening::Checkpoint;
-use super::super::output_file::refuse_source;
 use super::super::own_neighbors::{Sought, own_neighbors};
 use super::super::pictures::PictureFiles;
 use super::super::table_file::{check_table, write_table};
@@ -101,8 +100,7 @@ impl Ood {
         let mut opened = self.checkpoint.named().open(console)?;
         let sets = self.flags.open(&mut opened, console)?;
         for images in [&sets.known].into_iter().chain(&sets.unknown).chain(&sets.train) {
-            refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
-            self.pictures.refuse_source(images.dataset())?;
+            self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
         }
         let found = self.flags.score(sets, &opened, console)?;
         found.print(&opened, console)?;
