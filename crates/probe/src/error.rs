@@ -17,7 +17,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Images that were to be evaluated have no labels.
     #[error(
-        "`{data}` has no labels, so no accuracy can be computed: expected a folder for each class, a list with a column `label` that is not empty in all rows, or another format with labels"
+        "`{data}` has no labels, so no accuracy can be computed: expected a folder for each class, a list with a \
+         column `label` that is not empty in all rows, or another format with labels"
     )]
     NoLabels {
         /// The source.

@@ -32,7 +32,10 @@ impl<'a> Run<'a> {
         let network = Classifier::new(shape, classes.len(), settings.pooling);
         require_memory(&network, &request)?;
         let state = State::new(network.initial(request.trained, settings.seed));
-        let [training_images, test_images] = [&subset, &test].map(identity_of);
+        // Only what is kept can be gone on with.
+        let is_kept = request.out.is_some();
+        let [training_images, test_images] =
+            [&subset, &test].map(|images| is_kept.then(|| identity_of(images)));
         let identity = json!({
             "settings": settings, "start": of_weights(b"", &state.weights), "classes": classes,
             "images": [subset.len(), test.len()], "resize": preprocess.view.resize,
