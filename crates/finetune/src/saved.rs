@@ -100,22 +100,30 @@ impl Folder {
             reason: reason.to_string(),
         };
         let progress: Progress = serde_json::from_value(extra).map_err(damaged)?;
-        let (mut before, mut now) = (progress.identity.clone(), identity.clone());
-        for (key, what) in IMAGES {
-            let [then, now] = [&mut before, &mut now].map(|identity| identity[key].take());
-            // Earlier versions did not write which images they had.
-            if !then.is_null() && then != now {
-                return Err(Error::OtherImages { what, path: self.path.clone() });
-            }
-        }
-        if let Some((key, before, now)) = difference(&before, &now, "") {
-            return Err(Error::Differs { path: self.path.clone(), key, before, now });
-        }
+        self.check_identity(&progress.identity, identity)?;
         ParamSet::Student.read(&loaded.tensors, &mut state.weights)?;
         ParamSet::FirstMoment.read(&loaded.tensors, &mut state.first)?;
         ParamSet::SecondMoment.read(&loaded.tensors, &mut state.second)?;
         state.step = loaded.state.step;
         Ok((Some(progress), refused))
+    }
+
+    /// Refuses to go on with anything but what the training was started with.
+    fn check_identity(&self, before: &Value, now: &Value) -> Result<()> {
+        let (mut before, mut now) = (before.clone(), now.clone());
+        let images =
+            IMAGES.map(|(key, _)| [&mut before, &mut now].map(|identity| identity[key].take()));
+        // A number or a setting that differs is named with both values. It says more than "other images".
+        if let Some((key, before, now)) = difference(&before, &now, "") {
+            return Err(Error::Differs { path: self.path.clone(), key, before, now });
+        }
+        for ((_, what), [before, now]) in IMAGES.into_iter().zip(images) {
+            // Earlier versions did not write which images they had.
+            if !before.is_null() && before != now {
+                return Err(Error::OtherImages { what, path: self.path.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint, and removes all but the newest two.
