@@ -203,7 +203,10 @@ fn what_cannot_be_evaluated_is_an_error() {
         .says("`--strength` is -1: give a number of 0 or more");
     eval(&["fewshot", "run", "--data", "photos", "--shots", "5"])
         .code(0)
-        .says("1 class with fewer than 5 training images");
+        .says("1 class with fewer than 5 training images:");
+    eval(&["fewshot", "run", "--data", "photos", "--shots", "5", "--max-train", "9"])
+        .code(0)
+        .says("with fewer than 5 training images among those of `--max-train`:");
     fs::remove_file(tiny.path("photos/train/red/1.png")).unwrap();
     eval(&["logistic", "run", "--data", "photos"])
         .code(1)

@@ -124,9 +124,14 @@ impl FewShot {
             let Shots::PerClass(count) = *shots else { continue };
             let small = images.iter().filter(|&&images| images > 0 && images < count).count();
             if small > 0 {
+                let classes = counted(small, "class");
+                let cause = if self.images.limits_training() {
+                    " among those of `--max-train`"
+                } else {
+                    ""
+                };
                 console.warn(format!(
-                    "{} with fewer than {text} training images: all that there are of it are drawn",
-                    counted(small, "class")
+                    "{classes} with fewer than {text} training images{cause}: all that there are of it are drawn"
                 ));
             }
         }

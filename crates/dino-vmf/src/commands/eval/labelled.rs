@@ -144,6 +144,11 @@ impl Labelled {
         Ok(Inputs { train, test, classes, vectors })
     }
 
+    /// Whether only some of the images to learn from are used.
+    pub(super) fn limits_training(&self) -> bool {
+        self.max_train.is_some()
+    }
+
     /// Writes the sources that flags give, and how many images of them, into the settings of a checkpoint.
     fn choose(&self, config: &mut Config) {
         if let Some((train, test)) = self.sources() {
