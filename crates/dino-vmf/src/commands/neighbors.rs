@@ -20,8 +20,8 @@ use queries::Queries;
 ///
 /// Nearness is the cosine of features. Every image is compared, so the answer is exact; of equally near images
 /// the earlier one comes first. Queries are files (`--query`), another source (`--query`), or images of the
-/// source itself (`--index`), which are then no neighbors of themselves. Without either, eight images of the source
-/// are the queries.
+/// source itself (`--index`). Without either, eight images of the source are the queries. No image is a neighbor of
+/// itself, however it is named.
 ///
 /// Features are computed with a checkpoint, or read from a file that `dino-vmf features` wrote (`--from`). Memory
 /// does not grow with the source: features lie in a temporary file.

@@ -74,11 +74,12 @@ fn the_nearest_images_are_the_copies_whatever_the_features_come_from() {
             }
         }
     }
-    // image files are queries of their own, and find themselves
+    // image files are queries of their own
     let pictures = ["--html", "n.html", "--sheet", "n.png", "--csv", "n.csv"];
     let files = ["--query", "photos/05.png", "photos/equal.bmp", "--from", "f.parquet"];
     let found = json(&[&run[..], &files, &pictures].concat());
-    assert_eq!((nearest(&found, 0), nearest(&found, 1)), ("05.png".into(), "03.png".into()));
+    let own = json(&["--from", "f.parquet", "--index", "5"]);
+    assert_eq!((nearest(&found, 0), nearest(&found, 1)), (nearest(&own, 0), "03.png".into()));
     let page = fs::read_to_string(tiny.path("n.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("05.png"), "{page}");
     assert!(!page.contains("http"), "the page loads nothing from elsewhere");
@@ -91,6 +92,29 @@ fn the_nearest_images_are_the_copies_whatever_the_features_come_from() {
     // a source of queries, and none at all
     assert_eq!(json(&[&run[..], &["--query", "shapes:test"]].concat())["queries"][0]["index"], 0);
     assert_eq!(json(&run)["queries"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn an_image_of_the_source_is_no_neighbor_of_itself_however_it_is_named() {
+    let tiny = home();
+    let other = photo(99);
+    other.save(tiny.path("other.png")).unwrap();
+    let here = tiny.path("photos/03.png").display().to_string();
+    let base = ["neighbors", "photos", "--checkpoint", "run", "--json", "-n", "26", "--query"];
+    let ended = tiny.run(&[&base[..], &[&here, "other.png"]].concat()).code(0);
+    let ended = ended.says("so no neighbors of themselves: 1 of 2");
+    let found = ended.last_event();
+    let names = |query: usize| -> Vec<String> {
+        found["queries"][query]["neighbors"].as_array().unwrap().iter().map(name).collect()
+    };
+    // the equal copy is another file
+    assert_eq!((names(0).len(), names(0)[0].as_str()), (25, "equal.bmp"));
+    assert!(!names(0).contains(&"03.png".to_owned()));
+    assert_eq!(names(1).len(), 26);
+    // the same folder by another name
+    let words = ["neighbors", "photos", "--checkpoint", "run", "--json", "--query", "./photos/"];
+    let found = tiny.run(&words).code(0).last_event();
+    assert_eq!(name(&found["queries"][3]["neighbors"][0]), "equal.bmp");
 }
 
 #[test]

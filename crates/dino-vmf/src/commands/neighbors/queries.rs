@@ -1,11 +1,13 @@
 //! The query images: files, a source, or images of the source itself.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use features::Store;
 use multicrop::dataset::{Dataset, ImageFiles, spread};
+use probe::sets::Identities;
 use probe::similarity::Rows;
 
 use crate::commands::compared::{Bank, Compared};
@@ -32,8 +34,8 @@ pub(super) enum Opened<'a> {
 pub(super) enum Queries {
     /// Images of the source: their rows.
     Own { rows: Vec<Option<usize>>, features: Store },
-    /// Images of their own.
-    Other(Bank),
+    /// Images that were named on their own. Some may be images of the source: their rows there.
+    Other { rows: Vec<Option<usize>>, bank: Bank },
 }
 
 impl<'a> Wanted<'a> {
@@ -76,7 +78,16 @@ impl Opened<'_> {
     ) -> Result<Queries> {
         let places = match self {
             Self::Other(dataset) => {
-                return Ok(Queries::Other(compared.bank_of(dataset, None, console)?));
+                let queries = compared.bank_of(dataset, None, console)?;
+                let rows = rows_of(&queries, bank);
+                let own = rows.iter().flatten().count();
+                if own > 0 {
+                    let all = rows.len();
+                    console.note(format!(
+                        "queries that are images of the source, so no neighbors of themselves: {own} of {all}"
+                    ));
+                }
+                return Ok(Queries::Other { rows, bank: queries });
             }
             Self::Own([]) => {
                 let rows = spread(bank.features.len(), DEFAULT);
@@ -107,15 +118,14 @@ impl Queries {
     pub(super) fn features(&self) -> &Store {
         match self {
             Self::Own { features, .. } => features,
-            Self::Other(bank) => &bank.features,
+            Self::Other { bank, .. } => &bank.features,
         }
     }
 
     /// For each query its row of the bank, if it is an image of it.
     pub(super) fn rows_of_bank(&self) -> &[Option<usize>] {
         match self {
-            Self::Own { rows, .. } => rows,
-            Self::Other(_) => &[],
+            Self::Own { rows, .. } | Self::Other { rows, .. } => rows,
         }
     }
 
@@ -123,7 +133,16 @@ impl Queries {
     pub(super) fn locate<'a>(&'a self, bank: &'a Bank, query: usize) -> (&'a Bank, usize) {
         match self {
             Self::Own { rows, .. } => (bank, rows[query].unwrap_or(0)),
-            Self::Other(own) => (own, query),
+            Self::Other { bank: own, .. } => (own, query),
         }
     }
+}
+
+/// For each query its row of the bank, if it is an image of it.
+fn rows_of(queries: &Bank, bank: &Bank) -> Vec<Option<usize>> {
+    let mut identities = Identities::default();
+    let mut of = |bank: &Bank, row: usize| identities.of(bank.images.dataset(), bank.place(row));
+    let rows: HashMap<u64, usize> =
+        (0..bank.features.len()).map(|row| (of(bank, row), row)).collect();
+    (0..queries.features.len()).map(|row| rows.get(&of(queries, row)).copied()).collect()
 }
