@@ -4,6 +4,7 @@ mod board;
 mod output;
 mod pixels;
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,6 +98,9 @@ impl Duplicates {
         for images in [Some(&dataset), other.as_ref()].into_iter().flatten() {
             let others = [("--csv", self.csv.as_deref()), ("--drop", self.drop.as_deref())];
             self.pictures.refuse_source(&others, images.as_ref())?;
+        }
+        for source in iter::once(&self.source).chain(&self.against) {
+            self.pictures.warn_among_images(source, console);
         }
         if let Some(other) = &other {
             check_shared(&dataset, other, console)?;

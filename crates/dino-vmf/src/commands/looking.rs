@@ -25,7 +25,7 @@ use super::drawing::file::{format_of, save};
 use super::image_memory::require_image;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
-use super::output_file::{check_file, refuse_source};
+use super::output_file::{check_file, refuse_source, warn_among_images};
 use super::threads::Threads;
 use super::viewing::show_images;
 use crate::console::Console;
@@ -139,6 +139,7 @@ impl Looking {
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
         }
+        warn_among_images([out.path()], &self.source, console);
         let given = self.images.map(|images| images as usize);
         let most = given.unwrap_or(match out {
             Out::Sheet(..) => ON_A_SHEET,
@@ -174,6 +175,14 @@ impl Looking {
             Some(format) => Out::Sheet(path, format),
             None => Out::Folder(path),
         })
+    }
+}
+
+impl Out {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Sheet(path, _) | Self::Folder(path) => path,
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Neighbors {
         let opened = wanted.open(&compared, &self.source)?;
         let dataset = compared.open_source(&self.source)?;
         self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], dataset.as_ref())?;
+        self.pictures.warn_among_images(&self.source, console);
         let bank = compared.bank_of(dataset, self.compared.from.as_deref(), console)?;
         let queries = opened.features(&compared, &bank, console)?;
         let found = self.find(&queries, &bank, console)?;

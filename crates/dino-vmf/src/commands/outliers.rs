@@ -3,6 +3,7 @@
 mod output;
 mod score;
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -88,6 +89,9 @@ impl Outliers {
         for images in [Some(&images), train.as_ref()].into_iter().flatten() {
             self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
             images.notes().iter().for_each(|text| console.warn(text));
+        }
+        for source in iter::once(&self.source).chain(&self.train) {
+            self.pictures.warn_among_images(source, console);
         }
         if self.score == Measure::Knn {
             self.check_neighbors(&images, train.as_ref(), console)?;

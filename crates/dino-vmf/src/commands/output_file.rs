@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use multicrop::Dataset;
 use probe::sets::Identities;
 
+use crate::console::Console;
 use crate::usage::Usage;
 
 /// Checks that a file can be written to `path`, before the computation starts. Leaves the folder as
@@ -59,12 +60,37 @@ pub(super) fn refuse_source(
     Ok(())
 }
 
+/// Warns of pictures that a command writes into a folder of images: they are images of it from then on.
+pub(super) fn warn_among_images<'a>(
+    pictures: impl IntoIterator<Item = &'a Path>,
+    source: &str,
+    console: &mut Console,
+) {
+    let without_part = source.rsplit_once(':').map_or(source, |(folder, _)| folder);
+    let folders = [source, without_part].map(Path::new);
+    let Some(folder) = folders.into_iter().find(|folder| folder.is_dir()) else { return };
+    let Ok(images) = folder.canonicalize() else { return };
+    let mut identities = Identities::default();
+    for path in pictures {
+        if identities.real(path).starts_with(&images) {
+            console.warn(format!(
+                "`{}` is written into `{}`, so it counts as one of the images there from now on: better write to another \
+                 folder",
+                path.display(),
+                folder.display()
+            ));
+        }
+    }
+}
+
 /// Refuses the name of a file of another kind, such as a picture that a table would replace. A name without an ending is
-/// taken, such as `/dev/stdout`.
+/// taken, such as `/dev/stdout`, but not `-`, which many programs take for it.
 ///
 /// # Errors
 /// The ending is none of `endings`.
 pub(super) fn require_ending(flag: &str, path: &Path, endings: &[&str]) -> Result<()> {
+    let stdout = format!("`{flag} -` is no file name: for standard output give `/dev/stdout`");
+    ensure!(path != Path::new("-"), Usage(stdout));
     let Some(found) = path.extension() else { return Ok(()) };
     let fits = endings.iter().any(|ending| found.eq_ignore_ascii_case(ending));
     let message = format!("`{flag} {}` must end in .{}", path.display(), endings[0]);

@@ -13,7 +13,7 @@ use multicrop::{Dataset, Image8};
 use report::page::{Figure, Tile};
 
 use super::drawing::file::{format_of, save};
-use super::output_file::{check_file, refuse_source};
+use super::output_file::{check_file, refuse_source, warn_among_images};
 use super::page_file::{check_page, write_file};
 use crate::console::Console;
 
@@ -78,6 +78,11 @@ impl PictureFiles {
         let Some(sheet) = &self.sheet else { return Ok(()) };
         format_of(sheet, "--sheet")?;
         check_file(sheet)
+    }
+
+    /// Warns if pictures are written into the folder of images `source`.
+    pub(crate) fn warn_among_images(&self, source: &str, console: &mut Console) {
+        warn_among_images(self.sheet.as_deref(), source, console);
     }
 
     /// Refuses files that are read, also those of `others`: flags with their values.

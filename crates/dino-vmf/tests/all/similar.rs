@@ -118,6 +118,19 @@ fn an_image_of_the_source_is_no_neighbor_of_itself_however_it_is_named() {
 }
 
 #[test]
+fn pictures_among_the_images_are_warned_of() {
+    let tiny = home();
+    let warning = "counts as one of the images there";
+    let draw = |words: &[&str]| tiny.run(&[words, &["--checkpoint", "run"]].concat()).code(0);
+    draw(&["attention", "photos", "--images", "1", "--out", "photos/maps"]).says(warning);
+    draw(&["attention", "photos", "--images", "1", "--out", "./photos/a.png"]).says(warning);
+    draw(&["neighbors", "photos", "--index", "1", "--sheet", "photos/near.png"]).says(warning);
+    let beside = draw(&["neighbors", "photos", "--index", "1", "--sheet", "near.png"]);
+    assert!(!beside.stderr.contains(warning), "{}", beside.stderr);
+    tiny.run(&["data", "preview", "photos", "--out", "photos/crops.png"]).code(0).says(warning);
+}
+
+#[test]
 fn copies_are_found_and_the_larger_image_is_kept() {
     let tiny = home();
     let all = ["--html", "d.html", "--sheet", "d.png", "--csv", "d.csv", "--drop", "drop.txt"];
@@ -302,6 +315,11 @@ fn what_cannot_be_compared_is_refused_in_a_sentence() {
             &format!("`{flag} photos/01.png` must end in ."),
         );
     }
+    for (flag, advice) in [("--html", "/dev/stdout"), ("--csv", "/dev/stdout"), ("--sheet", ".png")]
+    {
+        refused(&with(&[flag, "-"]), 2, advice);
+    }
+    assert!(!tiny.path("-").exists());
     let drop = ["duplicates", "photos", "--checkpoint", "run", "--drop", "photos/01.png"];
     refused(&drop, 2, "`--drop photos/01.png` must end in .txt");
     assert!(image::open(tiny.path("photos/01.png")).is_ok());

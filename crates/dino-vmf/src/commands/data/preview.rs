@@ -17,7 +17,7 @@ use report::number::counted;
 use crate::commands::candidates::{presets, settings};
 use crate::commands::choosing::settle;
 use crate::commands::drawing::file::{format_of, save};
-use crate::commands::output_file::{check_file, refuse_source};
+use crate::commands::output_file::{check_file, refuse_source, warn_among_images};
 use crate::console::Console;
 use sheet::Sheet;
 pub(crate) use sheet::crop_picture;
@@ -82,6 +82,7 @@ impl Preview {
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);
         }
+        warn_among_images([self.out.as_path()], &self.source, console);
         for warning in dino::plan::image_warnings(&config, dataset.as_ref()) {
             console.warn(warning);
         }

@@ -20,11 +20,13 @@ const KNOWN: [(&str, ImageFormat); 7] = [
 /// The format that the extension of the value of `flag` names; `None` without an extension.
 ///
 /// # Errors
-/// Another extension.
+/// Another extension, or `-`, which many programs take for standard output.
 pub(crate) fn format_of(path: &Path, flag: &str) -> Result<Option<ImageFormat>, config::Error> {
-    let Some(extension) = path.extension() else { return Ok(None) };
-    let extension = extension.to_string_lossy().to_lowercase();
-    let found = KNOWN.iter().find(|(name, _)| *name == extension);
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    if extension.is_none() && path != Path::new("-") {
+        return Ok(None);
+    }
+    let found = KNOWN.iter().find(|(name, _)| extension.as_deref() == Some(*name));
     found.map(|(_, format)| Some(*format)).ok_or_else(|| config::Error::BadValue {
         key: flag.to_owned(),
         origin: Origin::Default,

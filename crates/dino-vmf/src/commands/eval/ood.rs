@@ -3,6 +3,7 @@
 mod page;
 mod scores;
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -101,6 +102,10 @@ impl Ood {
         let sets = self.flags.open(&mut opened, console)?;
         for images in [&sets.known].into_iter().chain(&sets.unknown).chain(&sets.train) {
             self.pictures.refuse_source(&[("--csv", self.csv.as_deref())], images.dataset())?;
+        }
+        let Flags { known, unknown, train, .. } = &self.flags;
+        for source in iter::once(known).chain(unknown).chain(train) {
+            self.pictures.warn_among_images(source, console);
         }
         let found = self.flags.score(sets, &opened, console)?;
         found.print(&opened, console)?;
