@@ -277,12 +277,17 @@ pub enum Error {
     },
     /// There is no checkpoint at the path given.
     #[error(
-        "`{}` holds no checkpoint: expected a run folder, a folder `step-…`, a PyTorch file or safetensors",
-        path.display()
+        "{}: expected a run folder, a folder `step-…`, a PyTorch file or safetensors",
+        match is_there {
+            true => format!("`{}` holds no checkpoint", path.display()),
+            false => format!("there is no `{}`", path.display()),
+        }
     )]
     NoCheckpoint {
         /// What was given.
         path: PathBuf,
+        /// Whether there is such a file or folder.
+        is_there: bool,
     },
     /// A run whose best checkpoint is not known.
     #[error(
@@ -368,6 +373,13 @@ impl From<report::Error> for Error {
     fn from(error: report::Error) -> Self {
         let report::Error { action, path, source } = error;
         Self::Io { action, path, source }
+    }
+}
+
+impl Error {
+    /// That no checkpoint is at this path, or nothing at all.
+    pub fn no_checkpoint(path: &Path) -> Self {
+        Self::NoCheckpoint { path: path.to_owned(), is_there: path.exists() }
     }
 }
 

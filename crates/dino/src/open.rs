@@ -87,7 +87,7 @@ pub fn open_with(path: &Path, choices: &Choices) -> Result<Opened> {
     let Some((folder, Newest { loaded, refused })) = of_this_program(path)? else {
         return foreign::open(path, choices);
     };
-    let loaded = loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
+    let loaded = loaded.ok_or_else(|| Error::no_checkpoint(path))?;
     let mut opened = Opened::of_run(&folder, loaded)?;
     opened.warnings.splice(0..0, refused.iter().map(not_used));
     Ok(opened)
@@ -111,7 +111,7 @@ pub(crate) fn of_this_program(path: &Path) -> Result<Option<(PathBuf, Newest)>> 
         let is_checkpoint = path.is_file() || interchange::Archive::is_in(path);
         return match is_checkpoint {
             true => Ok(None),
-            false => Err(Error::NoCheckpoint { path: path.to_owned() }),
+            false => Err(Error::no_checkpoint(path)),
         };
     };
     let newest = Newest { loaded: Some(checkpoint::load(folder)?), refused: Vec::new() };

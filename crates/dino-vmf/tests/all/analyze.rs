@@ -185,7 +185,7 @@ fn results_do_not_depend_on_threads() {
 fn bad_input_is_reported_in_one_sentence() {
     let tiny = Tiny::new();
     let subject = ["analyze", "mixture", "--data", "shapes:test", "--checkpoint", "nowhere"];
-    tiny.run(&subject).code(1).says("error: `nowhere` holds no checkpoint");
+    tiny.run(&subject).code(1).says("error: there is no `nowhere`: expected a run folder");
     let tiny = trained(&[]);
     let nowhere = ["analyze", "features", "--checkpoint", "run", "--data", "nowhere"];
     tiny.run(&nowhere).code(1).says("error: no data set `nowhere`");

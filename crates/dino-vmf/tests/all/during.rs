@@ -118,7 +118,9 @@ fn the_best_checkpoint_is_kept_and_opened_by_its_name() {
     tiny.run(&["eval", "knn", "other@best", "--data", "judge"])
         .code(1)
         .says("run `other` has no best checkpoint");
-    tiny.run(&["eval", "knn", "none@best"]).code(1).says("`none` holds no checkpoint");
+    tiny.run(&["eval", "knn", "none@best"])
+        .code(1)
+        .says("there is no `none`: expected a run folder");
 }
 
 #[test]

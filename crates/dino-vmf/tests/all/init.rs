@@ -119,7 +119,7 @@ fn settings_that_do_not_fit_the_checkpoint_are_refused_by_name() {
     refused.says("`model.prototypes` is 64").says("32, as in the checkpoint");
     let refused = from(&tiny, "first", &["--arch", "vit_tiny"]).code(2);
     refused.says("`model.arch` is \"vit_tiny\" in `--arch`, but must have `model.embed_dim` = 16");
-    from(&tiny, "nowhere", &[]).code(1).says("`nowhere` holds no checkpoint");
+    from(&tiny, "nowhere", &[]).code(1).says("there is no `nowhere`: expected a run folder");
     from(&tiny, "photos", &[]).code(1).says("`photos` holds no checkpoint");
     assert!(!tiny.path("runs").exists());
 }

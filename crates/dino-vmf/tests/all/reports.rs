@@ -229,6 +229,7 @@ fn a_folder_without_a_run_is_refused_before_anything_is_written() {
     for command in ["report", "watch"] {
         let ended = tiny.run(&[command, "photos"]).code(1);
         ended.says("error: `photos` is not a run folder: it has no `config.toml`");
+        tiny.run(&[command, "nowhere"]).code(1).says("error: `nowhere` does not exist");
     }
     tiny.run(&["report", "photos", "--html", "page.html"]).code(1);
     assert!(!tiny.path("page.html").exists());
@@ -307,7 +308,7 @@ fn a_watched_page_follows_its_run() {
     assert!(watching.version() > version && page.contains("attention on "));
     fs::rename(tiny.path("a"), tiny.path("moved")).unwrap();
     let begun = Instant::now();
-    while !watching.get("/version", "localhost").1.contains("is not a run folder") {
+    while !watching.get("/version", "localhost").1.contains("does not exist") {
         assert!(begun.elapsed() < Duration::from_secs(60), "the page says that the run is gone");
         thread::sleep(Duration::from_millis(100));
     }

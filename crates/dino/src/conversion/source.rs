@@ -45,8 +45,7 @@ impl Source {
         let mut tensors = path.to_owned();
         if let Some((folder, newest)) = of_this_program(path)? {
             warnings.extend(newest.refused.iter().map(not_used));
-            let loaded =
-                newest.loaded.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })?;
+            let loaded = newest.loaded.ok_or_else(|| Error::no_checkpoint(path))?;
             let (config, more) = settings_of(&folder, &loaded)?;
             warnings.extend(more);
             tensors = loaded.path.join(checkpoint::TENSORS);

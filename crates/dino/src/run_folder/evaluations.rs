@@ -118,7 +118,7 @@ pub(crate) fn best_checkpoint(path: &Path) -> Result<Option<PathBuf>> {
         Ok(best.and_then(|(evaluations, probe)| evaluations.best_step(probe, &run)))
     };
     if !super::RunFolder::is_run(&run) {
-        return Err(Error::NoCheckpoint { path: run });
+        return Err(Error::no_checkpoint(&run));
     }
     let step = found()?.ok_or_else(|| Error::NoBest { run: run.clone() })?;
     Ok(Some(checkpoint::path_of(&run, step)))

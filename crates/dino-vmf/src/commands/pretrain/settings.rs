@@ -80,7 +80,7 @@ impl Pretrain {
                 Err(config::Error::Exclusive { first, second, origin: Origin::Default }.into())
             }
             (Some(Some(folder)), None) if !RunFolder::is_run(folder) => {
-                Err(Error::NoCheckpoint { path: folder.clone() }.into())
+                Err(Error::no_checkpoint(folder).into())
             }
             (Some(Some(folder)), None) => Ok(Some(folder.clone())),
             (Some(None), None) => Ok(Some(RunFolder::to_resume(self.preset.as_deref())?)),

@@ -26,10 +26,11 @@ impl Run {
     /// The folder holds no run, or a file cannot be read.
     pub(crate) fn open(path: &Path, name: String) -> Result<Self> {
         if !RunFolder::is_run(path) {
-            bail!(
-                "`{}` is not a run folder: it has no `config.toml`; name a folder that `pretrain` made",
-                path.display()
-            );
+            let found = match path.exists() {
+                true => "is not a run folder: it has no `config.toml`",
+                false => "does not exist",
+            };
+            bail!("`{}` {found}; name a folder that `pretrain` made", path.display());
         }
         // Before the metrics: a run that ends meanwhile is shown as one that goes on, with all it had written.
         let goes_on = RunFolder::is_in_use(path);
