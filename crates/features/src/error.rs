@@ -31,6 +31,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Another process writes the same file.
+    #[error("another process writes `{}`: wait for it, or choose another --out", .path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another file has the name of the table of names and labels.
     #[error(
         "`{}` exists already, is not of these images, and would be the table of names beside `{}`: remove it, or choose \

@@ -52,7 +52,7 @@ impl Export<'_> {
     /// continues.
     ///
     /// # Errors
-    /// The file or its table exists, or it has no format; a partial export of something else is in the same place; too many
+    /// The file or its table exists, or another process writes it, or it has no format; a partial export of something else is in the same place; too many
     /// images cannot be read; the disk is full; `report` stops.
     ///
     /// # Panics
@@ -68,6 +68,11 @@ impl Export<'_> {
             return Err(Error::TableExists { path, out: self.out.to_owned() });
         }
         let mut spool = Spool::open(self)?;
+        // Another process may have ended meanwhile.
+        if self.out.exists() {
+            spool.remove()?;
+            return Err(Error::Exists { path: self.out.to_owned() });
+        }
         let (continued_at, total) = (spool.done(), self.images.len());
         let note = if continued_at < total { self.compute(&mut spool, report)? } else { None };
         let rows = spool.finish()?;

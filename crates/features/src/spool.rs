@@ -3,12 +3,14 @@
 //! ```text
 //! OUT.partial/0.f32 …    rows of column 0 …, little-endian f32 (i32 for components)
 //! OUT.partial/state.json what is exported, images done, and which of them have no row
+//! OUT.partial/.lock      of the process that writes these
 //! ```
 //!
-//! The state is written after the rows that it counts have reached the disk. What the files have beyond it is
-//! cut off when the export continues.
+//! The first state is written before the first row, so that no other export takes these rows for its own. Later ones are
+//! written after the rows that they count have reached the disk. What the files have beyond the state is cut off when the
+//! export continues.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufReader, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,6 +48,7 @@ pub(crate) struct Spool {
     /// Images of the current batch that have a row.
     read: Vec<usize>,
     saved: Instant,
+    lock: File,
 }
 
 /// The features of all images that could be read, on disk.
@@ -54,6 +57,8 @@ pub(crate) struct Rows {
     columns: Vec<Column>,
     /// The images' places in the source.
     pub(crate) images: Vec<usize>,
+    /// No other process writes the folder as long as this is open.
+    _lock: File,
 }
 
 impl Spool {
@@ -71,6 +76,7 @@ impl Spool {
             left_out: Vec::new(),
         };
         fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let lock = lock(&folder, export.out)?;
         let state = State::read(&folder)?.unwrap_or_else(|| fresh.clone());
         if let Some(what) = state.difference(&fresh) {
             return Err(Error::OtherExport { path: folder, what });
@@ -82,7 +88,16 @@ impl Spool {
         };
         let files = columns.iter().enumerate().map(open).collect::<Result<_>>()?;
         let places = export.images.indices().to_vec();
-        Ok(Self { folder, columns, files, state, places, read: Vec::new(), saved: Instant::now() })
+        let (read, saved) = (Vec::new(), Instant::now());
+        let mut spool = Self { folder, columns, files, state, places, read, saved, lock };
+        spool.save()?;
+        Ok(spool)
+    }
+
+    /// Removes the export, as far as it is.
+    pub(crate) fn remove(self) -> Result<()> {
+        let Self { folder, columns, lock, .. } = self;
+        Rows { folder, columns, images: Vec::new(), _lock: lock }.remove()
     }
 
     /// Images that are done.
@@ -130,14 +145,26 @@ impl Spool {
     /// All images are done.
     pub(crate) fn finish(mut self) -> Result<Rows> {
         self.save()?;
-        let Self { folder, columns, places, state, .. } = self;
+        let Self { folder, columns, places, state, lock, .. } = self;
         let mut left_out = state.left_out.iter().peekable();
         let images = places.into_iter().filter(|place| left_out.next_if_eq(&place).is_none());
-        Ok(Rows { folder, columns, images: images.collect() })
+        Ok(Rows { folder, columns, images: images.collect(), _lock: lock })
     }
 }
 
 const STATE: &str = "state.json";
+const LOCK: &str = ".lock";
+
+/// Makes this process the only one that writes the folder of `out`.
+fn lock(folder: &Path, out: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let lock = File::create(&path).map_err(at(&path))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: out.to_owned() }),
+        // A file system without locks has no other process to ask for.
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(lock),
+    }
+}
 
 impl State {
     /// That of a folder, if it has one.
@@ -183,7 +210,7 @@ impl Rows {
     /// Removes the folder. If a user has put something else into it, that stays.
     pub(crate) fn remove(self) -> Result<()> {
         let columns = (0..self.columns.len()).map(|column| column_file(&self.folder, column));
-        for path in columns.chain([self.folder.join(STATE)]) {
+        for path in columns.chain([STATE, LOCK].map(|name| self.folder.join(name))) {
             fs::remove_file(&path).map_err(at(&path))?;
         }
         match fs::remove_dir(&self.folder) {

@@ -83,6 +83,21 @@ impl World {
         out: &Path,
         stop: usize,
     ) -> Result<Exported, Error> {
+        let mut batches = 0;
+        self.export_with(columns, checkpoint, out, &mut || {
+            batches += 1;
+            if batches >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// The same, with something to do after each batch.
+    fn export_with(
+        &self,
+        columns: &[Column],
+        checkpoint: &str,
+        out: &Path,
+        after_batch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Exported, Error> {
         let source = Encoder { name: "teacher", network: &self.network, params: &self.params };
         let export = Export {
             images: &self.images,
@@ -93,11 +108,7 @@ impl World {
             description: &[("checkpoint".to_owned(), checkpoint.to_owned())],
             out,
         };
-        let mut batches = 0;
-        export.run(&mut |_, _| {
-            batches += 1;
-            if batches >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
+        export.run(&mut |_, _| after_batch())
     }
 
     fn components(&self) -> Components {
@@ -236,6 +247,38 @@ fn an_export_that_was_stopped_continues_to_the_same_bytes() {
         let partial = format!("{}.partial", stopped.display());
         assert!(!Path::new(&partial).exists(), "the partial export is removed");
     }
+}
+
+#[test]
+fn a_file_is_written_by_one_process_from_the_first_row_on() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("a.npy");
+    let source = Encoder { name: "teacher", network: &world.network, params: &world.params };
+    let columns = [Column::new("cls", Kind::Cls, &source, &world.preprocess)];
+    // What a process that is killed leaves after its first batch.
+    let killed = folder.path().join("killed.npy");
+    let mut batches = 0;
+    let written = world.export_with(&columns, "runs/a", &out, &mut || {
+        batches += 1;
+        if batches == 1 {
+            let refused = world.export_columns(&columns, "runs/b", &out, usize::MAX);
+            let refused = refused.expect_err("a second process").to_string();
+            assert!(refused.starts_with("another process writes"), "{refused}");
+            let [from, to] = ["a.npy.partial", "killed.npy.partial"].map(|n| folder.path().join(n));
+            fs::create_dir(&to).expect("a folder");
+            for name in ["0.f32", "state.json"] {
+                fs::copy(from.join(name), to.join(name)).expect("a copy");
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    written.expect("the first process");
+    assert!(batches > 2 && !folder.path().join("a.npy.partial").exists());
+    let other = world.export_columns(&columns, "runs/b", &killed, usize::MAX);
+    assert!(matches!(other, Err(Error::OtherExport { .. })), "{other:?}");
+    world.export_columns(&columns, "runs/a", &killed, usize::MAX).expect("the same export");
+    assert_eq!(fs::read(&killed).expect("a file"), fs::read(&out).expect("a file"));
 }
 
 #[test]
