@@ -64,8 +64,9 @@ impl JsonLines {
     }
 }
 
-/// Removes the end of `path`: the first line whose `"step"` is larger than `step` or that is not JSON, and
-/// everything after it. The file is replaced in one rename; a missing file is not an error.
+/// Removes the end of `path`: the first line whose `"step"` is larger than `step`, everything after it, and the lines before
+/// it that a crash left without JSON. Such lines between others stay, because what follows them is good. The file is replaced
+/// in one rename; a missing file is not an error.
 ///
 /// # Errors
 /// If the file cannot be read or written.
@@ -74,13 +75,16 @@ pub fn cut_back(path: &Path, step: u64) -> Result<()> {
         return Ok(());
     }
     let content = fs::read(path).map_err(io_error("read", path))?;
-    let keeps = |line: &&[u8]| {
-        line.ends_with(b"\n")
-            && serde_json::from_slice::<Value>(line)
-                .is_ok_and(|record| record["step"].as_u64().is_none_or(|found| found <= step))
-    };
-    let kept = content.split_inclusive(|byte| *byte == b'\n').take_while(keeps);
-    let length: usize = kept.map(<[u8]>::len).sum();
+    let (mut end, mut length) = (0, 0);
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        let record = serde_json::from_slice::<Value>(line).ok().filter(|_| line.ends_with(b"\n"));
+        match record.map(|record| record["step"].as_u64()) {
+            Some(Some(found)) if found > step => break,
+            Some(_) => length = end,
+            None => {}
+        }
+    }
     if length < content.len() {
         atomic_file::write(path, &content[..length]).map_err(io_error("write", path))?;
     }
@@ -113,11 +117,30 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         cut_back(&path, 3).unwrap();
         let kept = "{\"step\":1}\n{\"event\":\"knn\"}\n{\"step\":3}\n";
-        for rest in ["", "{\"step\":4}\n{\"step\":2}\n", "{\"ste", "\0\0\0\n{\"step\":3}\n"] {
+        let rests = [
+            "",
+            "{\"step\":4}\n{\"step\":2}\n",
+            "{\"ste",
+            "\0\0\0\n",
+            "\0\n{\"step\":4}\n",
+            "{\"step\":3}",
+        ];
+        for rest in rests {
             fs::write(&path, format!("{kept}{rest}")).unwrap();
             cut_back(&path, 3).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), kept);
         }
+    }
+
+    #[test]
+    fn lines_after_a_damaged_one_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let kept =
+            "{\"step\":1}\ngarbage{/\n\0\0\n{\"step\":2}\n{\"event\":\"knn\"}\n{\"step\":3}\n";
+        fs::write(&path, format!("{kept}{{\"step\":4}}\n")).unwrap();
+        cut_back(&path, 3).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), kept);
     }
 
     #[test]
