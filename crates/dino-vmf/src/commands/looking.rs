@@ -25,7 +25,7 @@ use super::drawing::file::{format_of, save};
 use super::image_memory::require_image;
 use super::network_role::NetworkRole;
 use super::opening::CheckpointFlag;
-use super::output_file::{check_file, refuse_source, warn_among_images};
+use super::output_file::{check_file, refuse_folder_of_images, refuse_source, warn_among_images};
 use super::threads::Threads;
 use super::viewing::show_images;
 use crate::console::Console;
@@ -132,9 +132,12 @@ impl Looking {
             Some(image) => Arc::new(image),
             None => data.open(&self.source)?,
         };
-        if let Out::Sheet(path, _) = &out {
-            check_file(path)?;
-            refuse_source(&[("--out", Some(path))], dataset.as_ref())?;
+        match &out {
+            Out::Sheet(path, _) => {
+                check_file(path)?;
+                refuse_source(&[("--out", Some(path))], dataset.as_ref())?;
+            }
+            Out::Folder(folder) => refuse_folder_of_images("--out", folder, dataset.as_ref())?,
         }
         for note in multicrop::dataset::notes(dataset.as_ref()) {
             console.warn(note);

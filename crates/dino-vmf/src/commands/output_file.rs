@@ -60,6 +60,30 @@ pub(super) fn refuse_source(
     Ok(())
 }
 
+/// Refuses to write pictures into a folder from which images are read: one could replace an image, and all of them would be
+/// images from then on. Beside a single image they have other names.
+///
+/// # Errors
+/// An image lies in `folder`.
+pub(super) fn refuse_folder_of_images(
+    flag: &str,
+    folder: &Path,
+    dataset: &dyn Dataset,
+) -> Result<()> {
+    let Ok(written) = folder.canonicalize() else { return Ok(()) };
+    let mut identities = Identities::default();
+    let mut is_written = |index: usize| {
+        let file = dataset.file_of(index);
+        file.is_some_and(|file| identities.real(&file).parent() == Some(&written))
+    };
+    let message = format!(
+        "`{flag} {}` is a folder of images that are read: write to another one",
+        folder.display()
+    );
+    ensure!(dataset.len() == 1 || !(0..dataset.len()).any(&mut is_written), Usage(message));
+    Ok(())
+}
+
 /// Warns of pictures that a command writes into a folder of images: they are images of it from then on.
 pub(super) fn warn_among_images<'a>(
     pictures: impl IntoIterator<Item = &'a Path>,

@@ -123,6 +123,18 @@ fn pictures_among_the_images_are_warned_of() {
     let warning = "counts as one of the images there";
     let draw = |words: &[&str]| tiny.run(&[words, &["--checkpoint", "run"]].concat()).code(0);
     draw(&["attention", "photos", "--images", "1", "--out", "photos/maps"]).says(warning);
+    // Into a folder that is read nothing is written, which could replace an image.
+    for command in ["attention", "parts"] {
+        for (source, out) in
+            [("photos", "photos"), ("photos", "photos/maps"), ("./photos", "photos")]
+        {
+            tiny.run(&[command, source, "--checkpoint", "run", "--out", out])
+                .code(2)
+                .says(&format!("`--out {out}` is a folder of images that are read"));
+        }
+    }
+    draw(&["attention", "photos/03.png", "--out", "photos"]).code(0);
+    assert!(tiny.path("photos/000000-03.png").exists());
     draw(&["attention", "photos", "--images", "1", "--out", "./photos/a.png"]).says(warning);
     draw(&["neighbors", "photos", "--index", "1", "--sheet", "photos/near.png"]).says(warning);
     let beside = draw(&["neighbors", "photos", "--index", "1", "--sheet", "near.png"]);
