@@ -47,6 +47,9 @@ pub struct History {
     pub damaged_lines: usize,
 }
 
+/// The number of an evaluation by which networks are compared.
+const ACCURACY: &str = "top1";
+
 /// One number of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -162,7 +165,7 @@ impl History {
         }
     }
 
-    /// Adds the scores of one setting. Settings are integers or text; scores have a decimal point.
+    /// Adds the scores of one setting, the accuracy first. Settings are integers or text; scores have a decimal point.
     fn add_scores(
         &mut self,
         (step, probe, features): (u64, &str, &str),
@@ -175,7 +178,9 @@ impl History {
             _ => None,
         });
         let setting = setting.collect::<Vec<_>>().join(", ");
-        for (name, value) in scores.iter().filter(|(_, value)| value.is_f64()) {
+        let mut scores: Vec<_> = scores.iter().filter(|(_, value)| value.is_f64()).collect();
+        scores.sort_by_key(|(name, _)| *name != ACCURACY);
+        for (name, value) in scores {
             self.evaluations.push(Evaluation {
                 step,
                 probe: probe.to_owned(),

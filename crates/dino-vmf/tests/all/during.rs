@@ -59,6 +59,13 @@ fn several_evaluations_share_a_run() {
         .says("linear probe of trained network at step 4: ")
         .says("few-shot of untrained network at step 0: ")
         .says("(shots = 5)");
+    // The table of a run has accuracies, not their spread over draws or classes.
+    let table = tiny.run(&["report", "run"]).code(0).stdout;
+    for title in ["k-NN top1", "linear probe top1", "logistic regression top1", "few-shot top1"] {
+        assert!(table.contains(title), "{table}");
+    }
+    let number = format!("{:.2}", summary["fewshot"]["trained"].as_f64().unwrap());
+    assert!(table.contains(&number) && !table.contains("deviation"), "{table}");
 }
 
 #[test]

@@ -10,6 +10,8 @@ const RAW: &str = "raw";
 const UNTRAINED: &str = "untrained";
 const START: &str = "start";
 const TRAINED: &str = "trained";
+/// The spread of a number over draws.
+const DEVIATION: &str = "deviation";
 /// The setting that DINO reports.
 const USUAL: &str = "k = 20";
 
@@ -33,7 +35,7 @@ pub(super) struct Scored {
     /// The last number, and the steps done then.
     pub(super) trained: Option<f64>,
     pub(super) step: Option<u64>,
-    /// The highest number, and the steps done then.
+    /// The highest number, and the steps done then; nothing if a higher one is no better.
     pub(super) highest: Option<f64>,
     pub(super) highest_step: Option<u64>,
 }
@@ -116,7 +118,7 @@ pub(super) fn scored(run: &Run, name: &Name) -> Option<Scored> {
     of().next()?;
     let last = |features| of().rfind(|of| of.features == features);
     let value = |features| last(features).map(|of| of.value);
-    let trained = of().filter(|of| of.features == TRAINED);
+    let trained = of().filter(|of| of.features == TRAINED && of.score != DEVIATION);
     // The first of equal ones.
     let highest = trained.reduce(|best, of| if of.value > best.value { of } else { best });
     Some(Scored {
