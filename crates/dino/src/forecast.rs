@@ -118,12 +118,33 @@ impl Subject<'_> {
         before(total.saturating_sub(1)) - before(self.first_step.min(total))
     }
 
+    /// How many of these steps are multiples of at least one of `every`: all subsets count, with alternating signs
+    /// (inclusion and exclusion).
+    fn due_for_any(&self, every: &[u64]) -> u64 {
+        let every: Vec<u64> = every.iter().copied().filter(|every| *every > 0).collect();
+        let subsets = (1..1usize << every.len()).map(|subset| {
+            let of_subset = (0..every.len()).filter(|i| subset >> i & 1 == 1);
+            let due = self.due(of_subset.map(|i| every[i]).fold(1, least_common_multiple)) as i64;
+            if subset.count_ones() % 2 == 1 { due } else { -due }
+        });
+        subsets.sum::<i64>() as u64
+    }
+
     /// Seconds that the steps that are left take on a slow machine.
     fn seconds_when_slow(&self) -> f64 {
         let config = &self.plan.config;
         let steps = self.plan.horizon().total_steps.saturating_sub(self.first_step);
         steps as f64 * work::of_network(config, config.optim.batch_size) / SLOW
     }
+}
+
+/// The largest number if it is larger.
+fn least_common_multiple(a: u64, b: u64) -> u64 {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (a / divisor).saturating_mul(b)
 }
 
 impl Memory {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Subject;
 use crate::checkpoint::Retention;
-use crate::config::{Horizon, to_steps};
+use crate::config::{Config, GuardAction, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::memory::{self, Bytes, free_disk};
 
@@ -62,16 +62,23 @@ impl Disk {
 
 /// Most checkpoints that exist at once.
 fn checkpoints(subject: &Subject<'_>) -> u64 {
-    let run = &subject.plan.config.run;
+    let Config { run, eval, init, .. } = &subject.plan.config;
     let Horizon { steps_per_epoch, .. } = subject.plan.horizon();
     let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
+    // Each evaluation on the way is of a checkpoint, as is each comparison with the features of the start.
+    let is_guarded = init.checkpoint.is_some() && init.guard != GuardAction::Off;
+    let evaluations = match subject.evaluation.is_some() || is_guarded {
+        true => eval.every_epochs * steps_per_epoch,
+        false => 0,
+    };
     let by_time = match run.checkpoint_every_minutes {
         0.0 => 0,
         minutes => (subject.seconds_when_slow() / (60.0 * minutes)) as u64,
     };
-    let saved = 1 + subject.due(epochs).max(subject.due(run.checkpoint_every_steps)) + by_time;
     let kept = subject.due(run.keep_every_epochs * steps_per_epoch);
-    let best = u64::from(subject.plan.config.eval.keep_best.is_some());
+    let best = u64::from(eval.keep_best.is_some()) + u64::from(is_guarded);
+    let saved =
+        1 + subject.due_for_any(&[epochs, run.checkpoint_every_steps, evaluations]) + by_time;
     saved.min(Retention::default().last as u64 + 1 + kept + best)
 }
 
@@ -109,6 +116,14 @@ mod tests {
         let (long, never) = (epochs(200_000), "run.checkpoint_every_epochs=0");
         assert_eq!(of(&[&long, never], 0), 3, "saved by time");
         assert_eq!(of(&[&long, never, "run.checkpoint_every_minutes=0"], 0), 1);
+        let of_start =
+            ["run.checkpoint_every_epochs=0", "init.checkpoint=a.pth", "eval.every_epochs=1"];
+        let guarded =
+            |epochs: &str, more: &[&str]| of(&[&[epochs], &of_start[..], more].concat(), 0);
+        assert_eq!(guarded(&epochs(2), &[]), 2, "compared with the start after the first epoch");
+        assert_eq!(guarded(&epochs(2), &["init.guard=off"]), 1);
+        assert_eq!(guarded(&epochs(20), &[]), 4, "and the best of them");
+        assert_eq!(of(&[&epochs(2), "run.checkpoint_every_steps=15"], 0), 3, "10, 15 and 20 steps");
         let (whole, rest) = (disk(&[&epochs(20)], 0), disk(&[&epochs(20)], 100));
         assert!(rest.needed < whole.needed / 2.0, "{rest:?} {whole:?}");
         assert!(whole.free.is_some_and(|free| free > 0.0));
