@@ -48,7 +48,7 @@ pub use origin::{Flag, Origin};
 pub use range::{Measured, Range, percentiles};
 pub use run::{OnCollapse, Recompute, Run};
 
-use check::Check;
+use check::{Check, MAX_SIDE};
 use identity::Settings;
 use origin::Origins;
 pub(crate) use resolve::Recommended;
@@ -234,6 +234,18 @@ impl Config {
         self.optim.check(&check)?;
         self.eval.check(&check, patch_size)?;
         self.run.check(&check)
+    }
+
+    /// Checks the values from which the rules for own images compute others, each alone, so that an error names the value
+    /// and not what follows from it.
+    ///
+    /// # Errors
+    /// The first value that makes no sense.
+    pub(crate) fn check_bases(&self) -> Result<()> {
+        let check = Check(&self.origins);
+        self.model.check_sizes(&check)?;
+        check.count("data.global_size", self.data.global_size, MAX_SIDE)?;
+        self.optim.check_length(&check)
     }
 
     /// Checks what the objective needs of the batch and of the prototypes.

@@ -128,6 +128,7 @@ impl Wish<'_> {
         let look = Look::at(dataset.as_ref(), &draft.data);
         let name = asked.unwrap_or(if look.is_photographic() { PHOTOS } else { INSTRUMENTS });
         let base = Config::draft(Some(name), self.file, self.sets, self.flags)?;
+        base.check_bases()?;
         let mut keys = rules::keys(&base, &look, machine);
         let start = self.start_from(name, &mut keys)?;
         let mut config = self.on(name, &keys)?;

@@ -36,6 +36,33 @@ fn all_commands(tiny: &Tiny, source: &str, more: &[&str]) -> [Ended; 3] {
 }
 
 #[test]
+fn values_that_rules_start_from_are_checked_before() {
+    let tiny = Tiny::new();
+    write(&tiny.path("photos"), (60, 44), false);
+    for (set, says) in [
+        ("model.patch_size=0", "`model.patch_size` is 0 in `--set`, but must be 1 or more"),
+        ("model.patch_size=9223372036854775807", "`model.patch_size` is 9223372036854775807"),
+        ("data.global_size=0", "`data.global_size` is 0 in `--set`"),
+        ("optim.epochs=inf", "`optim.epochs` is inf in `--set`"),
+        ("optim.epochs=1e300", "`optim.epochs` is 1"),
+        ("optim.batch_size=0", "`optim.batch_size` is 0 in `--set`"),
+        ("model.embed_dim=0", "`model.embed_dim` is 0 in `--set`"),
+    ] {
+        for side in [&[][..], &["--set", "data.global_size=32"]] {
+            let side = if set.starts_with("data") { &[] } else { side };
+            for command in
+                [&["pretrain", "--data"][..], &["plan"], &["data", "inspect"], &["data", "preview"]]
+            {
+                let words =
+                    [command, &["photos", "--set", set, "--set", "model.arch=custom"], side];
+                tiny.run(&words.concat()).code(2).says(says);
+            }
+        }
+    }
+    assert!(!tiny.path("runs").exists());
+}
+
+#[test]
 fn every_command_chooses_the_same_recipe() {
     let tiny = Tiny::new();
     write(&tiny.path("photos"), (60, 44), false);

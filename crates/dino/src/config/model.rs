@@ -252,12 +252,18 @@ impl Model {
         (self.sizes().embed_dim as f64 * self.mlp_ratio) as usize
     }
 
-    pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
+    /// Checks the sizes of the backbone, each alone.
+    pub(super) fn check_sizes(&self, check: &Check<'_>) -> Result<()> {
         let Sizes { embed_dim, depth, heads } = self.sizes();
         check.count("model.embed_dim", embed_dim, MAX_WIDTH)?;
         check.count("model.depth", depth, MAX_DEPTH)?;
         check.count("model.heads", heads, MAX_WIDTH)?;
-        check.count("model.patch_size", self.patch_size, MAX_SIDE)?;
+        check.count("model.patch_size", self.patch_size, MAX_SIDE)
+    }
+
+    pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
+        let Sizes { embed_dim, heads, .. } = self.sizes();
+        self.check_sizes(check)?;
         self.check_arch(check)?;
         let needed = format!("divide `model.embed_dim`, which is {embed_dim}");
         check.require(embed_dim.is_multiple_of(heads), "model.heads", heads, needed)?;

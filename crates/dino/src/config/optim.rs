@@ -130,7 +130,8 @@ impl Optim {
         (steps_per_epoch > 0).then_some(Horizon { total_steps, steps_per_epoch })
     }
 
-    pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
+    /// Checks the length of the run and the batch, each alone.
+    pub(super) fn check_length(&self, check: &Check<'_>) -> Result<()> {
         if let Some(epochs) = self.epochs {
             check.positive("optim.epochs", epochs, [1e-9, MAX_EPOCHS])?;
         }
@@ -138,8 +139,12 @@ impl Optim {
             check.require(steps >= 1, "optim.steps", steps, "be 1 or more")?;
             check.at_most("optim.steps", steps, MAX_STEPS)?;
         }
+        check.count("optim.batch_size", self.batch_size, MAX_BATCH)
+    }
+
+    pub(super) fn check(&self, check: &Check<'_>) -> Result<()> {
+        self.check_length(check)?;
         self.check_extended(check)?;
-        check.count("optim.batch_size", self.batch_size, MAX_BATCH)?;
         check.count("optim.accumulate", self.accumulate, MAX_BATCH)?;
         let divides = self.batch_size.is_multiple_of(self.accumulate);
         let needed = format!("divide `optim.batch_size`, which is {}", self.batch_size);
