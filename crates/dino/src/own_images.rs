@@ -15,12 +15,13 @@ mod machine;
 mod networks;
 mod rules;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use multicrop::Dataset;
 use report::number::counted;
 
-use crate::config::{Config, ConfigFile, Flag, Recommended, is_built_in};
+use crate::config::{Config, ConfigFile, Flag, Origin, Precision, Recommended, is_built_in, keys};
 use crate::error::Result;
 use crate::preset;
 use crate::start::settings::{self, OfCheckpoint};
@@ -184,3 +185,29 @@ fn sentence(name: &str, asked: bool, look: &Look, machine: &Machine, config: &Co
 
 #[cfg(test)]
 mod tests;
+
+/// The keys whose values a preset takes from the images and the machine, and those that follow from these keys. None for a
+/// preset that does not fit itself to images.
+///
+/// # Errors
+/// There is no such preset.
+pub fn keys_that_follow(name: &str) -> Result<BTreeSet<String>> {
+    if !preset::find(name)?.fits_images() {
+        return Ok(BTreeSet::new());
+    }
+    let wish = Wish { preset: Some(name), file: None, sets: &[], flags: &[] };
+    let (base, alone) = (wish.draft()?, Config::resolve(Some(name), None, &[], &[])?);
+    let machine = Machine { cores: 1, memory: None, precision: Precision::Bf16 };
+    // Small crops have keys that large ones do not have, gray images one that color does not have.
+    let mut follow = BTreeSet::new();
+    for (side, channels) in [(32, 1), (32, 3), (256, 3)] {
+        let look = Look { images: 10_000, side, channels: Some(channels), is_deep: false };
+        let keys = rules::keys(&base, &look, &machine);
+        let fitted = wish.on(name, &keys)?;
+        let is_own = |key: &str| base.origin(key) != Origin::Default;
+        follow.extend(keys.to_pairs().into_iter().map(|(key, _)| key).filter(|key| !is_own(key)));
+        let differ = keys::all().filter(|key| key.value_in(&fitted) != key.value_in(&alone));
+        follow.extend(differ.map(|key| key.path()));
+    }
+    Ok(follow)
+}

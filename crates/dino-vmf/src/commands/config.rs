@@ -1,12 +1,12 @@
 //! `dino-vmf config`: the reference of the keys, and all keys of a preset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use clap::Args;
 use dino::config::keys::{self, Key, SECTIONS};
 use dino::config::{self, Origin, reference};
-use dino::preset;
+use dino::{own_images, preset};
 use serde_json::json;
 
 use super::candidates::{key_names, presets};
@@ -19,7 +19,8 @@ use crate::console::Console;
 /// or a name without its section, such as `lr`. docs/configuration.md is the same text.
 ///
 /// `--preset NAME` alone prints all keys with the preset's values as a file for `--config`; `"none"` marks what
-/// is off.
+/// is off. Keys that `photos`, `microscopy` and `satellite` take from the images and the machine are comments in it;
+/// give `--preset` beside such a file.
 ///
 /// Example: dino-vmf config optim.lr
 #[derive(Debug, Args)]
@@ -32,81 +33,93 @@ pub(crate) struct Config {
     preset: Option<String>,
 }
 
+/// The values that are shown: those of a preset, or the defaults.
+struct Shown {
+    preset: Option<String>,
+    config: config::Config,
+    /// Keys whose values follow from the images and the machine.
+    follow: BTreeSet<String>,
+}
+
 impl Config {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         let preset = self.preset.as_deref();
-        let config = dino::config::Config::resolve(preset, None, &[], &[])?;
+        let shown = Shown {
+            preset: self.preset.clone(),
+            config: config::Config::resolve(preset, None, &[], &[])?,
+            follow: preset.map(own_images::keys_that_follow).transpose()?.unwrap_or_default(),
+        };
         match &self.key {
-            Some(key) => self.explain(key, &config, console),
+            Some(key) => explain(key, &shown, console),
             None if preset.is_some() => {
-                print_file(&config, console);
+                print_file(&shown, console);
                 Ok(())
             }
             None => {
-                keys::all().for_each(|key| print_line(&key, &config, console));
+                keys::all().for_each(|key| print_line(&key, &shown, console));
                 Ok(())
             }
         }
     }
+}
 
-    /// Explains one key, or lists those of a section.
-    fn explain(&self, name: &str, config: &config::Config, console: &mut Console) -> Result<()> {
-        if let Some(section) = SECTIONS.iter().find(|section| section.name == name) {
-            print_wrapped(section.doc, console);
+/// Explains one key, or lists those of a section.
+fn explain(name: &str, shown: &Shown, console: &mut Console) -> Result<()> {
+    if let Some(section) = SECTIONS.iter().find(|section| section.name == name) {
+        print_wrapped(section.doc, console);
+        console.text("");
+        section.keys().for_each(|key| print_line(&key, shown, console));
+        return Ok(());
+    }
+    let found: Vec<_> = keys::find(name).into_iter().chain(keys::named(name)).collect();
+    let Some(first) = found.first() else {
+        return Err(keys::unknown(name, Origin::Default).into());
+    };
+    // `seed` is the path of a key and its name.
+    let found = if first.path() == name { &found[..1] } else { &found };
+    for (i, key) in found.iter().enumerate() {
+        if i > 0 {
             console.text("");
-            section.keys().for_each(|key| print_line(&key, config, console));
-            return Ok(());
         }
-        let found: Vec<_> = keys::find(name).into_iter().chain(keys::named(name)).collect();
-        let Some(first) = found.first() else {
-            return Err(keys::unknown(name, Origin::Default).into());
-        };
-        // `seed` is the path of a key and its name.
-        let found = if first.path() == name { &found[..1] } else { &found };
-        for (i, key) in found.iter().enumerate() {
-            if i > 0 {
-                console.text("");
-            }
-            self.print_key(key, config, console)?;
-        }
-        Ok(())
+        print_key(key, shown, console)?;
     }
+    Ok(())
+}
 
-    fn print_key(&self, key: &Key, config: &config::Config, console: &mut Console) -> Result<()> {
-        let (path, value) = (key.path(), value_of(key, config));
-        let whose = self
-            .preset
-            .as_ref()
-            .map_or_else(|| "the default".to_owned(), |preset| format!("in preset `{preset}`"));
-        console.text(format!("{path} = {value}  ({whose})"));
-        console.text("");
-        print_wrapped(key.doc, console);
-        console.text("");
-        print_wrapped(&format!("allowed: {}", reference::allowed(key)), console);
-        let presets = values_of_presets(key)?;
-        if !presets.is_empty() {
-            console.text("presets:");
-        }
-        for (value, names) in &presets {
-            print_wrapped(&format!("  {value} in {}", names.join(", ")), console);
-        }
-        console.text(format!("to set it: --set {path}=VALUE"));
-        console.event("key", &record(key, config));
-        Ok(())
+fn print_key(key: &Key, shown: &Shown, console: &mut Console) -> Result<()> {
+    let (path, value) = (key.path(), shown.value_of(key));
+    let whose = shown
+        .preset
+        .as_ref()
+        .map_or_else(|| "the default".to_owned(), |preset| format!("in preset `{preset}`"));
+    console.text(format!("{path} = {value}  ({whose})"));
+    console.text("");
+    print_wrapped(key.doc, console);
+    console.text("");
+    print_wrapped(&format!("allowed: {}", reference::allowed(key)), console);
+    let presets = values_of_presets(key)?;
+    if !presets.is_empty() {
+        console.text("presets:");
     }
+    for (value, names) in &presets {
+        print_wrapped(&format!("  {value} in {}", names.join(", ")), console);
+    }
+    console.text(format!("to set it: --set {path}=VALUE"));
+    console.event("key", &record(key, shown));
+    Ok(())
 }
 
 /// A key, its value, and its first sentence.
-fn print_line(key: &Key, config: &config::Config, console: &mut Console) {
-    let (path, value) = (key.path(), value_of(key, config));
+fn print_line(key: &Key, shown: &Shown, console: &mut Console) {
+    let (path, value) = (key.path(), shown.value_of(key));
     console.text(format!("{path:<36} {value:<12} {}", plain(key.summary())));
-    console.event("key", &record(key, config));
+    console.event("key", &record(key, shown));
 }
 
-fn record(key: &Key, config: &config::Config) -> serde_json::Value {
+fn record(key: &Key, shown: &Shown) -> serde_json::Value {
     json!({
         "key": key.path(),
-        "value": value_of(key, config),
+        "value": shown.value_of(key),
         "default": key.default_value(),
         "doc": plain(key.doc),
         "allowed": reference::allowed(key),
@@ -126,7 +139,12 @@ fn values_of_presets(key: &Key) -> Result<BTreeMap<String, Vec<&'static str>>> {
 }
 
 /// Prints all keys as TOML. Options that are off are `"none"`, which a configuration may say.
-fn print_file(config: &config::Config, console: &mut Console) {
+fn print_file(shown: &Shown, console: &mut Console) {
+    if let (false, Some(preset)) = (shown.follow.is_empty(), &shown.preset) {
+        console.text(format!(
+            "# For `--preset {preset} --config FILE`, which sets what is `{FOLLOWS}` here."
+        ));
+    }
     for section in &SECTIONS {
         if !section.name.is_empty() {
             console.text("");
@@ -135,13 +153,29 @@ fn print_file(config: &config::Config, console: &mut Console) {
         // Only one of the two lengths may be given, and the program writes the working directory.
         let is_written = |key: &Key| {
             let is_length = ["optim.epochs", "optim.steps"].contains(&key.path().as_str());
-            key.value_in(config).is_some() || !(is_length || key.name == "working_dir")
+            key.value_in(&shown.config).is_some() || !(is_length || key.name == "working_dir")
         };
         for key in section.keys().filter(is_written) {
-            let value = key.value_in(config).unwrap_or_else(|| "\"none\"".to_owned());
-            console.text(format!("{} = {value}", key.name));
-            console.event("key", &record(&key, config));
+            let value = key.value_in(&shown.config).unwrap_or_else(|| "\"none\"".to_owned());
+            console.text(match shown.follows(&key) {
+                true => format!("# {}: {FOLLOWS}", key.name),
+                false => format!("{} = {value}", key.name),
+            });
+            console.event("key", &record(&key, shown));
         }
+    }
+}
+
+/// In place of a value that a preset takes from the images and the machine.
+const FOLLOWS: &str = "from the images";
+
+impl Shown {
+    fn follows(&self, key: &Key) -> bool {
+        self.follow.contains(&key.path())
+    }
+
+    fn value_of(&self, key: &Key) -> String {
+        if self.follows(key) { FOLLOWS.to_owned() } else { value_of(key, &self.config) }
     }
 }
 

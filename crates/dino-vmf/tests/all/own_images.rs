@@ -36,6 +36,26 @@ fn all_commands(tiny: &Tiny, source: &str, more: &[&str]) -> [Ended; 3] {
 }
 
 #[test]
+fn the_file_of_a_preset_trains_as_the_preset() {
+    let tiny = Tiny::new();
+    for (gray, preset) in [(false, "photos"), (true, "microscopy"), (false, "satellite")] {
+        write(&tiny.path("photos"), (60, 44), gray);
+        let file = tiny.run(&["config", "--preset", preset]).code(0).stdout;
+        fs::write(tiny.path("all.toml"), file).unwrap();
+        let trained = |more: &[&str]| {
+            let words = ["pretrain", "--data", "photos", "--steps", "1", "--out", "run"];
+            tiny.run(&[&words[..], more].concat()).code(0);
+            let config = config(&tiny);
+            fs::remove_dir_all(tiny.path("run")).unwrap();
+            config
+        };
+        let preset = ["--preset", preset];
+        let file = [&preset[..], &["--config", "all.toml"]].concat();
+        assert_eq!(trained(&file), trained(&preset));
+    }
+}
+
+#[test]
 fn values_that_rules_start_from_are_checked_before() {
     let tiny = Tiny::new();
     write(&tiny.path("photos"), (60, 44), false);

@@ -156,9 +156,15 @@ fn config_lists_explains_and_writes_all_keys() {
         let resolve = |preset: Option<&str>, file: Option<&std::path::Path>| {
             dino::config::Config::resolve(preset, file, &[], &[]).unwrap().to_toml()
         };
-        assert_eq!(resolve(None, Some(&path)), resolve(Some(preset.name), None), "{}", preset.name);
-        assert!(file.lines().filter(|line| line.contains(" = ")).count() >= 90);
+        let beside = preset.fits_images().then_some(preset.name);
+        let alone = resolve(Some(preset.name), None);
+        assert_eq!(resolve(beside, Some(&path)), alone, "{}", preset.name);
+        let of_images = file.lines().filter(|line| line.ends_with(": from the images")).count();
+        assert!(file.lines().filter(|line| line.contains(" = ")).count() + of_images >= 90);
+        assert_eq!(of_images > 30, preset.fits_images(), "{}: {file}", preset.name);
     }
+    let one = tiny.run(&["config", "optim.lr", "--preset", "photos"]).code(0).stdout;
+    assert!(one.contains("optim.lr = from the images  (in preset `photos`)"), "{one}");
 }
 
 #[test]
