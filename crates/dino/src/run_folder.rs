@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, io_error};
 
 pub(crate) use belongs::{check_settings, sign};
+pub use evaluations::best_checkpoint;
 pub use images::Images;
 use made::Made;
 pub use resume::{Resumed, Wanted};

@@ -121,6 +121,15 @@ fn the_best_checkpoint_is_kept_and_opened_by_its_name() {
     tiny.run(&["pretrain", "--resume", "run"]).code(0);
     assert_eq!(saved_steps(&tiny.path("run")), expected);
     tiny.run(&["eval", "knn", "run@best"]).code(0).says(&step);
+    tiny.run(&["checkpoint", "inspect", "run@best"]).code(0);
+    // By other numbers the best one is sought anew; that of before stays.
+    let longer = ["pretrain", "--resume", "run", "--steps", "20", "--set", "eval.k=[5]"];
+    tiny.run(&longer)
+        .code(0)
+        .says(&format!("the checkpoint of step {best}, the best one before, is kept"));
+    assert!(saved_steps(&tiny.path("run")).contains(&best));
+    tiny.run(&["pretrain", "--resume", "run", "--steps", "30"]).code(0);
+    assert!(saved_steps(&tiny.path("run")).contains(&best));
     tiny.pretrain(&["--data", "photos", "--steps", "1", "--out", "other"]).code(0);
     tiny.run(&["eval", "knn", "other@best", "--data", "judge"])
         .code(1)

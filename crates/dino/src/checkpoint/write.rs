@@ -23,24 +23,24 @@ pub struct Tensor<'a> {
 }
 
 /// Which checkpoints are kept when a new one is saved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// Number of the newest checkpoints to keep.
     pub last: usize,
     /// Checkpoints at multiples of this number of steps are also kept; 0 for none.
     pub every_steps: u64,
     /// Checkpoints that are kept whatever their age, by their steps.
-    pub best: [Option<u64>; 2],
+    pub best: Vec<u64>,
 }
 
 impl Retention {
     /// Keeps all checkpoints.
-    pub const ALL: Self = Self { last: usize::MAX, every_steps: 0, best: [None; 2] };
+    pub const ALL: Self = Self { last: usize::MAX, every_steps: 0, best: Vec::new() };
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { last: 2, every_steps: 0, best: [None; 2] }
+        Self { last: 2, every_steps: 0, best: Vec::new() }
     }
 }
 
@@ -76,12 +76,12 @@ pub fn save(
     match write() {
         // The new checkpoint does not count as kept yet, so one fewer of the others stays.
         Err(Error::DiskFull { .. }) if retention.last > 1 && retention != Retention::ALL => {
-            prune(run, state.step, Retention { last: retention.last - 1, ..retention })?;
+            prune(run, state.step, &Retention { last: retention.last - 1, ..retention.clone() })?;
             write()?;
         }
         written => written?,
     }
-    prune(run, state.step, retention)?;
+    prune(run, state.step, &retention)?;
     Ok(target)
 }
 
@@ -181,12 +181,12 @@ impl Hashing {
 }
 
 /// Removes the checkpoints up to `step` that `retention` does not keep, and remains of interrupted saves.
-fn prune(run: &Path, step: u64, retention: Retention) -> Result<(), Error> {
+fn prune(run: &Path, step: u64, retention: &Retention) -> Result<(), Error> {
     let steps: Vec<_> = steps(run)?.into_iter().filter(|other| *other <= step).collect();
     let old = steps.len().saturating_sub(retention.last.max(1));
     let periodic =
         |step: u64| retention.every_steps > 0 && step.is_multiple_of(retention.every_steps);
-    let is_kept = |step: &u64| periodic(*step) || retention.best.contains(&Some(*step));
+    let is_kept = |step: &u64| periodic(*step) || retention.best.contains(step);
     for step in steps.into_iter().take(old).filter(|step| !is_kept(step)) {
         let path = path_of(run, step);
         fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;

@@ -28,6 +28,9 @@ pub(crate) struct Evaluations {
     baselines: BTreeMap<String, Numbers>,
     /// Of the teacher, by step.
     trained: Vec<(u64, Numbers)>,
+    /// Steps whose checkpoints were the best by other settings of `[eval]`. They stay.
+    #[serde(default)]
+    best_before: Vec<u64>,
 }
 
 impl Evaluations {
@@ -36,19 +39,34 @@ impl Evaluations {
         let Eval { during, every_epochs, keep_best, batch_size, .. } = Eval::default();
         let eval = config.located().eval;
         let settings = Eval { during, every_epochs, keep_best, batch_size, ..eval };
-        Self { settings, baselines: BTreeMap::new(), trained: Vec::new() }
+        Self { settings, baselines: BTreeMap::new(), trained: Vec::new(), best_before: Vec::new() }
     }
 
-    /// Reads what the run in `run` has measured up to `step` with the settings of `config`. `None` if it has
-    /// measured with other settings.
+    /// Reads what the run in `run` has measured up to `step` with the settings of `config`. What it has measured with
+    /// other settings is left out; the best checkpoint by them is remembered.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn read(run: &Path, config: &Config, step: u64) -> Result<Option<Self>> {
-        let new = Self::new(config);
-        let Some(mut found) = Self::in_folder(run)? else { return Ok(Some(new)) };
+    pub(crate) fn read(run: &Path, config: &Config, step: u64) -> Result<Self> {
+        let mut new = Self::new(config);
+        let Some(mut found) = Self::in_folder(run)? else { return Ok(new) };
         found.trained.retain(|(of, _)| *of <= step);
-        Ok((found.settings == new.settings).then_some(found))
+        if found.settings == new.settings {
+            return Ok(found);
+        }
+        let best = config.eval.keep_best.and_then(|probe| found.best_step(probe, run));
+        new.best_before = found.best_before.into_iter().chain(best).collect();
+        Ok(new)
+    }
+
+    /// Steps whose checkpoints were the best by other settings.
+    pub(crate) fn best_before(&self) -> &[u64] {
+        &self.best_before
+    }
+
+    /// Whether nothing is measured yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.baselines.is_empty() && self.trained.is_empty()
     }
 
     fn in_folder(run: &Path) -> Result<Option<Self>> {
@@ -108,7 +126,7 @@ impl Evaluations {
 ///
 /// # Errors
 /// [`Error::NoBest`] if the run has none.
-pub(crate) fn best_checkpoint(path: &Path) -> Result<Option<PathBuf>> {
+pub fn best_checkpoint(path: &Path) -> Result<Option<PathBuf>> {
     let run = path.to_str().and_then(|text| text.strip_suffix(BEST)).map(PathBuf::from);
     let Some(run) = run.filter(|_| !path.exists()) else { return Ok(None) };
     let found = || -> Result<Option<u64>> {
@@ -144,12 +162,20 @@ mod tests {
         assert_eq!(found.best_step(During::Linear, run.path()), None);
         found.write(run.path()).unwrap();
         let read = |config: &Config| Evaluations::read(run.path(), config, 4).unwrap();
-        let resumed = read(&config).unwrap();
+        let resumed = read(&config);
         assert_eq!(resumed.best_step(During::Knn, run.path()), Some(3), "step 5 is to come again");
         let mut other = config.clone();
         other.eval.every_epochs = 3;
-        assert!(read(&other).is_some());
+        assert_eq!(read(&other), resumed);
         other.eval.temperature = 0.1;
-        assert!(read(&other).is_none(), "numbers of other settings cannot be compared");
+        assert!(read(&other).is_empty(), "numbers of other settings cannot be compared");
+        other.eval.keep_best = Some(During::Knn);
+        let mut anew = read(&other);
+        assert_eq!(anew.best_before(), [3], "that checkpoint stays");
+        anew.add("trained", 4, Numbers::from([("knn".to_owned(), 1.0)]));
+        anew.write(run.path()).unwrap();
+        assert_eq!(read(&other).best_before(), [3]);
+        other.eval.temperature = 0.2;
+        assert_eq!(read(&other).best_before(), [3, 4]);
     }
 }

@@ -138,7 +138,7 @@ fn the_last_two_and_every_nth_are_kept() {
     let run = tempfile::tempdir().unwrap();
     let retention = Retention { every_steps: 30, ..Retention::default() };
     for step in (10..=90).step_by(10) {
-        save_with(run.path(), step, retention).unwrap();
+        save_with(run.path(), step, retention.clone()).unwrap();
     }
     assert_eq!(checkpoint::steps(run.path()).unwrap(), [30, 60, 80, 90]);
 }

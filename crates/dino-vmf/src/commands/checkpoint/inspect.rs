@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueHint};
 use dino::config::Config;
 use dino::memory::Bytes;
-use dino::run_folder::RunFolder;
+use dino::run_folder::{RunFolder, best_checkpoint};
 use dino::{checkpoint, foreign};
 use interchange::dialect::{self, Checkpoint, Heads, Mlp, Options, Positions, View};
 use interchange::{About, Archive};
@@ -37,7 +37,7 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, console: &mut Console) -> Result<()> {
-        let path = newest_of_run(&self.path)?;
+        let path = tensors_of(&self.path)?;
         let archive = Archive::open(&path)?;
         let heads = self.heads.map(usize::from).or_else(|| heads_of_run(&path));
         let options = Options { key: self.key.clone(), heads };
@@ -63,11 +63,14 @@ impl Inspect {
     }
 }
 
-/// The tensors of the newest checkpoint if the path is a run folder; else the path.
-fn newest_of_run(path: &Path) -> Result<PathBuf> {
+/// The tensors of the newest checkpoint if the path is a run folder, of the best one for `RUN@best`; else the path.
+fn tensors_of(path: &Path) -> Result<PathBuf> {
+    if let Some(best) = best_checkpoint(path)? {
+        return Ok(best.join(checkpoint::TENSORS));
+    }
     let steps = if path.is_dir() { checkpoint::steps(path)? } else { Vec::new() };
     let newest =
-        steps.last().map(|step| checkpoint::path_of(path, *step).join("model.safetensors"));
+        steps.last().map(|step| checkpoint::path_of(path, *step).join(checkpoint::TENSORS));
     Ok(newest.unwrap_or_else(|| path.to_owned()))
 }
 

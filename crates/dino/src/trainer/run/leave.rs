@@ -57,7 +57,8 @@ impl Run<'_> {
         }
         let every_steps = self.config().run.keep_every_epochs * self.horizon().steps_per_epoch;
         let of_start = self.start.as_ref().and_then(|start| start.best_step());
-        let best = [of_start, self.best_step()];
+        let before = self.evaluations.best_before().iter().copied();
+        let best = of_start.into_iter().chain(self.best_step()).chain(before).collect();
         let retention = match self.skipped {
             0 => Retention { every_steps, best, ..Retention::default() },
             _ => Retention::ALL,

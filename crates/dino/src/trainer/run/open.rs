@@ -110,6 +110,15 @@ impl<'a> Run<'a> {
         if is_longer {
             run.note_extension(report)?;
         }
+        if let (true, Some(best)) =
+            (run.evaluations.is_empty(), run.evaluations.best_before().last())
+        {
+            report(Event::Warning(format!(
+                "a key of `[eval]` differs from before, so `{}@best` is sought anew; the checkpoint of step {best}, the \
+                 best one before, is kept",
+                run.folder.path().display()
+            )));
+        }
         if let Some(difference) = data_change {
             run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
         }
@@ -204,8 +213,7 @@ impl Prepared {
             None => first_state(&training).inspect_err(|_| folder.discard())?,
         };
         let config = &self.plan.config;
-        let known = Evaluations::read(folder.path(), config, state.step)?;
-        let evaluations = known.unwrap_or_else(|| Evaluations::new(config));
+        let evaluations = Evaluations::read(folder.path(), config, state.step)?;
         let opened = open_files(&mut folder, state.step);
         let (metrics, quarantine) = opened.inspect_err(|_| folder.discard())?;
         Ok(Run {
