@@ -188,7 +188,7 @@ impl Config {
     /// Whether `other` describes the same run: all keys that change results are equal.
     ///
     /// # Errors
-    /// The first key that differs, in alphabetical order.
+    /// A key that differs, with both values.
     pub fn same_run(&self, other: &Self) -> Result<(), Difference> {
         compare(&self.settings(), &other.settings())
     }
@@ -196,7 +196,7 @@ impl Config {
     /// As [`Config::same_run`], but `other` may be longer, if `optim.extended` has one more entry there.
     ///
     /// # Errors
-    /// The first key that differs, in alphabetical order.
+    /// A key that differs, with both values.
     pub(crate) fn same_run_so_far(&self, other: &Self) -> Result<(), Difference> {
         let (ours, theirs) = (&self.optim.extended, &other.optim.extended);
         let is_longer = theirs.len() == ours.len() + 1 && theirs.starts_with(ours);
@@ -267,7 +267,7 @@ impl Config {
 /// Compares settings; see [`Config::same_run`].
 ///
 /// # Errors
-/// The first key that differs, in alphabetical order.
+/// A key that differs, with both values.
 pub(crate) fn compare(ours: &Settings, theirs: &Settings) -> Result<(), Difference> {
     let mut defaults = Config::default().settings();
     // A run has either epochs or steps: that one is missing does not mean its default.
@@ -278,7 +278,7 @@ pub(crate) fn compare(ours: &Settings, theirs: &Settings) -> Result<(), Differen
 /// Compares the settings of a checkpoint with those of its run, which may have been made longer since.
 ///
 /// # Errors
-/// The first key that differs, in alphabetical order.
+/// A key that differs, with both values.
 pub(crate) fn compare_so_far(saved: &Settings, run: &Config, step: u64) -> Result<(), Difference> {
     let was_shorter = run.optim.extended.iter().any(|[at, _]| *at >= step);
     compare(saved, &run.settings()).or_else(|difference| match was_shorter {

@@ -200,7 +200,19 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
     fs::create_dir(tiny.path("other")).unwrap();
     fs::write(tiny.path("other/notes.txt"), "mine").unwrap();
     tiny.pretrain(&["--steps", "2", "--out", "other"]).code(2).says("folder `other` holds other");
-    tiny.pretrain(&["--resume", "other"]).code(1).says("`other` holds no checkpoint");
+    for (folder, says) in [
+        ("other", "`--resume other` is no run folder: it has no `config.toml`"),
+        ("nowhere", "`--resume nowhere`: there is no such folder"),
+        ("run/checkpoints/step-00000002", "`--resume run` goes on with its newest checkpoint"),
+    ] {
+        tiny.pretrain(&["--resume", folder]).code(1).says(says);
+    }
+    // The key that others follow is named, and that a run cannot be shorter.
+    let resume = ["pretrain", "--resume", "run", "--method"];
+    tiny.run(&[&resume[..], &["ibot"]].concat()).code(2).says("`objective.method` is ");
+    tiny.run(&["pretrain", "--resume", "run", "--steps", "1"])
+        .code(2)
+        .says("a run can be made longer, not shorter; `--set optim.steps=2` goes on there");
 }
 
 #[test]

@@ -58,11 +58,14 @@ pub(super) fn hash(pairs: impl IntoIterator<Item = (String, String)>) -> String 
     hex(&hash.finalize())
 }
 
+/// Keys from which others take their values. If these differ, the others do.
+const FOLLOWED: [&str; 2] = ["objective.method", "model.arch"];
+
 /// Compares two sets of settings. A key that one of them lacks has its default: the version that wrote
 /// it did not know the key.
 ///
 /// # Errors
-/// The first key that differs, in alphabetical order.
+/// The first key that differs: one that others follow, or else the first by name.
 pub(super) fn compare(
     ours: &Settings,
     theirs: &Settings,
@@ -73,7 +76,7 @@ pub(super) fn compare(
         found.map_or_else(|| "none".to_owned(), Clone::clone)
     };
     let mut keys: Vec<_> = ours.keys().chain(theirs.keys()).collect();
-    keys.sort_unstable();
+    keys.sort_unstable_by_key(|key| (!FOLLOWED.contains(&key.as_str()), *key));
     for key in keys {
         let (ours, theirs) = (value(ours, key), value(theirs, key));
         if ours != theirs {

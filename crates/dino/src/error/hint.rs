@@ -53,10 +53,14 @@ impl Error {
             Self::RunLocked { .. } => {
                 Some("wait for that process, or choose another `--out`".to_owned())
             }
-            Self::OtherConfig { key, saved, .. } => Some(format!(
-                "`--set {}` goes on there, another `--out` starts a new run",
-                quoted(&format!("{key}={saved}"))
-            )),
+            Self::OtherConfig { key, saved, .. } => {
+                let set = quoted(&format!("{key}={saved}"));
+                let length = match ["optim.epochs", "optim.steps"].contains(&key.as_str()) {
+                    true => "a run can be made longer, not shorter; ",
+                    false => "",
+                };
+                Some(format!("{length}`--set {set}` goes on there, another `--out` starts a new run"))
+            }
             Self::Checkpoint(error) => error.hint(),
             Self::Foreign(error) => error.hint(),
             Self::NoHead { .. } => {

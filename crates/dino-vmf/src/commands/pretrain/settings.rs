@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dino::config::{self, Config, ConfigFile, Flag, Origin};
-use dino::error::Error;
 use dino::open::Choices;
 use dino::own_images::{Settings, Wish};
 use dino::run_folder::RunFolder;
+use report::shell::quoted;
 
 use super::flags::Pretrain;
 use crate::commands::choosing::settle;
@@ -79,9 +79,7 @@ impl Pretrain {
                 let [first, second] = ["--resume DIR", second].map(str::to_owned);
                 Err(config::Error::Exclusive { first, second, origin: Origin::Default }.into())
             }
-            (Some(Some(folder)), None) if !RunFolder::is_run(folder) => {
-                Err(Error::no_checkpoint(folder).into())
-            }
+            (Some(Some(folder)), None) if !RunFolder::is_run(folder) => bail!(not_a_run(folder)),
             (Some(Some(folder)), None) => Ok(Some(folder.clone())),
             (Some(None), None) => Ok(Some(RunFolder::to_resume(self.preset.as_deref())?)),
             (_, out) => Ok(out),
@@ -130,4 +128,21 @@ fn in_utf8<'a>(path: &'a Path, (key, flag): (&str, &str)) -> Result<&'a str, con
         found: format!("{path:?}"),
         needed: "be a path in UTF-8: rename it, or choose another".to_owned(),
     })
+}
+
+/// Why `--resume` cannot go on with a folder.
+fn not_a_run(folder: &Path) -> String {
+    let shown = folder.display();
+    if !folder.exists() {
+        return format!("`--resume {shown}`: there is no such folder");
+    }
+    match folder.ancestors().skip(1).find(|above| RunFolder::is_run(above)) {
+        Some(run) => format!(
+            "`--resume {shown}` is no run folder, but a part of one: `--resume {}` goes on with its newest checkpoint",
+            quoted(&run.display().to_string())
+        ),
+        None => format!(
+            "`--resume {shown}` is no run folder: it has no `config.toml`; `--init` starts a new run from a checkpoint"
+        ),
+    }
 }
