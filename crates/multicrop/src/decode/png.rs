@@ -11,6 +11,9 @@ use crate::error::SampleError;
 
 mod chunks;
 
+/// Bytes that the decoder needs beside the pixels.
+const TABLES: u64 = 1 << 20;
+
 /// Reads a PNG file: palettes are looked up, and fewer than 8 bits are scaled to 0..=255. As bytes, 16
 /// bits are reduced to the high byte; in full depth they are kept.
 pub(super) fn read(bytes: &[u8], options: &Options, depth: Depth) -> Result<Decoded, SampleError> {
@@ -29,7 +32,8 @@ fn read_pixels(bytes: &[u8], options: &Options, depth: Depth) -> Result<AnySampl
     settings.set_ignore_text_chunk(true);
     settings.set_ignore_iccp_chunk(true);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), settings);
-    let limit = options.max_pixels.saturating_mul(8);
+    // The largest image that is allowed, and room to read the size of one that is not.
+    let limit = options.max_pixels.saturating_mul(8).saturating_add(TABLES);
     decoder.set_limits(Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(match depth {
         Depth::Bytes => Transformations::normalize_to_color8(),

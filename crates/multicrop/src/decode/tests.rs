@@ -62,6 +62,17 @@ fn the_limit_is_an_option_and_pillows_by_default() {
 }
 
 #[test]
+fn the_smallest_limit_is_named_in_every_format() {
+    let options = Options { max_pixels: 1, ..Options::default() };
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    for format in [Png, Jpeg, Bmp, Gif, Tiff, WebP] {
+        let error = decode(&encode(format), &options).unwrap_err();
+        let expected = SampleError::TooLarge { width: 40, height: 30, limit: 1 };
+        assert_eq!(error, expected, "{format:?}");
+    }
+}
+
+#[test]
 fn a_photograph_counts_with_the_pixels_that_it_is_reduced_to() {
     let bytes = encode(ImageFormat::Jpeg); // 40 x 30
     let options = Options { max_pixels: 300, ..Options::default() };
