@@ -30,6 +30,13 @@ pub struct Init {
     pub guard: GuardAction,
 }
 
+impl Init {
+    /// Whether features are compared with those of the checkpoint.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.checkpoint.is_some() && self.guard != GuardAction::Off
+    }
+}
+
 /// What the guard does about worse features.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Subject;
 use crate::checkpoint::Retention;
-use crate::config::{Config, GuardAction, Horizon, to_steps};
+use crate::config::{Config, Horizon, to_steps};
 use crate::error::{Error, Result};
 use crate::memory::{self, Bytes, free_disk};
 
@@ -66,8 +66,7 @@ fn checkpoints(subject: &Subject<'_>) -> u64 {
     let Horizon { steps_per_epoch, .. } = subject.plan.horizon();
     let epochs = to_steps(run.checkpoint_every_epochs, steps_per_epoch);
     // Each evaluation on the way is of a checkpoint, as is each comparison with the features of the start.
-    let is_guarded = init.checkpoint.is_some() && init.guard != GuardAction::Off;
-    let evaluations = match subject.evaluation.is_some() || is_guarded {
+    let evaluations = match subject.evaluation.is_some() || init.is_guarded() {
         true => eval.every_epochs * steps_per_epoch,
         false => 0,
     };
@@ -76,7 +75,7 @@ fn checkpoints(subject: &Subject<'_>) -> u64 {
         minutes => (subject.seconds_when_slow() / (60.0 * minutes)) as u64,
     };
     let kept = subject.due(run.keep_every_epochs * steps_per_epoch);
-    let best = u64::from(eval.keep_best.is_some()) + u64::from(is_guarded);
+    let best = u64::from(eval.keep_best.is_some()) + u64::from(init.is_guarded());
     let saved =
         1 + subject.due_for_any(&[epochs, run.checkpoint_every_steps, evaluations]) + by_time;
     saved.min(Retention::default().last as u64 + 1 + kept + best)

@@ -14,7 +14,7 @@ struct Group {
 /// Keys of the command line that change nothing, one sentence each. Without them, equal runs would look
 /// different. Keys in files and presets are not reported: they may be meant for other methods.
 pub fn idle_keys(config: &Config) -> Vec<Warning> {
-    let groups = [in_objective(config), in_data(config), in_evaluation(config)];
+    let groups = [in_start(config), in_objective(config), in_data(config), in_evaluation(config)];
     let idle = groups.into_iter().flatten().filter(|group| !group.used);
     let keys = idle.flat_map(|group| group.keys.iter().map(move |key| (*key, group.reason)));
     let sentence = |(key, reason): (&str, &str)| {
@@ -24,6 +24,14 @@ pub fn idle_keys(config: &Config) -> Vec<Warning> {
             .then(|| format!("`{key}`{origin} changes nothing, because {reason}"))
     };
     keys.filter_map(sentence).collect()
+}
+
+fn in_start(config: &Config) -> Vec<Group> {
+    vec![Group {
+        keys: &["init.key", "init.heads", "init.ignore", "init.fresh_heads", "init.guard"],
+        used: config.init.checkpoint.is_some(),
+        reason: "the run starts from no checkpoint: `--init FILE` names one",
+    }]
 }
 
 fn in_objective(config: &Config) -> Vec<Group> {
@@ -110,8 +118,12 @@ fn in_evaluation(config: &Config) -> Vec<Group> {
     let is_evaluated = config.eval.train.is_some();
     vec![
         Group {
+            keys: &["eval.every_epochs"],
+            used: is_evaluated || config.init.is_guarded(),
+            reason: "nothing is evaluated without `eval.train` and `eval.test`",
+        },
+        Group {
             keys: &[
-                "eval.every_epochs",
                 "eval.during",
                 "eval.keep_best",
                 "eval.k",

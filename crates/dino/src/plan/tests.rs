@@ -58,6 +58,9 @@ fn keys_of_the_command_line_that_change_nothing_are_reported() {
              so norms are fixed",
         ]
     );
+    let of_start = ["init.heads=2", "init.fresh_heads=true", "eval.every_epochs=1"];
+    assert_eq!(warnings(&of_start).len(), 3);
+    assert_eq!(warnings(&[&of_start[..], &["init.checkpoint=a.pth"]].concat()).len(), 0);
     let iterations = "objective.sinkhorn_iterations=5";
     assert_eq!(warnings(&[iterations]).len(), 1);
     let sinkhorn = "objective.centering=sinkhorn";
