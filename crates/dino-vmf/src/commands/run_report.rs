@@ -58,6 +58,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn run(&self, console: &mut Console) -> Result<()> {
         self.html.as_deref().map_or(Ok(()), check_page)?;
+        if self.html.is_none() && self.pictures.is_given() {
+            bail!(Usage(
+                "`--data` and `--no-images` are about the page: give `--html FILE`".to_owned()
+            ));
+        }
         let runs = open(&self.runs, self.html.is_some())?;
         for run in &runs {
             run.warnings().iter().for_each(|text| console.warn(text));
@@ -77,6 +82,9 @@ impl Report {
                 ControlFlow::Continue(())
             });
             console.end_progress();
+            if pictures.sections.is_empty() {
+                console.warn(format!("run `{}`: {}", run.name, pictures.note));
+            }
             pictures
         };
         Ok(runs.iter().map(draw).collect())

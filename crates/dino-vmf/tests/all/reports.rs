@@ -236,6 +236,22 @@ fn a_folder_without_a_run_is_refused_before_anything_is_written() {
     tiny.run(&["report"]).code(2).says("RUN");
 }
 
+#[test]
+fn flags_for_pictures_need_a_page_and_images() {
+    let tiny = Tiny::new();
+    train(&tiny, "a", "2", &[]);
+    for flags in [&["--no-images"][..], &["--data", "shapes:test"]] {
+        tiny.run(&[&["report", "a"], flags].concat()).code(2).says("give `--html FILE`");
+    }
+    let page = ["report", "a", "--html", "a.html"];
+    tiny.run(&[&page[..], &["--data", "shapes:test", "--no-images"]].concat()).code(2);
+    tiny.run(&[&page[..], &["--data", "nowhere"]].concat())
+        .code(0)
+        .says("run `a`: There are no pictures: the images `nowhere` cannot be opened");
+    let ended = tiny.run(&page).code(0);
+    assert!(!ended.stderr.contains("There are no pictures"), "{}", ended.stderr);
+}
+
 /// A server that ends with the test.
 struct Watching {
     child: Child,

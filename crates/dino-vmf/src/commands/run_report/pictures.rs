@@ -30,7 +30,7 @@ pub(crate) struct PictureFlags {
     #[arg(long)]
     no_images: bool,
     /// Images for the pictures; by default those of the run: `eval.test`, else `data.source`
-    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "no_images")]
     data: Option<String>,
     /// Look for the images nearest to prototypes among N images, the first ones of a fixed random order
     #[arg(long, value_name = "N", default_value_t = 500)]
@@ -53,6 +53,11 @@ impl PictureFlags {
     /// Whether pictures are wanted.
     pub(crate) fn any(&self) -> bool {
         !self.no_images
+    }
+
+    /// Whether a flag says which pictures there are to be.
+    pub(crate) fn is_given(&self) -> bool {
+        self.no_images || self.data.is_some()
     }
 
     /// The pictures of a run, as far as they can be drawn.
