@@ -35,7 +35,7 @@ pub(crate) mod presets;
 pub(crate) mod pretrain;
 pub(crate) mod run_report;
 mod settings;
-mod signals;
+pub(crate) mod signals;
 mod table_file;
 mod threads;
 mod throughput;

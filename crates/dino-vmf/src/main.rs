@@ -15,7 +15,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use crate::cli::{Cli, Command};
-use crate::commands::{Outcome, completions};
+use crate::commands::{Outcome, completions, signals};
 use crate::console::Console;
 
 fn main() -> ExitCode {
@@ -44,6 +44,7 @@ fn parse() -> Cli {
 
 fn run(command: Command, console: &mut Console) -> Result<Outcome> {
     dino::environment::check()?;
+    signals::survive_large_files()?;
     match command {
         Command::Pretrain(pretrain) => return pretrain.run(console),
         Command::Plan(plan) => plan.run(console)?,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXCPU};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXCPU, SIGXFSZ};
 use signal_hook::flag;
 
 /// Returns a flag that signals set. A second SIGINT or SIGTERM ends the process immediately.
@@ -28,6 +28,15 @@ pub(crate) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
         flag::register(SIGHUP, stop.clone())?;
     }
     Ok(stop)
+}
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error that says which file it is. Without this, the system
+/// ends the process there.
+///
+/// # Errors
+/// The system refuses a signal handler.
+pub(crate) fn survive_large_files() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// Whether the program was started with this signal ignored, as `nohup` does for SIGHUP. True if the
