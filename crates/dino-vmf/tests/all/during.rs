@@ -78,6 +78,11 @@ fn a_resumed_run_keeps_its_baselines() {
     let features: Vec<_> = scores(&tiny, "knn").into_iter().map(|(features, _)| features).collect();
     let count = |of: &str| features.iter().filter(|features| *features == of).count();
     assert_eq!((count("raw"), count("untrained")), (1, 1), "{features:?}");
+    fs::write(tiny.path("run/evaluations.json"), "{").unwrap();
+    let longer = ["pretrain", "--resume", "run", "--steps", "5"];
+    tiny.run(&longer).code(1).says("without this file a run measures its baselines again");
+    fs::remove_file(tiny.path("run/evaluations.json")).unwrap();
+    tiny.run(&longer).code(0);
 }
 
 #[test]

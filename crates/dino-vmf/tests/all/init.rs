@@ -149,8 +149,16 @@ fn worse_features_end_a_run_that_asks_for_it() {
     from(&tiny, "first", &all)
         .code(1)
         .says("features are worse than those that the run started from");
-    let record = fs::read_to_string(tiny.path("second/start.json")).unwrap();
+    let path = tiny.path("second/start.json");
+    let record = fs::read_to_string(&path).unwrap();
     assert!(record.contains("first"), "{record}");
+    // A run cannot compare without the record, and does not hide it.
+    let resume = ["pretrain", "--resume", "second"];
+    fs::write(&path, &record[..20]).unwrap();
+    tiny.run(&resume).code(1).says("without this file features are not compared with those");
+    fs::remove_file(&path).unwrap();
+    let ended = tiny.run(&resume);
+    ended.says("`start.json` is not in the run folder, so features are not compared with those");
 }
 
 #[goldens::test(checkpoints)]

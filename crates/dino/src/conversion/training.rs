@@ -147,9 +147,14 @@ impl<'a> Training<'a> {
     fn place_centers(&mut self) {
         let Source { archive, checkpoint, run, .. } = self.source;
         let centering = run.as_ref().map(|run| run.config.objective.centering());
-        if centering.is_some_and(|centering| centering != Centering::Logit) {
-            let note = "not written: the center, because this run centers probabilities, and the project logits";
-            return self.notes.push(note.to_owned());
+        if let Some(centering) = centering.filter(|centering| *centering != Centering::Logit) {
+            let instead = match centering {
+                Centering::Sinkhorn => "balances batches by Sinkhorn",
+                _ => "centers probabilities",
+            };
+            return self.notes.push(format!(
+                "not written: the center, because this run {instead}, and the project centers logits"
+            ));
         }
         let mut wanted = vec![("center", checkpoint.center.as_ref())];
         if self.target == Target::Ibot {

@@ -4,6 +4,7 @@
 //! other settings of `[eval]` cannot be compared, so they are not used.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -75,10 +76,10 @@ impl Evaluations {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(io_error("read", &path))?;
-        let found = serde_json::from_slice(&text).map_err(|error| Error::Io {
-            action: "read",
-            path,
-            source: error.into(),
+        let found = serde_json::from_slice(&text);
+        let found = found.map_err(|error| {
+            let remedy = "without this file a run measures its baselines again, and seeks its best checkpoint anew";
+            io_error("read", &path)(io::Error::other(format!("it is damaged: {error}; {remedy}")))
         })?;
         Ok(Some(found))
     }

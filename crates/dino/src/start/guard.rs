@@ -10,6 +10,7 @@
 //! resumed compares with the same numbers.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -118,10 +119,9 @@ impl Record {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(io_error("read", &path))?;
-        let mut record: Self = serde_json::from_slice(&text).map_err(|error| Error::Io {
-            action: "read",
-            path,
-            source: error.into(),
+        let mut record: Self = serde_json::from_slice(&text).map_err(|error| {
+            let remedy = "without this file features are not compared with those of the start";
+            io_error("read", &path)(io::Error::other(format!("it is damaged: {error}; {remedy}")))
         })?;
         record.measures.retain(|(of, _)| *of <= step);
         Ok(Some(record))

@@ -110,19 +110,28 @@ impl<'a> Run<'a> {
         if is_longer {
             run.note_extension(report)?;
         }
-        if let (true, Some(best)) =
-            (run.evaluations.is_empty(), run.evaluations.best_before().last())
-        {
-            report(Event::Warning(format!(
-                "a key of `[eval]` differs from before, so `{}@best` is sought anew; the checkpoint of step {best}, the \
-                 best one before, is kept",
-                run.folder.path().display()
-            )));
-        }
+        run.warn_of_lost_comparisons(first_step, report);
         if let Some(difference) = data_change {
             run.note_data_change(&difference, report).map_err(|error| run.leave(error, report))?;
         }
         Ok(run)
+    }
+
+    /// Says what a run that goes on no longer compares: features with those of the start, or evaluations with earlier ones.
+    fn warn_of_lost_comparisons(&self, first_step: u64, report: &mut dyn FnMut(Event)) {
+        if first_step > 0 && self.start.is_none() && self.config().init.is_guarded() {
+            let text = "`start.json` is not in the run folder, so features are not compared with those of the \
+                        checkpoint that the run started from";
+            report(Event::Warning(text.to_owned()));
+        }
+        let before = self.evaluations.best_before().last();
+        if let (true, Some(best)) = (self.evaluations.is_empty(), before) {
+            report(Event::Warning(format!(
+                "a key of `[eval]` differs from before, so `{}@best` is sought anew; the checkpoint of step {best}, the \
+                 best one before, is kept",
+                self.folder.path().display()
+            )));
+        }
     }
 
     fn started(&self) -> Started {
