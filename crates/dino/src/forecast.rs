@@ -138,7 +138,7 @@ impl Subject<'_> {
     }
 }
 
-/// The largest number if it is larger.
+/// `u64::MAX` if it is larger than that.
 fn least_common_multiple(a: u64, b: u64) -> u64 {
     let (mut divisor, mut rest) = (a, b);
     while rest > 0 {

@@ -52,8 +52,8 @@ impl Export<'_> {
     /// continues.
     ///
     /// # Errors
-    /// The file or its table exists, or another process writes it, or it has no format; a partial export of something else is in the same place; too many
-    /// images cannot be read; the disk is full; `report` stops.
+    /// The file or its table exists, or another process writes it, or it has no format; a partial export of something else is
+    /// in the same place; too many images cannot be read; the disk is full; `report` stops.
     ///
     /// # Panics
     /// If a column needs the mixture and there is none.

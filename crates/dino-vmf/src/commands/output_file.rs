@@ -98,8 +98,8 @@ pub(super) fn warn_among_images<'a>(
     for path in pictures {
         if identities.real(path).starts_with(&images) {
             console.warn(format!(
-                "`{}` is written into `{}`, so it counts as one of the images there from now on: better write to another \
-                 folder",
+                "`{}` lies in the folder of images `{}`, so what is written there counts as images from now on: better choose \
+                 another place",
                 path.display(),
                 folder.display()
             ));

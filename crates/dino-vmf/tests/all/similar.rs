@@ -120,7 +120,7 @@ fn an_image_of_the_source_is_no_neighbor_of_itself_however_it_is_named() {
 #[test]
 fn pictures_among_the_images_are_warned_of() {
     let tiny = home();
-    let warning = "counts as one of the images there";
+    let warning = "so what is written there counts as images";
     let draw = |words: &[&str]| tiny.run(&[words, &["--checkpoint", "run"]].concat()).code(0);
     draw(&["attention", "photos", "--images", "1", "--out", "photos/maps"]).says(warning);
     // Into a folder that is read nothing is written, which could replace an image.
