@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueHint};
 use dino::memory;
 use dino::open::Opened;
@@ -29,6 +29,7 @@ use super::output_file::{check_file, refuse_folder_of_images, refuse_source, war
 use super::threads::Threads;
 use super::viewing::show_images;
 use crate::console::Console;
+use crate::usage::Usage;
 
 /// Images on a sheet where no number is given.
 const ON_A_SHEET: usize = 8;
@@ -127,6 +128,7 @@ impl Looking {
         self.threads.start()?;
         let opened = self.checkpoint.named().open(console)?;
         self.network.require(&opened)?;
+        self.require_patch(opened.network.backbone.shape().patch_size)?;
         let data = &opened.config.data;
         let dataset: Arc<dyn Dataset> = match ImageFiles::open(Path::new(&self.source))? {
             Some(image) => Arc::new(image),
@@ -167,6 +169,16 @@ impl Looking {
         // Training may decode JPEGs in a reduced size, which is too small here.
         let decode = decode::Options { reduced_for: None, ..data.decode_options() };
         Ok(Look { flags: self, opened, dataset, order, view, decode, out })
+    }
+
+    /// Refuses images without a whole patch.
+    fn require_patch(&self, patch_size: usize) -> Result<()> {
+        let Some(Side(Some(side))) = self.resize else { return Ok(()) };
+        let message = format!(
+            "`--resize {side}` leaves no whole patch: the network's have {patch_size} pixels"
+        );
+        ensure!(side as usize >= patch_size, Usage(message));
+        Ok(())
     }
 
     fn out(&self, default: &str) -> Result<Out> {

@@ -137,4 +137,10 @@ fn mistakes_are_explained() {
     refused(&["parts", "nowhere"], 1, "nowhere");
     let tiny_side = ["parts", "frames", "--checkpoint", "run", "--resize", "0"];
     tiny.run(&tiny_side).code(2).says("must be from 1 to 8192, or `none`");
+    for command in ["attention", "parts"] {
+        let side = [command, "frames", "--checkpoint", "run", "--resize", "3"];
+        tiny.run(&side)
+            .code(2)
+            .says("`--resize 3` leaves no whole patch: the network's have 8 pixels");
+    }
 }
