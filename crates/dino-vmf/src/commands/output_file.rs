@@ -45,10 +45,14 @@ pub(super) fn refuse_source(
     let mut identities = Identities::default();
     for (flag, path) in outputs {
         let Some(path) = path.filter(|path| path.exists()) else { continue };
-        let written = identities.real(path);
+        let (written, target) = (identities.real(path), path.canonicalize().ok());
         let mut is_read = |index: usize| {
             let files = [dataset.file_of(index), dataset.container_of(index)];
-            files.into_iter().flatten().any(|file| identities.real(&file) == written)
+            // The image may be a link to the file that is written, or the other way round.
+            files
+                .into_iter()
+                .flatten()
+                .any(|file| identities.real(&file) == written || file.canonicalize().ok() == target)
         };
         let message = format!(
             "`{flag} {}` would replace a file of {}, which is read: write to another place",
@@ -74,7 +78,13 @@ pub(super) fn refuse_folder_of_images(
     let mut identities = Identities::default();
     let mut is_written = |index: usize| {
         let file = dataset.file_of(index);
-        file.is_some_and(|file| identities.real(&file).parent() == Some(&written))
+        file.is_some_and(|file| {
+            let target = file.canonicalize().ok();
+            [Some(identities.real(&file)), target]
+                .iter()
+                .flatten()
+                .any(|file| file.parent() == Some(&written))
+        })
     };
     let message = format!(
         "`{flag} {}` is a folder of images that are read: write to another one",

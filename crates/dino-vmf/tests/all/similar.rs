@@ -133,6 +133,23 @@ fn pictures_among_the_images_are_warned_of() {
                 .says(&format!("`--out {out}` is a folder of images that are read"));
         }
     }
+    #[cfg(unix)]
+    {
+        fs::create_dir(tiny.path("links")).unwrap();
+        for name in ["03.png", "07.png"] {
+            let link = tiny.path("links").join(name);
+            std::os::unix::fs::symlink(tiny.path("photos").join(name), link).unwrap();
+        }
+        let before = fs::read(tiny.path("photos/03.png")).unwrap();
+        for (flags, says) in [
+            (["attention", "links", "--out", "photos/03.png"], "would replace a file of"),
+            (["neighbors", "links", "--sheet", "photos/03.png"], "would replace a file of"),
+            (["attention", "links", "--out", "photos"], "is a folder of images that are read"),
+        ] {
+            tiny.run(&[&flags[..], &["--checkpoint", "run"]].concat()).code(2).says(says);
+        }
+        assert_eq!(fs::read(tiny.path("photos/03.png")).unwrap(), before);
+    }
     draw(&["attention", "photos/03.png", "--out", "photos"]).code(0);
     assert!(tiny.path("photos/000000-03.png").exists());
     draw(&["attention", "photos", "--images", "1", "--out", "./photos/a.png"]).says(warning);
