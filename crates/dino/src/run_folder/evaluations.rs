@@ -29,6 +29,9 @@ pub(crate) struct Evaluations {
     baselines: BTreeMap<String, Numbers>,
     /// Of the teacher, by step.
     trained: Vec<(u64, Numbers)>,
+    /// The probe whose best checkpoint is kept.
+    #[serde(default)]
+    keep_best: Option<During>,
     /// Steps whose checkpoints were the best by other settings of `[eval]`. They stay.
     #[serde(default)]
     best_before: Vec<u64>,
@@ -40,7 +43,13 @@ impl Evaluations {
         let Eval { during, every_epochs, keep_best, batch_size, .. } = Eval::default();
         let eval = config.located().eval;
         let settings = Eval { during, every_epochs, keep_best, batch_size, ..eval };
-        Self { settings, baselines: BTreeMap::new(), trained: Vec::new(), best_before: Vec::new() }
+        Self {
+            settings,
+            baselines: BTreeMap::new(),
+            trained: Vec::new(),
+            keep_best: config.eval.keep_best,
+            best_before: Vec::new(),
+        }
     }
 
     /// Reads what the run in `run` has measured up to `step` with the settings of `config`. What it has measured with
@@ -52,11 +61,20 @@ impl Evaluations {
         let mut new = Self::new(config);
         let Some(mut found) = Self::in_folder(run)? else { return Ok(new) };
         found.trained.retain(|(of, _)| *of <= step);
-        if found.settings == new.settings {
+        // Earlier versions did not write which probe it was.
+        let probe_before = found.keep_best.or(new.keep_best);
+        if found.settings == new.settings && probe_before == new.keep_best {
+            found.keep_best = new.keep_best;
             return Ok(found);
         }
-        let best = config.eval.keep_best.and_then(|probe| found.best_step(probe, run));
-        new.best_before = found.best_before.into_iter().chain(best).collect();
+        let best = probe_before.and_then(|probe| found.best_step(probe, run));
+        let best = best.filter(|best| !found.best_before.contains(best));
+        found.best_before.extend(best);
+        if found.settings == new.settings {
+            found.keep_best = new.keep_best;
+            return Ok(found);
+        }
+        new.best_before = found.best_before;
         Ok(new)
     }
 
@@ -176,6 +194,11 @@ mod tests {
         anew.add("trained", 4, Numbers::from([("knn".to_owned(), 1.0)]));
         anew.write(run.path()).unwrap();
         assert_eq!(read(&other).best_before(), [3]);
+        other.eval.keep_best = Some(During::Linear);
+        assert_eq!(read(&other).best_before(), [3, 4], "the best by the probe of before stays");
+        other.eval.keep_best = None;
+        assert_eq!(read(&other).best_before(), [3, 4]);
+        other.eval.keep_best = Some(During::Knn);
         other.eval.temperature = 0.2;
         assert_eq!(read(&other).best_before(), [3, 4]);
     }
