@@ -136,6 +136,14 @@ fn a_file_that_cannot_grow_ends_a_run_after_it_is_saved() {
     ended
         .says("error: cannot write `run/")
         .says(&format!("hint: the run is saved after step {step}; `--resume run` goes on"));
+    // No checkpoint is removed for one that is too large in any case.
+    let saved = saved_steps(&tiny.path("run"));
+    let tight = "ulimit -f 40; exec \"$0\" \"$@\"";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", tight, env!("CARGO_BIN_EXE_dino-vmf")]).current_dir(tiny.folder.path());
+    bash.args(["pretrain", "--resume", "run", "--quiet"]);
+    Ended::from(bash.output().unwrap()).code(1);
+    assert_eq!(saved_steps(&tiny.path("run")), saved);
     tiny.run(&["pretrain", "--resume", "run", "--quiet"]).code(0);
 }
 

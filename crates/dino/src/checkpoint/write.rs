@@ -95,7 +95,8 @@ impl Failure {
         match self {
             Self::State(source) => Error::State { path, source },
             Self::Io(source) => match source.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                // A file that is too large for the system stays so when others are removed.
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     let bytes = tensors.iter().map(|tensor| 4 * tensor.values.len() as u64).sum();
                     Error::DiskFull { path, bytes }
                 }
