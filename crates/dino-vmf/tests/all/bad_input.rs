@@ -207,6 +207,13 @@ fn a_used_run_folder_and_another_configuration_are_refused() {
     ] {
         tiny.pretrain(&["--resume", folder]).code(1).says(says);
     }
+    let mut inside = crate::fixtures::command();
+    inside.current_dir(tiny.path("run")).args(["pretrain", "--resume", "checkpoints"]);
+    let inside = crate::fixtures::Ended::from(inside.output().unwrap());
+    inside.code(1).says("`--resume .` goes on with its newest checkpoint");
+    fs::create_dir_all(tiny.path("project/photos")).unwrap();
+    fs::write(tiny.path("project/config.toml"), "[package]").unwrap();
+    tiny.pretrain(&["--resume", "project/photos"]).code(1).says("is no run folder: it has no");
     // The key that others follow is named, and that a run cannot be shorter.
     let resume = ["pretrain", "--resume", "run", "--method"];
     tiny.run(&[&resume[..], &["ibot"]].concat()).code(2).says("`objective.method` is ");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use dino::checkpoint;
 use dino::config::{self, Config, ConfigFile, Flag, Origin};
 use dino::open::Choices;
 use dino::own_images::{Settings, Wish};
@@ -136,7 +137,12 @@ fn not_a_run(folder: &Path) -> String {
     if !folder.exists() {
         return format!("`--resume {shown}`: there is no such folder");
     }
-    match folder.ancestors().skip(1).find(|above| RunFolder::is_run(above)) {
+    let here = Path::new(".");
+    let above = folder.ancestors().skip(1);
+    let mut above = above.map(|above| if above.as_os_str().is_empty() { here } else { above });
+    let is_saved =
+        |above: &&Path| RunFolder::is_run(above) && above.join(checkpoint::FOLDER).is_dir();
+    match above.find(is_saved) {
         Some(run) => format!(
             "`--resume {shown}` is no run folder, but a part of one: `--resume {}` goes on with its newest checkpoint",
             quoted(&run.display().to_string())
