@@ -16,7 +16,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -31,6 +31,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// If the file cannot be written. The old contents are kept, and the temporary file is removed.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     replace(&temporary(path, ""), path, |mut file| file.write_all(content))
+}
+
+/// Makes this process the only one that holds `path`, which is created or emptied, as long as the file is open. `None` if
+/// another process holds it.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn lock(path: &Path) -> io::Result<Option<File>> {
+    let lock = File::create(path)?;
+    Ok(match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        // A file system without locks has no other process to ask for.
+        Err(TryLockError::Error(_)) | Ok(()) => Some(lock),
+    })
 }
 
 /// As [`write()`], for a file that is written piece by piece: `content` writes all of it.
@@ -138,6 +152,16 @@ mod tests {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn one_holder_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        let first = lock(&path).unwrap();
+        assert!(first.is_some() && lock(&path).unwrap().is_none());
+        drop(first);
+        assert!(lock(&path).unwrap().is_some());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! written after the rows that they count have reached the disk. What the files have beyond the state is cut off when the
 //! export continues.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -158,12 +158,8 @@ const LOCK: &str = ".lock";
 /// Makes this process the only one that writes the folder of `out`.
 fn lock(folder: &Path, out: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    let lock = File::create(&path).map_err(at(&path))?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: out.to_owned() }),
-        // A file system without locks has no other process to ask for.
-        Err(TryLockError::Error(_)) | Ok(()) => Ok(lock),
-    }
+    let lock = atomic_file::lock(&path).map_err(at(&path))?;
+    lock.ok_or_else(|| Error::InUse { path: out.to_owned() })
 }
 
 impl State {

@@ -9,7 +9,7 @@
 //!
 //! Each file appears whole or not at all, and nothing in them depends on time or threads.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use dino::checkpoint::{self, ParamSet, Retention};
@@ -67,12 +67,8 @@ impl Folder {
         check_content(path, resume)?;
         fs::create_dir_all(path).map_err(io_error("create", path))?;
         let lock_path = path.join(LOCK);
-        let lock = File::create(&lock_path).map_err(io_error("write", &lock_path))?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: path.to_owned() }),
-            // A file system without locks has no other process to ask for.
-            Err(TryLockError::Error(_)) | Ok(()) => {}
-        }
+        let lock = atomic_file::lock(&lock_path).map_err(io_error("write", &lock_path))?;
+        let lock = lock.ok_or_else(|| Error::InUse { path: path.to_owned() })?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
